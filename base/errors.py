@@ -1,20 +1,20 @@
-"""Errors with a text for the user. The command line prints it without a traceback."""
+"""Errors with a message for the user. The command line prints the message without a traceback."""
 
 from collections.abc import Sequence
 
 __all__ = ["ToolError", "UserError", "printable"]
 
-TAIL_LINES = 12
+TAIL_LINES = 12  # lines of a tool's output that an error shows
 
 
 def printable(text: str) -> str:
-    """Text with its control characters escaped; names in files may contain some."""
+    """The text with its control characters escaped, since a name in a file may contain some."""
     shown = (each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
     return "".join(shown)
 
 
 class UserError(ValueError):
-    """An error that the user can correct. The message is one line and says how."""
+    """An error that the user can correct. The message is one line and says what to do."""
 
 
 class ToolError(RuntimeError):

@@ -1,6 +1,6 @@
-"""Write figures as PNG, SVG and PDF. The user's own settings of matplotlib do not change them.
+"""Write figures as PNG, SVG and PDF. The user's settings of matplotlib do not affect them.
 
-Title and caption go to a text file beside the picture, since papers and pages have their own.
+Title and caption go to a text file beside the picture, since a paper or web page sets them itself.
 """
 
 import io
@@ -27,17 +27,18 @@ _SCREEN_DPI, _PRINT_DPI = 160, 300
 _CAPTION_COLOUR = "#555555"
 _TITLE_LETTERS_PER_INCH = 9.0
 _CAPTION_LETTERS_PER_INCH = 18.5
-_LINE_POINTS = 10.0  # the height of a line of caption, generously
-_LEGEND_MARGIN = 55.0  # points beside a legend: the labels of the vertical axis
-_LINE_LETTERS = 100  # of the text file
-# With a fixed salt the same figure gives the same SVG. Text is written as text, not as outlines, so
-# that it can be searched and edited.
+_LINE_POINTS = 10.0  # the height that is added for each line of title or caption
+_LEGEND_MARGIN = 55.0  # points that a legend cannot use: the labels of the vertical axis
+_LINE_LETTERS = 100  # in a line of the text file
+# With a fixed salt, the same figure gives the same SVG file. Text is written as text, not as
+# outlines (TrueType, 42, in PDF), so that it can be searched and edited.
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "halfbyte",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
 }
+# Metadata for each kind of file: without a date, the same figure gives the same file.
 _DATES: dict[str, dict[str, Any]] = {
     "png": {},
     "svg": {"Date": None},
@@ -55,12 +56,12 @@ class Picture:
     look: Look
 
     def save(self, path: Path) -> list[Path]:
-        """Write ``path`` with ``.png``, ``.svg``, ``.pdf``, and ``.txt`` for title and caption.
+        """Write ``path.png``, ``path.svg``, ``path.pdf``, and ``path.txt`` with title and caption.
 
-        Returns the files. Call it within the context of :func:`picture`.
+        Returns the paths of the files. Call it within the context of :func:`picture`.
         """
         self.figure.canvas.draw()
-        self.figure.set_layout_engine("none")  # the same places in every kind of file
+        self.figure.set_layout_engine("none")  # every kind of file gets the same layout
         dpi = _SCREEN_DPI if self.look.width_mm is None else _PRINT_DPI
         written = []
         for kind, metadata in _DATES.items():
@@ -84,11 +85,12 @@ class Picture:
 def picture(
     width: float, height: float, *, title: str, caption: str, look: Look = OWN_LOOK
 ) -> Iterator[Picture]:
-    """An empty picture of ``width`` by ``height`` inches, or as wide as ``look`` asks for.
+    """Within this context, an empty picture of ``width`` by ``height`` inches to draw in.
 
-    Within the context, drawing uses matplotlib's defaults and not the user's settings. Sizes in
-    points must go through :func:`scaled`. The Agg canvas can measure text, and the constrained
-    layout keeps all text inside the picture.
+    If ``look`` has a width, the picture gets that width. Drawing uses matplotlib's defaults and not
+    the user's settings. The caller passes all sizes in points through :func:`scaled`. The figure
+    has a constrained layout, which keeps all text inside the picture, and an Agg canvas, which can
+    measure text.
     """
     inches, high, text = look.size(width, height)
     settings: dict[str, Any] = {
@@ -129,12 +131,12 @@ def _write_words(figure: Figure, title: str, caption: str) -> int:
 
 
 def scaled(points: float) -> float:
-    """A size in points, made smaller if the picture that is being drawn is narrow."""
+    """A size in points, for the picture that is being drawn: smaller if that is narrow."""
     return points * float(rcParams["font.size"]) / _TEXT_POINTS
 
 
 def legend_above(axes: Axes) -> None:
-    """Add a legend above the axes, in as few lines as the figure's width allows."""
+    """Add a legend above the axes, with as few lines as the figure's width allows."""
     handles, names = axes.get_legend_handles_labels()
     renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
     room = axes.figure.bbox.width - axes.figure.dpi / 72 * scaled(_LEGEND_MARGIN)
@@ -156,5 +158,8 @@ def legend_above(axes: Axes) -> None:
 
 
 def text_width(figure: Figure | SubFigure) -> float:
-    """The figure's width in inches, divided by the scale of its text."""
+    """The figure's width in inches, divided by the factor by which its text is smaller.
+
+    So it tells how much text fits into a line.
+    """
     return float(figure.bbox.width / figure.dpi) / scaled(1.0)

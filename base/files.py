@@ -1,8 +1,9 @@
-"""Where results go, and how files are written: whole or not at all.
+"""Find the folders for results, and write files so that each is complete or does not exist.
 
-A file that is being written has a temporary name, ``.NAME.TOKEN.partial``, that no other process
-uses. Its writer holds a lock on it. So two writers never write to the same file. A partial file
-without a lock belongs to a process that was killed; the next writer removes it.
+A file that is being written is a *partial* file: it has a temporary name, ``.NAME.TOKEN.partial``,
+that no other process uses, and its writer holds a lock on it. So two processes never write to the
+same file. A partial file without a lock was left by a process that was killed. The next process
+that writes a file of this name removes it.
 """
 
 import fcntl
@@ -34,7 +35,7 @@ def build_dir() -> Path:
 
 
 def _default_mode(bits: int) -> int:
-    """Permission bits without those that the user's umask forbids."""
+    """The permission ``bits`` without those that the user's umask forbids."""
     umask = os.umask(0)
     os.umask(umask)
     return bits & ~umask
@@ -43,8 +44,9 @@ def _default_mode(bits: int) -> int:
 def user_folder(kind: str) -> Path | None:
     """The user's own folder for a kind of files, such as ``technologies``.
 
-    It is ``$HALFBYTE_HOME/KIND``, else ``$XDG_CONFIG_HOME/halfbyte/KIND``, else
-    ``~/.config/halfbyte/KIND``. None if the user has no home folder.
+    It is ``$HALFBYTE_HOME/KIND``. If that variable is not set, it is
+    ``$XDG_CONFIG_HOME/halfbyte/KIND``, and without both variables ``~/.config/halfbyte/KIND``.
+    Returns None if the user has no home folder.
     """
     own, config = os.environ.get("HALFBYTE_HOME"), os.environ.get("XDG_CONFIG_HOME")
     if own:
@@ -66,7 +68,7 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        error.filename = str(path)  # which the user knows, unlike the temporary name
+        error.filename = str(path)  # the user knows this name, but not the temporary one
         raise
     temporary = Path(name)
     try:
@@ -84,7 +86,7 @@ def _partial_name(path: Path) -> Path:
 
 
 def _locked(descriptor: int) -> bool:
-    """Lock a file or folder without waiting; whether it worked."""
+    """Try to lock a file or folder, without waiting. Returns whether it is locked now."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -93,12 +95,12 @@ def _locked(descriptor: int) -> bool:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove partial files of ``path`` whose writers were killed: nobody holds their locks."""
+    """Remove partial files of ``path`` that nobody has locked: their writers were killed."""
     pattern = f".{path.name}."
     for each in path.parent.iterdir():
         if not (each.name.startswith(pattern) and each.name.endswith(_PARTIAL)):
             continue
-        with suppress(OSError):  # another run removes it, or it is somebody else's
+        with suppress(OSError):  # another process removes it, or it belongs to another user
             descriptor = os.open(each, os.O_RDONLY)
             try:
                 if _locked(descriptor):
@@ -125,7 +127,7 @@ def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
         else:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
             descriptor = os.open(partial, flags, _default_mode(0o666))
-        # Another process may have removed it before it was locked.
+        # Between the creation and the lock, another process may have removed it as abandoned.
         if _locked(descriptor) and partial.exists():
             return partial, descriptor
         os.close(descriptor)
@@ -133,10 +135,10 @@ def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
 
 @contextmanager
 def partial_file(path: Path) -> Iterator[Path]:
-    """A new, empty file beside ``path``, to be written and then given to :func:`publish`.
+    """Within this context, a new, empty file in the folder of ``path``, under a temporary name.
 
-    At the end of the context it is removed, unless it was published. Raises OSError if it cannot be
-    created.
+    The caller writes it and gives it to :func:`publish`. Otherwise it is removed at the end of the
+    context. Raises OSError if it cannot be created.
     """
     partial, descriptor = _create(path, folder=False)
     try:
@@ -148,7 +150,7 @@ def partial_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def partial_folder(path: Path) -> Iterator[Path]:
-    """Like :func:`partial_file`, but a folder. The folder above it is created, too."""
+    """Like :func:`partial_file`, for a folder. The folder above ``path`` is created if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, descriptor = _create(path, folder=True)
     try:
@@ -159,14 +161,14 @@ def partial_folder(path: Path) -> Iterator[Path]:
 
 
 def publish(partial: Path, path: Path, *, replace: bool = False) -> None:
-    """Give the finished file or folder its final name.
+    """Give the finished file or folder ``partial`` its final name, ``path``.
 
-    Raises UserError if a file or folder of this name exists, perhaps from a run that ended in the
-    meantime. With ``replace``, a file replaces a file.
+    Raises UserError if a file, or a folder that is not empty, has this name: another process may
+    have written it in the meantime. With ``replace``, a file replaces an existing file.
     """
     try:
         if replace or partial.is_dir():
-            partial.replace(path)  # a folder replaces an empty one only
+            partial.replace(path)  # a folder can replace an empty folder only
             return
         _link(partial, path)
     except (FileExistsError, NotADirectoryError):
@@ -180,11 +182,12 @@ def publish(partial: Path, path: Path, *, replace: bool = False) -> None:
 
 
 def _link(partial: Path, path: Path) -> None:
+    """Give a file the name ``path``. Raises FileExistsError if the name is taken."""
     try:
         path.hardlink_to(partial)
     except FileExistsError:
         raise
-    except OSError:  # a file system without hard links
+    except OSError:  # the file system has no hard links
         if path.exists():
             raise FileExistsError(path) from None
         partial.replace(path)

@@ -21,10 +21,10 @@ def content_key(inputs: Any) -> str:
 def code_fingerprint(*modules: str) -> str:
     """SHA-256 (hex) of the code of ``modules`` and of all modules that they import.
 
-    A result whose key contains this hash is computed again after an edit of the code that made it.
-    An edit of a comment or a docstring leaves the hash as it is. Another version of Python may give
-    another hash. Packages of others are not hashed: a key contains their versions. Raises
-    ValueError for a module without source.
+    A stored result has this hash in its key. An edit of the code changes the hash, so the result is
+    computed again. An edit of a comment or a docstring does not change the hash. Another version of
+    Python may change it. The hash does not cover other packages: a key contains their versions
+    instead. Raises ValueError for a module without source.
     """
     digest = hashlib.sha256()
     for module in sorted(imported_modules(*modules)):
@@ -33,9 +33,9 @@ def code_fingerprint(*modules: str) -> str:
 
 
 def _code(source: bytes) -> str:
-    """What Python runs of a source, as text: neither comments nor docstrings nor layout."""
+    """The syntax tree of a source as text, without comments, docstrings and layout."""
     tree = ast.parse(source)
     for node in statements(tree, types=True):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value.value = None  # a docstring; a constant alone does nothing
+            node.value.value = None  # a docstring, or another constant that does nothing
     return ast.dump(tree)

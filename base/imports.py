@@ -18,10 +18,11 @@ def source_of(module: str) -> Path:
 
 
 def imports_of(module: str, *, types: bool = False) -> frozenset[str]:
-    """The modules of its own distribution that a module imports, at its top or in functions.
+    """The modules of its own top-level package that a module imports, at its top or in functions.
 
-    A package may import a name only to pass it on. An import of such a name counts as an import of
-    the module that defines it. Imports under ``if TYPE_CHECKING`` count only with ``types``.
+    A package's ``__init__.py`` may import a name only to re-export it. An import of such a name
+    counts as an import of the module that defines it. Imports under ``if TYPE_CHECKING`` count only
+    with ``types``.
 
     Raises ValueError if a module has no source, or if an imported module does not exist.
     """
@@ -34,7 +35,7 @@ def imports_of(module: str, *, types: bool = False) -> frozenset[str]:
 
 
 def imported_modules(*modules: str) -> frozenset[str]:
-    """The modules themselves and all modules of their distribution that they import in the end."""
+    """The modules, and all of their own top-level package that they import, directly or not."""
     known: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -46,9 +47,9 @@ def imported_modules(*modules: str) -> frozenset[str]:
 
 
 def statements(tree: ast.AST, *, types: bool) -> Iterator[ast.AST]:
-    """All statements of a tree; those under ``if TYPE_CHECKING`` only with ``types``.
+    """All nodes of a syntax tree but expressions, which cannot contain statements.
 
-    Expressions are left out: they cannot contain statements.
+    Statements under ``if TYPE_CHECKING`` are included only with ``types``.
     """
     waiting = [tree]
     while waiting:
@@ -65,6 +66,7 @@ def _runtime_imports(module: str) -> frozenset[str]:
 
 
 def _find(module: str) -> Path | None:
+    """The source file of a module or package; None if there is none."""
     top, *parts = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin is None or not spec.has_location:
@@ -81,6 +83,7 @@ def _find(module: str) -> Path | None:
 
 
 def _targets(tree: ast.AST, top: str, types: bool) -> Iterator[str]:
+    """The modules of the package ``top`` that the statements of a tree import."""
     for node in statements(tree, types=types):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if _is_own(name.name, top))
@@ -89,6 +92,7 @@ def _targets(tree: ast.AST, top: str, types: bool) -> Iterator[str]:
 
 
 def _is_for_types(node: ast.AST) -> bool:
+    """Whether a node is an ``if TYPE_CHECKING``."""
     return (
         isinstance(node, ast.If)
         and isinstance(node.test, ast.Name)
@@ -97,6 +101,7 @@ def _is_for_types(node: ast.AST) -> bool:
 
 
 def _is_own(module: str | None, top: str) -> bool:
+    """Whether a module is in the package ``top``."""
     return module is not None and f"{module}.".startswith(f"{top}.")
 
 
@@ -110,7 +115,7 @@ def _home(module: str, name: str) -> str:
 
 @cache
 def _passed_on(module: str) -> dict[str, tuple[str, str]]:
-    """The names that a package only passes on, each with its module and its name there.
+    """The names that a package re-exports, each with its module and its name there.
 
     A package that imports names on first use lists them under ``if TYPE_CHECKING``.
     """

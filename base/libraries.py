@@ -1,4 +1,4 @@
-"""Shared libraries from C++ sources of this project, compiled once for each version of them."""
+"""Compile C++ sources of this project to shared libraries, once for each version of the sources."""
 
 import ctypes
 import fcntl
@@ -14,10 +14,12 @@ __all__ = ["compiled_library", "loaded"]
 
 
 def compiled_library(compiler: Compiler, main: str, files: Mapping[str, str], folder: Path) -> Path:
-    """Compile ``main``, one of ``files`` (name: text), to a library in ``folder``.
+    """Compile the source ``main`` to a library in ``folder``; returns its path.
 
-    If the folder has a library of the same sources, compiler and machine, that one is returned. If
-    several threads or processes want one at once, one compiles and the others wait.
+    ``files`` maps the names of all needed files, headers and ``main`` included, to their texts. A
+    library that was made from the same sources, by the same compiler, for the same processor is
+    used again. If several threads or processes need the same library at once, one compiles it and
+    the others wait.
     """
     key = content_key([compiler.version, compiler.flags, compiler.target, main, files])
     target = folder / f"{Path(main).stem}-{key[:24]}.so"
@@ -32,7 +34,7 @@ def compiled_library(compiler: Compiler, main: str, files: Mapping[str, str], fo
 
 
 def _compile(compiler: Compiler, main: str, files: Mapping[str, str], target: Path) -> None:
-    """Compile elsewhere, then move: other processes see the whole library or nothing."""
+    """Compile in a temporary folder, then move: other processes never see a part of a library."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as temporary:
         place = Path(temporary)
         for name, text in files.items():

@@ -6,12 +6,13 @@ from halfbyte.base.errors import UserError
 
 __all__ = ["OWN_LOOK", "Look", "parse_width"]
 
-# The columns of the usual two-column papers (IEEE: 88.9 and 181 mm; ACM: 84.7 and 177.8 mm).
+# The widths of a column and of a page in papers with two columns, between those of IEEE (88.9 and
+# 181 mm) and ACM (84.7 and 177.8 mm).
 _NAMED_MM = {"column": 88.0, "page": 180.0}
 _SHORTEST_MM, _LONGEST_MM = 60.0, 1000.0
 _MM_PER_INCH = 25.4
-# Text in a narrow picture is smaller, but never below this share of its usual size: text of 10
-# points has at least 7, which is usual for figures in papers.
+# Text in a narrow picture is smaller, but not below this share of its usual size. So text of 10
+# points keeps at least 7 points, which are usual for figures in papers.
 _SMALLEST_TEXT = 0.7
 
 
@@ -22,9 +23,9 @@ class Look:
     Parameters
     ----------
     width_mm : float, optional
-        The width in millimetres; if not given, each picture has its own.
+        The width in millimetres; if not given, each picture keeps the width it was designed for.
     has_words : bool
-        Whether title and caption are in the picture. They are always in the text file beside it.
+        Whether title and caption are in the picture. The text file beside it always has them.
     is_transparent : bool
         Whether the background is transparent instead of white.
     """
@@ -34,9 +35,10 @@ class Look:
     is_transparent: bool = False
 
     def size(self, width: float, height: float) -> tuple[float, float, float]:
-        """Width and height in inches, and the scale of text, for a picture of the given inches.
+        """Width and height in inches, and the factor for the size of text.
 
-        Text shrinks less than the width does. So a narrow picture is higher for its width.
+        ``width`` and ``height`` are the inches that the picture was designed for. Text shrinks less
+        than the width does, so a narrow picture gets more height in proportion.
         """
         if self.width_mm is None:
             return width, height, 1.0
@@ -46,6 +48,7 @@ class Look:
 
 
 OWN_LOOK = Look()
+"""Pictures as they were designed: with their own width, without words, on white."""
 
 
 def parse_width(text: str) -> float:

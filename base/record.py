@@ -1,7 +1,8 @@
 """Records of measurements: frozen dataclasses that are written and read as JSON.
 
-A subclass lists its fields with their types. A text below each field says what it is and in which
-unit. The JSON object, the checks on reading and the JSON Schema follow from this list.
+A subclass of :class:`Record` lists its fields with their types. A text below each field says what
+it is and in which unit. The methods of Record read this list to write JSON, to check JSON, and to
+make the JSON Schema.
 """
 
 import ast
@@ -28,20 +29,20 @@ _Record = TypeVar("_Record", bound="Record")
 
 
 class RecordError(UserError):
-    """JSON that is not the expected record; the message names the field."""
+    """A JSON object that is not the expected record. The message names the wrong field."""
 
 
 @dataclass(frozen=True)
 class Record:
     """The base class of all records. Subclasses are frozen dataclasses.
 
-    A field is text, a number, a boolean, another record, or a tuple or mapping of these. It is None
-    if it is not known. A field of type ``JsonObject`` holds any JSON object. If the name of a field
-    is a Python keyword, it gets an underscore: ``from_`` is ``from`` in JSON.
+    A field is text, a number, a boolean, another record, or a tuple or mapping of these. A value
+    that is not known is None. A field of type ``JsonObject`` holds any JSON object. A field whose
+    JSON name is a Python keyword has an underscore at its end: ``from_`` is ``from`` in JSON.
     """
 
     def as_json(self) -> dict[str, Json]:
-        """The record as a JSON object with the fields in their order."""
+        """The record as a JSON object. The fields keep their order."""
         return {_key(each.name): _plain(getattr(self, each.name)) for each in fields(self)}
 
     def _repr_html_(self) -> str:
@@ -85,6 +86,7 @@ def _key(name: str) -> str:
 
 
 def _plain(value: object) -> Json:
+    """A field's value as JSON: records and mappings become objects, tuples become lists."""
     if isinstance(value, Record):
         return value.as_json()
     if isinstance(value, Mapping):
@@ -97,6 +99,7 @@ def _plain(value: object) -> Json:
 
 
 def _read(cls: type[_Record], data: object, place: str) -> _Record:
+    """Read a record from JSON; ``place`` is its path in messages, such as ``Spec.format``."""
     if not isinstance(data, Mapping):
         raise RecordError(f"{place} must be a JSON object, not {data!r:.60}")
     found = {}
@@ -112,6 +115,7 @@ def _read(cls: type[_Record], data: object, place: str) -> _Record:
 
 
 def _reader(kind: Any) -> _Reader:
+    """A function ``(value, place)`` that checks and reads a value of a field's type."""
     if kind is None:
         kind = NoneType
     if kind == JsonObject:
@@ -136,6 +140,8 @@ def _reader(kind: Any) -> _Reader:
 
 
 def _one_of(readers: list[_Reader], kind: Any) -> _Reader:
+    """A reader for a union type ``kind``: the first of ``readers`` that accepts the value."""
+
     def read(value: object, place: str) -> object:
         inner: RecordError | None = None
         for each in readers:
@@ -143,13 +149,15 @@ def _one_of(readers: list[_Reader], kind: Any) -> _Reader:
                 return each(value, place)
             except RecordError as error:
                 if not str(error).startswith(f"{place} must be"):
-                    inner = error  # of the right kind, but wrong inside
+                    inner = error  # the value has this type, but something inside it is wrong
         raise inner or RecordError(f"{place} must be {_shown(kind)}, not {value!r:.60}")
 
     return read
 
 
 def _list_of(entry: _Reader) -> _Reader:
+    """A reader for a list; ``entry`` reads each of its entries."""
+
     def read(value: object, place: str) -> object:
         if not isinstance(value, list | tuple):
             raise RecordError(f"{place} must be a list, not {value!r:.60}")
@@ -159,6 +167,8 @@ def _list_of(entry: _Reader) -> _Reader:
 
 
 def _object_of(entry: _Reader) -> _Reader:
+    """A reader for a JSON object with any keys; ``entry`` reads each of its values."""
+
     def read(value: object, place: str) -> object:
         if not isinstance(value, Mapping):
             raise RecordError(f"{place} must be a JSON object, not {value!r:.60}")
@@ -168,7 +178,7 @@ def _object_of(entry: _Reader) -> _Reader:
 
 
 def _shown(kind: Any) -> str:
-    """A type in JSON's words."""
+    """The name of a Python type in JSON, for messages."""
     if get_origin(kind) is UnionType:
         return " or ".join(map(_shown, get_args(kind)))
     if get_origin(kind) is tuple:
@@ -177,6 +187,7 @@ def _shown(kind: Any) -> str:
 
 
 def _schema_of(cls: type[Record]) -> dict[str, Json]:
+    """The JSON Schema of a record, without its ``$schema`` entry."""
     docs = field_docs(cls)
     return {
         "title": cls.__name__,
@@ -192,6 +203,7 @@ def _schema_of(cls: type[Record]) -> dict[str, Json]:
 
 
 def _type_schema(kind: Any) -> dict[str, Json]:
+    """The JSON Schema of a field's type."""
     if kind is None:
         return {"type": "null"}
     if kind == JsonObject:
@@ -206,10 +218,10 @@ def _type_schema(kind: Any) -> dict[str, Json]:
 
 
 def field_docs(cls: type[Record]) -> dict[str, str]:
-    """The text below each field, also of fields from base classes.
+    """The text below each field of a record class, by the field's name; inherited fields included.
 
-    A field that is always None needs no text. Raises LookupError for any other field without a
-    text, since every figure needs its unit.
+    A field whose type is None needs no text: it is always null. Raises LookupError for any other
+    field without a text, since every figure needs its unit.
     """
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
@@ -222,6 +234,7 @@ def field_docs(cls: type[Record]) -> dict[str, str]:
 
 
 def _docs_in(source: str) -> dict[str, str]:
+    """The text below each field in the source of a class, by the field's name."""
     (definition,) = ast.parse(textwrap.dedent(source)).body
     body = cast(ast.ClassDef, definition).body
     return {

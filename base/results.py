@@ -1,4 +1,4 @@
-"""Results of commands, kept as JSON, so that a later report can show all of them."""
+"""Keep the results of commands as JSON files, so that a later report can show all of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,8 +11,9 @@ from halfbyte.base.user_files import read_start
 
 __all__ = ["keep_results", "kept_results", "read_results"]
 
-MAX_BYTES = 64 * 1024 * 1024
-# Fields that distinguish one measurement from another.
+MAX_BYTES = 64 * 1024 * 1024  # of a file that is read
+# Fields of a record that say what was measured, and how. Records that agree in all of them are
+# results of the same measurement.
 _INPUTS = (
     "format",
     "activation",
@@ -37,9 +38,9 @@ _INPUTS = (
 
 
 def keep_results(command: str, records: Sequence[Mapping[str, object]]) -> Path:
-    """Keep ``records`` of ``command`` under ``build/results``; returns the file.
+    """Write the ``records`` of a ``command`` to a file under ``build/results``; returns its path.
 
-    Records of the same formats, measured in the same way, replace the earlier ones.
+    A later run of the command for the same formats and settings replaces the file.
     """
     names = [{key: record.get(key) for key in _INPUTS} for record in records]
     path = build_dir() / "results" / f"{command}-{content_key(names)[:16]}.json"
@@ -55,7 +56,7 @@ def kept_results() -> list[Path]:
 
 
 def read_results(paths: Sequence[Path]) -> Iterator[JsonObject]:
-    """Read the records of files that ``--json`` or :func:`keep_results` wrote, in order.
+    """Read the records of files that the option ``--json`` or :func:`keep_results` wrote, in order.
 
     Raises UserError for a file that is missing, too large, or not a list of JSON objects.
     """

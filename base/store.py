@@ -1,4 +1,4 @@
-"""A store of records: a file with one JSON object per line, to which lines are only added."""
+"""A store of records: a file with one JSON object per line. Lines are only added, never changed."""
 
 import fcntl
 import hashlib
@@ -12,12 +12,12 @@ __all__ = ["RecordStore"]
 
 
 class RecordStore:
-    """Records in a JSON Lines file. Processes may share it and may be killed at any time.
+    """Records in a JSON Lines file. Several processes may share it and may be killed at any time.
 
-    A line is written with one call under a lock. If a process is killed or the disk is full, a line
-    may be incomplete. Readers skip such a line, and the next writer starts a new one. Each line has
-    a digest of its record. Readers also skip a line that was edited by hand, so that its record is
-    computed again.
+    A line is written with one call under a lock. If a process is killed or the disk is full, the
+    last line may be incomplete. Readers skip such a line, and the next writer starts a new one.
+    Each line has a digest of its key and record. Readers skip a line with a wrong digest, for
+    example after an edit by hand. Its record then counts as missing.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class RecordStore:
         return self._records.get(key)
 
     def append(self, key: str, record: JsonObject) -> None:
-        """Add ``record`` with its key. When this returns, every reader finds it."""
+        """Add ``record`` under ``key``. After the return, every reader finds it."""
         text = json_text(record)
         entry = {"key": key, "record": record, "digest": _digest(key, text)}
         line = json_text(entry).encode() + b"\n"

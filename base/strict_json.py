@@ -1,4 +1,7 @@
-"""JSON by the standard, without NaN and Infinity: a number that is not finite becomes null."""
+"""Write and read JSON strictly by the standard, which has no NaN and no Infinity.
+
+On writing, a number that is not finite becomes null. On reading, it raises an error.
+"""
 
 import json
 import math
@@ -9,13 +12,13 @@ from typing import Any
 __all__ = ["Json", "JsonObject", "json_text", "parse_json", "unique_keys"]
 
 Json = Mapping[str, "Json"] | Sequence["Json"] | str | float | bool | None
-"""What a JSON text holds; an int counts as a float."""
+"""A value of JSON. For the type checker, an int is a float."""
 JsonObject = Mapping[str, Json]
 """A JSON object."""
 
 
 def json_text(value: object, indent: int | None = None) -> str:
-    """``value`` as JSON: mappings, sequences, text, numbers, booleans and None.
+    """``value`` as JSON text. It may consist of mappings, lists, tuples, text, numbers and None.
 
     Raises TypeError for anything else.
     """
@@ -25,9 +28,8 @@ def json_text(value: object, indent: int | None = None) -> str:
 def parse_json(text: str | bytes) -> Json:
     """Read JSON.
 
-    Raises ValueError if the text is not JSON by the standard, if an object has a key twice, if it
-    contains a number that is too large for floating point, or if its nesting is too deep for
-    Python.
+    Raises ValueError if the text is not JSON by the standard, if an object has a key twice, if a
+    number is too large for a double, or if the nesting is too deep for Python.
     """
     try:
         found: Json = json.loads(
@@ -43,7 +45,10 @@ def parse_json(text: str | bytes) -> Json:
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object from its pairs, for ``json.loads``; ValueError for a key that occurs twice."""
+    """A dict from pairs of key and value: an ``object_pairs_hook`` for ``json.loads``.
+
+    Raises ValueError for a key that occurs twice.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
@@ -52,7 +57,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(value: object) -> object:
-    """The value with None for every number that is not finite; tuples become lists."""
+    """The value with None instead of every number that is not finite; tuples become lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -63,7 +68,7 @@ def _finite(value: object) -> object:
 
 
 def _number(text: str) -> float:
-    """A float; ValueError for one that is too large, such as 1e999."""
+    """The text as a float. Raises ValueError if it is too large, such as 1e999."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text[:40]} is too large a number")
@@ -71,10 +76,11 @@ def _number(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    """An int; ValueError for one that is too large for a float."""
+    """The text as an int. Raises ValueError if it is too large for a float."""
     _number(text)
     return int(text)
 
 
 def _refuse(constant: str) -> object:
+    """Raise ValueError for NaN, Infinity and -Infinity, which Python's parser would accept."""
     raise ValueError(f"{constant} is not JSON")

@@ -1,4 +1,4 @@
-"""Read mappings from YAML that users write: only plain data, and no key twice."""
+"""Read mappings from YAML files that users write: only plain data, with every key once."""
 
 import re
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from halfbyte.base.user_files import read_start
 __all__ = ["check_keys", "parse_mapping", "read_mapping", "read_text"]
 
 
-MAX_BYTES = 64 * 1024
-# More digits than any sensible number has. Python is slow with longer numbers, or refuses them.
+MAX_BYTES = 64 * 1024  # of a file
+# No sensible number has more digits. Python is slow with very long numbers, or refuses them.
 MAX_DIGITS = 100
 
 
 class _Loader(yaml.SafeLoader):
-    """``SafeLoader`` that refuses aliases, merges, repeated keys and very long numbers."""
+    """A ``SafeLoader`` that refuses aliases, merge keys, repeated keys and very long numbers."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -63,7 +63,10 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 
 def parse_mapping(text: str, what: str) -> dict[Any, Any]:
-    """Read a mapping from ``text``. Raises UserError, whose message calls the text ``what``."""
+    """Read a mapping from ``text``, which messages call ``what``.
+
+    Raises UserError if the text is not YAML, or not a mapping.
+    """
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with more checks)
     except UserError:
@@ -79,9 +82,9 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
 
 
 def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
-    """Read a UTF-8 text file. Raises UserError, with its name, if it cannot be read or is too long.
+    """Read a UTF-8 text file, the content of which messages call ``what``.
 
-    The message calls the file's content ``what``.
+    Raises UserError, which names the file, if it cannot be read or is too long.
     """
     try:
         raw = read_start(path, max_bytes + 1)
@@ -96,7 +99,10 @@ def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
 
 
 def read_mapping(path: Path, what: str, max_bytes: int = MAX_BYTES) -> dict[Any, Any]:
-    """Read a mapping from a file. Raises UserError if it cannot be read or is not a mapping."""
+    """Read a mapping from a file, the content of which messages call ``what``.
+
+    Raises UserError if the file cannot be read, or does not contain a mapping.
+    """
     text = read_text(path, what, max_bytes)
     try:
         return parse_mapping(text, what)
@@ -107,7 +113,10 @@ def read_mapping(path: Path, what: str, max_bytes: int = MAX_BYTES) -> dict[Any,
 def check_keys(
     data: Mapping[Any, Any], what: str, known: tuple[str, ...], required: tuple[str, ...] = ()
 ) -> None:
-    """Raise UserError if ``data`` has a key that is not ``known``, or lacks a ``required`` one."""
+    """Raise UserError if ``data`` has a key that is not ``known``, or lacks a ``required`` key.
+
+    Messages call the data ``what``.
+    """
     for key in data:
         if key not in known:
             raise UserError(f"Unknown key {key!r:.60} in {what}; allowed: {', '.join(known)}")

@@ -1,4 +1,7 @@
-"""Write rows of figures as files: CSV for spreadsheets, JSON for programs."""
+"""Write rows of figures as CSV for spreadsheets, JSON for programs, or Markdown for readers.
+
+A row maps the names of columns to figures.
+"""
 
 import csv
 import io
@@ -14,7 +17,7 @@ Rows = Sequence[Mapping[str, Json]]
 
 
 def csv_text(rows: Rows) -> str:
-    """Rows as CSV, with a line of column names. Rows may have different columns."""
+    """Rows as CSV, with a line of column names first. A column that a row lacks is empty there."""
     text = io.StringIO()
     columns = dict.fromkeys(column for row in rows for column in row)
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
@@ -24,9 +27,11 @@ def csv_text(rows: Rows) -> str:
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows as a Markdown table with all columns, from names as the tables of commands have them.
+    """Rows of text as a Markdown table.
 
-    Columns whose names start with ``>`` are right-aligned. A ``~`` before it is left out.
+    ``columns`` are the names of the columns. As in the tables of the command line, a ``>`` at the
+    start of a name aligns the column to the right. A ``~`` before it, which marks a column that a
+    narrow terminal leaves out, is ignored.
     """
     names = [column.lstrip("~") for column in columns]
     titles = [" ".join(name.removeprefix(">").split()) for name in names]

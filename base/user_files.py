@@ -1,4 +1,4 @@
-"""Read files that users name. They may be pipes, but not devices, which may have no end."""
+"""Read files that users name. Pipes are allowed, but devices are not: a device may have no end."""
 
 import errno
 import stat
@@ -8,10 +8,10 @@ __all__ = ["read_start"]
 
 
 def read_start(path: Path, count: int) -> bytes:
-    """At most the first ``count`` bytes of a file or a pipe.
+    """Read at most the first ``count`` bytes of a file or a pipe.
 
-    A caller with a size limit asks for one byte more than the limit. Raises OSError if the file
-    cannot be read, or if it is a device such as ``/dev/zero``.
+    A caller with a size limit asks for one byte more than the limit, to notice a file that is too
+    large. Raises OSError if the file cannot be read, or if it is a device such as ``/dev/zero``.
     """
     kind = path.stat().st_mode
     if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):

@@ -10,7 +10,7 @@ __all__ = ["versions_of"]
 
 @cache
 def _version(distribution: str) -> str | None:
-    if distribution == "halfbyte":  # the code of a checkout may be newer than its installation
+    if distribution == "halfbyte":  # an editable installation may state an older version
         return __version__
     try:
         return metadata.version(distribution)
@@ -19,5 +19,5 @@ def _version(distribution: str) -> str | None:
 
 
 def versions_of(*distributions: str) -> dict[str, str | None]:
-    """Installed version of each distribution by name; None where it is not installed."""
+    """The installed version of each Python distribution, by name; None if it is not installed."""
     return {name: _version(name) for name in distributions}

@@ -1,8 +1,9 @@
-"""Run Yosys in processes of its own, since an error in Yosys ends the process that runs it.
+"""Run Yosys in separate processes, since an error in Yosys ends the process that runs it.
 
 A server process loads Yosys once and forks for every run. So every run starts at once and from the
-same state, and a run that fails harms no other. Runs at the same time have a server each. Servers
-are kept for later runs. They end with the process that started them, even if it is killed.
+same state, and a failed run does not affect the others. Runs at the same time use different
+servers. A server is kept for later runs. It ends with the process that started it, even if that
+process is killed.
 """
 
 import atexit
@@ -25,14 +26,14 @@ __all__ = ["interrupt_yosys", "refuse_yosys", "run_yosys"]
 
 # Paths that Yosys, ABC and their scripts can read.
 _PLAIN = re.compile(r"[\w./+,:=@%~-]*")
-_LEAST_SPACE = 2**20
-# How often a folder is removed, and the seconds between.
+_LEAST_SPACE = 2**20  # bytes; a disk with less free space counts as full
+# How often to try to remove a folder, and the seconds between two tries.
 _TRIES, _PAUSE = 40, 0.05
-# The program of a server. It prints the path of its temporary folder. Then it reads the name of a
-# folder from each line, and answers with the exit status of the run in that folder. It has a single
-# thread, since forking is not safe with several. Yosys keeps libraries that it has read under
-# $TMPDIR by their path, and never reads them again: so every run has a $TMPDIR of its own. A run
-# flushes C's buffers before it ends, since os._exit would drop them.
+# The program of a server. First it prints the path of its temporary folder. Then it reads lines,
+# each with the path of a folder, runs the script in that folder, and prints the exit status. It has
+# a single thread, since forking is not safe with several. Yosys keeps a library that it has read,
+# by its path under $TMPDIR, and does not read it again. So every run has its own $TMPDIR. A run
+# flushes the buffers of C before it ends, since os._exit would drop their content.
 _SERVER = """\
 import ctypes, json, os, shutil, sys, tempfile
 from pyosys import libyosys
@@ -57,7 +58,7 @@ with tempfile.TemporaryDirectory(prefix="halfbyte-yosys-", ignore_cleanup_errors
 
 
 class _Server:
-    """A process that waits for runs; raises ChildProcessError if it cannot load Yosys."""
+    """A process that waits for scripts to run. Raises ChildProcessError if it cannot load Yosys."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -65,7 +66,7 @@ class _Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # so that it can be killed together with its run
+            start_new_session=True,  # so that the server and its run can be killed together
         )
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("A process that was given pipes has them")
@@ -73,9 +74,10 @@ class _Server:
         self._temporary = Path(os.fsdecode(self._answer()))
 
     def run(self, folder: Path, timeout: float) -> int:
-        """Run the script in ``folder``; returns the exit status, which is negative for a signal.
+        """Run ``script.ys`` in ``folder``; returns the exit status.
 
-        Raises TimeoutError, or ChildProcessError if the server itself has ended.
+        The status is negative if a signal ended the run. Raises TimeoutError after ``timeout``
+        seconds, and ChildProcessError if the server itself has ended.
         """
         try:
             self._requests.write(json.dumps(str(folder.resolve())).encode() + b"\n")
@@ -87,6 +89,7 @@ class _Server:
         return int(self._answer())
 
     def _answer(self) -> bytes:
+        """The next line that the server prints. Raises ChildProcessError if it has ended."""
         answer = self._answers.readline().rstrip(b"\n")
         if not answer:
             self.kill()
@@ -100,12 +103,12 @@ class _Server:
         self._answers.close()
 
     def end_now(self) -> None:
-        """End Yosys and all processes that it started. A run in progress gets no answer."""
+        """Kill the server and its run. A thread that waits for the run gets no exit status."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
-        """End Yosys and all processes that it started, and remove its files."""
+        """Kill the server and its run, and remove their temporary folder."""
         self.end_now()
         self.close()
         self.remove()
@@ -122,10 +125,8 @@ class _Server:
 
 _idle: list[_Server] = []
 _busy: set[_Server] = set()
-_interrupted: set[_Server] = set()
-
-
-_refuses = threading.Event()
+_interrupted: set[_Server] = set()  # busy servers that interrupt_yosys has killed
+_refuses = threading.Event()  # set when no run may start any more
 
 
 @atexit.register
@@ -139,29 +140,30 @@ os.register_at_fork(after_in_child=_idle.clear)
 
 
 def interrupt_yosys() -> None:
-    """End every run. The threads that wait for one get a KeyboardInterrupt."""
+    """Kill every run. The threads that wait for a run get a KeyboardInterrupt."""
     for server in list(_busy):
         _interrupted.add(server)
         server.end_now()
 
 
 def refuse_yosys() -> None:
-    """End all servers and start no new run, because the process is about to end."""
+    """Kill all servers and allow no new run, because the process is about to end."""
     _refuses.set()
     busy = list(_busy)
     interrupt_yosys()
     while _idle:
         _idle.pop().kill()
-    for server in busy:  # the threads that wait for them may not come to it
+    for server in busy:  # the threads that use them may have no time left to do so
         server.remove()
 
 
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:
-    """Run ``script`` with ``folder`` as the working directory; ``log.txt`` there gets its output.
+    """Run a Yosys script in ``folder``, its working directory, where ``log.txt`` gets its output.
 
     The script must not contain text from the user. Its file names must be relative, with letters,
-    digits, dots and dashes only. Raises ToolError with the last lines of the log if Yosys fails.
-    Raises UserError if the path of ``$TMPDIR`` has special characters, or if the disk is full.
+    digits, dots and dashes only. ``what`` names the work in messages; ``timeout`` is in seconds.
+    Raises ToolError, with the last lines of the log, if Yosys fails. Raises UserError if the path
+    of ``folder`` has special characters, or if the disk is full.
     """
     if _refuses.is_set():
         raise KeyboardInterrupt
@@ -182,8 +184,9 @@ def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> Non
 
 
 def _run(folder: Path, timeout: float) -> int:
+    """Run the script in ``folder`` on an idle server, or on a new one; returns the exit status."""
     try:
-        server = _idle.pop()  # another thread may be faster
+        server = _idle.pop()  # fails if there is none, or if another thread has just taken it
     except IndexError:
         server = _Server()
     _busy.add(server)
@@ -211,6 +214,6 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_space(folder: Path) -> None:
-    """Raise UserError if the disk is full: a run has failed, and this is the reason."""
+    """Raise UserError if the disk is full, since that is then why a run has failed."""
     if shutil.disk_usage(folder).free < _LEAST_SPACE:
         raise UserError(f"No space is left in {folder.parent}: set TMPDIR to a larger disk")
