@@ -106,7 +106,7 @@ def _checked(command: tuple[str, ...]) -> Compiler:
 
 @cache
 def _host_compiler(chosen: str | None) -> Compiler:
-    """The compiler that ``chosen``, the content of ``$CXX``, names; else the first installed one."""
+    """The compiler that ``$CXX``, here ``chosen``, names; if not set, the first installed one."""
     names = shlex.split(chosen) if chosen else ["g++", "clang++", "c++"]
     if chosen:
         if not names or shutil.which(names[0]) is None:
