@@ -1,6 +1,6 @@
-"""Technologies, synthesis, proofs, and the search for the smallest MAC.
+"""Technologies (cell libraries), synthesis, proofs, and the search for the smallest MAC.
 
-Names are imported on first use, so that a part of this package does not load the others.
+A name is imported when it is first used, so that using one part does not load the other parts.
 """
 
 from importlib import import_module
@@ -28,6 +28,7 @@ __all__ = [
     "technology_names",
 ]
 
+# The module that each name is imported from.
 _HOMES = {
     "FpgaRecord": "search.records",
     "ProofError": "proofs.results",

@@ -1,1 +1,1 @@
-"""Library cells: Liberty files, timing and energy tables, technologies and their cards."""
+"""Library cells: Liberty files, timing and energy tables, technologies and their YAML files."""

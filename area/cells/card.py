@@ -1,7 +1,8 @@
-"""Cells as plain data, as a technology card holds them.
+"""Converts cells to the plain data of a technology card, and back.
 
-The tables of a cell's output share their axes, which the card holds once. A table is a text with
-commas between rows. YAML reads such a text many times faster than lists of lists.
+A card is a YAML file with the cells of a small library. The tables of an output have the same axes,
+which the card holds only once. A table is one text with commas between its rows, since YAML reads
+such a text many times faster than lists of lists.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ __all__ = ["cell_from_card", "cell_to_card"]
 
 
 def cell_to_card(cell: Cell) -> dict[str, object]:
-    """The cell as plain data."""
+    """The cell as plain data for a card."""
     card: dict[str, object] = {
         "area": cell.area,
         "leakage": cell.leakage,
@@ -66,15 +67,17 @@ def _output_to_card(cell: Cell, pin: str) -> dict[str, object]:
 
 
 def _rows(table: Table) -> str:
+    """The entries of a table as one text."""
     return ", ".join(" ".join(f"{value:g}" for value in row) for row in table.values)
 
 
 def _table(rows: Sequence[float], columns: Sequence[float], text: str) -> Table:
+    """The table whose entries :func:`_rows` wrote."""
     return Table.of(rows, columns, [row.split() for row in text.split(",")])
 
 
 def cell_from_card(name: str, card: Mapping[str, Any]) -> Cell:
-    """The cell of a card; raises KeyError, TypeError or ValueError for malformed data."""
+    """The cell that a card describes; KeyError, TypeError or ValueError for malformed data."""
     outputs = {str(pin): out for pin, out in card["outputs"].items()}
     return Cell(
         name=name,
@@ -114,7 +117,7 @@ def _arcs(out: Mapping[str, Any]) -> dict[str, tuple[Arc, ...]]:
 
 
 def _edge(out: Mapping[str, Any], texts: Sequence[str | None]) -> Edge | None:
-    """Delay and transition of one edge, or None if the card lacks the edge."""
+    """Delay and transition of one edge of an output; None if the card lacks this edge."""
     delay, transition = (
         None if text is None else _table(out["slews"], out["loads"], text) for text in texts
     )

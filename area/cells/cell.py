@@ -1,4 +1,4 @@
-"""Library cells for synthesis: combinational gates, flip-flops and adder cells."""
+"""Library cells for synthesis as data: gates, flip-flops, adder cells and their timing."""
 
 import math
 import re
@@ -29,11 +29,11 @@ class TieCell(NamedTuple):
 
 
 class Arc(NamedTuple):
-    """From one input to one output: the output's rising and falling edge.
+    """Timing from one input to one output: tables for the output's rising and falling edge.
 
-    ``sense`` says which edge of the input causes them: ``positive`` the same edge, ``negative`` the
-    opposite one, ``both`` either one. An XOR may have a positive and a negative arc. An edge that
-    this input does not cause is None.
+    ``sense`` says which edge of the input causes an edge of the output: the same edge
+    (``positive``), the opposite edge (``negative``), or either (``both``). An XOR may have a
+    positive and a negative arc. An edge that this input does not cause is None.
     """
 
     sense: str
@@ -50,8 +50,8 @@ class Arc(NamedTuple):
 class FlipFlop:
     """What makes a cell a rising-edge D flip-flop.
 
-    Synthesis ties clear and preset inactive, so that the cell acts as a plain flip-flop. Its full
-    area counts.
+    Synthesis ties clear and preset inactive, so that the cell acts as a plain flip-flop. The area
+    of the whole cell still counts.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class FlipFlop:
 
     @property
     def tied(self) -> dict[str, int]:
-        """The level that each asynchronous pin is tied to."""
+        """The level that each clear or preset pin is tied to."""
         pins = (literal(expression) for expression in (self.clear, self.preset) if expression)
         return {pin: int(inverted) for pin, inverted in filter(None, pins)}
 
@@ -152,7 +152,7 @@ class Cell:
 class AdderCell:
     """A full or half adder: its cell, its pins, and which outputs are inverted.
 
-    ``inputs`` are interchangeable.
+    ``inputs`` are the names of interchangeable pins. ``total`` and ``carry`` name the output pins.
     """
 
     cell: str

@@ -1,4 +1,4 @@
-"""The cells of a Liberty library, read one by one, in one set of units: um^2, ps, fF, nW."""
+"""Reads the cells of a Liberty library and converts all figures to um^2, ps, fF, nW and fJ."""
 
 import math
 import re
@@ -16,8 +16,9 @@ from halfbyte.base import UserError
 
 __all__ = ["NO_AREA", "read_cells"]
 
+# Logic cells with more inputs are left out.
 MAX_INPUTS = 6
-# Cells that the synthesis of plain logic should not use.
+# Attributes and groups of cells that the synthesis of plain logic should not use.
 _EXCLUDING_ATTRIBUTES = (
     "dont_use",
     "is_isolation_cell",
@@ -29,7 +30,7 @@ _EXCLUDING_ATTRIBUTES = (
     "retention_cell",
 )
 _EXCLUDING_GROUPS = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle")
-# Buffers and inverters for clock trees, delays and probing. Only their names tell them from others.
+# Buffers and inverters for clock trees, delays and probing. Only their names show their purpose.
 _SPECIAL_DRIVERS = re.compile(r"clk|dly|delay|probe", re.IGNORECASE)
 # Values of "timing_type", each with the output edges that such a group can state.
 _COMBINATIONAL = {
@@ -49,7 +50,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
 @dataclass(frozen=True)
 class _Context:
-    """What the cells of one file share: units, templates of tables, defaults."""
+    """What the cells of one file share: units, templates of tables, and default figures."""
 
     units: Units
     templates: Mapping[str, Group]
@@ -58,7 +59,7 @@ class _Context:
 
 
 def read_cells(library: Group) -> Iterator[tuple[str, Cell | str]]:
-    """The usable cells of one file by name; for a malformed cell, the reason instead."""
+    """Pairs of a name and a usable cell; for a malformed cell, the reason instead of the cell."""
     context = _Context(
         units=read_units(library),
         templates={
@@ -93,7 +94,7 @@ def _is_excluded(name: str, group: Group) -> bool:
 
 
 def _pins(group: Group, direction: str) -> dict[str, Group]:
-    """The pins of one direction; a group may name several pins, also in one text."""
+    """The pins of one direction, by name; one ``pin`` group may describe several pins."""
     return {
         name: pin
         for pin in group.all("pin")
@@ -126,7 +127,7 @@ def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
     if area is None:
         raise UserError(NO_AREA)
     if area < 0:
-        raise UserError(f"its area must not be negative, as {area:g} is")
+        raise UserError(f"its area must not be negative, but it is {area:g}")
     if area == 0:
         return None
     units, templates = context.units, context.templates
@@ -153,7 +154,8 @@ def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
         leakage=_leakage(group, context),
         inputs={pin: rounded((load or 0.0) * units.load) for pin, load in loads.items()},
         outputs=functions,
-        # Some adders state an arc from one output to the other, which is not part of a function.
+        # Some adders have an arc from one output to the other. It is dropped, because our functions
+        # depend on inputs only.
         arcs={
             pin: {source: each for source, each in found.items() if source in inputs}
             for pin, found in arcs.items()
@@ -173,7 +175,7 @@ def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
 def _sense_of(
     function: str, inputs: Iterable[str], flip_flop: FlipFlop | None
 ) -> Callable[[str], str]:
-    """A function that finds an input's sense where timing groups do not state it."""
+    """A function that finds the sense (:class:`Arc`) of an input if timing groups omit it."""
     names = list(inputs)
 
     def of(source: str) -> str:
@@ -186,7 +188,7 @@ def _sense_of(
 
 
 def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> States:
-    """The possible states of the cell, for evaluating conditions."""
+    """The possible states of the cell, in which ``when`` conditions are evaluated."""
     functions = {pin: body.text("function") for pin, body in _pins(group, "output").items()}
     for state in group.all("ff") if flip_flop else ():
         # The state variable is free; the second variable is its inverse.
@@ -203,12 +205,12 @@ def _capacitance(pin: Group, default: float | None) -> float | None:
     if stated is None:
         stated = statistics.fmean(known) if known else default
     if stated is not None and stated < 0:
-        raise UserError(f"a capacitance must not be negative, as {stated:g} is")
+        raise UserError(f"a capacitance must not be negative, but one is {stated:g}")
     return stated
 
 
 def _late_capacitance(pin: Group) -> float | None:
-    """The mean of the ranges' upper ends for rising and falling edges; None without ranges."""
+    """The mean of the upper ends of both edges' capacitance ranges; None without ranges."""
     ranges = [pin.attributes.get(f"{edge}_capacitance_range") for edge in ("rise", "fall")]
     if not any(ranges):
         return None
@@ -222,7 +224,7 @@ def _late_capacitance(pin: Group) -> float | None:
 
 
 def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str, Group]) -> bool:
-    """Whether every output depends on few inputs. Only a cell without inputs may be constant."""
+    """Whether the cell is ordinary logic: few inputs, and a constant only if it has no inputs."""
     if len(inputs) > MAX_INPUTS or (len(inputs) == 1 and _SPECIAL_DRIVERS.search(name)):
         return False
     try:
@@ -235,8 +237,9 @@ def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str
 def _leakage(group: Group, context: _Context) -> float | None:
     """The cell's leakage in nW; None if the library does not state it or its unit.
 
-    The sources are, in this order: the cell's own figure, its groups without a condition, the mean
-    of its states, and the library's default. Groups of one state for several supplies are added.
+    The first of these that is stated counts: the cell's own figure, its figures without a
+    condition, the mean over its states, the library's default. Figures of one state for several
+    supplies are added.
     """
     stated = group.number("cell_leakage_power")
     states: dict[str, float] = {}
@@ -250,12 +253,12 @@ def _leakage(group: Group, context: _Context) -> float | None:
     if stated is None or context.units.power is None:
         return None
     if stated < 0:
-        raise UserError(f"its leakage must not be negative, as {stated:g} is")
+        raise UserError(f"its leakage must not be negative, but it is {stated:g}")
     return rounded(stated * context.units.power)
 
 
 def _state(flip_flop: FlipFlop) -> str:
-    """The state variable that the output follows."""
+    """The output of a flip-flop as a function: ``IQ`` is the state, ``IQN`` its inverse."""
     return "IQN" if flip_flop.inverted else "IQ"
 
 
@@ -265,9 +268,10 @@ def _read_flip_flop(
     outputs: Mapping[str, Group],
     context: _Context,
 ) -> FlipFlop | None:
-    """The rising-edge D flip-flop in a group, with or without clear and preset; else None.
+    """The flip-flop of a cell, if it is a rising-edge D flip-flop; else None.
 
-    State variable and next state may both be inverted (as in ASAP7). Only the output decides.
+    It may have asynchronous clear and preset. The state variable and the next state may both be
+    inverted, as in ASAP7: what counts is whether the output is the data or its inverse.
     """
     state, *more = group.all("ff")
     clock, data = literal(state.text("clocked_on")), literal(state.text("next_state"))

@@ -23,9 +23,9 @@ class States:
     Parameters
     ----------
     inputs : tuple of str
-        Pins with any value. A flip-flop's state counts as one.
+        Pins that may be 0 or 1. The state variable of a flip-flop counts as such a pin.
     functions : mapping of str to str
-        Outputs and state variables that depend on them, with their functions.
+        Outputs and state variables that depend on ``inputs``, with their functions.
     tied : mapping of str to int
         Pins that are constant.
     """
@@ -57,8 +57,9 @@ def read_energies(
     An input pin has one table, under the empty name: the energy of its own transition. Rising and
     falling edges alternate, so they are averaged; if the library states only one of them, it counts
     for both. States are averaged as equally likely. A figure without a condition holds for the
-    states that do not have a figure of their own. Figures for several supplies are added. For an
-    output, only the states with a figure are averaged. Raises UserError for a malformed table.
+    states that do not have a figure of their own. Without such a figure, an output's mean is over
+    the states that have one; for an input, the other states count as 0. Figures for several
+    supplies are added. Raises UserError for a malformed table.
     """
     reader = TableReader(templates, DELAY_AXES, units.time, units.load, units.energy)
     found: dict[str, dict[tuple[str, str], list[tuple[str, Table]]]] = defaultdict(

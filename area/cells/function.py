@@ -19,16 +19,18 @@ __all__ = [
     "truth_table",
 ]
 
+# Limits of an expression: its length in characters, and nested brackets.
 MAX_LENGTH = 4000
 MAX_DEPTH = 50
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_\[\]]*|[01]|[!'()&*|+^])")
 _OPERATORS = {"|": "|", "+": "|", "&": "&", "*": "&", "^": "^", "!": "!", "'": "'"}
-# Operators from weak to strong; juxtaposition is an AND (Liberty User Guide, "function").
+# Operators from weak to strong. Two operands without an operator between them are ANDed (Liberty
+# User Guide, "function").
 _LEVELS = ("|", "&", "^")
 
 
 class _Node(NamedTuple):
-    """An operation (``|``, ``&``, ``^``, or ``!`` of one operand); or a pin, a constant."""
+    """A part of an expression: ``kind`` is ``|``, ``&``, ``^``, ``!``, a pin or a constant."""
 
     kind: str
     operands: tuple["_Node", ...] = ()
@@ -49,7 +51,7 @@ def _tokens(expression: str) -> list[str]:
 
 
 class _Parser:
-    """Recursive descent, one method per kind of operand and one for the binary levels."""
+    """A recursive-descent parser of a Boolean expression in Liberty's notation."""
 
     def __init__(self, expression: str) -> None:
         self.expression = expression
@@ -65,12 +67,13 @@ class _Parser:
         return UserError(f"Not a Liberty function: {self.expression[:80]!r}")
 
     def _next(self) -> str:
-        """The next operator; ``&`` if an operand follows directly."""
+        """The next binary operator; ``&`` if an operand follows directly, empty if none follows."""
         if not self.tokens or self.tokens[-1] == ")":
             return ""
         return _OPERATORS.get(self.tokens[-1], "&").replace("!", "&")
 
     def _binary(self, level: int, depth: int) -> _Node:
+        """Read operands joined by the operator of a level; ``depth`` more brackets may open."""
         if level == len(_LEVELS):
             return self._unary(depth)
         operands = [self._binary(level + 1, depth)]
@@ -104,7 +107,7 @@ class _Parser:
 
 
 def _evaluate(node: _Node, columns: dict[str, int], ones: int) -> int:
-    """The values for all rows at once, one bit per row."""
+    """The value of a node in every row of a truth table, one bit per row."""
     if not node.operands:
         if node.kind in ("0", "1"):
             return ones * int(node.kind)
@@ -120,6 +123,7 @@ def _evaluate(node: _Node, columns: dict[str, int], ones: int) -> int:
 
 
 def _write(node: _Node) -> str:
+    """The expression of a node, as :func:`normalized` returns it."""
     if not node.operands:
         return node.kind
     inner = [
@@ -150,10 +154,11 @@ def _truth_table(expression: str, inputs: tuple[str, ...]) -> int:
 def compiled(
     expression: str, places: Mapping[str, int], ones: int
 ) -> Callable[[Sequence[Any]], Any]:
-    """The expression as ``f(values)`` on words; input ``name`` is ``values[places[name]]``.
+    """The expression as a function ``f(values)``; input ``name`` is ``values[places[name]]``.
 
-    Words are integers or arrays of unsigned integers. ``ones`` is a word with every bit set. Raises
-    UserError if ``expression`` is not a function of the names.
+    The function computes many cases at once, one in each bit of a word. A word is an integer or an
+    array of unsigned integers. ``ones`` is a word with every bit set. Raises UserError if
+    ``expression`` names an input that is not in ``places``, or is malformed.
     """
     return _compiled(_Parser(expression).parse(), places, ones)
 
@@ -180,20 +185,21 @@ def _binary(
     left: Callable[[Sequence[Any]], Any],
     right: Callable[[Sequence[Any]], Any],
 ) -> Callable[[Sequence[Any]], Any]:
+    """A function that combines the results of two others."""
     return lambda values: combine(left(values), right(values))
 
 
 def normalized(expression: str) -> str:
     """The same expression in one spelling: ``! & | ^``, and brackets around inner operations.
 
-    Tools disagree on the precedence of ``^``, so the result does not depend on it. Raises UserError
-    for a malformed expression.
+    Tools disagree on the precedence of ``^``; with these brackets the precedence does not matter.
+    Raises UserError for a malformed expression.
     """
     return _write(_Parser(expression).parse())
 
 
 def literal(expression: str) -> tuple[str, bool] | None:
-    """``(pin, whether inverted)`` for a single pin; None for other expressions."""
+    """``(pin, whether inverted)`` if the expression is a single pin or its inverse; else None."""
     try:
         node = _Parser(expression).parse()
     except UserError:

@@ -1,4 +1,4 @@
-"""Reading Liberty, the format of standard-cell libraries, as a tree of groups."""
+"""Reads Liberty, the file format of standard-cell libraries, as a tree of groups."""
 
 import math
 import re
@@ -11,6 +11,7 @@ from halfbyte.base import UserError
 
 __all__ = ["CELL", "Group", "parse_liberty", "read_liberty"]
 
+# The deepest nesting of groups that is read.
 MAX_DEPTH = 100
 CELL = "cell"
 _INCLUDE = "include_file"
@@ -30,11 +31,12 @@ _TOKEN = re.compile(
 
 @dataclass
 class Group:
-    """``name (arguments) { attributes and groups }``.
+    """A group of a Liberty file, ``name (arguments) { attributes and groups }``.
 
-    ``attributes`` holds simple attributes as text and complex ones as lists of text. If an
-    attribute is repeated, the last one counts. Groups keep their order. ``damage`` says why the
-    text of a cell could not be read to its end; the cell then holds the part before the damage.
+    ``attributes`` holds simple attributes (``name : value;``) as text, and complex attributes
+    (``name (value, value);``) as lists of text. If an attribute is repeated, the last one counts.
+    ``groups`` are in the order of the file. ``damage`` says why the text of a cell could not be
+    read to its end; the group then holds the part before the damage.
     """
 
     name: str
@@ -48,12 +50,12 @@ class Group:
         return (group for group in self.groups if group.name == name)
 
     def text(self, name: str, default: str = "") -> str:
-        """A simple attribute."""
+        """An attribute as text; spaces join the values of a complex attribute."""
         value = self.attributes.get(name, default)
         return value if isinstance(value, str) else " ".join(value)
 
     def number(self, name: str, default: float | None = None) -> float | None:
-        """A simple attribute as a number, or ``default`` where it is missing.
+        """A simple attribute as a number, or ``default`` if it is missing.
 
         Raises UserError if it is not a finite number.
         """
@@ -69,7 +71,7 @@ class Group:
 
 
 class _Reader:
-    """Parses with one token of look-ahead; open groups are on a stack."""
+    """A parser with one token of look-ahead; a stack holds the groups that are still open."""
 
     def __init__(self, text: str, origin: str) -> None:
         self.text, self.origin = text, origin
@@ -146,7 +148,7 @@ class _Reader:
         return root
 
     def body(self, root: Group) -> None:
-        """Read statements up to the closing brace of ``root``."""
+        """Read statements up to the closing brace of ``root``; skip the rest of a damaged cell."""
         stack = [root]
         while stack:
             try:
@@ -170,7 +172,7 @@ class _Reader:
             raise self.error(f"at most {MAX_DEPTH} nested groups")
 
     def skip_groups(self, depth: int) -> bool:
-        """Move past the closing braces of ``depth`` groups; False if the file ends before."""
+        """Move past the closing braces of ``depth`` groups; False if the file ends first."""
         self.end = self.start
         while depth and self.end < len(self.text):
             match = _TOKEN.match(self.text, self.end)
@@ -206,8 +208,8 @@ class _Reader:
     def simple_value(self) -> str:
         """One quoted value, or the words of an expression such as ``VDD + 0.5`` or ``(A & !B)``.
 
-        It ends with ``;``. If that is missing, it ends with the line, unless a bracket is open or
-        the line ends with an operator.
+        The value ends with ``;``. If the ``;`` is missing, the value ends with the line, unless a
+        bracket is open or the line ends with an operator.
         """
         if self.kind == "quoted":
             return self.take_value()
@@ -233,13 +235,13 @@ def parse_liberty(text: str, origin: str = "text") -> Group:
 
 
 def read_liberty(path: Path) -> Group:
-    """Read a Liberty file, plain or compressed; raises UserError that says what to do."""
+    """Read a Liberty file, plain or compressed; raises UserError if it cannot be read."""
     raw = read_packed(path, "Liberty file", "give the path of a .lib or .lib.gz")
     return parse_liberty(_decoded(raw), str(path))
 
 
 def _decoded(raw: bytes) -> str:
-    """The text without a byte order mark; only comments and titles are not ASCII."""
+    """The text without a byte order mark. Malformed bytes, usual only in comments, are replaced."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")
     return raw.decode("utf-8-sig", errors="replace")

@@ -1,4 +1,4 @@
-"""Writing a technology as a small Liberty library that Yosys and ABC read."""
+"""Writes cells as a small Liberty library that Yosys and ABC can read."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,10 +8,13 @@ from halfbyte.area.cells.nldm import Table
 __all__ = ["liberty_text"]
 
 _SENSES = {"positive": "positive_unate", "negative": "negative_unate", "both": "non_unate"}
-# The axis that is written for a table with a single value.
+# ABC needs two entries on each axis. These replace an axis with a single entry.
 _NO_AXIS = (1.0, 100.0)
+# ABC needs positive delays. Smaller ones are written as this.
 _LEAST_PS = 0.01
+# ABC refuses libraries with fewer functions than this.
 _LEAST_FUNCTIONS = 3
+# The area of a cell that ABC should never choose, in um^2.
 _HUGE = 1e6
 _HEADER = """\
 library ({name}) {{
@@ -33,10 +36,10 @@ _TEMPLATE = """\
 
 
 def liberty_text(name: str, cells: Sequence[Cell]) -> str:
-    """The text of a library with these cells.
+    """The text of a Liberty library with these cells.
 
-    If there is only one flip-flop among them, Yosys takes that one. Its asynchronous clear and
-    preset are written unchanged: ``dfflibmap`` ties them inactive.
+    If the cells contain only one flip-flop, Yosys uses it for every register. Asynchronous clear
+    and preset pins are written unchanged: Yosys' ``dfflibmap`` ties them inactive.
     """
     templates = {table.shape: _template(table) for cell in cells for table in _tables(cell)}
     parts = [*templates.values(), *map(_cell, cells), *_fillers(cells)]
@@ -44,7 +47,7 @@ def liberty_text(name: str, cells: Sequence[Cell]) -> str:
 
 
 def _fillers(cells: Sequence[Cell]) -> list[str]:
-    """Unused extra cells: ABC refuses libraries with fewer than three functions."""
+    """Extra cells that no netlist uses; none if the cells have enough different functions."""
     functions = {
         (len(cell.inputs), tuple(cell.outputs.values())) for cell in cells if not cell.flip_flop
     }
@@ -68,6 +71,7 @@ def _fillers(cells: Sequence[Cell]) -> list[str]:
 
 
 def _tables(cell: Cell) -> Iterator[Table]:
+    """The delay and transition tables of a cell, as ABC needs them."""
     for by_source in cell.arcs.values():
         for arcs in by_source.values():
             for arc in arcs:
@@ -83,7 +87,7 @@ def _usable(table: Table) -> Table:
 
 
 def _template(table: Table) -> str:
-    """The template for the size of a table, which ABC requires."""
+    """The Liberty template for tables of this size; ABC requires one."""
     return _TEMPLATE.format(
         name=_template_name(table), rows=_list(table.rows), columns=_list(table.columns)
     )
@@ -118,6 +122,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _state(flip_flop: FlipFlop) -> str:
+    """The ``ff`` group, which says how a flip-flop's state changes."""
     parts = [f'next_state : "{flip_flop.data}";', f'clocked_on : "{flip_flop.clock}";']
     if flip_flop.clear:
         parts.append(f'clear : "{flip_flop.clear}";')
@@ -129,7 +134,7 @@ def _state(flip_flop: FlipFlop) -> str:
 
 
 def _timing(cell: Cell, source: str, arc: Arc) -> str:
-    """A timing group. ABC needs both edges, so a missing edge is replaced by the other."""
+    """A ``timing`` group. ABC needs both edges, so a missing edge gets the tables of the other."""
     kind = "timing_type : rising_edge; " if cell.flip_flop else ""
     rise, fall = arc.rise or arc.edges[0], arc.fall or arc.edges[0]
     return (

@@ -1,4 +1,4 @@
-"""A library of cells from its Liberty files: its name, its corner and its usable cells."""
+"""Reads a cell library from its Liberty files: its name, its corner and its usable cells."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Library:
     """The usable cells of one library, with its name, corner and supply voltage, if stated.
 
     ``left_out`` gives the malformed cells by name, each with the reason. ``time_unit_ps`` is the
-    unit of time of its first file in ps.
+    unit of time of the library's first file, in ps.
     """
 
     name: str
@@ -38,9 +38,9 @@ class Library:
 def read_library(paths: Sequence[Path]) -> Library:
     """Read one library from one or several Liberty files, which may differ in their units.
 
-    A cell that is stated twice, with different figures, is left out like a malformed one. Raises
+    A cell that is stated twice, with different figures, is left out like a malformed cell. Raises
     UserError for a file that cannot be read, is not Liberty, has only malformed cells, or belongs
-    to another corner than the rest.
+    to a different corner than the other files.
     """
     if not paths:
         raise UserError("A library needs at least one Liberty file")

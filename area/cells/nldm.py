@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 __all__ = ["Table", "greatest", "mean", "total"]
 
+# The axis of a table that does not depend on it.
 _NO_AXIS = (0.0,)
 
 
 class Table(NamedTuple):
     """``values[row][column]`` over two ascending axes.
 
-    For delays, transitions and energies, ``rows`` are slews of the input in ps and ``columns``
-    loads of the output in fF. For setup times they are slews of the data and of the clock. If an
-    axis has one entry, the table does not depend on it.
+    For delays, transitions and energies, ``rows`` are slews of the input in ps and ``columns`` are
+    loads of the output in fF. For setup times, ``rows`` are slews of the data and ``columns`` are
+    slews of the clock. If an axis has only one entry, the table does not depend on that axis.
     """
 
     rows: tuple[float, ...]
@@ -97,6 +98,7 @@ def total(tables: Sequence[Table]) -> Table:
 
 
 def _combined(tables: Sequence[Table], combine: Callable[[list[float]], float]) -> Table:
+    """The tables, looked up at each entry of the largest one and combined there."""
     pattern = max(tables, key=lambda table: math.prod(table.shape))
     if len(tables) == 1:
         return pattern

@@ -1,4 +1,4 @@
-"""Reading whole files, up to a size limit; they may be packed with gzip, bzip2 or xz."""
+"""Reads whole files, up to a size limit; they may be packed with gzip, bzip2 or xz."""
 
 import bz2
 import lzma
@@ -12,11 +12,15 @@ from halfbyte.base.user_files import read_start
 
 __all__ = ["MAX_BYTES", "read_packed"]
 
+# The limit for the file and for its unpacked contents.
 MAX_BYTES = 512 * 2**20
 
 
 class _Stream(Protocol):
-    """One compressed member of a file; the bytes after it are ``unused_data``."""
+    """Decompresses one member of a packed file; the bytes after it are ``unused_data``.
+
+    A packed file may consist of several members, one after the other.
+    """
 
     @property
     def eof(self) -> bool: ...
@@ -37,8 +41,8 @@ def read_packed(path: Path, what: str, remedy: str) -> bytes:
     """The contents of ``path``, decompressed.
 
     Raises UserError for a file that is missing, unreadable, damaged, or larger than the limit. The
-    message begins with ``what`` the file should be; for a missing file it also gives the
-    ``remedy``.
+    message begins with ``what``, the kind of file that is wanted. For a missing file it ends with
+    ``remedy``, which says what to do.
     """
     kind = ""
     try:
@@ -63,7 +67,10 @@ def read_packed(path: Path, what: str, remedy: str) -> bytes:
 
 
 def _unpacked(raw: bytes, magic: bytes, stream: Callable[[], _Stream]) -> bytes:
-    """All members joined, at most a little over the limit; EOFError if the file is cut short."""
+    """The unpacked members, joined: at most one byte more than the limit.
+
+    Raises EOFError if the file is cut short, or if something else follows the members.
+    """
     parts: list[bytes] = []
     left = MAX_BYTES + 1
     while raw.startswith(magic) and left > 0:

@@ -1,8 +1,9 @@
-"""Reducing a cell's tables to the size that a card keeps.
+"""Reduces a cell's tables to the size that is kept in a technology card, a small YAML library.
 
-Delays, transitions and setup times keep four rows and four columns. Their entries are a
-least-squares fit to the library's table, at its own points and half way between them, so that the
-errors of the small table have both signs. Internal energies keep one row.
+Tables of delays, transitions and setup times keep four rows and four columns. Their entries are
+fitted by least squares to the library's table, at its points and half way between them. The errors
+of the small table are therefore positive at some points and negative at others. Tables of internal
+energies keep one row.
 """
 
 from collections.abc import Mapping
@@ -18,14 +19,18 @@ from halfbyte.area.cells.nldm import Table
 
 __all__ = ["reduced"]
 
-# The positions of the kept rows and columns, as fractions of the library's axes.
+# Which rows and columns are kept: positions in the library's axes, from 0 (first) to 1 (last).
+# Slews above the last kept row are extrapolated.
 _ROWS = (0, 1 / 3, 2 / 3, 5 / 6)
 _COLUMNS = (0, 1 / 3, 2 / 3, 1)
 _Axis = tuple[float, ...]
 
 
 def reduced(cell: Cell, slew: float) -> Cell:
-    """The cell with small tables. An output's tables share axes. Energies are for ``slew`` ps."""
+    """The cell with small tables; energies are for an input slew of ``slew`` ps.
+
+    All timing tables of an output get the same rows and columns.
+    """
     state = cell.flip_flop
     if state and state.setup:
         knots = _knots(state.setup[0])
@@ -55,6 +60,7 @@ def reduced(cell: Cell, slew: float) -> Cell:
 
 
 def _first(by_source: Mapping[str, tuple[Arc, ...]]) -> Table:
+    """The first delay table of an output, which decides the rows and columns to keep."""
     return next(iter(by_source.values()))[0].edges[0].delay
 
 
@@ -67,11 +73,12 @@ def _arc(arc: Arc, rows: _Axis, columns: _Axis) -> Arc:
 
 
 def _energy(table: Table, slew: float, loads: _Axis) -> Table:
+    """A table of energies with one row, for one input slew."""
     return Table((0.0,), loads, (tuple(_brief(table.at(slew, load)) for load in loads),))
 
 
 def _fitted(table: Table, rows: _Axis, columns: _Axis) -> Table:
-    """The best-fitting table on these axes."""
+    """The table with these rows and columns that fits ``table`` best (least squares)."""
     dense_rows, dense_columns = _dense(table.rows), _dense(table.columns)
     points = [[table.at(row, column) for column in dense_columns] for row in dense_rows]
     values = _fit(rows, dense_rows) @ np.array(points) @ _fit(columns, dense_columns).T
@@ -84,7 +91,7 @@ def _brief(value: float) -> float:
 
 
 def _knots(table: Table) -> tuple[_Axis, _Axis]:
-    """The rows and columns to keep."""
+    """The rows and columns of a table that are kept."""
     rows, columns = (
         tuple(dict.fromkeys(axis[round(part * (len(axis) - 1))] for part in parts))
         for axis, parts in ((table.rows, _ROWS), (table.columns, _COLUMNS))
@@ -99,7 +106,10 @@ def _dense(axis: _Axis) -> _Axis:
 
 @cache
 def _fit(knots: _Axis, points: _Axis) -> NDArray[np.float64]:
-    """The matrix from values at the points to a piecewise linear least-squares fit at the knots."""
+    """The matrix that turns values at ``points`` into fitted values at ``knots``.
+
+    The fit is a function that is linear between the knots, by least squares.
+    """
     unit = np.eye(len(knots))
     weights = [
         [

@@ -9,6 +9,7 @@ from halfbyte.area.cells.function import canonical_table, truth_table
 
 __all__ = ["Doubt", "doubtful_areas", "family", "resistance"]
 
+# Gates with more inputs are not compared.
 MAX_INPUTS = 5
 # A cell that drives a load this many times as fast is certainly a stronger one.
 _STRONGER = 1.3
@@ -30,7 +31,7 @@ class Doubt(NamedTuple):
 def family(cell: Cell, most_inputs: int = MAX_INPUTS) -> object:
     """A key that is equal for cells of the same function.
 
-    None for a cell without inputs, or with more than ``most_inputs``, that is not a flip-flop.
+    None for a combinational cell without inputs, or with more than ``most_inputs``.
     """
     if cell.flip_flop:
         return "flip-flop", cell.flip_flop.inverted, sorted(cell.flip_flop.tied.items())
@@ -58,9 +59,10 @@ def resistance(cell: Cell, slew: float, load: float) -> float:
 
 
 def doubtful_areas(cells: Iterable[Cell], slew: float, load: float) -> Iterator[Doubt]:
-    """The smallest cell of each function if it is stronger than a cell with a larger area.
+    """Find functions whose smallest cell is stronger than a cell with a larger area.
 
-    Such areas may be correct, or an error of the library that every synthesis would exploit.
+    Such an area may be correct. Or it is an error in the library, which every synthesis would
+    exploit. Strengths are compared by :func:`resistance` with ``slew`` in ps and ``load`` in fF.
     """
     families: dict[str, list[Cell]] = {}
     for cell in cells:

@@ -1,7 +1,8 @@
 """A technology: the cells that synthesis may use, and their roles.
 
-It comes from a shipped card (a few dozen cells) or from a full Liberty library. In both cases it is
-written as a small Liberty file for Yosys and ABC.
+It comes from a *card*, a YAML file with a few dozen cells of a library, or from a full Liberty
+library. Some cards are shipped with halfbyte. In both cases the cells are written to a Liberty file
+for Yosys and ABC.
 """
 
 import difflib
@@ -26,7 +27,7 @@ __all__ = ["Technology", "from_card", "from_liberty", "load_technology", "techno
 
 CARDS = Path(__file__).parent / "technologies"
 DEFAULT = "sky130hd"
-# The user's folder of cards.
+# The name of the user's own folder of cards (`user_folder`).
 _OWN = "technologies"
 UNITS = {"area": "um^2", "time": "ps", "capacitance": "fF", "leakage": "nW", "energy": "fJ"}
 _TIME_UNIT = "library_time_ps"
@@ -35,7 +36,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # PyYAML's C loader, if available, reads a card in a tenth of the time.
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# Truth tables: bit `row` is the value for the inputs `row`, the first input least significant.
+# Functions as (number of inputs, truth table). Bit `row` of a truth table is the value where the
+# inputs, the first least significant, read `row`.
 _BUFFER, _INVERTER = (1, 0b10), (1, 0b01)
 _NAND2, _AND2, _XOR2 = (2, 0b0111), (2, 0b1000), (2, 0b0110)
 _XOR3, _MAJORITY3 = (3, 0b10010110), (3, 0b11101000)
@@ -65,11 +67,11 @@ class Technology:
     voltage : float, optional
         Supply voltage in V; without it, energies are not known.
     strengths : frozenset of str
-        Cells that are used only with a clock to meet: stronger versions of other cells.
+        Stronger versions of other cells, which are used only if there is a clock to meet.
     left_out : mapping of str to str
         Malformed cells, which are not part of the technology, with the reasons.
     time_unit_ps : float
-        The full library's own unit of time in ps, in which constraints (SDC) count.
+        The full library's own unit of time in ps. Constraint files (SDC) give times in it.
 
     Raises
     ------
@@ -116,7 +118,7 @@ class Technology:
         return f"; left out: {', '.join(texts)}" if texts else ""
 
     def without(self, patterns: Sequence[str]) -> "Technology":
-        """The technology without the cells whose names match one of the patterns (``*_x4``).
+        """The technology without the cells whose names match a pattern such as ``*_x4``.
 
         Raises UserError for a pattern that does not match a cell, or if too few cells are left.
         """
@@ -233,9 +235,10 @@ class Technology:
         return content_key({**card, "cells": repr(self.cells)})
 
     def liberty_text(self, *, clocked: bool = False) -> str:
-        """A Liberty library with the cells, for Yosys and ABC; one flip-flop, the smallest.
+        """The text of a Liberty library for Yosys and ABC.
 
-        ``clocked`` says that there is a clock to meet: the library then has all strengths.
+        With ``clocked`` there is a clock to meet, and the library also contains the cells in
+        ``strengths``. Its only flip-flop is :attr:`flip_flop`.
         """
         return self._clocked_liberty if clocked else self._plain_liberty
 
@@ -248,14 +251,14 @@ class Technology:
         return self.liberty_of(list(self.cells.values()))
 
     def liberty_of(self, cells: Sequence[Cell]) -> str:
-        """A Liberty file of these cells; the only flip-flop in it is :attr:`flip_flop`."""
+        """The text of a Liberty library of ``cells``; its only flip-flop is :attr:`flip_flop`."""
         keep = self.flip_flop.name
         return liberty_text(
             self.name, [cell for cell in cells if not cell.flip_flop or cell.name == keep]
         )
 
     def to_card(self) -> dict[str, object]:
-        """The technology as plain data."""
+        """The technology as plain data, which :func:`from_card` reads from YAML."""
         return {
             "name": self.name,
             "title": self.title,
@@ -271,6 +274,7 @@ class Technology:
 
 
 def _function(cell: Cell, pin: str) -> tuple[int, int]:
+    """The number of inputs of a cell, and the truth table of an output."""
     return len(cell.inputs), truth_table(cell.outputs[pin], list(cell.inputs))
 
 
@@ -283,14 +287,13 @@ def _gate_function(cell: Cell) -> tuple[int, int] | None:
 
 
 def _cards(folder: Path | None) -> dict[str, Path]:
-    """The cards of a folder, by the names of their files."""
+    """The paths of a folder's cards, by the names of their files."""
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
 
 
 def _known_cards() -> dict[str, Path]:
-    """The shipped cards, the default first, then the user's own."""
-    shipped = sorted(_cards(CARDS).items(), key=lambda entry: entry[0] != DEFAULT)
-    return {**_cards(user_folder(_OWN)), **dict(shipped)}
+    """The paths of all cards by name; a shipped card hides a user's card of the same name."""
+    return {**_cards(user_folder(_OWN)), **_cards(CARDS)}
 
 
 def technology_names() -> list[str]:
@@ -299,7 +302,7 @@ def technology_names() -> list[str]:
 
 
 def from_card(path: Path) -> Technology:
-    """Read a card; raises UserError if it cannot be read or is not one."""
+    """Read a card; raises UserError if the file cannot be read or is not a card."""
     try:
         raw = read_start(path, _MAX_CARD + 1)
         if len(raw) > _MAX_CARD:
@@ -339,9 +342,9 @@ def from_card(path: Path) -> Technology:
 def load_technology(name: str | None = None) -> Technology:
     """A technology by the name or the path of its card; the default one without ``name``.
 
-    Cards are shipped, or are in the user's folder (:func:`halfbyte.base.user_folder`). Raises
-    UserError for an unknown card, with the list and the nearest name, and for a user's card that
-    has the name of a shipped one.
+    Named cards are shipped, or are in the user's folder (:func:`halfbyte.base.user_folder`). Raises
+    UserError for an unknown name; the message lists the known names and suggests the nearest. Also
+    raises UserError for a user's card that has the name of a shipped card but differs from it.
     """
     name = name or DEFAULT
     if name.endswith((".yaml", ".yml")) or "/" in name:
@@ -359,14 +362,14 @@ def load_technology(name: str | None = None) -> Technology:
 
 
 def _own_card(path: Path) -> Technology:
-    """A card of the user, which must not have the name of a shipped one."""
+    """Read a card of the user; UserError if it has a shipped card's name but differs from it."""
     if path.suffix in (".lib", ".gz"):
         raise UserError(f"{path} is not a card: give a full library with --liberty")
     technology = from_card(path)
     shipped = _cards(CARDS).get(technology.name)
     if shipped and technology.to_card() != from_card(shipped).to_card():
         raise UserError(
-            f"Card {path} is called {technology.name}, as a shipped one is: give it another name"
+            f"Card {path} has the name of a shipped card, {technology.name}: give it another name"
         )
     return technology
 

@@ -1,4 +1,4 @@
-"""A Liberty library's tables: delays, transitions and setup times."""
+"""Reads a Liberty library's tables: delays, transitions (slews) and setup times."""
 
 import math
 from collections import defaultdict
@@ -15,7 +15,7 @@ from halfbyte.base import UserError
 __all__ = ["DELAY_AXES", "DIRECTIONS", "TableReader", "read_arcs", "read_setup", "rounded"]
 
 _ROW, _COLUMN = "row", "column"
-# Liberty's names of the axes of delays and energies, and of setup times.
+# Liberty's names for the axes of tables: first of delays and energies, then of setup times.
 DELAY_AXES = {
     "input_net_transition": _ROW,
     "input_transition_time": _ROW,
@@ -25,12 +25,12 @@ DELAY_AXES = {
 _SETUP_AXES = {"constrained_pin_transition": _ROW, "related_pin_transition": _COLUMN}
 _SENSES = {"positive_unate": "positive", "negative_unate": "negative", "non_unate": "both"}
 DIRECTIONS = ("rise", "fall")
-# A table with a single value has this template name, without a template group.
+# The template name of a table with a single value. Liberty needs no template group for it.
 _SCALAR = "scalar"
 
 
 def rounded(value: float) -> float:
-    """Four significant digits: a card is readable, and the same on any machine."""
+    """The value with four significant digits, so that written tables are short and repeatable."""
     return float(f"{value:.4g}")
 
 
@@ -47,7 +47,17 @@ def _numbers(values: str | list[str]) -> list[float]:
 
 @dataclass(frozen=True)
 class TableReader:
-    """Reads tables of one kind, with the names of their axes and factors to our units."""
+    """Reads Liberty tables of one kind, such as delays, and converts their units.
+
+    Parameters
+    ----------
+    templates : mapping of str to Group
+        The library's table templates, by name.
+    axes : mapping of str to str
+        Liberty's names of the axes, each with ``"row"`` or ``"column"``.
+    row, column, value : float
+        Factors from the library's units to ours, for the two axes and for the entries.
+    """
 
     templates: Mapping[str, Group]
     axes: Mapping[str, str]
@@ -56,7 +66,10 @@ class TableReader:
     value: float
 
     def read(self, table: Group) -> Table | None:
-        """The table; None if it has other axes; raises UserError if it is malformed."""
+        """The table in our units; None if it has axes that are not in ``axes``.
+
+        Raises UserError if the table is malformed.
+        """
         values = _numbers(table.attributes.get("values", ""))
         axes = [axis for axis in (self._axis(table, number) for number in (1, 2, 3)) if axis[1]]
         sizes = [len(index) for _, index in axes]
@@ -81,7 +94,7 @@ class TableReader:
         )
 
     def _axis(self, table: Group, number: int) -> tuple[str, list[float]]:
-        """Kind and entries of an axis; a missing one is empty."""
+        """The kind (row or column) of axis 1, 2 or 3, and its entries; empty if it is missing."""
         name = table.arguments[0] if table.arguments else _SCALAR
         template = self.templates.get(name)
         if template is None and name != _SCALAR:
@@ -100,7 +113,7 @@ class TableReader:
 
 
 def _scaled(axis: Sequence[float], factor: float) -> tuple[float, ...]:
-    """An axis in our unit, with four digits unless that would make neighbours equal."""
+    """An axis in our unit, rounded to four digits unless that would make two entries equal."""
     brief = tuple(rounded(entry * factor) for entry in axis)
     return brief if len(set(brief)) == len(axis) else tuple(entry * factor for entry in axis)
 
@@ -112,9 +125,10 @@ def read_arcs(
     units: Units,
     sense_of: Callable[[str], str],
 ) -> dict[str, tuple[Arc, ...]]:
-    """The arcs of an output by input.
+    """The timing arcs of an output, by the input that each starts from.
 
-    A library may spread the edges and senses of one input over several timing groups, and give
+    An arc's *sense* says whether a rising input makes the output rise, fall, or do either. A
+    library may spread the edges and senses of one input over several timing groups, and give
     groups for each state of the other inputs. Groups of one sense become one arc, with the slowest
     value at each point. An edge that is missing in all groups is None.
 
@@ -123,7 +137,8 @@ def read_arcs(
     output : Group
         The output pin.
     kinds : mapping of str to sequence of str
-        The values of ``timing_type`` that count, each with the directions that it can state.
+        The values of ``timing_type`` to read, each with the directions (``rise``, ``fall``) that
+        a group of this type can state.
     templates : mapping of str to Group
         Templates of tables.
     units : Units

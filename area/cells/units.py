@@ -16,7 +16,10 @@ _UNIT = re.compile(
 
 @dataclass(frozen=True)
 class Units:
-    """Factors from a library's units to ps, fF, nW and fJ; ``power`` is None if not stated."""
+    """Factors from a library's units to ps, fF, nW and fJ.
+
+    ``power`` is None if the library states no unit of leakage power.
+    """
 
     time: float
     load: float
@@ -25,7 +28,9 @@ class Units:
 
 
 def _factor(text: str, kind: str, target: float) -> float:
-    """Factor from a unit such as ``1ns`` to ``target`` in SI units; ``kind`` is the unit's letter.
+    """The factor from a unit such as ``1ns`` to the unit ``target``, which is a number in SI units.
+
+    ``kind`` is the letter of the SI unit: ``s`` for seconds, ``f`` for farads.
 
     Case and spaces do not matter. The unit may be written out (``1 nWatt``), and a micro sign means
     ``u``.
@@ -43,7 +48,7 @@ def _factor(text: str, kind: str, target: float) -> float:
 
 
 def read_units(library: Group) -> Units:
-    """The units that a library states, or Liberty's defaults; raises UserError for others."""
+    """The units that a library states, or Liberty's defaults; UserError for a malformed unit."""
     load = _factor(library.text("capacitive_load_unit", "1 pf"), "f", 1e-15)
     volt = _factor(library.text("voltage_unit", "1V"), "v", 1.0)
     power = library.text("leakage_power_unit")

@@ -27,11 +27,20 @@ STRENGTHS = 4
 SPEEDS = (1.7, 3.4)
 MAX_SIZED_INPUTS = 3
 _HEADER = """\
-# Technology card, written by `halfbyte tech distill`. Areas and functions are the library's.
-# timing: for each input and sense four tables (delay and transition of a rising output, then of a
-# falling one), a row for each slew, fitted to the library's. setup: times of a rising and a falling
-# input. energies: of one transition, of an input by itself, or of an output by the input that it
-# follows. late_inputs: capacitances for the latest arrival. strengths: cells for clocks only.
+# Technology card: a small part of a cell library, written by `halfbyte tech distill`. Areas and
+# functions are the library's own. Tables are fitted to the library's larger tables.
+# strengths: stronger versions of other cells, used only if there is a clock to meet.
+# inputs: the capacitance of each input pin.
+# late_inputs: the upper ends of the library's capacitance ranges, for computing the longest delay.
+# function: of an output; IQ is the state of a flip-flop, IQN its inverse.
+# timing: by input pin, then by sense (positive: the output has the same edge as the input;
+# negative: the opposite edge; both: either edge). There are four tables: delay and transition time
+# of a rising output, then of a falling output. Commas separate the rows of a table: one row for
+# each of `slews`, with a value for each of `loads`.
+# setup: setup times of a rising data input, then of a falling one; a row for each of `slews` (of
+# the data), with a value for each of `clock_slews`.
+# energies: the internal energy of one transition. Under a cell: of an input pin alone. Under an
+# output: of the output, by the input that causes the transition, with a value for each of `loads`.
 """
 
 

@@ -58,7 +58,7 @@ def test_a_card_must_not_pass_for_a_shipped_one(halfbyte, tmp_path):
     own_card(tmp_path / "card.yaml", "asap7")
     done = halfbyte(*MAC, "--tech", "card.yaml", check=False)
     assert done.returncode == 1
-    assert "is called asap7, as a shipped one is: give it another name" in done.stderr
+    assert "has the name of a shipped card, asap7: give it another name" in done.stderr
     shutil.copy(CARDS / "asap7.yaml", tmp_path / "copy.yaml")
     assert "Area" not in halfbyte("formats", "int4").stderr
 

@@ -13,11 +13,11 @@ INVERTER = CELLS["INV"]
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("area : 1", "area : -1", "its area must not be negative, as -1 is"),
+        ("area : 1", "area : -1", "its area must not be negative, but it is -1"),
         ("area : 1", "area : inf", "area must be a finite number, not 'inf'"),
-        ("leakage_power : 0.1", "leakage_power : -5", "its leakage must not be negative, as -5 is"),
+        ("leakage_power : 0.1", "leakage_power : -5", "leakage must not be negative, but it is -5"),
         ("capacitance : 0.002", "capacitance : nan", "must be a finite number, not 'nan'"),
-        ("capacitance : 0.002", "capacitance : -1", "must not be negative, as -1 is"),
+        ("capacitance : 0.002", "capacitance : -1", "must not be negative, but one is -1"),
         ('"0.02, 0.30"', '"1e999, 0.3"', "a table must hold finite numbers"),
     ],
 )
