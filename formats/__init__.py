@@ -1,6 +1,6 @@
 """Number formats: the exact value of every code, where the values come from, and their widths.
 
-All other packages import this one. It imports only :mod:`halfbyte.base`.
+This package imports only :mod:`halfbyte.base`. All packages except that one may import it.
 """
 
 from halfbyte.formats.catalogue import bundled, load, names, user_names

@@ -46,7 +46,7 @@ def _load_shipped(name: str, lut_bits: int | None) -> Format:
     text = read_text(LIBRARY / f"{name}.yaml", "A format file")
     try:
         return parse_text(text, lut_bits=lut_bits)
-    except FormatError as error:  # the user gave the width alone
+    except FormatError as error:  # shipped files are valid, so the user's width is wrong
         raise FormatError(f"{name}@{lut_bits}: {error}") from error
 
 
@@ -88,7 +88,7 @@ def _unknown(text: str, known: tuple[str, ...]) -> FormatError:
     nearest = difflib.get_close_matches(text[:60].lower(), known, n=1, cutoff=0.4)
     if len(text) <= 60 and Path(f"{text}.yaml").is_file():
         nearest = [f"{text}.yaml"]
-    table = re.fullmatch(r"(\w{1,60})_lut(\d+)", text)  # a name of a table, from a record
+    table = re.fullmatch(r"(\w{1,60})_lut(\d+)", text)  # a rounded format, as records name it
     if table and Path(f"{table[1]}.yaml").is_file():
         nearest = [f"{table[1]}.yaml@{table[2]}"]
     if "," in text.strip(", "):

@@ -1,13 +1,17 @@
 """The error of a set of levels on blocks of random values, and the sets with the least error.
 
-A block holds ``n`` independent values of one distribution, the parent. The block quantizer divides
-a block by its largest magnitude m. One value of each block is then exactly +1 or -1. The others
-follow the parent distribution, cut off at m. All averages are integrals, not samples: over m, whose
-distribution function is F(m)^n, and over [-1, 1], which is divided into narrow cells.
+A *level* is a value of a format, divided by the format's highest value. A block holds ``n``
+independent values of one distribution, the parent. The block quantizer divides a block by its
+largest magnitude m. One value of each block is then exactly +1 or -1. The others follow the parent
+distribution, cut off at m.
+
+All averages are integrals, not means of samples. One integral is over m. Its distribution function
+is F(m)^n, where F is that of the magnitude of one value. The other integral is over [-1, 1], which
+is divided into narrow cells.
 
 The relative mean square error is the sum of squared errors over the sum of squared values, both
 before the division by m. So a block counts in proportion to m^2. Dotzel et al. (2024) report this
-error. In decibels and with the other sign it is the SQNR.
+error. The signal-to-quantization-noise ratio (SQNR) is its reciprocal, in decibels.
 
 Sources: Lloyd, "Least squares quantization in PCM", 1982; Max, "Quantizing for minimum
 distortion", 1960; Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989.
@@ -47,8 +51,8 @@ MIN_BLOCK, MAX_BLOCK = 2, 2**20
 MIN_NU = 2.01
 _CELLS = 1024  # on each side of 0; their width adds less than 0.001 dB to the error of 16 levels
 _JOINED = 4  # cells that the search for the optimum takes as one
-_NODES = 128  # of the quadrature over m; with four times as many, no error changes by 0.01 %
-_FAR_TAIL = 1e-12
+_NODES = 128  # points of the integral over m; with 512 points, no error changes by 0.01 %
+_FAR_TAIL = 1e-12  # scipy is not asked for quantiles of smaller tail probabilities
 _MAX_ITERATIONS = 20_000
 _SETTLED = 1e-9  # greatest move of a level in the last iteration
 
@@ -154,26 +158,27 @@ def _parent(distribution: str, nu: float | None) -> Any:
 def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Array, _Array, _Array]:
     """Values m for the integral over m, with two lists of weights that each sum to 1.
 
-    The weights are the probability of m, and this probability times m^2. F(m)^n is uniform on
-    (0, 1). The integral runs over s from 0 to 1, where 1 - F(m)^n = s^k and k = nu / (nu - 2). With
-    this k, the weight of m^2 stays finite where s goes to 0.
+    The weights are the probability of m, and this probability times m^2. With n = ``block``,
+    F(m)^n is uniform on (0, 1). The integral runs over s from 0 to 1, where 1 - F(m)^n = s^k. For
+    Student's t, k is nu / (nu - 2), so that the weight of m^2 stays finite where s goes to 0. For
+    the normal distribution, k is 1.
     """
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     power = 1.0 if nu is None else nu / (nu - 2)
     s = (nodes + 1) / 2
     upper_tail = -np.expm1(np.log1p(-(s**power)) / block) / 2
     maxima = parent.isf(np.maximum(upper_tail, _FAR_TAIL))
-    if nu is not None:  # the tail is a power law where scipy's quantile fails
+    if nu is not None:  # the far tail of Student's t is a power law
         maxima *= (np.clip(upper_tail, 1e-290, _FAR_TAIL) / _FAR_TAIL) ** (-1 / nu)
     probabilities = weights * s ** (power - 1)
-    # Divided by the greatest first, so that squares stay finite for the heaviest tails.
+    # Dividing by the greatest weight keeps the squares finite for the heaviest tails.
     logs = np.log(weights) + (power - 1) * np.log(s) + 2 * np.log(maxima)
     energies = np.exp(logs - logs.max())
     return maxima, probabilities / probabilities.sum(), energies / energies.sum()
 
 
 def _both_sides(mass: _Array, block: int) -> _Array:
-    """(2 cells + 2,) shares of signed values from (cells,) of magnitudes; adds the ends -1, 1."""
+    """(2 cells + 2,) shares of signed values, ends -1 and 1 included, from (cells,) magnitudes."""
     half = mass * (block - 1) / block / 2
     return np.concatenate([[0.5 / block], half[::-1], half, [0.5 / block]])
 
@@ -184,6 +189,7 @@ def levels_of(fmt: Format) -> _Array:
 
 
 def _nearest(levels: _Array, points: _Array) -> NDArray[np.intp]:
+    """The index of the level nearest to each point."""
     return np.searchsorted((levels[1:] + levels[:-1]) / 2, points)
 
 
@@ -245,11 +251,12 @@ def _best_on_wide_cells(blocks: Blocks, count: int, pinned: bool) -> _Array:
         np.concatenate([[0.0], np.cumsum(np.add.reduceat(blocks.energy * power, starts))])
         for power in (np.ones_like(blocks.points), blocks.points, blocks.points**2)
     )
+    # m, p, q at [i, j]: energy, moment and square of the cells i up to j (excluded).
     m, p, q = (each[None, :] - each[:, None] for each in (mass, moment, square))
     is_cell = np.triu(np.ones_like(m, dtype=bool), k=1)
     means = p / np.where(m > 0, m, 1.0)
-    errors = np.where(is_cell, q - means * p, np.inf)  # [first, end) with its mean as level
-    last = np.where(is_cell, q - 2 * p + m, np.inf) if pinned else errors  # with 1 as level
+    errors = np.where(is_cell, q - means * p, np.inf)  # if the level is the mean of these cells
+    last = np.where(is_cell, q - 2 * p + m, np.inf) if pinned else errors  # if the level is 1
     least, origins = errors[0], []
     for step in range(1, count):
         total = least[:, None] + (last if step == count - 1 else errors)
@@ -287,7 +294,7 @@ def entropy_constrained(
 ) -> EntropyCodebook:
     """At most ``count`` levels of least mean square error whose codes need <= ``entropy`` bits.
 
-    Levels that no value is rounded to are dropped. ``pinned`` is that of :func:`lloyd_max`. If the
+    Levels to which no value is rounded are dropped. ``pinned`` fixes the highest level at 1. If the
     levels of :func:`lloyd_max` need no more than ``entropy`` bits, they are the result.
 
     Raises
@@ -311,6 +318,7 @@ def _at_entropy(levels: _Array, blocks: Blocks, entropy: float, pinned: bool) ->
 
     The price of a bit is the mean square error that is accepted to save it.
     """
+    # A higher price lowers the entropy, so the logarithm of the price is found by bisection.
     low, high = math.log(1e-9), math.log(_mean_square(blocks))
     best = _trade(levels, blocks, math.exp(high), pinned)
     for _ in range(20):
@@ -324,7 +332,7 @@ def _at_entropy(levels: _Array, blocks: Blocks, entropy: float, pinned: bool) ->
 
 
 def _trade(levels: _Array, blocks: Blocks, price: float, pinned: bool) -> EntropyCodebook:
-    """Minimize error plus ``price`` times bits: improve choices, code lengths, levels in turn."""
+    """Minimize error plus ``price`` times bits: choose codes, levels, code lengths in turn."""
     lengths = np.full(len(levels), math.log2(len(levels)))
     rates = price * blocks.share / np.maximum(blocks.energy, 1e-300)
     previous = math.inf

@@ -1,4 +1,7 @@
-"""Make a format file from a distribution: from its quantiles, or from the levels of least error."""
+"""Make a format file from a distribution: from its quantiles, or from the levels of least error.
+
+A *level* is a value of a format, divided by the format's highest value.
+"""
 
 import json
 import math
@@ -70,11 +73,11 @@ class Derivation:
     bits : int
         Bits of a code.
     lut_bits : int
-        Signed bits of a value in hardware.
+        Bits of a value in the hardware's look-up table, sign included.
     method : str
         One of :data:`METHODS`.
     block : int
-        Elements that share a scale. The method ``quantile`` uses it only for the errors.
+        Elements that share a scale. The method ``quantile`` uses it only in :meth:`errors`.
     entropy : float
         Average bits per code, for the method ``entropy``.
 
@@ -98,9 +101,9 @@ class Derivation:
 
     @property
     def default_name(self) -> str:
-        """A name from the distribution and from each of nu, method, widths and block that differs.
+        """The distribution, nu, and each of method, widths and block that is not the default.
 
-        Values that are the defaults do not appear in it, and the entropy never does.
+        The entropy is never part of the name.
         """
         parts = [self.distribution]
         if self.nu is not None:
@@ -118,7 +121,7 @@ class Derivation:
 
     @cached_property
     def levels(self) -> np.ndarray:
-        """(2^bits,) ascending, the highest one 1; not yet rounded to the hardware's grid."""
+        """(2^bits,) float64, ascending, the highest 1; before rounding to the hardware's grid."""
         if self.method == "quantile":
             return quantile_levels(self.distribution, self.bits, self.nu)
         blocks = block_distribution(self.distribution, self.nu, self.block)
@@ -126,7 +129,7 @@ class Derivation:
         if self.method == "lloyd_max":
             return lloyd_max(blocks, count, pinned=True)
         levels = entropy_constrained(blocks, count, entropy=self.entropy, pinned=True).levels
-        # Some levels may have been dropped. The codes that are left over repeat the highest one.
+        # Some levels may have been dropped. The codes that are left over repeat the highest level.
         return np.append(levels, np.ones(count - len(levels)))
 
     def text(self, name: str) -> str:

@@ -38,12 +38,12 @@ def minifloat(exponent_bits: int, mantissa_bits: int, bias: int) -> list[Fractio
 
 
 def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
-    """Sums of powers of two, divided by the largest sum (Li, Dong, Wang, ICLR 2020).
+    """Additive powers of two, divided by the largest sum (Li, Dong, Wang, ICLR 2020).
 
-    ``terms`` has a list for each field of the code, the most significant field first. The field
-    chooses an entry of its list, and the chosen entries are added. The length of each list is a
-    power of two. A sign bit comes before the fields. Raises FormatError for a list of another
-    length, for more than 128 sums, and if no sum is positive.
+    After the sign bit, a code has a field for each list in ``terms``, the most significant field
+    first. Each field chooses an entry of its list, and the chosen entries are added. The length of
+    each list is a power of two. Raises FormatError for a list of another length, for more than 128
+    sums, and if no sum is positive.
     """
     sums = [Fraction(0)]
     for choices in terms:
@@ -61,7 +61,7 @@ def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
 
 
 def with_supernormal(values: Sequence[Fraction], supernormal: Fraction) -> list[Fraction]:
-    """Give the code of negative zero, ``1 0...0``, another value (Dotzel et al., 2024).
+    """Give the code of negative zero, ``1 0...0``, the value ``supernormal`` (Dotzel et al., 2024).
 
     Raises FormatError if this code is not a zero, or if ``supernormal`` is a value already.
     """

@@ -66,14 +66,16 @@ class Format:
     values : tuple of Fraction
         ``2 ** bits`` values in the order of the codes; bit 0 of a code is the least significant.
     ties : Ties
-        Which of two neighbouring values an input on their midpoint takes.
+        Which value the encoder takes for an input half-way between two neighbouring values.
     source : str
         Where the values come from.
     family : str
-        ``values``, ``integer``, ``minifloat``, ``apot`` or ``quantile``.
+        How the values were given: listed (``values``), or by the parameters of a family
+        (``integer``, ``minifloat``, ``apot`` or ``quantile``).
     nan_codes : tuple of int
-        Codes that the format's standard calls NaN. Integer hardware has no NaN. So these codes have
-        the largest value of their sign here, and the encoder never gives them.
+        Codes that the format's standard calls NaN. Integer hardware has no NaN. So each of these
+        codes stands here for the largest finite magnitude with its sign. The encoder never gives
+        these codes.
 
     Raises
     ------
@@ -116,7 +118,7 @@ class Format:
             self._check_even_ties()
 
     def _check_even_ties(self) -> None:
-        """Check what ties to even need: one of any two neighbouring values has an even code."""
+        """Check that of any two neighbouring values exactly one has an even code."""
         codes = self.sorted_codes
         for lower, upper in pairwise(codes):
             if (lower ^ upper) & 1 == 0:

@@ -21,7 +21,7 @@ from halfbyte.formats.rounding import rounded
 __all__ = ["DEFAULT_LUT_BITS", "exact_number", "parse_file", "parse_text"]
 
 DEFAULT_LUT_BITS = 8
-# More digits than any sensible table has. Text such as "1e999999999" must not become a number.
+# The digits are limited, so that text such as "1e999999999" does not become a huge number.
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,2})?", re.ASCII)
 _RATIO = re.compile(r"[+-]?\d{1,20}/\d{1,20}", re.ASCII)
 _Data = Mapping[str, object]
@@ -29,7 +29,7 @@ _COMMON_KEYS = {"name", "title", "bits", "ties", "source"}
 
 
 def exact_number(key: str, value: object) -> Fraction:
-    """An exact number: an integer, a decimal as written, or text like ``1/10``.
+    """Return an integer, a decimal as written, or text like ``1/10`` as an exact fraction.
 
     Raises FormatError, which names ``key``, for any other value.
     """
@@ -85,6 +85,7 @@ def _minifloat_family(data: _Data) -> list[Fraction]:
         raise FormatError(
             f"A minifloat has at most {MAX_BITS} bits, not 1 + {exponent_bits} + {mantissa_bits}"
         )
+    # The default is the bias of IEEE 754 and OCP MX, or 1 for a single exponent bit.
     bias = _integer(data, "bias", -32, 32, default=max(1, 2 ** (exponent_bits - 1) - 1))
     values = families.minifloat(exponent_bits, mantissa_bits, bias)
     return _with_optional_supernormal(data, values)
@@ -117,6 +118,7 @@ _FAMILIES: dict[str, tuple[set[str], Callable[[_Data], list[Fraction]]]] = {
 
 
 def _family(data: _Data) -> str:
+    """The family of a format; ``values`` if the file lists the values."""
     if ("values" in data) == ("family" in data):
         raise FormatError("A format states either 'values' or a 'family'")
     if "values" in data:
@@ -133,6 +135,7 @@ def _bits_for(count: int) -> int:
 
 
 def _build(data: _Data) -> Format:
+    """Check all keys of a format file and make the format."""
     name = check_name(data.get("name"))
     family = _family(data)
     own_keys, make_values = _FAMILIES[family]
@@ -163,6 +166,7 @@ def _build(data: _Data) -> Format:
 
 
 def _nan_codes(codes: object, count: int) -> tuple[int, ...]:
+    """Check the list under ``nan_codes``, for a format of ``count`` codes, and sort it."""
     if not isinstance(codes, list) or not all(
         type(code) is int and 0 <= code < count for code in codes
     ):
@@ -184,8 +188,9 @@ def _saturate_nan(values: list[Fraction], nan_codes: tuple[int, ...]) -> list[Fr
 def parse_text(text: str, *, lut_bits: int | None = None) -> Format:
     """Build a format from YAML text.
 
-    ``lut_bits`` replaces the ``lut_bits`` of a quantile format. The values of any other format are
-    rounded to this width (:func:`halfbyte.formats.rounding.rounded`).
+    ``lut_bits`` is the width of a value in the hardware's look-up table. For a quantile format, it
+    replaces the ``lut_bits`` of the text. The values of any other format are rounded to this width
+    (:func:`halfbyte.formats.rounding.rounded`).
 
     Raises
     ------
@@ -204,6 +209,7 @@ def parse_text(text: str, *, lut_bits: int | None = None) -> Format:
 
 
 def _with_lut_bits(data: _Data, lut_bits: int) -> _Data:
+    """The keys of a quantile format with another ``lut_bits``, and a name and title that say so."""
     if lut_bits == data.get("lut_bits", DEFAULT_LUT_BITS):
         return data
     title = _text(data, "title", str(data.get("name")))
@@ -216,7 +222,7 @@ def _with_lut_bits(data: _Data, lut_bits: int) -> _Data:
 
 
 def parse_file(path: Path, *, lut_bits: int | None = None) -> Format:
-    """Read a format file. Raises FormatError, with the file's name, if it is not a valid one."""
+    """Read a format file. Raises FormatError, which names the file, if the file is not valid."""
     try:
         text = read_text(path, "A format file")
         return parse_text(text, lut_bits=lut_bits)

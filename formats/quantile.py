@@ -1,6 +1,7 @@
 """Formats derived from a distribution, such as NF4 and SF4.
 
-The levels are quantiles of equal probability. They are then rounded to the grid of the hardware.
+The levels are quantiles at evenly spaced probabilities, divided by the largest. They are then
+rounded to the grid of the hardware.
 
 Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2), Algorithm 1; NF4
 is the normal case (Dettmers et al., QLoRA, NeurIPS 2023).
@@ -30,8 +31,8 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
     distribution : str
         ``normal`` or ``student_t``.
     bits : int
-        Bits of a code. There are ``2 ** bits`` levels. One of them is 0, and there is one more
-        above it than below.
+        Bits of a code. There are ``2 ** bits`` levels. One of them is 0. There is one more level
+        above 0 than below.
     nu : float, optional
         Degrees of freedom, 0.5 to 1e6; needed for ``student_t``, refused for ``normal``.
 

@@ -61,7 +61,7 @@ class ScaleCode:
 
     @property
     def highest_shift(self) -> int:
-        """The highest shift: a value is an integer significand, shifted left, times the quantum."""
+        """The largest shift: a value is an integer significand, shifted left, times the quantum."""
         # With a mantissa, the fields 0 and 1 both mean shift 0: the first holds the subnormals.
         # Without one, field 0 means shift 0, and the highest field means NaN.
         return (1 << self.exponent_bits) - 2

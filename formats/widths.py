@@ -1,4 +1,4 @@
-"""Widths that follow from the values of formats. Golden model, RTL and GPU code share them."""
+"""Accumulator widths from the values of formats. Golden model, RTL and GPU code share them."""
 
 import enum
 
@@ -40,7 +40,7 @@ def product_extremes(weight: Format, activation: Format) -> tuple[int, int]:
 
 
 def check_terms(terms: object) -> int:
-    """Return ``terms``, a number of products, if an accumulator can hold so many.
+    """Return ``terms``, a number of products, if an accumulator may sum that many.
 
     Raises TypeError unless it is an integer, and UserError unless it is 1 to 2^20.
     """
@@ -52,7 +52,7 @@ def check_terms(terms: object) -> int:
 
 
 def check_acc_width(acc_width: object) -> int:
-    """Return ``acc_width`` if an accumulator can have so many bits.
+    """Return ``acc_width`` if an accumulator may have that many bits.
 
     Raises TypeError unless it is an integer, and UserError unless it is 2 to 64.
     """

@@ -8,7 +8,10 @@ __all__ = ["format_text"]
 
 
 def format_text(fmt: Format) -> str:
-    """YAML that :func:`halfbyte.formats.parse.parse_text` reads as the same codes and values."""
+    """The format as YAML text.
+
+    :func:`halfbyte.formats.parse.parse_text` reads the same codes and values from it.
+    """
     values = ", ".join(str(value) for value in fmt.values)
     lines = [f"name: {fmt.name}", f"title: {json.dumps(fmt.title)}", f"ties: {fmt.ties.value}"]
     if fmt.source:
