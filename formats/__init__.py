@@ -1,6 +1,6 @@
 """Number formats: the exact value of every code, where the values come from, and their widths.
 
-This package imports only :mod:`halfbyte.base`. All packages except that one may import it.
+This package imports only :mod:`halfbyte.base`.
 """
 
 from halfbyte.formats.catalogue import bundled, load, names, user_names

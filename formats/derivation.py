@@ -101,7 +101,7 @@ class Derivation:
 
     @property
     def default_name(self) -> str:
-        """The distribution, nu, and each of method, widths and block that is not the default.
+        """A name: the distribution, nu, and each method, width and block that is not the default.
 
         The entropy is never part of the name.
         """

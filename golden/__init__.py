@@ -1,7 +1,8 @@
 """The golden model: what the hardware computes, bit for bit, on PyTorch tensors.
 
-It has the codec, packing, the block quantizer, products, dot products, the MAC's stream and the
-block-scaled GEMM. :mod:`halfbyte.golden.scalar` holds the same definitions on Python numbers.
+It encodes, decodes and packs codes, and quantizes blocks. It computes products, dot products, the
+accumulator of a MAC in each cycle, and block-scaled matrix products (GEMM).
+:mod:`halfbyte.golden.scalar` has the same definitions for single Python numbers.
 """
 
 from halfbyte.golden.codec import decode, decode_integers, encode

@@ -24,7 +24,7 @@ def _from_bits(bits: int) -> float:
 
 
 def _to_bits(value: float) -> int:
-    """The FP32 number nearest to ``value``, ties to even; every NaN becomes the same one."""
+    """Bits of the FP32 number nearest to ``value``, ties to even; every NaN gives 7FC00000."""
     if math.isnan(value):
         return QUIET_NAN
     return int.from_bytes(bytes(ctypes.c_float(value)), "little")

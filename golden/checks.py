@@ -9,11 +9,12 @@ __all__ = ["check_codes", "check_float", "check_format", "check_integer"]
 
 
 def _kind(value: object) -> str:
+    """The dtype of a tensor, or the type of any other value, for an error message."""
     return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
 
 
 def check_format(fmt: object) -> Format:
-    """Return ``fmt`` if it is a :class:`Format`; a format's name is refused."""
+    """Return ``fmt`` if it is a :class:`Format`; TypeError for anything else, such as a name."""
     if not isinstance(fmt, Format):
         raise TypeError(f"A format must be a halfbyte.formats.Format, not {fmt!r:.60}")
     return fmt

@@ -13,11 +13,11 @@ RATIOS = tuple(1 - index / 200 for index in range(40))
 
 
 def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
-    """The factors for absmax that the clipping of ``rounding.operand`` chooses.
+    """The factors by which absmax is multiplied, as ``rounding.operand.clip`` chooses them.
 
     weight: (..., K) float32. Returns 1.0 without clipping, one ratio for all blocks, or one for
-    each: (..., blocks) float32. If several ratios have the smallest squared error, the largest is
-    taken.
+    each block: (..., blocks) float32. If several ratios have the smallest squared error, the
+    largest is taken.
     """
     clip = rounding.operand.clip
     if clip is Clipping.NONE or weight.numel() == 0:

@@ -33,7 +33,7 @@ MAX_MAGNITUDE = Fraction(2) ** 126
 
 
 def _largest_float_up_to(value: Fraction, kind: type[np.floating]) -> np.floating:
-    """The largest float of the kind that does not exceed ``value``."""
+    """The largest float of type ``kind`` that does not exceed ``value``."""
     result = kind(float(value))
     while Fraction(float(result)) > value:
         result = np.nextafter(result, kind(-np.inf))
@@ -45,7 +45,7 @@ def _largest_float_up_to(value: Fraction, kind: type[np.floating]) -> np.floatin
 def nearest_fp32(value: Fraction) -> float:
     """The FP32 number nearest to ``value``, ties to even.
 
-    Python's ``float(value)`` on the way would round a second time.
+    Via Python's ``float(value)``, which has 53 bits, the number would be rounded twice.
     """
     below = np.float32(_largest_float_up_to(value, np.float32))
     above = np.nextafter(below, np.float32(np.inf))
@@ -117,7 +117,7 @@ def encode(x: Tensor, fmt: Format) -> Tensor:
     Raises TypeError if ``x`` is not floating point, ValueError if it holds a NaN.
     """
     check_float(x, "What is encoded")
-    # Half precision widens exactly.
+    # FP32 holds every number of a narrower type exactly.
     wide = x if x.dtype == torch.float64 else x.to(torch.float32)
     if bool(wide.isnan().any()):
         raise ValueError(

@@ -26,11 +26,11 @@ from halfbyte.golden.unit_gemm import block_sums, check_products
 
 __all__ = ["blackwell_gemm", "check_blackwell"]
 
-# Products of one instruction, and the groups that they form.
+# Products of one instruction, and the groups of 16 into which they are divided.
 PRODUCTS = 64
 GROUPS = PRODUCTS // BLACKWELL_GROUP
-SUM_BITS = 3  # that the sum of four groups and the accumulator can be longer than the largest
-NO_EXPONENT = -(2**30)
+SUM_BITS = 3  # a sum of five terms can be this many bits longer than its largest term
+NO_EXPONENT = -(2**30)  # of a term that is 0
 INT64_BITS = 64
 
 
@@ -124,9 +124,9 @@ def _toward_zero(x: Tensor, up: Tensor) -> Tensor:
 
 
 def _truncated(total: Tensor, place: Tensor) -> Tensor:
-    """Bits of FP32 of ``total * 2**place``, cut off toward zero; beyond FP32 infinite."""
+    """``total * 2**place`` as bits of FP32, truncated toward zero; infinite beyond FP32."""
     magnitude = total.abs()
-    # FP64 may round up to the next power of two.
+    # The conversion to FP64 may round up to the next power of two; the next line corrects that.
     length = torch.frexp(magnitude.double()).exponent.long()
     length = length - (magnitude >> (length - 1).clamp_min(0) == 0).long()
     last = (place + length - 1).clamp_min(MIN_EXPONENT) - FRACTION_BITS

@@ -28,10 +28,11 @@ __all__ = [
     "gathered",
 ]
 
-SIGN, INFINITY, QUIET_NAN = 1 << 31, 0x7F80_0000, 0x7FC0_0000
+SIGN, INFINITY, QUIET_NAN = 1 << 31, 0x7F80_0000, 0x7FC0_0000  # bits of FP32
 FRACTION_BITS = 23
 MIN_EXPONENT, LEAST_PLACE = -126, -149  # of normal numbers, and of the last bit of subnormal ones
-# Of Blackwell's FP4 tensor core: published model, not verified by us (MMA-Sim, arXiv 2511.10909).
+# NVIDIA Blackwell's FP4 tensor core: products in a group, bits kept below the largest exponent, and
+# the bits of its NaN. Published model, not verified by us (MMA-Sim, arXiv 2511.10909).
 BLACKWELL_GROUP, BLACKWELL_BITS, BLACKWELL_NAN = 16, 35, 0x7FFF_FFFF
 
 
@@ -77,9 +78,9 @@ def fp32_step(
 ) -> int:
     """The FP32 accumulator after a block: ``fl((clear ? +0 : acc) + block_sum * quantum * s)``.
 
-    ``acc`` and the result are bits of FP32. ``block_sum`` is the exact sum of a block's products,
-    in units of ``quantum``. s is the product of both scales, whose codes are ``w_scale`` and
-    ``a_scale``. Without ``scale`` s is 1.
+    ``fl`` rounds to FP32, nearest even. ``acc`` and the result are bits of FP32. ``block_sum`` is
+    the exact sum of a block's products, in units of ``quantum``. s is the product of both scales,
+    whose codes are ``w_scale`` and ``a_scale``. Without ``scale``, s is 1.
     """
     base = 0 if clear else acc
     w, a = _scale(w_scale, scale), _scale(a_scale, scale)
@@ -92,8 +93,8 @@ def fp32_step(
 def gathered(sums: Sequence[int], clear: Sequence[bool], last: Sequence[bool]) -> list[int]:
     """For each cycle, the sum of the block up to and including that cycle.
 
-    ``sums`` has the sum over the lanes for each cycle. A block begins after the last cycle of
-    another, or with a clear.
+    ``sums`` has the sum over the lanes for each cycle. A block begins after the last cycle of the
+    block before, or with a clear.
     """
     held, seen = 0, []
     for total, clears, ends in zip(sums, clear, last, strict=True):
@@ -163,11 +164,11 @@ def blackwell(
 
     The number of codes is a multiple of 16. Blocks of equal length have one scale each. Every group
     of 16 products is summed exactly and multiplied by its scales. These results and ``c`` are
-    truncated toward zero, 35 bits below the largest exponent. It is the largest among the exponent
-    of ``c`` and, for each group that is not 0, the exponent of the product of both scales. The sum
-    is truncated to FP32. The model does not say what happens beyond FP32; here the result is
-    infinite. The chip has no formats whose quantum is not a power of two. For these, the sum
-    includes only the power of two in the product of the quanta.
+    truncated toward zero, 35 bits below the largest exponent. The exponent of a group is that of
+    the product of both scales. A group or ``c`` that is 0 has no exponent. The sum is truncated to
+    FP32. The model does not say what happens beyond FP32; here the result is infinite. All formats
+    of the chip have a power of two as quantum. For other formats, the sum includes the power of two
+    in the product of the quanta, but no other factor, such as 1/127.
     """
     block = len(w_codes) // len(w_scales)
     quantum = Fraction(2) ** _twos(weight.quantum * activation.quantum)
@@ -180,7 +181,8 @@ def blackwell(
             return BLACKWELL_NAN
         members = slice(begin, begin + BLACKWELL_GROUP)
         exact = dot(w_codes[members], a_codes[members], weight, activation) * quantum * w * a
-        # The scales as 1.m times a power of two: the places of their last bits, and the mantissas.
+        # A scale is written as 1.m times a power of two, so the exponents of the integer
+        # significands grow by the mantissa bits.
         groups.append((exact, w_exponent + a_exponent + 2 * scale.mantissa_bits))
     value = fp32_value(c)
     if value is None:

@@ -1,5 +1,8 @@
 """Dot-product units on tensors, bit for bit, as ``docs/architecture.md`` defines them.
 
+A unit has several *lanes*. In each cycle, every lane multiplies one weight and one activation. A
+*block* is a run of products that share two scales.
+
 FP64 has a significand of 53 bits. It holds the value of a block exactly, scales included. It does
 not always hold the sum of that value and an FP32 number. That sum is rounded twice: to 53 bits,
 then to 24. The second rounding could go wrong if the first result lay half-way between two FP32
@@ -73,12 +76,12 @@ def fp32_stream(
     P is the exact sum of a block's products, and s the product of both scales.
 
     w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, codes of
-    ``scale``, or (T, B) if a cycle takes B blocks, whose lanes follow each other. They are added in
-    that order, each with one rounding. last: (T,) bool, true in the last cycle of each block;
-    needed if a block takes several cycles. The unit rounds only in that cycle, and uses its scales.
-    Returns (T,) float32. The result includes only the power of two in
-    ``weight.quantum * activation.quantum``, like the unit. Every NaN is 7FC00000. ``initial`` is
-    the accumulator before the first cycle.
+    ``scale``, or (T, B) if a cycle takes B blocks. Then each block has the next lanes / B lanes,
+    and the blocks are added in that order, each with one rounding. last: (T,) bool, true in the
+    last cycle of each block; needed if a block takes several cycles. The unit rounds only in that
+    cycle, and uses the scales of that cycle. Returns (T,) float32. Like the hardware, the function
+    multiplies by the power of two in the product of both quanta, but not by another factor, such as
+    1/127. Every NaN is 7FC00000. ``initial`` is the accumulator before the first cycle.
     """
     blocks = _blocks_per_cycle(w_scales)
     sums = dot(_each_block(w_codes, blocks), _each_block(a_codes, blocks), weight, activation)
@@ -97,7 +100,7 @@ def fp32_stream(
 
 
 def _blocks_per_cycle(scales: Tensor | None) -> int:
-    """The blocks of a cycle, from the shape of their scales."""
+    """The number of blocks in a cycle, from the shape of their scales."""
     return 1 if scales is None or scales.ndim == 1 else scales.shape[1]
 
 
@@ -128,7 +131,7 @@ def check_block_bits(
 
 
 def power_of_two(weight: Format, activation: Format) -> int:
-    """The exponent of the power of two in the product of both quanta."""
+    """The exponent of 2 in the prime factorization of the product of both quanta."""
     quantum = weight.quantum * activation.quantum
     return _twos(quantum.numerator) - _twos(quantum.denominator)
 
@@ -144,8 +147,8 @@ def block_values(
     """Exact values of blocks, scales included; float64 of the shape of ``sums``.
 
     sums: int64, the exact sums of the products. w_scales, a_scales: uint8, codes of ``scale``, of
-    the same shape. ``quantum`` is the unit of the sums; the values include only its power of two.
-    A block with a NaN scale has the value NaN.
+    the same shape. ``quantum`` is the unit of the sums. The values include its power of two, but no
+    other factor, such as 1/127. A block with a NaN scale has the value NaN.
     """
     exponent = _twos(quantum.numerator) - _twos(quantum.denominator)
     values = sums.to(torch.float64) * 2.0**exponent
@@ -164,6 +167,7 @@ def _scale_table(scale: ScaleCode) -> Tensor:
 
 
 def _twos(number: int) -> int:
+    """The exponent of the largest power of two that divides ``number``, which is not 0."""
     return (number & -number).bit_length() - 1
 
 
@@ -224,8 +228,8 @@ def exact_stream(
 ) -> tuple[Tensor, Tensor]:
     """The exact accumulator after each cycle, (T,) int64, and whether it is NaN, (T,) bool.
 
-    The operands are those of :func:`fp32_stream`. Units, window and NaN are those of
-    :func:`halfbyte.golden.dot_scalar.exact_step`. The accumulator starts at 0.
+    The operands are those of :func:`fp32_stream`. :func:`halfbyte.golden.dot_scalar.exact_step`
+    defines the units, the window and NaN. The accumulator starts at 0.
     """
     blocks = _blocks_per_cycle(w_scales)
     sums = dot(_each_block(w_codes, blocks), _each_block(a_codes, blocks), weight, activation)

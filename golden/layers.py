@@ -1,4 +1,4 @@
-"""Which parameters of a model are weights that a MAC multiplies, and each of them as a matrix.
+"""Finds the parameters of a model that are weights for a MAC, and gives each of them as a matrix.
 
 Everything that quantizes a model uses this one rule. It goes by the kind of layer, not by the name
 that a model gives the layer. These are quantized:
@@ -7,9 +7,9 @@ that a model gives the layer. These are quantized:
   attention), convolutions (grouped, depthwise and transposed ones too), recurrent layers and cells;
 - experts that share one parameter of three dimensions: one matrix for each expert.
 
-These stay as they are: the output head, which the model itself names; routers, which have one
-output for each expert beside them; embeddings, and weights that are tied to one; and parameters of
-unknown modules.
+These stay as they are: the output head, which the model itself names; routers in mixtures of
+experts, which have one output for each expert; embeddings, and weights that are shared with an
+embedding; and parameters of unknown modules.
 
 Blocks run along the inputs, over which a MAC sums. For a convolution these are the input channels
 at one kernel position.
@@ -94,7 +94,7 @@ class WeightMatrix:
 
     @property
     def input_stride(self) -> int:
-        """Elements of the parameter between one input and the next."""
+        """Distance from one input to the next, in elements of the parameter."""
         axis = {Layout.ROWS: -1, Layout.COLUMNS: 0, Layout.CONVOLUTION: 1}.get(self.layout, 0)
         return self.tensor.stride(axis)
 
@@ -205,7 +205,7 @@ def input_axis(layer: nn.Module) -> int:
 
 
 class _Rule:
-    """The rule for one model."""
+    """Decides which parameters of one model are quantized."""
 
     def __init__(self, model: nn.Module) -> None:
         find_head = getattr(model, "get_output_embeddings", None)
@@ -219,7 +219,7 @@ class _Rule:
     def matrices(
         self, name: str, layer: nn.Module, parameter: str, weight: nn.Parameter
     ) -> Kept | dict[str, WeightMatrix]:
-        """The matrices of one parameter by name, or why it stays."""
+        """The matrices of one parameter by name, or why it is not quantized."""
         if id(layer) in self.head:
             return Kept.HEAD
         if isinstance(layer, _EMBEDDINGS) or id(weight) in self.tables:
@@ -241,7 +241,7 @@ class _Rule:
         return Kept.UNKNOWN
 
     def _is_router(self, name: str, weight: Tensor) -> bool:
-        """Whether the weight has one output for each of the experts beside its layer."""
+        """Whether the weight has one output for each expert of the module that holds both."""
         return weight.ndim == 2 and any(
             weight.shape[0] == count
             and name.startswith(f"{parent}." if parent else "")
@@ -286,6 +286,7 @@ def _flat_config(model: nn.Module) -> dict[str, Any]:
 
 
 def _counts(values: Mapping[str, Any]) -> set[int]:
+    """Values that may be a number of experts, by their keys."""
     return {
         value
         for key, value in values.items()

@@ -54,7 +54,8 @@ def mac_stream(
 
     w_codes, a_codes: (T,) uint8. clear: (T,) bool. Returns (T,) int64, in units of
     ``weight.quantum * activation.quantum``, each within ``acc_width`` bits. ``initial`` is the
-    register before the first cycle. With a lossless width, both overflow rules give the exact sum.
+    accumulator before the first cycle. With a lossless width, both overflow rules give the exact
+    sum.
     """
     _check_stream(w_codes, a_codes, clear)
     products = product(w_codes, a_codes, weight, activation)
@@ -100,7 +101,10 @@ def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
 
 
 def sums_since(products: Tensor, clear: Tensor, initial: int = 0) -> Tensor:
-    """Running sums, modulo 2^64, that start again at each clear; (T,) int64."""
+    """Running sums, modulo 2^64, that start again at each clear; (T,) int64.
+
+    ``initial`` is the sum before the first cycle.
+    """
     if len(products) == 0:
         return products
     # totals[t] is the sum before cycle t without any clear.
@@ -118,7 +122,7 @@ def wrapped(sums: Tensor, width: int) -> Tensor:
 
 
 def _saturating_sums(products: Tensor, clear: Tensor, initial: int, low: int, high: int) -> Tensor:
-    """A loop, since a saturated sum depends on all sums before it; (T,) int64."""
+    """The saturated sums, (T,) int64. Each depends on the one before, so this is a loop."""
     acc, seen = initial, []
     for addend, start in zip(products.tolist(), clear.tolist(), strict=True):
         total = addend if start else acc + addend

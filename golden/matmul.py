@@ -6,7 +6,7 @@ significand holds every partial sum, in whatever order: ``max|w| * max|a| * bloc
 threads cannot change a bit. Otherwise int64 is used.
 
 The scales are applied in FP32 with separate multiplications and additions. ``addcmul`` and
-``addmm`` are avoided because they may fuse them.
+``addmm`` are avoided because they may fuse a multiplication with an addition.
 """
 
 import enum
@@ -22,8 +22,8 @@ from halfbyte.golden.quantizer import Quantized
 __all__ = ["Arithmetic", "exact_arithmetic", "gemm"]
 
 # Size of a tile of the result. Its float32 buffers of 4 MiB each stay in the cache between blocks.
-# Smaller tiles are a little faster on an idle machine, but much slower on a busy one: threads wait
-# for each other at the end of every operation.
+# Smaller tiles are a little faster on an idle machine, but much slower on a busy machine, since
+# threads wait for each other at the end of every operation.
 TILE_ROWS, TILE_COLUMNS = 1024, 1024
 # float32 products of integers up to 256 stay exact even if PyTorch is told to multiply in bfloat16
 # (``torch.set_float32_matmul_precision("medium")``), which has 8 significant bits.

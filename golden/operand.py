@@ -1,4 +1,7 @@
-"""``Operand``: format, blocks, scales, clipping and ties of quantized weights or activations."""
+"""``Operand``: format, blocks, scales, clipping and ties of quantized weights or activations.
+
+*Absmax* is the largest magnitude in a block. The block's scale is computed from it.
+"""
 
 import dataclasses
 import enum
@@ -52,7 +55,7 @@ class Operand:
     Parameters
     ----------
     format : str, optional
-        A format by name, such as ``int8``; None means the format that is evaluated.
+        A format by name, such as ``int8``; None means the format under evaluation.
     block : int, optional
         Elements that share a scale, 1 to 2^20. None means a whole row: an output channel of a
         weight, a token or pixel of an activation.
@@ -61,7 +64,7 @@ class Operand:
     clip : Clipping
         How absmax is shrunk.
     supernormal_sign : SupernormalSign
-        Whether blocks may use the format with negated values.
+        Whether a block may use the negated values of the format.
     ties : TieRule
         How midpoints are rounded.
     """
@@ -87,7 +90,10 @@ class Operand:
             load(self.format)
 
     def format_of(self, evaluated: Format) -> Format:
-        """The format to round to, with this operand's rule for ties."""
+        """The format to round to, with this operand's rule for ties.
+
+        evaluated: the format under evaluation, used if the operand has no format of its own.
+        """
         fmt = evaluated if self.format is None else load(self.format)
         if self.ties is TieRule.FORMAT:
             return fmt
@@ -95,7 +101,7 @@ class Operand:
         return dataclasses.replace(fmt, ties=ties)
 
     def record(self) -> dict[str, Json]:
-        """The fields as JSON; ``format_key`` is a digest of the operand's own format."""
+        """The fields as JSON; with a ``format``, also ``format_key``, a digest of its values."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain = {
             key: value.value if isinstance(value, enum.Enum) else value

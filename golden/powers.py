@@ -16,10 +16,11 @@ E8M0_EXPONENTS = (-127, 127)
 
 
 def power_of_two_exponents(absmax: Tensor, fmt: Format, largest: Tensor, rule: str) -> Tensor:
-    """Exponents of E8M0 scales by one of :data:`E8M0_RULES`; int32, within the type's range.
+    """Exponents of E8M0 scales by one of :data:`E8M0_RULES`; int32, -127 to 127.
 
-    absmax: any shape, float32, finite, not negative; already clipped. largest: the format's largest
-    value in FP32. An absmax of 0 gets the smallest exponent: clipping can make a tiny one 0.
+    absmax: the blocks' largest magnitudes after clipping; any shape, float32, finite. largest: the
+    format's largest value in FP32. An absmax of 0 gets the smallest exponent, since clipping can
+    turn a tiny absmax into 0.
     """
     exponents = E8M0_RULES[rule](absmax, fmt, largest)
     return exponents.where(absmax > 0, E8M0_EXPONENTS[0]).clamp(*E8M0_EXPONENTS)
@@ -27,6 +28,7 @@ def power_of_two_exponents(absmax: Tensor, fmt: Format, largest: Tensor, rule: s
 
 def _floor(absmax: Tensor, fmt: Format, _: Tensor) -> Tensor:
     """floor(log2 absmax) - floor(log2 largest)."""
+    # frexp gives a fraction from 1/2 up to 1, so both exponents are the floor plus 1.
     return torch.frexp(absmax).exponent - _fraction_and_exponent(fmt.max_value)[1]
 
 
@@ -50,7 +52,7 @@ def _nearest(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
 
 
 def _rceil(absmax: Tensor, _: Format, largest: Tensor) -> Tensor:
-    """The FP32 quotient of absmax and the largest value, rounded up."""
+    """ceil(log2 of the FP32 quotient absmax / largest)."""
     fraction, exponent = torch.frexp(absmax / largest)
     return (exponent - 1 + (fraction > 1 / 2)).where(fraction > 0, E8M0_EXPONENTS[0])
 
@@ -65,7 +67,7 @@ E8M0_RULES: dict[str, Callable[[Tensor, Format, Tensor], Tensor]] = {
 
 
 def _rounded_up(fraction: Fraction) -> float:
-    """The smallest FP32 number not below ``fraction``, for an exact comparison ``x >=``."""
+    """The smallest FP32 number that is at least ``fraction``, so that ``x >=`` compares exactly."""
     rounded = np.float32(nearest_fp32(fraction))
     if Fraction(float(rounded)) < fraction:
         rounded = np.nextafter(rounded, np.float32(np.inf))

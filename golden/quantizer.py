@@ -58,7 +58,8 @@ class Quantized:
     scale_codes : Tensor, optional
         Shape of ``scales``, uint8: the stored bytes, if the scales' type has 8 bits.
     tensor_scale : Tensor, optional
-        float32 without dimensions: with E4M3, the factor for the values of the scale codes.
+        float32 without dimensions: the scale of the whole tensor, if the scale codes are E4M3. A
+        block's scale is the value of its code times this scale.
     """
 
     codes: Tensor
@@ -150,7 +151,7 @@ def check_clip(clip: float | Tensor) -> float | Tensor:
 
 
 def to_blocks(x: Tensor, block: int) -> Tensor:
-    """Split the last dimension into blocks; the last one is filled up with zeros.
+    """Split the last dimension into blocks; the last block is filled up with zeros.
 
     x: (..., K). A ``block`` above K counts as K. Returns (..., ceil(K / block), block), as a view
     if nothing is filled up.

@@ -10,7 +10,7 @@ __all__ = ["CodecBenchRecord", "GemmBenchRecord"]
 
 @dataclass(frozen=True, kw_only=True)
 class GemmBenchRecord(Record):
-    """Time of the exact block-scaled product beside that of torch.matmul."""
+    """Times of the exact block-scaled matrix product and of torch.matmul."""
 
     benchmark: str
     """``golden_gemm``."""
@@ -35,9 +35,9 @@ class GemmBenchRecord(Record):
     ratio: float
     """Time of the exact product divided by that of torch.matmul."""
     repeats: int
-    """Runs of each side."""
+    """Timed runs of each product."""
     threads: int
-    """Threads of PyTorch."""
+    """Threads that PyTorch used."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""
 
@@ -51,20 +51,20 @@ class CodecBenchRecord(Record):
     what: str
     """Layout and direction of the run."""
     elements: int
-    """Weights."""
+    """Number of weights."""
     seconds: float
     """Median time, in s."""
     core_seconds: float
-    """Median time of all cores together, in s."""
+    """Median of the time that all cores together spent, in s."""
     weights_per_second: float
     """Weights per second."""
     bits_per_weight: float
     """Bits of the compressed form per weight."""
     repeats: int
-    """Runs."""
+    """Timed runs."""
     cores: int
     """Cores of the machine."""
     engine: str
-    """What runs the loops: ``native`` or ``numba``."""
+    """What runs the inner loops: ``native`` (C++) or ``numba``."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""

@@ -2,8 +2,9 @@
 
 The result equals ``golden.quantize(...).dequantize()`` to the last bit, but no codes are made. A
 table gives the nearest value. Its index is the leading bits of the float: the sign, the exponent
-and some mantissa bits. There are enough of these that the nearest value changes at most once in
-each cell of the table. The golden encoder fills the table, so it also decides ties.
+and some mantissa bits. A *cell* of the table stands for all floats with one index. The number of
+mantissa bits is chosen so that the nearest value changes at most once in a cell. The golden encoder
+fills the table, so it also decides ties.
 """
 
 from dataclasses import dataclass
@@ -33,9 +34,10 @@ CHUNK = 1 << 17
 class _Cells:
     """Nearest values in units of the quantum, by the leading bits of a float.
 
-    ``turn[c]`` is the last float of cell ``c`` before the nearest value changes. Above it, the
-    nearest value is ``values[2 * c + 1]``, else ``values[2 * c]``. turn: (2^(9 + mantissa bits),)
-    float32; values: twice as many.
+    ``shift`` is the number of low bits that are not in the index. ``turn[c]`` is the last float of
+    cell ``c`` before the nearest value changes. Above it, the nearest value is
+    ``values[2 * c + 1]``, else ``values[2 * c]``. turn: (2^(9 + mantissa bits),) float32; values:
+    twice as many.
     """
 
     shift: int
@@ -43,7 +45,7 @@ class _Cells:
     values: Tensor
 
     def nearest(self, x: Tensor) -> Tensor:
-        """x: any shape, float32, contiguous. Returns float32 integers of the same shape."""
+        """The integers nearest to ``x``; ``x`` and the result are float32 of one shape."""
         nearest = torch.empty_like(x, memory_format=torch.contiguous_format)
         parts = zip(
             torch.split(x.reshape(-1), CHUNK), torch.split(nearest.view(-1), CHUNK), strict=True
@@ -64,7 +66,7 @@ def _floats(bits: Tensor, sign: int) -> Tensor:
 
 def _half_cells(fmt: Format, shift: int, sign: int) -> tuple[Tensor, Tensor, Tensor] | None:
     """For the cells of one sign: the bits of the last magnitude before the nearest value changes,
-    and the nearest values before and after.
+    and the nearest values before (``near``) and after it (``far``).
 
     The result is None if the nearest value changes more than once in a cell.
     """
@@ -97,8 +99,8 @@ def _cells(fmt: Format) -> _Cells | None:
         if positive and negative:
             turn, near, far = positive
             negative_turn, negative_near, negative_far = negative
-            # Negative floats ascend toward zero: above the turn, the near value comes last. So the
-            # turn is the first magnitude with the far value.
+            # Negative floats ascend toward zero. So in these cells the far value comes before the
+            # turn, which is the smallest magnitude with the far value.
             return _Cells(
                 shift,
                 torch.cat([_floats(turn, 1), _floats(negative_turn + 1, -1)]),
@@ -111,12 +113,12 @@ def _cells(fmt: Format) -> _Cells | None:
 
 @dataclass(frozen=True, eq=False)
 class BlockGrid:
-    """The values to which each block is rounded.
+    """The grid of values to which each block is rounded: the format's integers times a step.
 
     Parameters
     ----------
     scales : Tensor
-        (..., blocks) float32; negative where a block is mirrored.
+        (..., blocks) float32; negative if the block uses the negated values of the format.
     steps : Tensor
         (..., blocks) float32: the value of one unit of the format's integers.
     """
@@ -136,8 +138,8 @@ class BlockRounding:
         Blocks, scales, signs and ties, and perhaps a format to use instead of ``fmt``. The caller
         does the clipping.
     tensor_absmax : Tensor, optional
-        float32 without dimensions: absmax of the whole tensor. It is needed if a tensor with E4M3
-        scales is rounded in parts.
+        float32 without dimensions: the largest magnitude (absmax) of the whole tensor. It is needed
+        if a tensor with E4M3 scales is rounded in parts.
     """
 
     def __init__(self, fmt: Format, operand: Operand, tensor_absmax: Tensor | None = None) -> None:
@@ -156,11 +158,11 @@ class BlockRounding:
         return decode_integers(encode(ratios, self.format), self.format).to(torch.float32)
 
     def blocks(self, x: Tensor) -> Tensor:
-        """Split ``x``, (..., K), into (..., blocks, block); the last one is filled with zeros."""
+        """Split ``x``, (..., K), into (..., blocks, block); zeros fill up the last block."""
         return to_blocks(x, self.operand.block or max(1, x.shape[-1]))
 
     def grid(self, x: Tensor, clip: float | Tensor = 1.0) -> BlockGrid:
-        """The values to which each block of ``x`` would be rounded; x: (..., K) float32.
+        """Scales and steps of the blocks of ``x``, (..., K) float32, without rounding ``x``.
 
         Raises UserError if values are not finite.
         """
@@ -202,7 +204,7 @@ class BlockRounding:
         return scales * exact_tensor(self.format.quantum, scales.device)
 
     def _signed(self, ratios: Tensor) -> tuple[Tensor, Tensor]:
-        """Integers for the better sign of each block, and which blocks are mirrored."""
+        """Integers for the better sign of each block, and which blocks use negated values."""
         plain, negated = self.nearest(ratios), self.nearest(-ratios)
         mirrored = prefer_mirrored(ratios, plain, negated, self.format)
         return torch.where(mirrored.unsqueeze(-1), negated, plain), mirrored

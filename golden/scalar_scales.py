@@ -1,7 +1,7 @@
 """Block scales for single numbers, written like their definitions.
 
-The functions use only ints and Fractions. The tensor code is tested against them. Both share only
-:mod:`halfbyte.formats`.
+The functions use only ints and Fractions. The tensor code is tested against them. The two have no
+code in common except :mod:`halfbyte.formats`. *Absmax* is the largest magnitude in a block.
 """
 
 from fractions import Fraction
@@ -54,18 +54,21 @@ def e8m0_code(absmax: Fraction, fmt: Format, rule: str) -> int:
 def rounded(value: Fraction, mantissa_bits: int, bias: int) -> int:
     """The bits of the unsigned minifloat nearest to ``value``, ties to even; at least 1.
 
-    The bits are an exponent field above a mantissa; there are subnormals. The caller limits values
-    that are too large for the field.
+    The bits are an exponent field above a mantissa; there are subnormals. The result may be too
+    large for the type, so the caller limits it.
     """
     place = max(floor_log2(value), 1 - bias) - mantissa_bits
     significand = round(value / Fraction(2) ** place)  # round() on a Fraction takes ties to even
     field = place + mantissa_bits + bias
-    # The hidden bit of a normal number adds one to the field below it.
+    # The hidden bit of a normal number adds one to the exponent field; a subnormal has none.
     return max(1, significand + ((field - 1) << mantissa_bits))
 
 
 def e4m3_tensor_scale(absmax: Fraction, fmt: Format, rule: str) -> Fraction:
-    """The FP32 scale of a whole tensor whose largest magnitude is ``absmax``, above 0."""
+    """The FP32 scale of a whole tensor whose largest magnitude is ``absmax``, above 0.
+
+    448 is the largest value of E4M3.
+    """
     largest = round_to_fp32(fmt.max_value)
     if rule == "e4m3":
         scale = round_to_fp32(round_to_fp32(absmax / largest) / 448)

@@ -52,7 +52,7 @@ class ScaleFormat(enum.Enum):
     """2^(floor(log2 absmax) - floor(log2 largest value)): OCP MX 1.0, section 6.3; may saturate."""
 
     E8M0_UP = "e8m0_up"
-    """The smallest power of two with which absmax does not exceed the largest value, exactly."""
+    """The smallest power of two that is at least the exact quotient of absmax and largest value."""
 
     E4M3 = "e4m3"
     """FP8 block scales and one FP32 scale for the whole tensor, as in NVFP4."""
@@ -111,7 +111,7 @@ class BlockScales:
         (..., blocks) uint8: the stored bytes of formats of 8 bits (E8M0: exponent plus 127; E4M3
         and UE5M3: their bits).
     tensor_scale : Tensor or None
-        float32 without dimensions: the factor for E4M3 values.
+        float32 without dimensions: the factor of all scales, if the codes are E4M3.
     """
 
     values: Tensor
@@ -123,7 +123,8 @@ class BlockScales:
 def exact_tensor(value: Fraction, device: torch.device) -> Tensor:
     """``value`` rounded once to FP32, as a tensor without dimensions. Callers must not write to it.
 
-    PyTorch may turn a division by a Python number into a multiplication. By a tensor, it divides.
+    PyTorch may turn a division by a Python number into a multiplication, which rounds differently.
+    A division by a tensor stays a division.
     """
     with torch.inference_mode(False):  # the tensor outlives the caller's mode
         return torch.tensor(nearest_fp32(value), dtype=torch.float32, device=device)
@@ -158,8 +159,8 @@ def scale_blocks(
         Type and rule. Each scale is a value of the type. With E4M3, it is such a value times the
         tensor's scale, rounded to FP32.
     clip : float or Tensor
-        Absmax is multiplied by it first: a number, or a tensor that broadcasts to ``absmax``. The
-        scale of a whole tensor ignores clipping.
+        Absmax is first multiplied by this number, or by this tensor, which broadcasts to
+        ``absmax``. The scale of a whole tensor ignores clipping.
     tensor_absmax : Tensor, optional
         float32 without dimensions: absmax of the whole tensor, if ``absmax`` covers only a part of
         it.
@@ -232,7 +233,10 @@ def _largest_of(absmax: Tensor) -> Tensor:
 
 
 def _float_narrowed(dtype: torch.dtype, smallest: float) -> Callable[[Tensor], Tensor]:
-    """Rounding to ``dtype``, nearest even, within its positive finite range; float32."""
+    """A function that rounds scales to ``dtype``, nearest even, and clamps them.
+
+    The result is float32, from ``smallest`` to the largest value of ``dtype``.
+    """
 
     def narrowed(scales: Tensor) -> Tensor:
         rounded = scales.to(dtype).to(torch.float32)
@@ -242,7 +246,7 @@ def _float_narrowed(dtype: torch.dtype, smallest: float) -> Callable[[Tensor], T
 
 
 def _ue5m3_narrowed(scales: Tensor) -> Tensor:
-    """Rounded to unsigned E5M3, nearest even, within its positive finite range; float32."""
+    """Round to unsigned E5M3, nearest even, within its positive finite range; float32."""
     wide = scales.double().clamp(UE5M3_SMALLEST, UE5M3_LARGEST)
     _, exponent = torch.frexp(wide)  # wide < 2^exponent, at least half of it
     place = (exponent - 1 - UE5M3_MANTISSA_BITS).clamp_min(1 - UE5M3_BIAS - UE5M3_MANTISSA_BITS)

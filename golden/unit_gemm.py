@@ -1,9 +1,9 @@
 """Matrix products as dot-product units compute them: each result is the accumulator of one unit.
 
-In each cycle a unit takes one block of a row. The blocks come in ascending order; the last may be
-shorter. The FP32 results equal the block-scaled GEMM of :mod:`halfbyte.golden.matmul` wherever the
-scaled sum of every block is exact in FP32. Elsewhere they may differ, since the unit rounds only
-once per block.
+In each cycle a unit takes one block of a row of each matrix. The blocks come in ascending order;
+the last may be shorter. The FP32 results equal the block-scaled GEMM of
+:mod:`halfbyte.golden.matmul` wherever the scaled sum of every block is exact in FP32. Elsewhere
+they may differ, since the unit rounds only once per block.
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def check_products(
     blocks = -(-length // block)
     scales = [each for each in (a_scales, w_scales) if each is not None]
     if len(scales) != (2 if scale else 0):
-        raise TypeError("A product wants the codes of both scales with a scale format, or neither")
+        raise TypeError("A product wants scale codes for both operands, or no scale format")
     if any(each.dtype != torch.uint8 for each in scales):
         raise TypeError("Codes of scales must be uint8 tensors")
     wanted = [(rows, blocks), (columns, blocks)] if scale else []
@@ -78,7 +78,7 @@ def block_sums(
 
 
 def _shared(a_scales: Tensor, w_scales: Tensor, index: int) -> tuple[Tensor, Tensor]:
-    """The scales of one block for all results: of W, then of A; (M, N) each."""
+    """The scale codes of one block along K, for all results: of W, then of A; (M, N) each."""
     shape = (a_scales.shape[0], w_scales.shape[0])
     return w_scales[:, index].expand(shape), a_scales[:, index : index + 1].expand(shape)
 
@@ -97,8 +97,8 @@ def unit_gemm(
     """``A W^T`` by units with FP32 accumulators, which round once per block; (M, N) float32.
 
     a_codes: (M, K) uint8. w_codes: (N, K) uint8. a_scales: (M, ceil(K / block)) uint8 and w_scales:
-    (N, ceil(K / block)) uint8, codes of ``scale``. The result includes only the power of two in the
-    product of the quanta, like the unit.
+    (N, ceil(K / block)) uint8, codes of ``scale``. Like the hardware, the function multiplies by
+    the power of two in the product of both quanta, but not by another factor, such as 1/127.
 
     Raises ValueError if shapes do not fit, TypeError if scales are missing or in excess, UserError
     if the value of a block may need more than 53 bits.
@@ -169,9 +169,9 @@ def exact_gemm(
 ) -> tuple[Tensor, Tensor]:
     """``A W^T`` in fixed point, (M, N) int64, and whether each result is NaN, (M, N) bool.
 
-    The operands are those of :func:`unit_gemm`. Units, window and NaN are those of
-    :func:`halfbyte.golden.dot_scalar.exact_step`. Raises ValueError if shapes do not fit, TypeError
-    if a scale is not uint8.
+    The operands are those of :func:`unit_gemm`.
+    :func:`halfbyte.golden.dot_scalar.exact_step` defines the units, the window and NaN. Raises
+    ValueError if shapes do not fit, TypeError if a scale is not uint8.
     """
     check_acc_width(acc_width)
     formats: dict[str, Any] = {"activation": activation, "weight": weight}

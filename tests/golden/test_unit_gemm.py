@@ -117,7 +117,7 @@ def test_refuses_operands_that_do_not_fit():
     a, w, a_scales, w_scales = random_operands(2, 255)
     with pytest.raises(ValueError, match="a scale for each 8 of K"):
         product(a, w, a_scales[:, :3], w_scales)
-    with pytest.raises(TypeError, match="both scales with a scale format, or neither"):
+    with pytest.raises(TypeError, match="scale codes for both operands, or no scale format"):
         product(a, w, a_scales, None)
     with pytest.raises(ValueError, match=r"\(M, K\) and \(N, K\) codes, not \(32,\)"):
         product(a[0], w, a_scales, w_scales)
