@@ -1,1 +1,1 @@
-"""The search for the smallest design, and the jobs that it runs."""
+"""The search for the smallest netlist of a design, and the jobs that it runs."""

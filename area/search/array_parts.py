@@ -1,4 +1,4 @@
-"""The parts of an array other than its units: each synthesized, proved and measured alone."""
+"""The parts of an array other than its units. Each is synthesized, proved and measured alone."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ _PROOF = "halfbyte.area.proofs.registers"
 
 @dataclass(frozen=True)
 class PartJob(Job[MappedPart]):
-    """Maps one of ``spec.parts`` to cells, proves it if asked to, and measures it."""
+    """Maps one of ``spec.parts`` to cells and measures it; with ``proves``, also proves it."""
 
     spec: SystolicSpec
     part: str
@@ -41,12 +41,12 @@ class PartJob(Job[MappedPart]):
 
     @cached_property
     def key(self) -> str:
-        """What the result depends on."""
+        """A hash of everything that the result depends on."""
         return content_key(
             {
                 "rtlil": self.rtlil,
                 "technology": self.technology.content_hash,
-                # Energies also depend on the formats' values and on the data that passes.
+                # Energies also depend on the formats' values and on the data in the registers.
                 "array": [self.spec.name, self.spec.unit.content],
                 "operands": self.operands.content_hash,
                 "code": code_fingerprint(*_CODE, *([_PROOF] if self.proves else [])),
@@ -57,16 +57,16 @@ class PartJob(Job[MappedPart]):
 
     @property
     def label(self) -> str:
-        """For the progress line."""
+        """A text for the progress line."""
         return f"{self.spec.unit.weight.name}, {self.part.replace('_', ' ')}"
 
     @property
     def cost(self) -> float:
-        """How long it takes, roughly."""
+        """Roughly how long the job takes; the same for all parts."""
         return 1.0
 
     def run(self) -> MappedPart:
-        """Area, energies and proof; raises ProofError if the netlist is refuted."""
+        """Area, energies and proof; raises ProofError if the netlist differs from the RTL."""
         cells = self.technology.cells
         with TemporaryDirectory(prefix="halfbyte-array-") as temporary:
             folder = Path(temporary)

@@ -20,28 +20,29 @@ class MappedPart(Record):
     flip_flops: int
     """Flip-flops of the netlist."""
     data_energy_fj: float | None
-    """Energy of the data per cycle, in fJ; null without the library's tables."""
+    """Energy of the data per cycle, in fJ; null if the library lacks tables."""
     clock_energy_fj: float | None
-    """Energy of the clock pins per cycle, in fJ; null without the library's tables."""
+    """Energy of the clock pins per cycle, in fJ; null if the library lacks tables."""
     proof: str | None
     """Whether the netlist does what its RTL does; null if no proof was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayRecord(DotRecord):
-    """What an array takes on a cell library. Areas, cells and flip-flops count the whole array.
+    """Area, delay, energy and proof of an array on a cell library.
 
-    Delay, proof and netlist are those of one unit. The energy of a product counts all parts.
+    Areas, cells and flip-flops count the whole array. Delay, proof and netlist are those of one
+    unit. The energy of a product counts all parts.
     """
 
     dataflow: str
-    """What stays in an element: output or weight."""
+    """What stays in an element: ``output`` (the sum) or ``weight``."""
     rows: int
-    """Rows of units: tokens processed at a time, or shares of a dot product."""
+    """Rows of units: each takes another token, or other terms if weights stay."""
     columns: int
-    """Columns of units: outputs computed at a time."""
+    """Columns of units; each column computes another output."""
     depth: int | None
-    """Tokens whose sums a column holds; null in an output-stationary array."""
+    """Number of tokens whose sums a column holds; null in an output-stationary array."""
     weight_cycles: int | None
     """Cycles that weights stay while energies are measured; null in an output-stationary array."""
     um2_per_mac: float
@@ -49,16 +50,16 @@ class ArrayRecord(DotRecord):
     unit_um2: float
     """Area of one unit, in um^2."""
     element_registers_um2: float
-    """Area of an element's registers and multiplexers outside of its unit, in um^2."""
+    """Area of the registers and multiplexers of an element outside its unit, in um^2."""
     element_registers_fj: float | None
     """Energy per product in an element's registers, with their clock pins, in fJ."""
     skew_um2: float
-    """Area of the registers that delay rows and columns, in um^2."""
+    """Area of the registers that delay the inputs of rows and columns, in um^2."""
     skew_fj: float | None
-    """Energy per product in the registers that delay rows and columns, in fJ."""
+    """Energy per product in the registers that delay the inputs of rows and columns, in fJ."""
     return_um2: float
-    """Area of the registers that bring sums back to the bottom, in um^2; 0 without them."""
+    """Area of the registers that bring sums to the bottom of a column, in um^2; 0 without them."""
     return_fj: float | None
     """Energy per product in the registers that bring sums back, in fJ; 0 without them."""
     parts_proof: Mapping[str, str] | None
-    """For each other part, whether its netlist does what its RTL does; null without proofs."""
+    """Whether the netlist of each other part does what its RTL does; null without proofs."""

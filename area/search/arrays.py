@@ -1,9 +1,9 @@
-"""Systolic arrays: the area of every part from netlists, delay and energy of a product.
+"""Synthesis of systolic arrays: the area, and the energy of a product, as sums over all parts.
 
-An array has a proved netlist of its unit, once for each element, and other parts that are
-synthesized alone: the registers of each element, the registers that delay rows and columns, and the
-registers that bring sums back in a weight-stationary array. Logic is never merged across the
-borders of these parts.
+Each element of an array holds a dot-product unit with a proved netlist. The other parts are
+synthesized alone: the registers of each element, the registers that delay the inputs of rows and
+columns (skew), and in a weight-stationary array the registers that bring sums from the top of a
+column back to its bottom (return). Logic is never merged across the borders of these parts.
 """
 
 import time
@@ -42,12 +42,12 @@ def synthesize_arrays(
 ) -> list[ArrayRecord]:
     """A record of each array, in order: the fields of its unit's record, and the array's own.
 
-    Areas are in um^2. ``area_um2`` is that of the whole array, and ``um2_per_mac`` this area per
-    product and cycle. Each element has ``unit_um2`` and ``element_registers_um2``. All registers
-    that delay rows and columns have ``skew_um2`` together, and all that bring sums back have
-    ``return_um2``. ``energy_fj`` is the energy of a product in all parts; ``element_registers_fj``,
-    ``skew_fj`` and ``return_fj`` are the shares of the parts other than units, with their clock
-    pins. Wires are left out.
+    Areas are in um^2. ``area_um2`` is that of the whole array, and ``um2_per_mac`` is this area
+    divided by the products per cycle. ``unit_um2`` and ``element_registers_um2`` are the areas in
+    one element. ``skew_um2`` is the area of all registers that delay rows and columns.
+    ``return_um2`` is that of all registers that bring sums back. ``energy_fj`` is the energy of a
+    product in all parts. ``element_registers_fj``, ``skew_fj`` and ``return_fj`` are the shares of
+    the parts other than units, with their clock pins. Wires are left out.
 
     Parameters
     ----------
@@ -105,13 +105,16 @@ def synthesize_arrays(
 
 
 def _measured_cycles(spec: SystolicSpec) -> int | None:
-    """The cycles that weights stay while energies are measured; None if they do not stay."""
+    """The number of cycles that weights stay while energies are measured.
+
+    None for an output-stationary array, in which weights move every cycle.
+    """
     return None if spec.weight_cycles is None else measured_cycles(spec.weight_cycles)
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """The mapped parts of an array other than its units, by name, if they occur in it."""
+    """The mapped parts of an array, by name, other than its units."""
 
     spec: SystolicSpec
     mapped: Mapping[str, MappedPart]
@@ -121,13 +124,13 @@ class _Parts:
         return sum(self.total(name, "area_um2") for name in names)
 
     def total(self, name: str, field: str) -> float:
-        """A field of one kind of part, in all places together."""
+        """The sum of a field over all copies of a part; 0 if the array does not have the part."""
         if name not in self.mapped:
             return 0.0
         return float(getattr(self.mapped[name], field)) * self.spec.parts[name].count
 
     def energy(self, names: Iterable[str], *fields: str) -> float | None:
-        """The energy per product of all parts with these names; None if any is not known."""
+        """The energy in fJ per product of all parts with these names; None if any is unknown."""
         found = 0.0
         for name in names:
             for field in fields:
@@ -175,7 +178,7 @@ def _record(parts: _Parts, unit: DotRecord, technology: Technology, seconds: flo
 
 
 def _energies(unit: DotRecord, parts: _Parts) -> dict[str, float | None]:
-    """Energies per product of a unit with all other parts; None if one is not known."""
+    """The record's energies per product in fJ; None where the energy of a part is not known."""
     both = ("data_energy_fj", "clock_energy_fj")
     more, clock = parts.energy(parts.mapped, *both), parts.energy(parts.mapped, both[1])
 

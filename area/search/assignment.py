@@ -22,9 +22,10 @@ from halfbyte.rtl import MacSpec, applicable_architectures
 
 __all__ = ["ROUNDS", "Assignment", "assign_codes", "permuted", "signed_orders"]
 
-# For each round: the number of orders in it, and the moves of the annealing that judges them. The
-# results of short annealings scatter by a few percent, about as much as orders differ. The later,
-# longer rounds tell such orders apart.
+# For each round: the number of orders in it, and the length of the annealings that compare them.
+# Annealing is a random search for a smaller netlist; its length is counted in moves, which are
+# tried changes. The results of short annealings scatter by a few percent, about as much as the
+# orders differ. The later rounds have longer annealings, which tell the best orders apart.
 ROUNDS = ((60, 40_000), (15, 160_000), (5, 640_000))
 
 
@@ -37,12 +38,12 @@ class Assignment:
     fmt : Format
         The permuted format.
     area_um2, given_um2 : float
-        Areas in um^2 of the MACs with the permuted and with the given format, both annealed
-        equally long.
+        Areas in um^2 of the MACs with the permuted and with the given format. Both come from
+        annealings of the same length.
     architecture, given_architecture : str
-        The architectures from which these two annealings started.
+        The architectures of these two MACs before annealing.
     moves : int
-        Moves of each of these annealings.
+        Length of each of the two annealings, in moves.
     orders : int
         Number of orders that were tried.
     """
@@ -59,8 +60,9 @@ class Assignment:
 def permuted(fmt: Format, values: Sequence[Fraction], name: str) -> Format:
     """``fmt`` with its values in another order.
 
-    Ties to even depend on the parity of codes, which a permutation makes meaningless. They become
-    ties to the lower value. Raises ValueError if the values are not those of the format.
+    The rule ``ties: even`` depends on the last bit of codes, which a permutation makes meaningless.
+    So midpoints of the new format always round to the lower value. Raises ValueError if the values
+    are not those of the format.
     """
     if sorted(values) != sorted(fmt.values):
         raise ValueError(f"Values must be those of {fmt.name}, in another order")
@@ -112,9 +114,10 @@ def assign_codes(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> Assignment:
-    """The best of some orders of the weight's codes.
+    """Search for the order of the weight's values that gives the smallest MAC.
 
-    Each round keeps the best orders of the round before and anneals them for longer.
+    The first round compares random orders. Each later round keeps the best orders of the round
+    before, and anneals their MACs for longer.
 
     Parameters
     ----------
@@ -125,7 +128,7 @@ def assign_codes(
     name : str
         Name of the permuted format.
     terms : int
-        Products that the accumulator holds without loss.
+        Number of products that the accumulator can add without loss.
     seed : int
         Seed of the random orders.
     jobs : int, optional
@@ -151,7 +154,7 @@ def assign_codes(
         return sorted(zip(areas, designs, strict=True), key=lambda entry: entry[0])
 
     def first_architecture(weight: Format) -> str:
-        """The architecture that is smallest with the quick recipe."""
+        """The architecture of the smallest MAC when all are mapped with the quick recipe."""
         names = applicable_architectures(weight, activation)
         designs = [MacSpec(weight, activation, each, terms) for each in names]
         return smallest_first(designs, 0)[0][1].architecture

@@ -5,15 +5,15 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["likely", "promising"]
 
-# Beyond these limits an architecture was more than twice as large as the smallest one, for all
-# formats that were tried. It also took much of the run time. A table has a row for each pair of
-# codes.
+# The next two limits exclude architectures that were more than twice as large as the smallest one,
+# for all formats that were tried, and that took much of the run time.
+# Most address bits of a product table, which has a row for each pair of codes.
 MAX_TABLE_BITS = 9
-# For formats whose integers have more bits than this, only the architecture that adds exponents is
-# tried, if it can do these formats.
+# If a format's integers have more bits than this, only the architecture that adds exponents is
+# tried, provided that it can multiply the two formats.
 MAX_INTEGER_BITS = 12
 _TABLE, _EXPONENTS = "product_table", "exponent_shift"
-# A table with this many address bits or more was never the smallest architecture.
+# A product table with this many address bits or more was never the smallest architecture.
 LARGE_TABLE_BITS = 8
 # For two's complement codes of this many bits or more, sign_magnitude took twice the area of booth.
 WIDE_INTEGER_BITS = 6
@@ -22,9 +22,10 @@ _DIGITS = "booth"
 
 
 def promising(design: MacSpec) -> list[MacSpec]:
-    """The design in each architecture worth trying; only the design itself if it names one.
+    """The design in each architecture that is worth trying.
 
-    The rule looks only at the integers, the widths and the architectures that fit, never at a
+    Returns only the design itself if it already names an architecture. The choice depends only on
+    the formats' integers and widths and on the architectures that can multiply them, never on a
     format's name.
     """
     candidates = design.candidates()
@@ -47,10 +48,11 @@ def promising(design: MacSpec) -> list[MacSpec]:
 def likely(design: MacSpec) -> list[MacSpec]:
     """The promising architectures without those that are never the smallest; at least one.
 
-    The search sketches these. For codes too wide for sketches it tries only these, unless a clock
-    or every architecture is asked for. No architecture that is left out was the smallest of a
-    shipped format. For 20 random formats, ``twos_complement`` and ``sign_magnitude_early``, where
-    left out, were at least 2 % larger than the smallest, after the quick recipe.
+    The search makes a sketch (:mod:`halfbyte.area.search.sketches`) of each of these. If the codes
+    are too wide for sketches, it tries only these, unless the caller asks for a clock or for every
+    architecture. For every shipped format, the smallest architecture is among these. In a test with
+    20 random formats and the quick recipe, ``twos_complement`` and ``sign_magnitude_early`` were at
+    least 2 % larger than the smallest wherever this function leaves them out.
     """
     found = promising(design)
     formats = design.weight, design.activation
@@ -60,8 +62,8 @@ def likely(design: MacSpec) -> list[MacSpec]:
         unlikely.add(_TABLE)
     if all(min(fmt.integers) < 0 for fmt in formats):
         unlikely.add(_SIGNED)
-    # Negating early does not pay if the sign is a bit of the code, which is free. Nor does it where
-    # Booth's architecture fits, which is smaller.
+    # Negating early does not pay if every sign is a bit of the code, since such a sign needs no
+    # logic. It does not pay either if Booth's architecture fits, because that one is smaller.
     if _DIGITS in names or all(map(_has_sign, formats)):
         unlikely.add(_NEGATED)
     if _DIGITS in names and min(fmt.bits for fmt in formats) >= WIDE_INTEGER_BITS:
@@ -70,7 +72,7 @@ def likely(design: MacSpec) -> list[MacSpec]:
 
 
 def _has_sign(fmt: Format) -> bool:
-    """Whether the top bit negates every value, or all but that of one code."""
+    """Whether setting a code's top bit negates its value; at most one code may be an exception."""
     half = 1 << fmt.bits - 1
     pairs = zip(fmt.integers[:half], fmt.integers[half:], strict=True)
     return sum(plus != -minus for plus, minus in pairs) <= 1

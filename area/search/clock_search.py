@@ -1,6 +1,7 @@
 """The search for MACs that meet a clock, from the netlists that were mapped without one.
 
-:mod:`halfbyte.area.synthesis.clocked` says what is tried, in which order, and which is best.
+:mod:`halfbyte.area.synthesis.clocked` says which netlists are tried, in which order, and which is
+the best. A carry-save accumulator keeps carries in registers, once every ``segment`` bits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,14 +21,17 @@ __all__ = ["search_for_clock"]
 
 
 class _Delays:
-    """Delays of netlists in ps, each measured when it is first needed."""
+    """Delays of netlists in ps; each netlist is measured only once."""
 
     def __init__(self, runner: JobRunner) -> None:
         self._runner = runner
         self._known: dict[str | None, float] = {}
 
     def measure(self, entries: Sequence[Scored]) -> None:
-        """Measure what is not known yet; raises UserError if the library has no tables for it."""
+        """Measure the delays that are not known yet.
+
+        Raises UserError if the library lacks timing tables.
+        """
         wanted = [entry for entry in entries if entry[1].netlist not in self._known]
         found = self._runner.run([MeasureJob(*entry) for entry in wanted])
         for (_, mapped), measured in zip(wanted, found, strict=True):
@@ -36,7 +40,7 @@ class _Delays:
             self._known[mapped.netlist] = measured.delay_ps
 
     def of(self, entry: Scored) -> float:
-        """The delay of a netlist that was measured."""
+        """The delay of a netlist that :meth:`measure` has measured."""
         return self._known[entry[1].netlist]
 
 
@@ -70,7 +74,7 @@ def search_for_clock(
     delays.measure([group[0] for group in found])
     searched = [place for place, group in enumerate(found) if delays.of(group[0]) > clock_ps]
     delays.measure([entry for place in searched for entry in found[place]])
-    open_ = searched
+    open_ = searched  # the places of designs that do not meet the clock yet
     kinds = [(_every_structure, False), (_saved_carries, True)]
     for first, saved in kinds if saved_carries else kinds[:1]:
         for stage in (first, partial(_every_recipe, saved), partial(_other_targets, saved)):
@@ -84,7 +88,7 @@ def search_for_clock(
 
 
 def _every_structure(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
-    """Every promising architecture by the first recipes."""
+    """Jobs for every promising architecture with each of the first recipes."""
     pattern = group[0][0]
     return [
         replace(pattern, design=candidate, recipe=recipe)
@@ -94,7 +98,7 @@ def _every_structure(design: MacSpec, group: Sequence[Scored]) -> list[Synthesis
 
 
 def _saved_carries(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
-    """The best architecture with carry-save accumulators."""
+    """Jobs for the best architecture with carry-save accumulators, which can only wrap."""
     if design.overflow is not Overflow.WRAP:
         return []
     timed = next((job for job, _ in group if job.recipe.clocked), None)
@@ -109,14 +113,17 @@ def _saved_carries(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJo
 
 
 def _timed(group: Sequence[Scored], saved: bool) -> list[SynthesisJob]:
-    """The jobs that mapped for the clock, the best first: carry-save designs only, or none."""
+    """The jobs whose recipe is for a clock, the best first.
+
+    These are the jobs of carry-save designs if ``saved``, otherwise those of all other designs.
+    """
     return [
         job for job, _ in group if job.recipe.clocked and (job.design.segment is not None) == saved
     ]
 
 
 def _every_recipe(saved: bool, design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
-    """The best structure by all other recipes."""
+    """Jobs for the best architecture and accumulator with all recipes that were not tried yet."""
     timed = _timed(group, saved)
     return [
         replace(job, design=structure, recipe=recipe)
@@ -128,7 +135,7 @@ def _every_recipe(saved: bool, design: MacSpec, group: Sequence[Scored]) -> list
 
 
 def _other_targets(saved: bool, design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
-    """The best results again, with other delay targets for ABC."""
+    """The jobs of the best results again, with other delay targets for ABC."""
     return [
         replace(job, recipe=recipe)
         for job in _timed(group, saved)[: clocked.FINALISTS]

@@ -1,4 +1,4 @@
-"""Area against clock: a sweep from a relaxed clock to one that cannot be met."""
+"""Area against clock: a sweep from a slow clock to one that cannot be met."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["sweep_clocks"]
 
-# Ten clocks to a decade: each about 0.8 times the one before.
+# Clock periods in each factor of ten: each period is about 0.8 times the one before.
 _PER_DECADE = 10
 _MOST_CLOCKS = 20
 
@@ -27,18 +27,19 @@ def sweep_clocks(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[SynthesisRecord]:
-    """Records of the best MAC of each design at each clock, by design and from slow to fast.
+    """Records of the best MAC of each design at each clock.
 
-    A netlist that was found for one clock is considered at all clocks, so a faster clock never
-    takes less area. If no netlist meets a clock, the record is that of the fastest netlist.
+    The records of a design follow each other, from the slowest clock to the fastest. A netlist that
+    was found for one clock is a candidate at all clocks, so a faster clock never takes less area.
+    If no netlist meets a clock, the record is that of the fastest netlist.
 
     Parameters
     ----------
     designs, technology, operands, jobs, on_progress
         As for :func:`halfbyte.area.synthesize`.
     clocks : sequence of float, optional
-        Periods in ps. By default there are ten to a decade, from one that the smallest MAC of every
-        design meets to one that no MAC meets.
+        Periods in ps. By default there are ten in each factor of ten. They begin with a period that
+        the smallest MAC of every design meets, and end with one that no MAC meets, or after 20.
 
     Raises
     ------
@@ -72,7 +73,10 @@ def sweep_clocks(
 
 
 def _descending(slowest: float) -> list[float]:
-    """Rounded periods in ps, the first one no shorter than ``slowest``."""
+    """Up to 20 rounded periods in ps, from the longest to the shortest.
+
+    The first is not shorter than ``slowest``, apart from the rounding.
+    """
     exponent = math.ceil(_PER_DECADE * math.log10(slowest))
     return [
         float(f"{10 ** (place / _PER_DECADE):.3g}")

@@ -16,7 +16,7 @@ __all__ = ["deliver", "synthesized_spec"]
 
 _SDC = """\
 # Constraints of {name}, written by halfbyte: {what}.
-# Times count in the unit of {library}: {unit:g} ps.
+# Times are in the unit of {library}: {unit:g} ps.
 create_clock -name clk -period {period:.7g} [get_ports clk]
 set_clock_transition {slew:.7g} [get_clocks clk]
 set inputs [get_ports {{{inputs}}}]
@@ -24,7 +24,8 @@ set_input_delay 0 -clock clk $inputs
 set_input_transition {slew:.7g} $inputs
 set_output_delay 0 -clock clk [get_ports {{acc[*]}}]
 """
-# The last adder of a carry-save accumulator may take several cycles.
+# A carry-save accumulator keeps carries in registers, and a last adder adds them to ``acc``. This
+# adder may take several cycles.
 _SLOW_SUM = """\
 set_multicycle_path {cycles} -setup -to [get_ports {{acc[*]}}]
 set_multicycle_path {less} -hold -to [get_ports {{acc[*]}}]
@@ -74,7 +75,7 @@ def _constraints(spec: MacSpec, record: SynthesisRecord, technology: Technology)
     if clock is not None:
         what, period = f"the clock of {clock:,g} ps that was asked for", clock
     elif delay is not None:
-        what, period = "no clock was asked for, this is the least period", delay
+        what, period = "the least period, since no clock was asked for", delay
     else:
         raise UserError(
             f"{technology.name} has no delays, so there is no clock to write constraints for: "

@@ -1,4 +1,8 @@
-"""The jobs of the search for a dot-product unit: a netlist by a recipe, and a stage's proof."""
+"""The jobs of the search for a dot-product unit: synthesize a netlist, and prove an FP32 stage.
+
+A lane is the part of a unit that multiplies one pair of codes. The FP32 stage of a unit with scales
+adds the sum of a block to the FP32 result.
+"""
 
 import shutil
 from dataclasses import asdict, astuple, dataclass, replace
@@ -33,10 +37,12 @@ _CODE = ("halfbyte.area.synthesis.dot", "halfbyte.area.timing.dot_streams")
 
 @dataclass(frozen=True)
 class DotJob:
-    """Synthesizes a unit around a lane by a recipe, measures it, and proves it if asked to.
+    """Synthesizes a unit from copies of a lane by a recipe, and measures it.
 
-    Energies are measured on ``operands``, or not at all; for a chained unit while weights stay for
-    ``held`` cycles.
+    With ``proves``, the netlist is also proved. Energies are measured on ``operands``; without
+    them, energies are left out. A chained unit adds to an input instead of its own accumulator, as
+    in a weight-stationary array. While its energy is measured, its weights stay for ``held``
+    cycles.
     """
 
     spec: DotSpec
@@ -51,7 +57,7 @@ class DotJob:
 
     @cached_property
     def key(self) -> str:
-        """What the result depends on."""
+        """A hash of everything that the result depends on."""
         prover = code_fingerprint("halfbyte.area.proofs.dot_unit")
         return content_key(
             {
@@ -69,13 +75,13 @@ class DotJob:
 
     @property
     def label(self) -> str:
-        """For the progress line."""
+        """A text for the progress line."""
         what = " proof" if self.proves else ""
         return f"{self.spec.weight.name}, {self.spec.lanes} lanes, {self.recipe.name}{what}"
 
     @property
     def cost(self) -> float:
-        """How long it takes, roughly."""
+        """Roughly how long the job takes."""
         return self.spec.lanes * (4.0 if self.proves else 1.0)
 
     def is_complete(self, result: MappedDot) -> bool:
@@ -83,7 +89,7 @@ class DotJob:
         return is_kept(result.netlist, result.netlist_sha256)
 
     def run(self) -> MappedDot:
-        """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
+        """Synthesize in a temporary folder; ``build/failed`` keeps it after a failure."""
         with run_folder() as folder:
             result = self._run(folder)
             netlist = netlist_path(f"{self.key[:16]}.v")
@@ -148,7 +154,7 @@ class StageJob(Job[StageProof]):
 
     @cached_property
     def key(self) -> str:
-        """What the proof depends on."""
+        """A hash of everything that the proof depends on."""
         spec = self.spec
         stage = [spec.significand_bits, block_exponent_bits(spec), spec.is_limited]
         code = code_fingerprint("halfbyte.area.proofs.fp32_stage")
@@ -158,12 +164,12 @@ class StageJob(Job[StageProof]):
 
     @property
     def label(self) -> str:
-        """For the progress line."""
+        """A text for the progress line."""
         return f"{self.spec.weight.name} FP32 stage"
 
     @property
     def cost(self) -> float:
-        """High: the proof takes minutes."""
+        """A high cost, since the proof takes minutes."""
         return 1000.0
 
     def run(self) -> StageProof:

@@ -1,4 +1,7 @@
-"""Records of dot-product units: of the synthesis, and of each stored netlist."""
+"""Records of dot-product units and of their lanes.
+
+A lane is the part of a unit that multiplies one pair of codes.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,17 +22,17 @@ class LaneResult(Record):
     area_um2: float
     """Area of its cells, in um^2."""
     verilog: str
-    """The netlist, as Verilog of the library's cells."""
+    """The netlist as Verilog, made of the library's cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MappedDot(CellFigures):
-    """A netlist that one recipe gave, and what was measured on it."""
+    """The netlist of a unit that one recipe made, and what was measured on it."""
 
     measured: DotMeasured
     """Delay, energies and leakage."""
     proof: DotProof | None
-    """What was proved; null if no proof was asked for."""
+    """What was proved about the netlist; null if no proof was asked for."""
     netlist: str | None = None
     """File of the netlist."""
     netlist_sha256: str | None = None
@@ -38,10 +41,10 @@ class MappedDot(CellFigures):
 
 @dataclass(frozen=True, kw_only=True)
 class DotRecord(DotFields):
-    """What a dot-product unit takes on a cell library."""
+    """Area, delay, energy and proof of a dot-product unit on a cell library."""
 
     recipe: str
-    """Recipe of synthesis that gave the netlist."""
+    """The synthesis recipe that made the netlist."""
     technology: str
     """Name of the cell library."""
     corner: str
@@ -55,47 +58,47 @@ class DotRecord(DotFields):
     area_um2: float
     """Area of all cells, in um^2."""
     area_ge: float
-    """Area in gate equivalents: areas of a two-input NAND."""
+    """Area in gate equivalents: divided by the area of a two-input NAND."""
     um2_per_lane: float
     """Area divided by the number of lanes, in um^2."""
     lane_um2: float
-    """Area of a lane alone, without its share of the tree, in um^2."""
+    """Area of a lane alone, without its share of the adder tree, in um^2."""
     lane_moves: int
-    """Moves of the annealing that found the lane."""
+    """Length of the annealing that found the lane, in moves (tried changes); 0 without one."""
     register_um2: float
     """Area of the flip-flops, in um^2."""
     cells: int
-    """Cells of the netlist."""
+    """Number of cells."""
     flip_flops: int
-    """Flip-flops of the netlist."""
+    """Number of flip-flops."""
     delay_ps: float | None
-    """Least clock period, in ps: with setup, without wires."""
+    """Least clock period, in ps, with setup times and without delays of wires."""
     critical_path: str | None
-    """Where the slowest path begins and ends."""
+    """Where the slowest path begins and ends, and how many points it has."""
     energy_fj: float | None
     """Energy per product, in fJ, without glitches."""
     glitch_energy_fj: float | None
     """Energy per product, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None
-    """The part of the energy that the clock's pins take, in fJ."""
+    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
     leakage_nw: float | None
     """Leakage, in nW."""
     not_measured: str | None
-    """Why a field is null."""
+    """Why delay or energies are null."""
     operands: str
-    """What the energies were measured on."""
+    """Name of the set of operands on which energies were measured."""
     proof: DotProof | None
-    """What was proved of the unit; null if no proof was asked for."""
+    """What was proved about the unit; null if no proof was asked for."""
     netlist: str | None
     """File of the netlist under ``build/netlists``."""
     versions: Mapping[str, str | None]
-    """Versions of the tools; ``card`` is a digest of the library."""
+    """Versions of the tools; ``card`` is a digest of the technology's cells."""
     seconds: float
     """Time that synthesis took, in s."""
 
     @property
     def is_proved(self) -> bool:
-        """Whether the unit is proved, in the parts that can be."""
+        """Whether every claim about the unit that can be proved is proved."""
         return self.proof is not None and self.proof.is_proved
 
     @property

@@ -1,4 +1,9 @@
-"""The smallest dot-product unit: the best lane, then the same recipes for every format."""
+"""The search for the smallest dot-product unit: first the best lane, then the best recipe.
+
+A lane is the part of a unit that multiplies one pair of codes. The same recipes are tried for every
+format. A clock may also need another final adder, which adds the last two numbers of the adder
+tree.
+"""
 
 import os
 from collections.abc import Sequence
@@ -23,13 +28,17 @@ from halfbyte.rtl.spec import AUTO
 
 __all__ = ["synthesize_dots"]
 
+# A job with its result.
 _Scored = tuple[DotJob, MappedDot]
 
 
 def _with_stages(
     records: Sequence[DotRecord], specs: Sequence[DotSpec], runner: JobRunner
 ) -> list[DotRecord]:
-    """The records, with a proof of the FP32 stage for each unit that has the small stage."""
+    """The records, with a proof of the FP32 stage added wherever it is the small kind.
+
+    :func:`halfbyte.rtl.dot.unit.small_stage` describes this kind.
+    """
     small = [spec for spec in specs if spec.is_fp32 and has_small_stage(spec)]
     stages = dict(zip(small, runner.run([StageJob(spec) for spec in small]), strict=True))
     return [
@@ -39,6 +48,7 @@ def _with_stages(
 
 
 def _with_stage(record: DotRecord, spec: DotSpec, stage: StageProof) -> DotRecord:
+    """The record with the proof of its FP32 stage added to its own proof."""
     assert record.proof is not None  # noqa: S101
     proof = replace(
         record.proof,
@@ -55,7 +65,7 @@ def _ranked(
 ) -> list[list[_Scored]]:
     """The jobs of each unit with their results, the best first.
 
-    At a clock that the best misses, other last adders and recipes are tried too.
+    If the best result of a unit misses the clock, other final adders and recipes are tried too.
     """
     found = _scored(groups, runner, clock_ps)
     if clock_ps is None:
@@ -74,6 +84,7 @@ def _ranked(
 def _scored(
     groups: Sequence[Sequence[DotJob]], runner: JobRunner, clock_ps: float | None
 ) -> list[list[_Scored]]:
+    """Run the jobs of each unit; returns them with their results, the best first."""
     results = iter(runner.run([job for group in groups for job in group]))
     scored = [[(job, next(results)) for job in group] for group in groups]
     return [_best_first(group, clock_ps) for group in scored]
@@ -82,6 +93,7 @@ def _scored(
 def _merged(
     one: Sequence[list[_Scored]], other: Sequence[list[_Scored]], clock_ps: float
 ) -> list[list[_Scored]]:
+    """Two lists of results for each unit, joined and sorted again."""
     pairs = zip(one, other, strict=True)
     return [_best_first([*first, *second], clock_ps) for first, second in pairs]
 
@@ -98,7 +110,10 @@ def _best_first(group: Sequence[_Scored], clock_ps: float | None) -> list[_Score
 
 
 def _other_ways(group: Sequence[_Scored], clock_ps: float) -> list[DotWay]:
-    """The ways of the best results, and of smaller ones that almost meet the clock, changed."""
+    """The ways to try next: those of good results, with other delay targets for ABC.
+
+    Good results are the best ones, and the smallest of those that almost meet the clock.
+    """
     timed = [each for each in group if each[0].recipe.clocked]
     smaller = [
         each
@@ -110,10 +125,12 @@ def _other_ways(group: Sequence[_Scored], clock_ps: float) -> list[DotWay]:
 
 
 def _way(job: DotJob) -> DotWay:
+    """The final adder and the recipe of a job."""
     return DotWay(job.spec.final_adder, job.recipe)
 
 
 def _by(job: DotJob, way: DotWay) -> DotJob:
+    """The job with another final adder and recipe."""
     return replace(job, spec=replace(job.spec, final_adder=way.final), recipe=way.recipe)
 
 
@@ -138,11 +155,11 @@ def synthesize_dots(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[DotRecord]:
-    """Records of the smallest netlist of each unit, in order.
+    """Records of the smallest netlist of each unit, in the order of ``specs``.
 
-    The lane is searched first, once for each pair of formats: every architecture, the same effort
-    for all (:mod:`halfbyte.area.search.lanes`). Then every recipe is tried on the unit. Each result
-    is stored at once, and stored results are not computed again.
+    The search for the best lane comes first, once for each pair of formats. It tries every
+    architecture (:mod:`halfbyte.area.search.lanes`). Then every recipe is tried on the unit. Each
+    result is stored at once, and stored results are not computed again.
 
     Parameters
     ----------
@@ -151,18 +168,18 @@ def synthesize_dots(
     technology : Technology
         The cells to use.
     clock_ps : float, optional
-        A clock period to meet (:mod:`halfbyte.area.synthesis.dot_clocked`). The record is then that
-        of the smallest netlist that meets it; if none does, that of the fastest (its ``wns_ps`` is
-        negative).
+        A clock period in ps to meet (:mod:`halfbyte.area.synthesis.dot_clocked`). The record is
+        then that of the smallest netlist that meets it. If no netlist meets it, the record is that
+        of the fastest (its ``wns_ps`` is negative).
     operands : Operands, optional
-        The operands for energies; by default the shipped set of the default model.
+        The operands on which energies are measured; by default the first shipped set.
     held : sequence of int or None, optional
-        For each unit, if it is chained: the cycles that its weights stay while energies are
-        measured.
+        For each chained unit (of a weight-stationary array): the number of cycles that its weights
+        stay while its energy is measured. None for other units.
     every : bool
         Return the records of all recipes, the best first, not only the best.
     effort : float
-        Factor by which lanes are annealed longer than by default.
+        Factor on the length of the lanes' annealing.
     prove : bool
         Prove every netlist that is returned; otherwise ``proof`` is None.
     stages : bool
@@ -176,7 +193,7 @@ def synthesize_dots(
     Raises
     ------
     ProofError
-        A lane, a tree or a netlist was refuted.
+        A lane, an adder tree or a netlist is wrong; the message has a counterexample.
     ToolError
         Yosys or ABC failed; script and log are kept in ``build/failed``.
     UserError

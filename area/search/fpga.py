@@ -1,4 +1,7 @@
-"""MACs on FPGAs: Yosys' own flow for three families, and what it uses of each resource."""
+"""Synthesis of MACs for three families of FPGAs, with Yosys' own commands.
+
+A record counts the lookup tables (LUTs), carry cells and flip-flops that a MAC uses.
+"""
 
 import json
 import os
@@ -32,8 +35,8 @@ _VERSIONED = ("amaranth", "pyosys")
 class FpgaTarget:
     """A family of FPGAs.
 
-    DSP blocks are not used: they would hide what a format costs. Multiplexers that a slice has
-    beside its LUTs are not counted as LUTs.
+    DSP blocks (hard multipliers) are not used, since they would hide what a format costs. A slice
+    of an FPGA also has multiplexers beside its LUTs; these are not counted as LUTs.
 
     Parameters
     ----------
@@ -42,9 +45,9 @@ class FpgaTarget:
     command : str
         The Yosys command that synthesizes for the family.
     luts, carries, flip_flops : str
-        With what the names of these cells begin.
+        The first letters of the names of these cells.
     others : tuple of str
-        Names of all other cells.
+        Names of all other cells that may occur.
     """
 
     name: str
@@ -85,7 +88,7 @@ TARGETS = {
 
 
 def pick_target(name: str) -> FpgaTarget:
-    """A target by name; raises UserError, with all names, if there is none."""
+    """The target of that name; for an unknown name, raises UserError with all known ones."""
     if name not in TARGETS:
         raise UserError(f"Target must be one of {', '.join(TARGETS)}, not {name[:60]!r}")
     return TARGETS[name]
@@ -93,23 +96,23 @@ def pick_target(name: str) -> FpgaTarget:
 
 @dataclass(frozen=True)
 class _Resources(Record):
-    """What a netlist for an FPGA uses."""
+    """The cells of a netlist for an FPGA, counted by kind."""
 
     luts: int
-    """Lookup tables."""
+    """Number of lookup tables."""
     carry_cells: int
-    """Carry cells."""
+    """Number of carry cells."""
     flip_flops: int
-    """Flip-flops."""
+    """Number of flip-flops."""
     cells: int
-    """All cells."""
+    """Number of cells of all kinds."""
     seconds: float
     """Time that synthesis took, in s."""
 
 
 @dataclass(frozen=True)
 class _FpgaJob(Job[_Resources]):
-    """One MAC, in a named architecture, on one family."""
+    """Synthesizes a MAC with a named architecture for one family of FPGAs."""
 
     design: MacSpec
     target: FpgaTarget
@@ -117,7 +120,7 @@ class _FpgaJob(Job[_Resources]):
 
     @cached_property
     def key(self) -> str:
-        """What the result depends on."""
+        """A hash of everything that the result depends on."""
         return content_key(
             {
                 "rtlil": self.design.rtlil(),
@@ -129,12 +132,12 @@ class _FpgaJob(Job[_Resources]):
 
     @property
     def label(self) -> str:
-        """For the progress line."""
+        """A text for the progress line."""
         return f"{self.design.weight.name} {self.design.architecture}"
 
     @property
     def cost(self) -> float:
-        """How long it takes, roughly: wide designs longest."""
+        """Roughly how long the job takes; wide designs take longest."""
         return self.design.width
 
     def run(self) -> _Resources:
@@ -174,7 +177,7 @@ class _FpgaJob(Job[_Resources]):
 
 
 def _by_resource(counts: Mapping[str, int], target: FpgaTarget) -> dict[str, int]:
-    """Cells by resource; raises AssertionError for a cell of an unknown resource."""
+    """The numbers of cells by kind; raises AssertionError for an unknown cell."""
     found = {"luts": 0, "carry_cells": 0, "flip_flops": 0}
     for cell, count in counts.items():
         if cell.startswith(target.carries):

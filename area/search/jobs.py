@@ -14,7 +14,7 @@ _Result = TypeVar("_Result", bound=Record)
 
 
 class Job(Protocol[_Result]):
-    """Something to be computed once."""
+    """A computation with a result that is stored, so that it runs only once."""
 
     @property
     def result_type(self) -> type[_Result]:
@@ -30,13 +30,13 @@ class Job(Protocol[_Result]):
 
     @property
     def cost(self) -> float:
-        """How long the job takes, roughly; only the order of costs matters."""
+        """Roughly how long the job takes; only the order of the costs matters."""
 
     def run(self) -> _Result:
         """Compute the result. Raises ToolError if a tool fails."""
 
     def is_complete(self, result: _Result) -> bool:
-        """Whether a stored result can be used: files that belong to it may be gone."""
+        """Whether a stored result can be used; not if files that belong to it are gone."""
         return True
 
 
@@ -66,7 +66,7 @@ class JobRunner:
         self.failures: dict[str, tuple[Job[Any], ToolError]] = {}
 
     def run(self, jobs: Sequence[Job[_Result]]) -> list[_Result]:
-        """Results in the order of ``jobs``; raises the ToolError of the first one that failed."""
+        """Results in the order of ``jobs``; raises the ToolError of the first job that failed."""
         results = self.attempt(jobs)
         for job in jobs:
             if job.key not in results:
@@ -98,7 +98,7 @@ class JobRunner:
         return results
 
     def end(self) -> None:
-        """Start no more jobs and wait for running ones; after an interruption, stop them."""
+        """Start no more jobs, and wait for the running ones; after an interruption, stop those."""
         interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
         self.pool.shutdown(wait=not interrupted, cancel_futures=True)
         if interrupted:

@@ -1,8 +1,10 @@
-"""The search for the smallest lane of a dot-product unit; the same for every format.
+"""The search for the smallest lane of a dot-product unit; it is the same for every format.
 
-The lane is searched on its own, before the unit. A lane is judged by its own area plus a full adder
-for each of its output bits, since the tree needs one full adder to add one bit. Every architecture
-is annealed briefly, the best two for longer, and the better of these for longest.
+A lane is the part of a unit that multiplies one pair of codes. The search for it comes before that
+for the unit. Lanes are compared by their own area plus a full adder for each output bit, since the
+unit's adder tree needs one full adder to add one bit. Annealing is a random search for a smaller
+netlist, and its moves are changes that it tries. Every architecture is annealed briefly, the best
+two for longer, and the better of these for longest.
 """
 
 import os
@@ -31,15 +33,15 @@ _MODULE = "lane"
 
 @dataclass(frozen=True)
 class _Stage:
-    """One round of annealing: how many of the best lanes, how many moves, how many seeds."""
+    """One round of annealing: of how many of the best lanes, with how many moves and seeds."""
 
     lanes: int
     moves: int
     seeds: int
 
 
-# A move takes about 3 us, so all stages take about a minute. In the last stage, more seeds find
-# more than longer annealings.
+# A move takes about 3 us, so all stages take about a minute. In the last stage, more seeds give
+# smaller lanes than more moves.
 _STAGES = (_Stage(64, 50_000, 1), _Stage(2, 500_000, 2), _Stage(1, 1_000_000, 16))
 
 
@@ -52,11 +54,11 @@ class FoundLane:
     architecture : str
         The lane's architecture.
     verilog : str
-        Module ``lane`` of the technology's cells.
+        Verilog of the module ``lane``, made of the technology's cells.
     area_um2 : float
         Area of the cells in um^2.
     moves : int
-        Length of the annealing that found it; 0 if its codes are too wide to anneal.
+        Moves of the annealing that found the lane; 0 if its codes are too wide to anneal.
     """
 
     architecture: str
@@ -67,7 +69,7 @@ class FoundLane:
 
 @dataclass(frozen=True)
 class LaneJob(Job[LaneResult]):
-    """One architecture of a lane, annealed once; with 0 moves, a recipe maps it instead."""
+    """Anneals a lane in one architecture; with 0 moves, the quick recipe maps it instead."""
 
     weight: Format
     activation: Format
@@ -85,7 +87,7 @@ class LaneJob(Job[LaneResult]):
 
     @cached_property
     def key(self) -> str:
-        """What the lane depends on."""
+        """A hash of everything that the result depends on."""
         return content_key(
             {
                 "lane": self.rtlil,
@@ -103,12 +105,12 @@ class LaneJob(Job[LaneResult]):
 
     @property
     def label(self) -> str:
-        """For the progress line."""
+        """A text for the progress line."""
         return f"{self.weight.name} lane {self.architecture}"
 
     @property
     def cost(self) -> float:
-        """How long it takes."""
+        """A number proportional to the time that the job takes."""
         return self.moves
 
     def run(self) -> LaneResult:
@@ -126,13 +128,16 @@ class LaneJob(Job[LaneResult]):
 
 
 def _adder_area(technology: Technology) -> float:
-    """The area that adds one bit in the tree: a full adder, or the gates that replace one."""
+    """The area that the adder tree needs to add one bit.
+
+    This is a full adder, or about five NANDs if the library lacks a cell for it.
+    """
     cell = technology.full_adder
     return technology.cells[cell.cell].area if cell else 5 * technology.nand2_area
 
 
 def pick_architecture(weight: Format, activation: Format, technology: Technology) -> str:
-    """The architecture of the best lane after the first, short stage of the search."""
+    """The architecture of the best lane after only the first, short stage of the search."""
     runner = JobRunner("lanes", os.cpu_count() or 1, None)
     try:
         return search_lanes(weight, activation, technology, runner, stages=1).architecture
@@ -159,11 +164,11 @@ def search_lanes(
     technology : Technology
         Cells to synthesize with.
     runner : JobRunner
-        Runs the annealings, and keeps what they find.
+        Runs the annealings and stores their results.
     architectures : sequence of str, optional
         Architectures to try; by default all that fit the formats.
     effort : float
-        Factor by which the annealing is longer than by default.
+        Factor on the number of moves.
     stages : int
         Number of stages to run.
 
@@ -183,7 +188,7 @@ def search_lanes(
     is_wide = weight.bits + activation.bits > MAX_ANNEALED_BITS
     for stage in (_Stage(len(names), 0, 1),) if is_wide else _STAGES[:stages]:
         if tried and tried[0][0].architecture == PARTIAL_PRODUCTS:
-            break  # every bit is one NAND: it cannot get smaller
+            break  # this lane has one NAND for each output bit, so annealing cannot shrink it
         moves = round(stage.moves * effort)
         jobs = [
             LaneJob(weight, activation, name, technology, moves, seed)

@@ -1,7 +1,7 @@
-"""Delay and energies of a netlist, measured as a job that is run and stored.
+"""Delay and energies of a MAC's netlist, measured as a job whose result is stored.
 
-Energies take longer than most syntheses. They are measured on the netlists that are returned, and
-not on all that were tried.
+Measuring energies takes longer than most syntheses. So the search measures them only on the
+netlists that it returns, and not on all that it has tried.
 """
 
 import tempfile
@@ -34,19 +34,19 @@ class MeasureJob(Job[Measured]):
 
     @cached_property
     def key(self) -> str:
-        """What the figures depend on, with the content of the netlist."""
+        """A hash of all that the figures depend on, with the content of the netlist."""
         technology = self.job.technology.content_hash
         netlist = [self.mapped.json_sha256, self.job.design.content, technology]
         return content_key(["measured", netlist, _conditions(self.operands)])
 
     @property
     def label(self) -> str:
-        """For the progress line."""
+        """A text for the progress line."""
         return f"{self.job.design.weight.name} {'energies' if self.operands else 'delay'}"
 
     @property
     def cost(self) -> float:
-        """How long it takes, roughly: wide designs longest."""
+        """Roughly how long the measurement takes; wide designs take longest."""
         return self.job.design.width
 
     def run(self) -> Measured:
@@ -56,7 +56,7 @@ class MeasureJob(Job[Measured]):
 
 
 def _conditions(operands: Operands | None) -> list[str | None]:
-    """What figures depend on besides the netlist: the operands, and the code."""
+    """What the figures depend on besides the netlist: the operands and the code."""
     code = code_fingerprint("halfbyte.area.timing.measure")
     return [operands.content_hash if operands else None, code]
 
@@ -81,7 +81,7 @@ def design_key(
     clock_ps: float | None = None,
     operands: Operands | None = None,
 ) -> str:
-    """What the record of :func:`synthesize_named` depends on, as a hash."""
+    """A hash of all that the record of :func:`synthesize_named` depends on."""
     key = SynthesisJob(design, recipe, technology, clock_ps=clock_ps).key
     return content_key([key, _conditions(operands) if operands else None])
 
@@ -95,11 +95,12 @@ def synthesize_named(
     *,
     multiplier: bool = False,
 ) -> SynthesisRecord:
-    """The record of one design in a named architecture, computed now, without the store.
+    """Synthesize one design with a named architecture, without looking into the record store.
 
-    Delay and energies are null without ``operands``. The areas of its parts are null unless
-    ``multiplier`` is set: the multiplier is then also synthesized alone, which takes half as long
-    again. Nothing is proved, and no netlist is kept. Raises ToolError if Yosys or ABC fails.
+    Delay and energies are null without ``operands``. The areas of multiplier and accumulator are
+    null unless ``multiplier`` is set: the multiplier is then also synthesized alone, which makes
+    the run about 1.5 times as long. Nothing is proved, and no netlist is kept. Raises ToolError if
+    Yosys or ABC fails.
     """
     job = SynthesisJob(design, recipe, technology, clock_ps=clock_ps)
     with tempfile.TemporaryDirectory(prefix="halfbyte-synth-") as temporary:

@@ -1,4 +1,4 @@
-"""The proof of synthesized netlists, run and stored like the synthesis itself."""
+"""The proof of synthesized netlists, as a job: it runs and is stored like the synthesis itself."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,16 +27,17 @@ class ProofJob(Job[MacProof]):
 
     @property
     def design(self) -> MacSpec:
+        """The MAC whose netlists are proved."""
         return self.job.design
 
     @property
     def label(self) -> str:
-        """For the progress line."""
+        """A text for the progress line."""
         return f"{self.design.weight.name} proof"
 
     @property
     def cost(self) -> float:
-        """How long it takes, roughly: wide designs longest."""
+        """Roughly how long the proof takes; wide designs take longest."""
         return self.design.width
 
     @cached_property
@@ -48,5 +49,5 @@ class ProofJob(Job[MacProof]):
         )
 
     def run(self) -> MacProof:
-        """Prove both netlists."""
+        """Prove both netlists; raises ProofError with a counterexample if one is wrong."""
         return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)

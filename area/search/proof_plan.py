@@ -1,4 +1,8 @@
-"""Proofs of a design's multiplier, MACs and netlists, and refutations of deliberate faults."""
+"""Proofs of a design's multiplier, MACs and netlists.
+
+To check the proofs themselves, faults are put into the circuits. Proofs about these faulty circuits
+must fail: the solver must refute them with a counterexample.
+"""
 
 import os
 import time
@@ -33,7 +37,7 @@ from halfbyte.rtl.variants import LOSSLESS, SAVED
 __all__ = ["Netlist", "ProofRecord", "ProofTask", "failures", "prove_designs"]
 
 _TOOLS = ("amaranth", "pyosys", "python-sat")
-# The name of the multiplier's circuit, among those of the MACs.
+# The multiplier's key in a mapping of circuits whose other keys are names of MACs.
 _ALONE = "alone"
 
 
@@ -59,7 +63,7 @@ class ProofRecord(Record):
     architecture: str
     """Architecture of the multiplier."""
     terms: int | None
-    """Products that the accumulator holds without loss; null for a multiplier."""
+    """Number of products that a lossless accumulator can add; null for a multiplier."""
     acc_width: int | None
     """Width of the accumulator, in bits; null for a multiplier."""
     overflow: str | None
@@ -67,19 +71,19 @@ class ProofRecord(Record):
     enable: bool | None
     """Whether the MAC has an enable port; null for a multiplier."""
     segment: int | None
-    """Bits of the accumulator between the carries of carry-save; null without it."""
+    """Bits between the saved carries of a carry-save accumulator; null for any other."""
     technology: str | None
     """Cell library of the netlist; null for the RTL."""
     recipe: str | None
-    """Recipe of synthesis that gave the netlist; null for the RTL."""
+    """The synthesis recipe that made the netlist; null for the RTL."""
     proof: ClaimRecord
     """The proof of the unit itself."""
     faults: Mapping[str, ClaimRecord]
-    """For each fault that was put into the unit: its proof, which must be refuted."""
+    """For each fault: the proof about the unit with this fault, which must be refuted."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     seconds: float
-    """Time that proof and faults took, in s."""
+    """Time that the proofs of the unit and its faulty copies took, in s."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class _TaskRecord(Record):
     """All proofs of a task."""
 
     records: tuple[ProofRecord, ...]
-    """One for each unit."""
+    """One record for each unit or netlist."""
     reading_seconds: float
     """Time that reading the circuits took, in s."""
 
@@ -108,17 +112,17 @@ class ProofTask(Job[_TaskRecord]):
 
     @property
     def label(self) -> str:
-        """For the progress line."""
+        """A text for the progress line."""
         return f"{self.design.weight.name} {self.design.architecture} proofs"
 
     @property
     def cost(self) -> float:
-        """How long it takes, roughly: decoders grow with the number of codes."""
+        """Roughly how long the task takes: the circuits grow with the number of codes."""
         return 2.0 ** max(self.design.weight.bits, self.design.activation.bits)
 
     @cached_property
     def key(self) -> str:
-        """What the result depends on, with the content of the netlists."""
+        """A hash of everything that the result depends on, with the content of the netlists."""
         formats = [
             [fmt.name, fmt.bits, str(fmt.quantum), fmt.integers]
             for fmt in (self.design.weight, self.design.activation)
@@ -160,7 +164,7 @@ class ProofTask(Job[_TaskRecord]):
 
     @cached_property
     def _altered(self) -> MacSpec | None:
-        """The lossless MAC for a format with one wrong value."""
+        """The lossless MAC for a format with one wrong value; None if no value can be changed."""
         lossless = self._variants[LOSSLESS]
         table = altered_table(lossless.weight, lossless.activation, lossless.architecture)
         return replace(lossless, weight=table, acc_width=lossless.width) if table else None
@@ -183,7 +187,7 @@ class ProofTask(Job[_TaskRecord]):
         return files
 
     def _multipliers(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
-        """The multiplier's RTL, and its netlists."""
+        """Prove the multiplier's RTL, then its netlists."""
         rtl, unit = circuits[_ALONE], self._multiplier
         faulty = faulty_multipliers(rtl, circuits.get("altered_multiplier"))
         start = time.monotonic()
@@ -200,7 +204,7 @@ class ProofTask(Job[_TaskRecord]):
             yield self._record(MULTIPLIER, proof, faults, start, recipe=netlist.recipe)
 
     def _macs(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
-        """The MAC's RTL with every kind of accumulator."""
+        """Prove the MAC's RTL with every kind of accumulator."""
         altered = circuits.get("altered_mac")
         for name, mac in self._variants.items():
             rtl, start = circuits[name], time.monotonic()
@@ -211,7 +215,7 @@ class ProofTask(Job[_TaskRecord]):
             yield self._record(MAC, proof, faults, start, mac=mac)
 
     def _mapped(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
-        """The netlists of the MAC."""
+        """Prove the netlists of the MAC."""
         mac, rtl = self._variants[LOSSLESS], circuits[LOSSLESS]
         faulty = faulty_macs(rtl, circuits.get("altered_mac"))
         for number, netlist in enumerate(self.netlists):
@@ -251,7 +255,7 @@ class ProofTask(Job[_TaskRecord]):
 
 
 def failures(record: ProofRecord) -> list[str]:
-    """One line for a proof that failed, and for each fault that was not refuted."""
+    """Messages: one for a unit that was not proved, and one for each fault that was not refuted."""
     proof = record.proof
     lines = []
     if proof.status != PROVED:
@@ -270,13 +274,14 @@ def _title(record: ProofRecord) -> str:
     if record.acc_width:
         words.append(f"{record.acc_width} bits {record.overflow}")
     if record.segment:
-        words.append(f"carries saved every {record.segment} bits")
+        words.append(f"carry-save with segments of {record.segment} bits")
     if record.recipe:
         words.append(f"netlist {record.technology} {record.recipe}")
     return ", ".join(words)
 
 
 def _names(design: MacSpec) -> tuple[str, str, str]:
+    """The names of a design's formats and architecture, as the key of its netlists."""
     return design.weight.name, design.activation.name, design.architecture
 
 
@@ -289,9 +294,9 @@ def prove_designs(
 ) -> list[ProofRecord]:
     """Prove every architecture of the designs, and every netlist that synthesis tries for them.
 
-    Returns a record for each proof, with the faults that were tried on it. :func:`failures` says
-    what is wrong with a record. Proofs are stored by the content of the circuits. Raises ToolError
-    if a tool fails.
+    Returns a record for each unit and netlist, with the results for its faulty copies.
+    :func:`failures` says what is wrong with a record. Proofs are stored, and are run again only if
+    the circuits or the code change. Raises ToolError if a tool fails.
     """
     mapped = synthesize(
         designs, technology, every=True, prove=False, jobs=jobs, on_progress=on_progress

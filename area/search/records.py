@@ -1,6 +1,6 @@
-"""Records of synthesis: of MACs on cell libraries and FPGAs, and of each stored netlist.
+"""Records of syntheses: of MACs on cell libraries, of MACs on FPGAs, and of stored netlists.
 
-A field is None where its value is not known or does not apply.
+A field is None if its value is not known or does not apply.
 """
 
 from collections.abc import Mapping
@@ -28,16 +28,16 @@ class CellFigures(Record):
     register_um2: float
     """Area of the flip-flops, in um^2."""
     cells: int
-    """Cells of the netlist."""
+    """Number of cells."""
     flip_flops: int
-    """Flip-flops of the netlist."""
+    """Number of flip-flops."""
     seconds: float
     """Time that synthesis took, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MappedRecord(CellFigures):
-    """A netlist that one recipe gave, and its cells."""
+    """The netlist that one recipe made, and its cells."""
 
     netlist: str | None = None
     """File of the netlist; null if it was not kept."""
@@ -49,7 +49,7 @@ class MappedRecord(CellFigures):
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisRecord(Record):
-    """What a MAC takes on a cell library."""
+    """Area, delay, energy and proof of a MAC on a cell library."""
 
     format: str
     """Format of the weights."""
@@ -60,15 +60,15 @@ class SynthesisRecord(Record):
     architecture: str
     """Architecture of the multiplier."""
     recipe: str
-    """Recipe of synthesis that gave the netlist."""
+    """The synthesis recipe that made the netlist."""
     terms: int
-    """Products that the accumulator holds without loss."""
+    """Number of products that a lossless accumulator can add."""
     acc_width: int
     """Width of the accumulator, in bits."""
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits of the accumulator between the carries of carry-save; null without it."""
+    """Bits between the saved carries of a carry-save accumulator; null for any other."""
     technology: str
     """Name of the cell library."""
     corner: str
@@ -78,21 +78,21 @@ class SynthesisRecord(Record):
     area_um2: float
     """Area of all cells, in um^2."""
     area_ge: float
-    """Area in gate equivalents: areas of a two-input NAND."""
+    """Area in gate equivalents: divided by the area of a two-input NAND."""
     multiplier_um2: float | None = None
-    """Area of the multiplier synthesized alone, in um^2."""
+    """Area of the multiplier, synthesized alone, in um^2."""
     accumulator_um2: float | None = None
-    """The area without multiplier and registers, in um^2."""
+    """The area minus those of the multiplier and the registers, in um^2."""
     register_um2: float
     """Area of the flip-flops, in um^2."""
     cells: int
-    """Cells of the netlist."""
+    """Number of cells."""
     luts: None = None
     carry_cells: None = None
     flip_flops: int
-    """Flip-flops."""
+    """Number of flip-flops."""
     delay_ps: float | None = None
-    """Least clock period, in ps: with setup, without wires."""
+    """Least clock period, in ps, with setup times and without delays of wires."""
     slack_ps: float | None = None
     """The clock period minus the delay, in ps."""
     wns_ps: float | None = None
@@ -102,29 +102,29 @@ class SynthesisRecord(Record):
     acc_delay_ps: float | None = None
     """Time from the clock's edge until ``acc`` has settled, in ps."""
     acc_cycles: int | None = None
-    """Clock cycles until ``acc`` has settled, while the registers keep their values."""
+    """Clock cycles until ``acc`` has settled, if the registers keep their values meanwhile."""
     energy_fj: float | None = None
-    """Energy per MAC on the operands, in fJ: with the clock's pins, without glitches."""
+    """Energy per MAC on ``operands``, in fJ, with the clock's pins and without glitches."""
     glitch_energy_fj: float | None = None
-    """Energy per MAC, in fJ, with the glitches that the cells' delays cause."""
+    """The same energy, in fJ, with the glitches that the cells' delays cause."""
     uniform_energy_fj: float | None = None
-    """Energy per MAC on codes drawn uniformly, in fJ."""
+    """Energy per MAC on uniformly random codes, in fJ, without glitches."""
     clock_energy_fj: float | None = None
-    """The part of the energy that the clock's pins take, in fJ."""
+    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
-    """Why delay or energies are null."""
+    """Why delay, energies or leakage are null."""
     operands: str | None = None
-    """What the energies were measured on."""
+    """Name of the set of operands on which ``energy_fj`` was measured."""
     proof: MacProof | None = None
-    """What was proved of the netlist; null if no proof was asked for."""
+    """What was proved about the netlist; null if no proof was asked for."""
     netlist: str | None = None
     """File of the netlist under ``build/netlists``."""
     multiplier_netlist: str | None = None
-    """File of the multiplier's own netlist."""
+    """File of the multiplier's own netlist, also under ``build/netlists``."""
     versions: Mapping[str, str | None]
-    """Versions of the tools; ``card`` is a digest of the library."""
+    """Versions of the tools; ``card`` is a digest of the technology's cells."""
     seconds: float
     """Time that synthesis took, in s."""
 
@@ -139,7 +139,7 @@ class SynthesisRecord(Record):
         return self.proof is not None and self.proof.is_proved
 
     def at_clock(self, clock_ps: float) -> Self:
-        """The same netlist at another clock, with its slack at that clock."""
+        """The record of the same netlist for another clock, with its slack at that clock."""
         left, worst = slack(self.delay_ps, clock_ps)
         return replace(
             self,
@@ -152,7 +152,10 @@ class SynthesisRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class FpgaRecord(Record):
-    """What a MAC takes on an FPGA, with the fields of :class:`SynthesisRecord`."""
+    """The resources that a MAC takes on an FPGA.
+
+    The fields are those of :class:`SynthesisRecord`; those that do not apply to FPGAs are null.
+    """
 
     format: str
     """Format of the weights."""
@@ -163,15 +166,15 @@ class FpgaRecord(Record):
     architecture: str
     """Architecture of the multiplier."""
     recipe: str
-    """Yosys' command for the family."""
+    """The Yosys command that synthesizes for the family."""
     terms: int
-    """Products that the accumulator holds without loss."""
+    """Number of products that a lossless accumulator can add."""
     acc_width: int
     """Width of the accumulator, in bits."""
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits of the accumulator between the carries of carry-save; null without it."""
+    """Bits between the saved carries of a carry-save accumulator; null for any other."""
     technology: str
     """Family of FPGAs."""
     corner: None = None
@@ -182,13 +185,13 @@ class FpgaRecord(Record):
     accumulator_um2: None = None
     register_um2: None = None
     cells: int
-    """All cells, of every kind."""
+    """Number of cells of all kinds."""
     luts: int
-    """Lookup tables."""
+    """Number of lookup tables."""
     carry_cells: int
-    """Carry cells."""
+    """Number of carry cells."""
     flip_flops: int
-    """Flip-flops."""
+    """Number of flip-flops."""
     delay_ps: None = None
     slack_ps: None = None
     wns_ps: None = None

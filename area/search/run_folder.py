@@ -1,4 +1,4 @@
-"""The folder of one synthesis: kept if a tool or our own code fails, otherwise removed."""
+"""The temporary folder of one synthesis, which is kept if a tool or our own code fails."""
 
 import shutil
 import tempfile
@@ -13,9 +13,9 @@ __all__ = ["run_folder"]
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """A new folder, removed at the end.
+    """Create a folder, and remove it at the end.
 
-    If a tool or our own code fails, it is moved to ``build/failed`` instead.
+    If a tool or our own code fails, the folder is moved to ``build/failed`` instead.
     """
     folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
     try:

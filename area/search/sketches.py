@@ -1,7 +1,8 @@
-"""Sketches: how large a MAC will be in each architecture, from a short annealing of its addend.
+"""Sketches: short syntheses that tell which architecture will give the smallest MAC.
 
-Except for one gate, a MAC around its addend is the same in every architecture. So a sketch maps
-only the addend.
+The addend is the part of a MAC that turns two codes into the number that the accumulator adds.
+Architectures differ only in the addend, except for one gate. So a sketch anneals only the addend,
+and only briefly.
 """
 
 from dataclasses import dataclass
@@ -15,17 +16,17 @@ from halfbyte.base import Record
 
 __all__ = ["Sketch", "SketchJob"]
 
-# If terms may be negated, a multiplexer instead of an AND makes the accumulator's first carry. It
-# is larger by about this many NANDs.
+# If an addend can be negated, it has the output ``negate``. The first carry into the accumulator's
+# adder then takes a multiplexer instead of an AND gate, which is larger by about this many NANDs.
 NEGATION = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sketch(Record):
-    """What an architecture takes after a short annealing."""
+    """The area that a sketch of a MAC found."""
 
     area_um2: float
-    """Area of the addend and of what it adds to the accumulator, in um^2."""
+    """Area of the addend in um^2, plus ``NEGATION`` NANDs if the addend can be negated."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class SketchJob(MacJob, Job[Sketch]):
 
     @cached_property
     def key(self) -> str:
-        """What the result depends on."""
+        """A hash of everything that the result depends on."""
         return self.key_with(result="sketch")
 
     @property
@@ -45,7 +46,7 @@ class SketchJob(MacJob, Job[Sketch]):
         return (self.design.architecture,)
 
     def run(self) -> Sketch:
-        """Anneal the addend. If Yosys fails, its folder is kept under ``build/failed``."""
+        """Anneal the addend in a temporary folder; ``build/failed`` keeps it after a failure."""
         with run_folder() as folder:
             rtlil = design_rtlil(self.design)
             addend = annealed_addend(rtlil, self.technology, self.recipe, folder)

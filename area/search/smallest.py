@@ -1,4 +1,9 @@
-"""The search for the smallest MAC: every architecture, the same recipes for all, records kept."""
+"""The search for the smallest MAC: it tries the same recipes for every format.
+
+A recipe is a fixed sequence of synthesis steps. Some recipes end in an annealing, a random search
+that changes the netlist gate by gate. A sketch is a short annealing of a MAC's addend, the part
+that turns two codes into the number that the accumulator adds.
+"""
 
 import logging
 import os
@@ -55,13 +60,14 @@ def synthesize(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[SynthesisRecord]:
-    """The records of the smallest netlist of each design, in order.
+    """The records of the smallest netlist of each design, in the order of ``designs``.
 
-    Every likely architecture (:mod:`halfbyte.area.search.candidates`) is annealed briefly, and the
-    best of each design for longer, twice. If the codes are too wide for annealing, every likely
-    architecture is tried with the quick recipe, and the best two with a longer one. With ``every``
-    or a clock, all of this is done, with every promising architecture. The rule is the same for
-    every format. Each result is stored at once, and stored results are not computed again.
+    A sketch is made of every likely architecture (:mod:`halfbyte.area.search.candidates`). The
+    best, and the second best if it is close, are annealed for longer. The smaller of the two is
+    annealed for longer still. If the codes are too wide for annealing, every likely architecture
+    gets the quick recipe, and the best two get a longer one. With ``every`` or a clock, each
+    promising architecture gets the quick recipe too. The rule is the same for every format. Each
+    result is stored at once, and stored results are not computed again.
 
     Parameters
     ----------
@@ -76,9 +82,9 @@ def synthesize(
         Try carry-save accumulators at a clock that no other netlist meets. Their ``acc`` comes from
         a final addition and not from a register (:class:`halfbyte.rtl.Mac`).
     operands : Operands, optional
-        The operands for energies; by default the shipped set of the default model.
+        The operands on which energies are measured; by default the first shipped set.
     every : bool
-        Return the records of all that was tried, the best first, not only the best.
+        Return the records of all netlists of each design, the best first, not only the best.
     effort : int
         Factor by which the annealing is longer than by default.
     prove : bool
@@ -91,10 +97,10 @@ def synthesize(
     Raises
     ------
     ProofError
-        A netlist or its RTL was refuted; the message has the counterexample.
+        A netlist or its RTL is wrong; the message has the counterexample.
     ToolError
-        Yosys or ABC failed with every recipe; script and log are kept in ``build/failed``. Where
-        only some recipes fail, a warning says which.
+        Yosys or ABC failed with every recipe; script and log are kept in ``build/failed``. If only
+        some recipes fail, a warning names them.
     UserError
         There is a clock, and the technology has no timing tables.
     """
@@ -140,7 +146,7 @@ def synthesize(
 
 
 def _attempt(runner: JobRunner, jobs: Sequence[_Job]) -> list[tuple[_Job, Any]]:
-    """The jobs with their results, in order; jobs whose tool failed are left out."""
+    """The jobs with their results, in order; jobs that failed are left out."""
     results = runner.attempt(jobs)
     return [(job, results[job.key]) for job in jobs if job.key in results]
 
@@ -150,7 +156,10 @@ def _netlist(result: MappedRecord) -> Path:
 
 
 def _multipliers(jobs: Sequence[SynthesisJob], runner: JobRunner) -> list[MappedRecord]:
-    """The multipliers alone, by the recipe of each MAC; by the quick one if that fails."""
+    """Synthesize the multiplier of each job alone, by the job's recipe.
+
+    If that recipe fails, the quick recipe is used.
+    """
     alone = [job.of_multiplier() for job in jobs]
     found = runner.attempt(alone)
     rest = [replace(job, recipe=QUICK, clock_ps=None) for job in alone if job.key not in found]
@@ -163,7 +172,7 @@ def _report(runner: JobRunner) -> None:
     recipes = dict.fromkeys(job.label for job, _ in runner.failures.values())
     if recipes:
         _log.warning(
-            "%d syntheses failed in Yosys or ABC and are left out (%s); their logs stand in %s",
+            "%d syntheses failed in Yosys or ABC and are left out (%s); their logs are in %s",
             len(runner.failures),
             ", ".join(recipes),
             build_dir() / "failed",
@@ -175,11 +184,10 @@ def _by_design(
     scored: Sequence[Scored],
     failures: Mapping[str, tuple[Any, ToolError]],
 ) -> list[list[Scored]]:
-    """What was tried for each design, the smallest first; ties have a fixed order.
+    """The jobs of each design with their results, the smallest first.
 
-    Raises ToolError for a design with which everything failed.
+    Raises ToolError if all jobs of a design failed.
     """
-
     groups = []
     for design in designs:
         group = _of(design, scored)
@@ -192,7 +200,7 @@ def _by_design(
 
 
 def _of(design: MacSpec, scored: Sequence[tuple[_Job, Any]]) -> list[tuple[_Job, Any]]:
-    """What was tried for a design, the smallest first; ties have a fixed order."""
+    """The jobs of a design with their results, the smallest first; ties have a fixed order."""
     candidates = design.candidates()
     return sorted(
         (entry for entry in scored if entry[0].design in candidates),
@@ -201,7 +209,7 @@ def _of(design: MacSpec, scored: Sequence[tuple[_Job, Any]]) -> list[tuple[_Job,
 
 
 def _sketches(designs: Sequence[MacSpec], technology: Technology) -> list[SketchJob]:
-    """Every likely architecture of the designs whose best can be annealed afterwards."""
+    """Sketches of every likely architecture, for the designs whose codes are not too wide."""
     return [
         SketchJob(candidate, SKETCH, technology)
         for design in designs
@@ -216,11 +224,12 @@ def _first_stage(
     technology: Technology,
     thorough: bool,
 ) -> list[SynthesisJob]:
-    """The best sketches as MACs, since a longer annealing may give a larger netlist.
+    """The first whole MACs of a design: those of its best sketches, if it has sketches.
 
-    Designs without sketches get the quick recipe: their codes are too wide, or every sketch failed
-    in ABC. In a thorough search, every sketch becomes a MAC, and every promising architecture gets
-    the quick recipe.
+    The MACs of the best sketches are kept as candidates, since a longer annealing may give a larger
+    netlist. A design has no sketches if its codes are too wide or if ABC failed in all of them. Its
+    architectures then get the quick recipe. In a thorough search, every sketch becomes a MAC, and
+    every promising architecture gets the quick recipe.
     """
     group = _of(design, sketches)
     sketched = [job for job, _ in group] if thorough else _finalists(group)
@@ -233,7 +242,7 @@ def _first_stage(
 
 
 def _second_stage(group: Sequence[Scored]) -> list[SynthesisJob]:
-    """Longer recipes for the best architectures of the quick recipe."""
+    """Jobs with longer recipes for the architectures that were best with the quick recipe."""
     quick = [entry for entry in group if entry[0].recipe == QUICK]
     return [
         replace(job, recipe=recipe)
@@ -244,7 +253,7 @@ def _second_stage(group: Sequence[Scored]) -> list[SynthesisJob]:
 
 
 def _finalists(sketches: Sequence[tuple[SketchJob, Sketch]]) -> list[SketchJob]:
-    """The best of a design's sketches, and a second that is close to it."""
+    """The best of a design's sketches, and the second best if it is nearly as small."""
     return [
         job
         for job, sketch in sketches[:FINALISTS]
@@ -253,7 +262,7 @@ def _finalists(sketches: Sequence[tuple[SketchJob, Sketch]]) -> list[SketchJob]:
 
 
 def _annealed(sketches: Sequence[tuple[SketchJob, Sketch]], effort: int) -> list[SynthesisJob]:
-    """A longer annealing of the finalists."""
+    """Jobs that anneal the finalists for longer than their sketches."""
     return [
         SynthesisJob(job.design, annealing(ANNEAL, effort), job.technology)
         for job in _finalists(sketches)
@@ -261,7 +270,7 @@ def _annealed(sketches: Sequence[tuple[SketchJob, Sketch]], effort: int) -> list
 
 
 def _longer(group: Sequence[Scored], effort: int) -> list[SynthesisJob]:
-    """A still longer annealing of the smallest annealed netlist."""
+    """A job that anneals the design of the smallest annealed netlist for longer still."""
     annealed = [job for job, _ in group if job.recipe == annealing(ANNEAL, effort)]
     return [replace(job, recipe=annealing(LONG, effort)) for job in annealed[:1]]
 
@@ -274,9 +283,9 @@ def map_designs(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[Path]:
-    """The netlists, as Verilog files, of designs with a named architecture, all by one recipe.
+    """Synthesize designs by the recipe of that name; returns their netlists as Verilog files.
 
-    Raises ToolError if Yosys or ABC fails.
+    Each design must name its architecture. Raises ToolError if Yosys or ABC fails.
     """
     (chosen,) = (each for each in RECIPES if each.name == recipe)
     runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)

@@ -1,4 +1,4 @@
-"""The synthesis of a design by a recipe, as a job that is run and stored."""
+"""One synthesis of a MAC, as a job: it runs one recipe on one design, and its result is stored."""
 
 import hashlib
 import shutil
@@ -36,22 +36,24 @@ __all__ = [
 ]
 
 VERSIONED = ("amaranth", "pyosys")
-# Netlists depend on this code, and not on what is measured on them.
+# The modules that netlists depend on; their imports count too. The code that measures netlists is
+# not among them.
 SYNTHESIS_CODE = ("halfbyte.area.synthesis.yosys", "halfbyte.rtl.spec")
-# A multiplier alone, which is only reported, is annealed with fewer moves by this factor.
+# The multiplier alone is synthesized only for the report. Its annealing has fewer moves than that
+# of the MAC, by this factor.
 MULTIPLIER_SHARE = 8
 
 
 @dataclass(frozen=True)
 class MacJob:
-    """A recipe for a MAC, whose architecture is a named one, in a technology's cells."""
+    """A MAC to be mapped to a technology's cells by a recipe. ``design`` names an architecture."""
 
     design: MacSpec
     recipe: Recipe
     technology: Technology
 
     def key_with(self, **more: Json) -> str:
-        """What a result depends on: inputs, code, tool versions, and ``more``."""
+        """A hash of all that a result depends on: inputs, code, tool versions, and ``more``."""
         return content_key(
             {
                 **self.design.content,
@@ -65,12 +67,12 @@ class MacJob:
 
     @property
     def label(self) -> str:
-        """For the progress line."""
+        """A text for the progress line."""
         return f"{self.design.weight.name} {self.recipe.name}"
 
     @property
     def cost(self) -> float:
-        """How long it takes, roughly: wide designs longest."""
+        """Roughly how long the job takes; wide designs take longest."""
         return self.design.width
 
 
@@ -84,7 +86,7 @@ class SynthesisJob(MacJob):
 
     @cached_property
     def key(self) -> str:
-        """What the result depends on."""
+        """A hash of everything that the result depends on."""
         return self.key_with(module=self.module, clock_ps=self.clock_ps)
 
     @property
@@ -93,7 +95,7 @@ class SynthesisJob(MacJob):
         return self.design.architecture, self.design.segment or 0, self.recipe.name
 
     def run(self) -> MappedRecord:
-        """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
+        """Synthesize in a temporary folder; ``build/failed`` keeps it after a failure."""
         with run_folder() as folder:
             result = self.map(folder)
             netlist = netlist_path(f"{self.key[:16]}.v")
@@ -121,7 +123,11 @@ class SynthesisJob(MacJob):
         return MappedRecord(**asdict(result))
 
     def _annealed_multiplier(self, folder: Path) -> CellNetlist | None:
-        """The multiplier alone, annealed from the gates of the addend; None if it cannot be."""
+        """The multiplier alone, annealed from the gates of the addend.
+
+        Returns None for other modules, for recipes without annealing, and if these gates do not
+        suffice to make the multiplier.
+        """
         if self.module != MULTIPLIER or not self.recipe.moves:
             return None
         mac, own = design_rtlil(self.design, MAC), folder / "addend"
@@ -129,7 +135,11 @@ class SynthesisJob(MacJob):
         return anneal_multiplier(addend, self.design.term_bits, self.technology, self.recipe)
 
     def of_multiplier(self) -> "SynthesisJob":
-        """The same job for the multiplier alone; a long annealing has fewer moves."""
+        """The job that synthesizes the multiplier alone by the same recipe.
+
+        If the recipe anneals, the multiplier gets an eighth of the moves that the recipe or
+        ``LONG`` has, whichever has more.
+        """
         clock = self.clock_ps if self.recipe.clocked else None
         moves = max(self.recipe.moves, LONG.moves) // MULTIPLIER_SHARE if self.recipe.moves else 0
         recipe = replace(self.recipe, moves=moves)
@@ -152,10 +162,10 @@ class SynthesisJob(MacJob):
     ) -> SynthesisRecord:
         """The result record from the figures of the MAC and its multiplier.
 
-        ``measured`` holds the figures of the MAC on ``operands``. The accumulator's area is the
-        whole minus multiplier and registers: adder, clear and sign logic. Synthesis optimizes
-        across the border, so this split is not exact. The areas of multiplier and accumulator are
-        null if the multiplier was not synthesized alone.
+        ``measured`` holds the figures of the MAC on ``operands``. The accumulator's area (adder,
+        clear and sign logic) is that of the MAC minus those of the multiplier and the registers.
+        This split is not exact, since synthesis optimizes across the border. Both areas are null if
+        the multiplier was not synthesized alone.
         """
         technology = self.technology
         area, register = whole.area_um2, whole.register_um2
@@ -186,12 +196,16 @@ class SynthesisJob(MacJob):
         return record if self.clock_ps is None else record.at_clock(self.clock_ps)
 
 
+# A job with its result.
 Scored = tuple[SynthesisJob, MappedRecord]
 
 
 @lru_cache(maxsize=256)
 def design_rtlil(design: MacSpec, module: str = MAC) -> str:
-    """The design's RTL, cached for all recipes: elaborating takes a tenth of a synthesis."""
+    """The RTLIL of one of the design's modules.
+
+    The cache serves all recipes: making the RTLIL takes a tenth of the time of a synthesis.
+    """
     return design.rtlil(module)
 
 
@@ -221,12 +235,12 @@ def design_fields(design: MacSpec) -> DesignFields:
 
 
 def netlist_path(name: str) -> Path:
-    """Where the netlist that a record names is kept."""
+    """The path of a netlist file that a record names."""
     return build_dir() / "netlists" / name
 
 
 def json_path(netlist: Path) -> Path:
-    """Where a MAC's netlist is kept in Yosys' JSON, beside the Verilog."""
+    """The path of a MAC's netlist in Yosys' JSON, beside that of the Verilog."""
     return netlist.with_suffix(".json")
 
 

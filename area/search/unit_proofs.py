@@ -1,4 +1,8 @@
-"""All proofs of the BF16 MAC and the DFloat11 decoders: netlists, progress, specification."""
+"""All proofs of the BF16 MAC and the DFloat11 decoders.
+
+There are three kinds of claims: a netlist does what its RTL does, a decoder's lane never hangs
+(progress), and the RTL does what the specification says.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +31,7 @@ __all__ = ["UnitClaim", "prove_bf16", "prove_decoder", "prove_fixed_decoder"]
 
 _TOP = "unit"
 
+# Called with the name of each case of a long proof, to show progress.
 OnCase = Callable[[str], None]
 
 
@@ -76,9 +81,10 @@ def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
 
 
 def _table_proof(part: type[SymbolReader | Loader], prove: Callable[..., UnitProof]) -> UnitProof:
-    """The stored or new proof of a part of the decoder with a table."""
+    """The proof of a part of the decoder with a table, from the store if it is there."""
     rtlil = to_rtlil(part(rows=ROWS, max_length=MAX_LENGTH), _TOP)
-    key = _key(rtlil, "halfbyte.area.proofs.table_loader")  # it imports the reader's proof
+    # This module imports the reader's proof, so its fingerprint covers both.
+    key = _key(rtlil, "halfbyte.area.proofs.table_loader")
     return stored(UnitProof, key, lambda: prove(rows=ROWS, longest=MAX_LENGTH))
 
 
@@ -95,10 +101,12 @@ def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> lis
 
 
 def _key(rtlil: str, module: str) -> str:
+    """A hash of all that the proof in ``module`` of this RTLIL depends on."""
     return content_key(["specification", rtlil, code_fingerprint(module)])
 
 
 def _netlists(unit: str, statuses: Mapping[str, str | None]) -> list[UnitClaim]:
+    """The claims about a unit's netlists, from their statuses by part."""
     return [
         UnitClaim(
             unit=unit, part=part, claim=NETLIST_CLAIM, status=status, method="any state by SAT"

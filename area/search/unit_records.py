@@ -1,4 +1,4 @@
-"""Records of the units other than the format MACs: DFloat11 decoder and BF16 MAC."""
+"""Records of the units for BF16: the DFloat11 decoders and the BF16 MAC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class UnitPart(CellFigures):
 
 @dataclass(frozen=True, kw_only=True)
 class UnitFigures(Record):
-    """What is stored of a unit: its parts, and what was measured."""
+    """What is stored about a unit: the figures of its parts, and its energies."""
 
     parts: Mapping[str, UnitPart]
     """The parts, by name."""
@@ -41,39 +41,39 @@ class UnitFigures(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Bf16MacProof(ProofStatus):
-    """What was proved of the BF16 MAC."""
+    """What was proved about the BF16 MAC."""
 
     netlist: str
     """Whether the netlist does what its RTL does."""
     multiplier_netlist: str
     """Whether the netlist of the exact product alone does what its RTL does."""
     method: str
-    """How it was proved."""
+    """The method of each proof."""
     seconds: float
-    """Time that it took, in s."""
+    """Time that the proofs took, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderProof(ProofStatus):
-    """What was proved of the DFloat11 decoder."""
+    """What was proved about the DFloat11 decoder."""
 
     lane_netlist: str
     """Whether a lane's netlist does what its RTL does."""
     table_netlist: str | None
-    """The same claim about the code table's loader; null without a table."""
+    """Whether the netlist of the code table's loader does what its RTL does; null without it."""
     progress: str
     """Whether a lane never hangs."""
     method: str
-    """How it was proved."""
+    """The method of each proof."""
     seconds: float
-    """Time that it took, in s."""
+    """Time that the proofs took, in s."""
     claim: str
-    """What is meant by progress."""
+    """What the proof of ``progress`` claims."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnitRecord(Record):
-    """What a unit for BF16 takes on a cell library; fields that do not apply are null."""
+    """Area, delay and energy of a unit for BF16; fields that do not apply are null."""
 
     format: str = "bf16"
     """Format of the weights."""
@@ -82,9 +82,9 @@ class UnitRecord(Record):
     unit: str
     """What was synthesized."""
     architecture: str
-    """How it works."""
+    """The unit's architecture."""
     recipe: str
-    """Recipe of synthesis."""
+    """The synthesis recipe."""
     terms: None = None
     acc_width: int | None = None
     """Width of the accumulator, in bits."""
@@ -96,30 +96,30 @@ class UnitRecord(Record):
     area_um2: float
     """Area of all cells, in um^2."""
     area_ge: float
-    """Area in gate equivalents: areas of a two-input NAND."""
+    """Area in gate equivalents: divided by the area of a two-input NAND."""
     multiplier_um2: float | None = None
-    """Area of the exact product synthesized alone, in um^2."""
+    """Area of the exact product, synthesized alone, in um^2."""
     accumulator_um2: float | None = None
-    """The area without product and registers, in um^2."""
+    """The area minus those of the product and the registers, in um^2."""
     delay_ps: float | None
-    """Least clock period, in ps: with setup, without wires."""
+    """Least clock period, in ps, with setup times and without delays of wires."""
     energy_fj: float | None
-    """Energy per MAC or per decoded weight, in fJ: with the clock's pins, without glitches."""
+    """Energy per MAC or per decoded weight, in fJ, with clock pins and without glitches."""
     glitch_energy_fj: float | None
     """The same energy, in fJ, with the glitches that the cells' delays cause."""
     uniform_energy_fj: None = None
     clock_energy_fj: float | None
-    """The part of the energy that the clock's pins take, in fJ."""
+    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
     leakage_nw: float | None
     """Leakage, in nW."""
     not_measured: str | None
     """Why energies are null."""
     proof: ProofStatus
-    """What was proved of the netlists."""
+    """What was proved about the netlists."""
     register_um2: float
     """Area of the flip-flops, in um^2."""
     cells: int
-    """Cells of the netlists."""
+    """Number of cells."""
 
     @property
     def is_proved(self) -> bool:
@@ -129,45 +129,45 @@ class UnitRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Bf16MacRecord(UnitRecord):
-    """What a BF16 MAC with FP32 accumulation takes on a cell library."""
+    """Area, delay and energy of a BF16 MAC with FP32 accumulation."""
 
     proof: Bf16MacProof
-    """What was proved of the netlists."""
+    """What was proved about the netlists."""
     seconds: float
     """Time that synthesis took, in s."""
     versions: Mapping[str, str | None]
-    """Versions of the tools; ``card`` is a digest of the library."""
+    """Versions of the tools; ``card`` is a digest of the technology's cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderRecord(UnitRecord):
-    """What a DFloat11 decoder takes on a cell library."""
+    """Area, delay and energy of a DFloat11 decoder."""
 
     proof: DecoderProof
-    """What was proved of the netlists."""
+    """What was proved about the netlists."""
     lanes: int
-    """Lanes, each of which decodes a stream of its own."""
+    """Number of lanes; each lane decodes a stream of its own."""
     symbols: int
     """The most weights that a lane gives in a cycle."""
     codes: str
-    """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
+    """``table`` for a decoder that loads a code table, ``fixed`` for one without a table."""
     rows: int | None
-    """Rows of the code table; null without one."""
+    """Rows of the code table; null without a table."""
     max_length: int | None
-    """Bits of the longest code; null without a table."""
+    """Bits of the longest code that the table can hold; null without a table."""
     lane_um2: float
     """Area of a lane, in um^2."""
     table_um2: float | None
-    """Area of the code table with its loader, in um^2; null without one."""
+    """Area of the code table with its loader, in um^2; null without a table."""
     um2_per_lane: float
     """Area of a lane with its share of the table, in um^2."""
     um2_per_symbol: float
-    """``um2_per_lane`` divided by the weights per cycle, in um^2."""
+    """``um2_per_lane`` divided by ``symbols``, in um^2."""
     um2_per_bit: float
-    """``um2_per_lane`` divided by the bits of decoded weight per cycle, in um^2."""
+    """``um2_per_symbol`` divided by the 16 bits of a weight, in um^2."""
     symbols_per_cycle: int
-    """The most weights per cycle."""
+    """The most weights that all lanes together give in a cycle."""
     seconds: float
     """Time that synthesis took, in s."""
     versions: Mapping[str, str | None]
-    """Versions of the tools; ``card`` is a digest of the library."""
+    """Versions of the tools; ``card`` is a digest of the technology's cells."""

@@ -1,8 +1,9 @@
 """Synthesis of the units for BF16: the DFloat11 decoders and the BF16 MAC.
 
-They use the same technologies and Yosys script as the 4-bit MACs, with the quick recipe. Their
-records have the fields that all records share, and then fields for figures that only these units
-have.
+A decoder turns compressed weights back into BF16. It consists of lanes, each of which decodes a
+stream of its own. These units use the same technologies and Yosys script as the 4-bit MACs, with
+the quick recipe. Their records have the fields that all records share, and some fields of their
+own.
 """
 
 from collections.abc import Callable, Mapping
@@ -66,7 +67,7 @@ __all__ = [
 
 _Stored = TypeVar("_Stored", bound=Record)
 
-WEIGHT_BITS = 16  # of a decoded weight
+WEIGHT_BITS = 16  # width of a decoded weight
 _FP32_BITS = 32
 _TOP = "unit"
 _VERSIONED = ("amaranth", "pyosys", "python-sat")
@@ -92,11 +93,11 @@ def _synthesized(
     measure: Callable[[Path], DecoderEnergy | MacEnergy | None],
     inputs: str,
 ) -> UnitFigures:
-    """Synthesize, time and prove each component.
+    """Synthesize, time and prove each component, and measure energies.
 
-    Returns their figures by name, and the measured energies. ``measure`` gets the folder with the
-    netlists, ``NAME/netlist.json``. ``inputs`` is a key for the data that it measures on. A failed
-    run is kept under ``build/failed``.
+    Returns the components' figures by name, and what ``measure`` returns. ``measure`` gets the
+    folder that has each component's netlist as ``NAME/netlist.json``. ``inputs`` is a hash of the
+    data on which it measures. The folder of a failed run is kept under ``build/failed``.
     """
     rtlil = {name: to_rtlil(component, _TOP) for name, component in components.items()}
 
@@ -148,7 +149,7 @@ def _versions(technology: Technology) -> dict[str, str | None]:
 
 
 def _slowest(*parts: UnitPart) -> float | None:
-    """The delay of the slowest part; None if that of any part is not known."""
+    """The delay of the slowest part in ps; None if the delay of any part is not known."""
     delays = [part.delay_ps for part in parts if part.delay_ps is not None]
     return max(delays) if len(delays) == len(parts) else None
 
@@ -156,14 +157,15 @@ def _slowest(*parts: UnitPart) -> float | None:
 def synthesize_decoder(
     technology: Technology, *, lanes: int = 8, rows: int = ROWS, max_length: int = MAX_LENGTH
 ) -> DecoderRecord:
-    """The record of a DFloat11 decoder of ``lanes`` lanes with a code table.
+    """Synthesize a DFloat11 decoder of ``lanes`` lanes with a code table.
 
-    Its parts are synthesized separately. Only an OR of the lanes' ``busy`` lies between them, so
-    the area is that of the table's loader plus ``lanes`` times that of a lane. ``um2_per_lane``
-    includes the lane's share of the table. ``um2_per_symbol`` is this area divided by the weights
-    that a lane gives per cycle. ``um2_per_bit`` divides that by the 16 bits of a weight.
-    ``symbols_per_cycle`` is the peak. ``energy_fj`` is the energy of a decoded weight, with its
-    share of the table's energy.
+    The table has ``rows`` rows, for codes of at most ``max_length`` bits. The lanes and the table
+    with its loader are synthesized separately. The only logic between them is an OR of the lanes'
+    ``busy`` outputs. So the area is that of the table plus ``lanes`` times that of a lane.
+    ``um2_per_lane`` includes the lane's share of the table. ``um2_per_symbol`` is this area divided
+    by the weights that a lane gives per cycle, and ``um2_per_bit`` is ``um2_per_symbol`` divided by
+    the 16 bits of a weight. ``symbols_per_cycle`` is the peak for all lanes together. ``energy_fj``
+    is the energy of a decoded weight, with a lane's share of the table's energy.
 
     Raises UserError for an impossible decoder, ToolError if Yosys or ABC fails, ProofError if a
     netlist differs from its RTL, and ProgressError if a lane can hang.
@@ -189,10 +191,10 @@ def synthesize_decoder(
 def synthesize_fixed_decoder(
     technology: Technology, *, lanes: int = 8, symbols: int = 1
 ) -> DecoderRecord:
-    """The record of a DFloat11 decoder of ``lanes`` lanes without a table.
+    """Synthesize a DFloat11 decoder of ``lanes`` lanes without a table, for fixed codes.
 
-    Each lane decodes ``symbols`` weights in a cycle, 1 or 2. The fields and errors are those of
-    :func:`synthesize_decoder`; fields of the table are null.
+    Each lane decodes ``symbols`` weights in a cycle, 1 or 2. The record has the fields of
+    :func:`synthesize_decoder`; fields about the table are null. The errors are the same, too.
     """
     check_lanes(lanes)
     component = FixedLane(symbols=symbols)
@@ -217,7 +219,7 @@ def _decoder_record(
     symbols: int,
     **shape: Any,
 ) -> DecoderRecord:
-    """The record of a decoder with ``lanes`` copies of ``component``, and its table if any."""
+    """The record of a decoder: ``lanes`` copies of ``component``, and a table if there is one."""
     lane, table = found.parts["lane"], found.parts.get("table")
     parts = [part for part in (lane, table) if part is not None]
     key = content_key(
@@ -267,7 +269,7 @@ def _decoder_record(
 
 
 def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
-    """Energies per weight with a lane's share of the table, and the leakage of the decoder."""
+    """Energies per weight with a lane's share of the table, and the whole decoder's leakage."""
     if measured is None:
         return MacEnergy(not_measured=_NO_PACKETS)
     result = MacEnergy(not_measured=measured.not_measured)
@@ -290,12 +292,12 @@ def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
 
 
 def synthesize_bf16_mac(technology: Technology) -> Bf16MacRecord:
-    """The record of the BF16 MAC with FP32 accumulation, in one cycle.
+    """Synthesize the BF16 MAC, which adds each product to an FP32 sum in one cycle.
 
-    As for the other MACs, ``multiplier_um2`` is the exact product synthesized alone, and
-    ``accumulator_um2`` the whole minus product and registers. ``energy_fj`` is the energy of a MAC
-    on the same operands as for the other MACs. Raises ToolError if Yosys or ABC fails, and
-    ProofError if a netlist differs from its RTL.
+    As for the other MACs, ``multiplier_um2`` is the area of the exact product, synthesized alone.
+    ``accumulator_um2`` is the MAC's area minus those of the product and the registers.
+    ``energy_fj`` is the energy per MAC on the default set of operands. Raises ToolError if Yosys or
+    ABC fails, and ProofError if a netlist differs from its RTL.
     """
     operands = load_operands(shipped_operands()[0])
     found = _synthesized(

@@ -1,4 +1,4 @@
-"""Netlists of a MAC with each accumulator of its regression."""
+"""Netlists of a MAC with each kind of accumulator that simulations test."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["VariantNetlists", "map_variants"]
 
 @dataclass(frozen=True)
 class VariantNetlists:
-    """Verilog models of the cells that are used, and a module ``mac`` for each variant."""
+    """Verilog texts: models of the cells that are used, and a module ``mac`` for each variant."""
 
     cells: str
     macs: tuple[str, ...]
@@ -30,8 +30,9 @@ def map_variants(
 ) -> VariantNetlists:
     """Netlists of the MACs of :func:`halfbyte.rtl.variants`, in the same order.
 
-    The recipe must be one without a clock, and ``design`` must name its architecture. If the file
-    ``lossless`` is given, it is the netlist of the lossless MAC.
+    The recipe must be one without a clock, and ``design`` must name its architecture. The file
+    ``lossless``, if given, is an existing netlist of the lossless MAC, which is then not
+    synthesized again.
     """
     macs = variants(design)
     files = {LOSSLESS: lossless} if lossless else {}

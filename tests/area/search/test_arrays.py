@@ -1,4 +1,4 @@
-"""Arrays synthesized: every part counts, and what moves through the registers takes energy."""
+"""Synthesized arrays: their areas and energies are sums over all parts."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def test_an_array_is_its_parts():
     registers, skew = array.element_registers_fj, array.skew_fj
     assert skew > 0
     assert array.energy_fj == pytest.approx(unit.energy_fj + registers + skew, abs=0.01)
-    # The clock's pins, and the codes and results that change.
+    # The parts take energy at their clock pins, and more when codes and results change.
     clock = array.clock_energy_fj - unit.clock_energy_fj
     assert 0 < clock < registers + skew
     assert (array.dataflow, array.return_um2, array.return_fj) == ("output", 0, 0)
@@ -41,7 +41,8 @@ def test_a_weight_stationary_array_is_proved_in_its_parts():
     others = array.skew_um2 + array.return_um2
     assert array.area_um2 == pytest.approx(elements + others)
     assert (array.dataflow, array.depth, array.weight_cycles) == ("weight", 5, 5)
-    # Two registers for each bit of a sum, beside the three in the elements: five tokens.
+    # Five tokens need five registers for each bit of a sum in each column. Three are in the
+    # elements, so two are outside.
     assert array.return_um2 > 2 * 2 * 14 * technology.flip_flop.area
     assert array.proof.is_proved
     assert set(array.proof.faults.values()) == {"refuted"}

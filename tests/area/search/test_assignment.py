@@ -1,4 +1,4 @@
-"""Permuted codes: the same values, other bits, and every tool follows."""
+"""Permuted codes: the values stay the same, and formats with them work like any others."""
 
 from itertools import islice
 

@@ -1,4 +1,4 @@
-"""Which architectures are tried."""
+"""The choice of the architectures that a search tries."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_some_of_the_promising_are_likely(fmt):
         ("int8", {"baugh_wooley", "booth"}),
         ("int4", {"baugh_wooley", "booth", "sign_magnitude"}),
         ("e2m1_sp", {"exponent_shift", "shift_add", "sign_magnitude"}),
-        # Its signs are not a bit of the code.
+        # Its values are in ascending order, so the sign is not a bit of the code.
         ("nf4", {"sign_magnitude", "sign_magnitude_early"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""What ``synth -o`` writes, as OpenSTA reads it: netlist, library and constraints."""
+"""OpenSTA reads the netlist and the constraints that ``synth -o`` writes, and finds our slack."""
 
 import re
 import shutil
@@ -16,11 +16,11 @@ from tests.area.small_library import OTHER_UNITS, library
 
 STA = shutil.which("sta")
 TINY = Format("tiny", "Tiny", 2, tuple(map(Fraction, (0, 1, 3, -2))))
-LIBRARIES = {1000.0: library(), 10.0: library(*OTHER_UNITS)}  # by their unit of time in ps
+LIBRARIES = {1000.0: library(), 10.0: library(*OTHER_UNITS)}  # keys: the unit of time in ps
 
 
 def opensta(files, liberty):
-    """Slack that OpenSTA finds with written files, in the unit of time of the library."""
+    """The slack that OpenSTA finds with the written files, in the library's unit of time."""
     folder, netlist = files["netlist"].parent, files["netlist"]
     module = re.search(r"^module (\w+)", netlist.read_text(), re.MULTILINE)[1]
     (folder / "check.tcl").write_text(f"""

@@ -1,4 +1,4 @@
-"""What ``synth -o`` writes: files that belong together, under names that tell them apart."""
+"""The files that ``synth -o`` writes: they describe the same MAC, and names tell them apart."""
 
 import json
 from dataclasses import replace
@@ -56,7 +56,7 @@ def test_constraints_have_the_clock(record, technology, tmp_path):
     timed = deliver(DESIGN, replace(record, clock_ps=2500.5), technology, tmp_path)
     assert timed["constraints"].name.endswith(f"_2500p5ps_{record.recipe}.sdc")
     assert "-period 2.5005 [" in timed["constraints"].read_text()
-    finer = replace(technology, time_unit_ps=1.0)  # as ASAP7's library
+    finer = replace(technology, time_unit_ps=1.0)  # as in ASAP7's library
     timed = deliver(DESIGN, replace(record, clock_ps=2500.5), finer, tmp_path)
     assert "-period 2500.5 [" in timed["constraints"].read_text()
 

@@ -48,7 +48,8 @@ def test_a_clock_is_met_by_another_final_adder():
 def test_full_adders_are_the_librarys_cells():
     record = smallest(DotSpec(INT4, INT4, 3, "partial_products", acc_width=16), prove=False)
     netlist = netlist_path(record.netlist).read_text()
-    # 16 bits of each lane and the accumulator's: most are taken away one by one.
+    # Each of three lanes gives 16 partial products of one bit, and the accumulator has 16 bits. A
+    # full adder turns three bits into two, so nearly 48 are needed to leave 16 bits.
     assert netlist.count("fa_1 ") > 40
     assert record.proof is None
 

@@ -1,3 +1,5 @@
+"""MACs on FPGAs: the resources in their records, and the choice of the best."""
+
 import pytest
 
 from halfbyte.area import load_technology, synthesize

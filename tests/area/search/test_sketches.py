@@ -1,4 +1,4 @@
-"""Sketches of MACs: an architecture is judged by its addend."""
+"""Sketches of MACs: areas of their addends differ as the areas of the whole MACs do."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_sketches_differ_as_the_macs_do(technology, tmp_path, monkeypatch):
     card = load_technology(technology)
     designs = [
         MacSpec(load("int4"), load("int4"), architecture)
-        for architecture in ("sign_magnitude", "baugh_wooley")  # the second is never negated
+        for architecture in ("sign_magnitude", "baugh_wooley")  # the second never negates a term
     ]
     around = [
         SynthesisJob(design, SKETCH, card).run().area_um2

@@ -21,8 +21,8 @@ from halfbyte.formats import Overflow, load
 from halfbyte.rtl import ArchitectureError, MacSpec, applicable_architectures
 
 CATALOGUE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats.md"
-# What a first experiment reached on sky130hd, with full-adder cells where these were better: whole
-# MAC, 256 terms, no timing constraint, um^2.
+# Areas in um^2 of whole MACs on sky130hd, for 256 terms and without a clock, from an experiment
+# before this search existed. It used full-adder cells where these gave a smaller MAC.
 FIRST_EXPERIMENT = {
     "int4": 1052,
     "apot4": 1010,
@@ -54,7 +54,7 @@ def build(monkeypatch, tmp_path):
 
 @pytest.fixture
 def filled_build(build, synthesized):
-    """A store of one's own that has the synthesis of :func:`small`."""
+    """A new store that already holds the synthesis of :func:`small`."""
     shutil.copytree(synthesized, build)
     return build
 
@@ -89,7 +89,7 @@ def small():
 
 @pytest.fixture(scope="module")
 def experiment(sky130hd):
-    """Records of the formats of the first experiment, by reference."""
+    """Records of the formats of the first experiment, by the formats' names."""
     records = synthesize([design(name) for name in FIRST_EXPERIMENT], sky130hd)
     return dict(zip(FIRST_EXPERIMENT, records, strict=True))
 
@@ -157,10 +157,10 @@ def test_results_are_reused_and_repeat_exactly(sky130hd, filled_build, tmp_path,
     task = [small()]
     first = synthesize(task, sky130hd)
     start = time.monotonic()
-    assert synthesize(task, sky130hd) == first  # the same record, seconds and all: not run again
+    assert synthesize(task, sky130hd) == first  # even ``seconds`` is the same: it did not run again
     assert time.monotonic() - start < 1
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "elsewhere"))
-    _smallest.cache_clear()  # of annealings in this process
+    _smallest.cache_clear()  # the annealings of this process
     again = synthesize(task, sky130hd)
     assert [timeless(record) for record in again] == [timeless(record) for record in first]
 
@@ -251,7 +251,7 @@ def test_interrupted_run_keeps_whole_records_and_continues(build, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # Shells start what they put in the background with the interrupt ignored.
+        # A shell starts background processes with interrupts ignored, so undo that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     store = build / "records" / "synth.jsonl"
@@ -276,6 +276,6 @@ def test_a_recipe_that_fails_is_left_out_and_named(sky130hd, build, monkeypatch,
     broken = RECIPES[0].__class__("broken", "", ("nonsense",))
     monkeypatch.setattr("halfbyte.area.search.smallest.SKETCH", broken)
     (record,) = synthesize(wanted, sky130hd)
-    assert record.recipe in {"resub", "deep"}  # which do without annealing
+    assert record.recipe in {"resub", "deep"}  # recipes without annealing
     assert "1 syntheses failed in Yosys or ABC and are left out (e1m2 broken)" in caplog.text
     assert len(list((build / "failed").iterdir())) == 1

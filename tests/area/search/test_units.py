@@ -23,7 +23,7 @@ pytestmark = pytest.mark.yosys
 
 @pytest.fixture(scope="module", autouse=True)
 def build(shared_build: Path) -> Iterator[None]:
-    """One store for the session: each unit is synthesized once."""
+    """One store for the session, so that each unit is synthesized only once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(shared_build))
         yield
@@ -43,7 +43,7 @@ def test_a_decoder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     assert record.leakage_nw > 0
     assert record.seconds > 0
     assert record.delay_ps > 0
-    # In one piece, with the little that synthesis finds across the borders.
+    # The decoder in one piece is nearly as large: synthesis finds little across the borders.
     whole = synthesize_rtlil(
         to_rtlil(Decoder(lanes=2), "unit"), technology, QUICK, tmp_path / "whole", "unit"
     )
@@ -60,7 +60,8 @@ def test_a_bf16_mac_is_many_times_an_int4_mac(name: str) -> None:
     assert 0 < record.clock_energy_fj < record.energy_fj
     parts = record.multiplier_um2 + record.accumulator_um2 + record.register_um2
     assert parts == pytest.approx(record.area_um2)
-    # A multiplication, a shift, an addition, a count and a rounding in one cycle.
+    # The MAC multiplies, shifts, adds, counts leading zeros and rounds in one cycle. A delay
+    # outside these wide limits would be a slip in units.
     assert 40 < record.delay_ps / inverter_delay(load_technology(name)) < 1000
 
 
