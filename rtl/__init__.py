@@ -1,4 +1,7 @@
-"""Amaranth components for MAC units of any two formats, and their export to RTLIL and Verilog."""
+"""Amaranth components for MAC units of any two formats, and their export as text.
+
+The text is Verilog, or RTLIL, which is Yosys's own language for circuits.
+"""
 
 from halfbyte.rtl.architecture import ArchitectureError
 from halfbyte.rtl.decoder import Decoder, SignMagnitudeDecoder

@@ -11,19 +11,20 @@ __all__ = ["Addend"]
 
 
 class Addend(wiring.Component):
-    """The product of two codes, split into its lowest bit and the rest, for an adder.
+    """Multiply two codes, and split the product into its lowest bit and the rest; combinational.
 
-    The multiplier gives a term, and says whether the product is the term negated. To negate a term,
-    its bits are inverted and 1 is added. The adder that follows adds this 1 as a carry. Negation
-    never changes the lowest bit, so only the rest is inverted::
+    The multiplier gives a term, and a bit ``negate`` that is high if the product is ``-term``. A
+    term is negated by inverting its bits and adding 1. The adder behind this component adds the 1
+    as a carry. Negation never changes the lowest bit, so only the bits above it, ``rest``, are
+    inverted::
 
         product = odd + 2 * (rest + (negate if not odd else 0))
 
     If the adder adds the product to ``base``, its carry out of bit 0 is therefore
     ``base[0] if odd else negate``.
 
-    Combinational. It is a component of its own so that synthesis can work on it alone: it depends
-    only on the few bits of the codes.
+    This is a separate component so that synthesis can optimize it alone. It has few inputs, the
+    bits of the two codes.
 
     Parameters
     ----------
@@ -39,9 +40,9 @@ class Addend(wiring.Component):
     odd : ``Out(1)``
         Bit 0 of the product, in units of ``weight.quantum * activation.quantum``.
     rest : ``Out(signed)``
-        The term without its bit 0, inverted if the product is the term negated.
+        The term without its bit 0, inverted if ``negate`` is high.
     negate : ``Out(1)``
-        High if the product is the term negated.
+        High if the product is ``-term``.
     """
 
     def __init__(self, *, weight: Format, activation: Format, architecture: str) -> None:

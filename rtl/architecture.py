@@ -1,4 +1,4 @@
-"""The common part of all multiplier architectures: ports, and errors for those that do not fit."""
+"""What all multiplier architectures share: their ports, and the check that they fit the formats."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -38,7 +38,7 @@ def check_formats(weight: object, activation: object) -> None:
 
 
 def check_table_rows(select_bits: int) -> str | None:
-    """Why a table with ``select_bits`` address bits is refused, or None."""
+    """Why a table with ``select_bits`` address bits is too large, or None if it is not."""
     rows = 2**select_bits
     if rows <= MAX_TABLE_ROWS:
         return None
@@ -62,9 +62,9 @@ def plain_integers_refusal(weight: Format, activation: Format) -> str | None:
 class MultiplierArchitecture(wiring.Component):
     """An exact, combinational multiplier of two codes.
 
-    The product comes as a term and a bit that says whether to negate it. The adder that follows can
-    then do the negation: ``product = -term if negate else term``, in units of
-    ``weight.quantum * activation.quantum``.
+    The outputs are a term and a bit that says whether to negate the term:
+    ``product = -term if negate else term``, in units of ``weight.quantum * activation.quantum``.
+    The adder that follows the multiplier does the negation.
 
     Parameters
     ----------

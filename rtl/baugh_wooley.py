@@ -1,4 +1,4 @@
-"""Array multipliers of two's complement codes, after Baugh and Wooley."""
+"""An array multiplier of two's complement codes, after Baugh and Wooley."""
 
 from amaranth.hdl import Module
 
@@ -9,10 +9,11 @@ __all__ = ["BaughWooley"]
 
 
 class BaughWooley(PlainMultiplier):
-    """Add the products of all pairs of bits; a product with one sign bit counts as negative.
+    """Add the products of all pairs of bits.
 
-    Negative products are inverted, and constants correct the sum. So all products are added alike
-    (Baugh and Wooley, IEEE Transactions on Computers, 1973, in the form with inverted products)::
+    The product of a sign bit and another bit counts as negative. It is inverted, and a constant
+    corrects the sum, so the same adders take all products (Baugh and Wooley, IEEE Transactions on
+    Computers, 1973, in the form with inverted products)::
 
         -x * 2**k = (1 - x) * 2**k - 2**k
     """

@@ -1,4 +1,4 @@
-"""Multipliers of two's complement codes that recode one operand, after Booth."""
+"""A multiplier of two's complement codes that recodes one operand (Booth recoding)."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
@@ -9,12 +9,13 @@ __all__ = ["Booth"]
 
 
 class Booth(PlainMultiplier):
-    """Recode the narrower operand in digits -2 to 2 of radix 4; add the other's multiples.
+    """Recode the narrower operand in radix-4 digits from -2 to 2, and add multiples of the other.
 
-    This takes half as many rows as an array. Each row is 0, the operand or its double, inverted for
-    negative digits (MacSorley, Proceedings of the IRE, 1961). The 1 that completes the negation is
-    added at the row's lowest place. Sign bits are inverted and constants correct the sum, so no row
-    needs sign extension.
+    There is one row for each digit, so half as many as in a multiplier with one row for each bit.
+    A row is 0, the other operand or its double, inverted if the digit is negative (MacSorley,
+    Proceedings of the IRE, 1961). The 1 that completes the negation is added at the row's lowest
+    place. The sign bit of each row is inverted and constants correct the sum, so no row needs sign
+    extension.
     """
 
     name = "booth"
@@ -23,7 +24,7 @@ class Booth(PlainMultiplier):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         recoded, other = sorted((self.w, self.a), key=len)
-        # A zero below, and the sign repeated to an even number of bits
+        # A zero below bit 0, and the sign repeated if the number of bits is odd
         bits = Cat(Const(0, 1), recoded, *([recoded[-1]] if len(recoded) % 2 else []))
         columns = Columns(len(self.term))
         for place in range(0, len(bits) - 1, 2):
@@ -39,10 +40,10 @@ class Booth(PlainMultiplier):
 
     @staticmethod
     def _row(m: Module, place: int, bits: Value, other: Value) -> list[Value]:
-        """The row of a digit: its multiple of ``other``, one bit wider than ``other``.
+        """The row of a digit: the digit times ``other``, one bit wider than ``other``.
 
-        The digit is ``bits[0] + bits[1] - 2 * bits[2]``. If ``bits[2]`` is set, the row is made by
-        inversion alone, so it is 1 too low.
+        The digit is ``bits[0] + bits[1] - 2 * bits[2]``. If ``bits[2]`` is set, the row is only
+        inverted, so it is 1 too low.
         """
         below, low, negative = bits[0], bits[1], bits[2]
         once = Signal(name=f"once{place}")

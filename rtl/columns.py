@@ -1,4 +1,4 @@
-"""Add partial products bit by bit, place by place."""
+"""Add partial products bit by bit. A *place* is a position in the sum: place n counts 2^n."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ __all__ = ["Columns"]
 class Columns:
     """Bits to be added, by place; the sum is taken modulo ``2**width``.
 
-    Full adders take three bits of a place, and half adders the last two. The bits of the partial
-    products are taken before sums and carries (Wallace, IEEE Transactions on Electronic Computers,
-    1964).
+    Full adders take three bits of a place, and half adders the last two. They take the bits of
+    partial products first, and the sums and carries of other adders later (Wallace, IEEE
+    Transactions on Electronic Computers, 1964).
     """
 
     def __init__(self, width: int) -> None:
@@ -21,7 +21,7 @@ class Columns:
         self._integer = 0
 
     def add(self, place: int, bits: Iterable[Value]) -> None:
-        """Add bits: the first at ``place``, each following one a place higher."""
+        """Add bits: the first at ``place``, each of the others one place above the last."""
         for offset, bit in enumerate(bits, start=place):
             if offset < len(self._bits):
                 self._bits[offset].append(bit)
@@ -31,7 +31,7 @@ class Columns:
         self._integer += integer
 
     def total(self, m: Module) -> Value:
-        """The sum, of ``width`` bits; its adders become part of ``m``."""
+        """The sum, of ``width`` bits; the adders that compute it become part of ``m``."""
         totals: list[Value] = []
         for place, bits in enumerate(self._bits):
             if self._integer >> place & 1:
@@ -49,7 +49,10 @@ class Columns:
 
 
 def _count(bits: list[Value]) -> Value:
-    """How many of two or three bits are set, as gates: ``+`` would become an adder of two bits."""
+    """How many of two or three bits are set, two bits wide.
+
+    It is written as gates, since ``+`` would become an adder of two-bit numbers.
+    """
     if len(bits) == 2:
         one, other = bits
         return Cat(one ^ other, one & other)

@@ -1,4 +1,7 @@
-"""Decoders: from the code of a format to its integer, whole or as sign and magnitude."""
+"""Decoders: from a format's code to its value, as one integer or as sign and magnitude.
+
+Values are integers in units of the format's quantum, the largest number that divides all of them.
+"""
 
 from collections.abc import Sequence
 
@@ -21,9 +24,10 @@ def essential_bits(table: Sequence[int]) -> list[int]:
 
 
 def lookup(m: Module, address: Value, table: Sequence[int], output: Value) -> None:
-    """Drive ``output`` with ``table[address]``, addressed by the essential bits only.
+    """Drive ``output`` with ``table[address]``.
 
-    ``table`` holds one integer per value of ``address``.
+    ``table`` holds one integer for each value of ``address``. The circuit reads only the address
+    bits on which the table depends.
     """
     bits = essential_bits(table)
     if not bits:
@@ -37,7 +41,7 @@ def lookup(m: Module, address: Value, table: Sequence[int], output: Value) -> No
 
 
 class Decoder(wiring.Component):
-    """Code to integer, in units of the quantum; combinational.
+    """Decode a code to an integer, in units of the quantum; combinational.
 
     Parameters
     ----------
@@ -63,10 +67,10 @@ class Decoder(wiring.Component):
 
 
 class SignMagnitudeDecoder(wiring.Component):
-    """Code to sign and magnitude, in units of the quantum; combinational.
+    """Decode a code to sign and magnitude, in units of the quantum; combinational.
 
-    A supernormal value takes the code of negative zero, so the sign is not always a bit of the
-    code. Zero may come with either sign.
+    The sign is not always a bit of the code: some formats give the code of negative zero to another
+    value.
 
     Parameters
     ----------
@@ -78,7 +82,7 @@ class SignMagnitudeDecoder(wiring.Component):
     code : ``In(fmt.bits)``
         Code to decode.
     negative : ``Out(1)``
-        High for values below zero; low for values above.
+        High for values below zero, low for values above, either for zero.
     magnitude : ``Out(fmt.magnitude_width)``
         Absolute value of the code in units of ``fmt.quantum``.
     """
@@ -97,7 +101,10 @@ class SignMagnitudeDecoder(wiring.Component):
 
 
 def sign_table(fmt: Format) -> list[int]:
-    """The sign of each code; zeros take the sign that makes the table depend on the fewest bits."""
+    """The sign of each code, 1 if negative.
+
+    Zeros take the sign that lets the table depend on the top bit of the code alone, if possible.
+    """
     top = 1 << (fmt.bits - 1)
     by_top_bit = [1 if code & top else 0 for code in range(2**fmt.bits)]
     agrees = all(

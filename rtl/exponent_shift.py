@@ -10,15 +10,15 @@ __all__ = ["ExponentShift", "split_magnitude"]
 
 
 def _significand_width(fmt: Format) -> int:
-    """Bits of the longest odd part of a magnitude: the significand with its hidden bit."""
+    """Bits of the significand with its hidden bit: those of the longest odd part of a magnitude."""
     return max((abs(i) // (i & -i)).bit_length() for i in fmt.integers if i)
 
 
 def split_magnitude(magnitude: int, significand_width: int) -> tuple[int, int]:
     """``(significand, shift)`` with ``significand << shift == magnitude``.
 
-    The significand has ``significand_width`` bits. Subnormals have fewer, and shift 0, as in a
-    minifloat.
+    The significand has ``significand_width`` bits. A subnormal has a shorter significand and shift
+    0.
     """
     shift = max(0, magnitude.bit_length() - significand_width)
     return magnitude >> shift, shift
@@ -38,7 +38,7 @@ class ExponentShift(MultiplierArchitecture):
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:
-        # In two's complement only the magnitude 2^(n-1) is shifted: one shift is not an exponent.
+        # In two's complement, only the magnitude 2^(n-1) has a shift. That is no exponent yet.
         if len(_shifted_magnitudes(weight)) < 2 and len(_shifted_magnitudes(activation)) < 2:
             return "neither format has an exponent: their significands are whole magnitudes"
         return None
@@ -51,7 +51,6 @@ class ExponentShift(MultiplierArchitecture):
         m = Module()
         significands, shifts, signs = [], [], []
         for side, fmt, code in (("w", self.weight, self.w), ("a", self.activation, self.a)):
-            # One operand
             has_exponent = len(_shifted_magnitudes(fmt)) >= 2
             width = _significand_width(fmt) if has_exponent else fmt.magnitude_width
             parts = [split_magnitude(abs(integer), width) for integer in fmt.integers]
@@ -64,7 +63,6 @@ class ExponentShift(MultiplierArchitecture):
             significands.append(significand)
             shifts.append(shift)
             signs.append(negative)
-        # The product
         m.d.comb += [
             self.term.eq((significands[0] * significands[1]) << (shifts[0] + shifts[1])),
             self.negate.eq(signs[0] ^ signs[1]),

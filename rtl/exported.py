@@ -1,4 +1,4 @@
-"""The information that a component gives for its export."""
+"""The base class of components that say how they are exported as Verilog."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
@@ -15,19 +15,24 @@ class Exported(wiring.Component):
     """
 
     NEEDS_CLOCK: ClassVar[bool] = False
-    """Whether there is a port ``clk`` in any case: modules that it instantiates by name need it."""
+    """Whether the module has a port ``clk`` even without registers of its own.
+
+    Modules that it instantiates by name may need the clock.
+    """
     NEEDS_RESET: ClassVar[bool] = False
-    """Whether there is a port ``rst``, a synchronous reset. Without it, registers start with any
-    value."""
+    """Whether the module has a port ``rst``, a synchronous reset.
+
+    Without a reset, the initial values of registers are unknown.
+    """
 
     @property
     def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
-        """The modules that it instantiates by name, and for each a function that makes it.
+        """A function that makes each module that this component instantiates by name.
 
-        Since such a module has a name, a flow can put another one in its place.
+        Synthesis can replace a module of that name by another one, such as a library cell.
         """
         return {}
 
     def header(self) -> Sequence[str]:
-        """Lines for the comment above the Verilog module: what it does, what its ports mean."""
+        """Lines for the comment above the Verilog module: its function and its ports."""
         return ()

@@ -25,22 +25,22 @@ class Mac(Exported):
     Every cycle ``acc <= (clear ? 0 : acc) + w * a``. Latency 1 cycle, one product per cycle.
     ``clear`` starts a new sum, so the register needs no reset. The operands are not registered.
 
-    With ``segment`` the accumulator is redundant: in a cycle, no carry runs further than
-    ``segment`` bits. A register saves the carry that leaves a segment. The carry enters the next
-    segment in the next cycle (carry-save; ``segment=1`` saves the carry of every bit). An adder
-    behind the registers adds these carries to the accumulator, and ``acc`` is the total. ``acc``
-    has the same value in the same cycle as without ``segment``. But it comes from logic, so it
-    settles later after the clock edge.
+    If ``spec.segment`` is given, the accumulator is carry-save: it is cut into segments of that
+    many bits, and no carry runs through more than one segment in a cycle. A register saves the
+    carry out of each segment, and the carry enters the next segment in the next cycle. An adder
+    behind the registers adds the saved carries to the accumulator. Its total is ``acc``, which has
+    the same value in the same cycle as that of an ordinary accumulator. But ``acc`` then comes from
+    an adder instead of a register, so it settles later after the clock edge.
 
-    If ``acc`` needs more than a cycle to settle, the registers must not change meanwhile: hold
-    ``enable`` low. Without that port, give products of zero without ``clear``. These keep the sum,
-    but the registers still change while carries move on, for at most as many cycles as there are
-    registers for carries. Only then does ``acc`` begin to settle.
+    If ``acc`` needs more than a cycle to settle, the registers must not change in that time: hold
+    ``enable`` low. In a MAC without that port, apply products of zero and keep ``clear`` low. These
+    products keep the sum, but the registers still change while carries move on, for at most as many
+    cycles as there are registers for carries. Only then does ``acc`` begin to settle.
 
     Parameters
     ----------
     spec : :class:`MacSpec`
-        Formats, architecture, width and ports. The architecture must be a named one.
+        Formats, architecture, width and ports. The architecture must not be ``auto``.
 
     Members
     -------
@@ -49,11 +49,12 @@ class Mac(Exported):
     clear : ``In(1)``
         High to start a new sum with this cycle's product.
     enable : ``In(1)``
-        If there is such a port: low to keep ``acc`` and ignore the other inputs.
+        Low to keep ``acc`` and ignore the other inputs. The port exists only if ``spec.enable``.
     acc : ``Out(signed(spec.width))``
-        Sum of the products since the last clear, with those of the clear's own cycle and of this
-        one, in units of the product of both quanta. Valid after the clock edge. With ``segment`` it
-        is valid once the registers have stopped changing and the final addition has settled.
+        Sum of all products from the cycle in which ``clear`` was last high up to the latest clock
+        edge, in units of ``weight.quantum * activation.quantum``. Valid after the clock edge. A
+        carry-save accumulator is valid once the registers have stopped changing and the final
+        addition has settled.
 
     Raises
     ------
@@ -88,7 +89,8 @@ class Mac(Exported):
         ]
         if spec.segment is not None:
             lines.append(
-                f"carries are saved every {spec.segment} bits: acc is the sum of registers, not one"
+                f"carries are saved every {spec.segment} bits: acc comes from an adder behind the "
+                "registers"
             )
         return lines
 
@@ -98,7 +100,7 @@ class Mac(Exported):
         m.submodules.addend = addend = self._addend
         m.d.comb += [addend.w.eq(self.w), addend.a.eq(self.a)]
 
-        # Add: bit 0 alone, and the carry into the other bits separately
+        # Add: bit 0 needs no adder, and the carry out of it is a signal of its own
         accumulator = Signal(signed(self.spec.width), reset_less=True)
         keep = Signal()
         base = Signal(signed(self.spec.width))
@@ -111,7 +113,7 @@ class Mac(Exported):
         add = self._ripple if self.spec.segment is None else self._segments
         registers = add(m, addend, accumulator, base, carry)
 
-        # Keep
+        # Register
         with m.If(self.enable) if self.spec.enable else nullcontext():
             m.d.sync += [register.eq(value) for register, value in registers]
         return m
@@ -121,7 +123,7 @@ class Mac(Exported):
     ) -> list[tuple[Signal, Value]]:
         """The register and its next value, from one addition.
 
-        An extra lowest bit makes the carry, so that synthesis sees one adder.
+        The carry out of bit 0 enters through an extra lowest bit, so that synthesis sees one adder.
         """
         upper = Signal(signed(self._sum_width(addend.term_width) - 1))
         carried = Signal(signed(len(upper) + 1))
@@ -138,7 +140,10 @@ class Mac(Exported):
     def _segments(
         self, m: Module, addend: Addend, accumulator: Signal, base: Signal, carry: Signal
     ) -> list[tuple[Signal, Value]]:
-        """The registers and their next values; each segment has its own addition."""
+        """The registers for the sum and the carries, and their next values.
+
+        Each segment has an addition of its own.
+        """
         assert self.spec.segment is not None  # noqa: S101
         ends = [*range(self.spec.segment, self.spec.width, self.spec.segment), self.spec.width]
         saved = Signal(len(ends) - 1, reset_less=True)
@@ -165,7 +170,7 @@ class Mac(Exported):
         return [(accumulator, Cat(*totals)), (saved, Cat(*carries[:-1]))]
 
     def _sum_width(self, term_width: int) -> int:
-        """Bits of the adder: a saturating accumulator must see the true sum."""
+        """Bits of the adder; that of a saturating accumulator is wide enough for the exact sum."""
         if self.spec.overflow is Overflow.WRAP:
             return self.spec.width
         return max(self.spec.width, term_width) + 1

@@ -48,7 +48,8 @@ def check_architecture(name: str, weight: Format, activation: Format) -> None:
     check_formats(weight, activation)
     if name == "auto":
         raise ArchitectureError(
-            "Architecture auto is found by synthesis (halfbyte.area.synthesize); here name one of: "
+            "Only synthesis (halfbyte.area.synthesize) can resolve architecture auto; here name "
+            "one of: "
             f"{', '.join(applicable_architectures(weight, activation))}"
         )
     if name not in ARCHITECTURES:

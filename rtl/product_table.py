@@ -16,21 +16,21 @@ __all__ = ["ProductTable"]
 
 
 def _address_bits(tables: Sequence[Sequence[int]]) -> int:
-    """How many code bits decide what the tables hold; one table for each operand."""
+    """How many bits of both codes the tables depend on; there is one table for each operand."""
     return sum(len(essential_bits(table)) for table in tables)
 
 
 class ProductTable(MultiplierArchitecture):
-    """A table of the magnitudes of all products; the sign goes to the accumulator."""
+    """A table of the magnitudes of all products; the accumulator's adder applies the sign."""
 
     name = "product_table"
     description = "table of product magnitudes, sign applied in the accumulator's adder"
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:
-        """Why a table of the two formats is too large, or None.
+        """Why a table of the two formats is too large, or None if it is not.
 
-        The table of magnitudes and the table of signs are built apart. The larger one counts.
+        Magnitudes and signs of the products are two separate tables. The larger one counts.
         """
         magnitudes = [[abs(integer) for integer in fmt.integers] for fmt in (weight, activation)]
         signs = [sign_table(fmt) for fmt in (weight, activation)]

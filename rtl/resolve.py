@@ -12,15 +12,15 @@ __all__ = ["Resolve"]
 class Resolve(wiring.Component):
     """Add the carries of a carry-save accumulator to its sum, modulo ``2**width``; combinational.
 
-    It is a component of its own so that synthesis can treat it separately: it need not meet the
-    clock.
+    This is a separate component so that synthesis can treat it separately: unlike the rest of the
+    MAC, it may take longer than a clock period.
 
     Parameters
     ----------
     width : :class:`int`
         Bits of the sum.
     places : sequence of :class:`int`
-        The place of each carry in the sum, ascending; at least one place, and the first above 0.
+        The bit of the sum to which each carry is added, ascending; at least one, and none is 0.
 
     Members
     -------

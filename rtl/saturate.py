@@ -6,13 +6,13 @@ __all__ = ["saturated"]
 
 
 def saturated(m: Module, total: Value, width: int) -> Value:
-    """``total``, signed and wider than ``width`` bits, clamped to ``width`` bits; signed.
+    """``total`` clamped to the range of signed numbers of ``width`` bits.
 
-    Its logic becomes part of ``m``.
+    ``total`` must be signed and wider than ``width`` bits. The logic becomes part of ``m``.
 
     The sum is in range if all its bits from ``width - 1`` up are equal. Otherwise the bits below
-    become ones, or zeros if the sum is negative. Two comparisons with the limits would each cost an
-    adder.
+    become ones, or zeros if the sum is negative. This needs no adder, while each comparison with a
+    limit would cost one.
     """
     top = width - 1
     sum_ = Signal(total.shape())

@@ -17,9 +17,10 @@ def _powers(magnitude: int) -> list[int]:
 
 
 class ShiftAdd(MultiplierArchitecture):
-    """Add two shifted copies of the activation, chosen by the weight's code.
+    """Add two shifted copies of the activation. The weight's code selects the shifts.
 
-    This suits formats whose magnitudes are sums of at most two powers of two, as in APoT.
+    This suits weight formats in which every magnitude is a sum of at most two powers of two, as in
+    APoT (additive powers of two).
     """
 
     name = "shift_add"
@@ -65,6 +66,6 @@ class ShiftAdd(MultiplierArchitecture):
 
     @staticmethod
     def _factor(integer: int, place: int) -> int:
-        """The factor of the activation's copy number ``place``: a power of two, or 0 for none."""
+        """The factor of copy number ``place`` of the activation: a power of two, or 0 for none."""
         powers = _powers(abs(integer))
         return 1 << powers[place] if place < len(powers) else 0

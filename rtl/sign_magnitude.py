@@ -14,7 +14,10 @@ __all__ = ["SignMagnitude", "SignMagnitudeEarly"]
 
 
 class SignMagnitude(MultiplierArchitecture):
-    """Multiply unsigned magnitudes; the sign goes to the accumulator as XOR and carry."""
+    """Multiply unsigned magnitudes; the accumulator's adder applies the sign.
+
+    It inverts the product (XOR) and adds 1 as a carry.
+    """
 
     name = "sign_magnitude"
     description = "unsigned multiplication of magnitudes, sign applied in the accumulator's adder"

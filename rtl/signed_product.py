@@ -12,9 +12,10 @@ __all__ = ["SignedProduct"]
 
 
 class SignedProduct(wiring.Component):
-    """The product of two codes as one number; combinational.
+    """Multiply two codes to one signed number; combinational.
 
-    A MAC does not need it, since the accumulator's adder does the negation.
+    A multiplier gives a term and a bit that says whether to negate the term. This component does
+    the negation. A MAC does not need it, since the adder of its accumulator negates.
 
     Parameters
     ----------
@@ -28,7 +29,8 @@ class SignedProduct(wiring.Component):
     w, a : ``In(weight.bits)``, ``In(activation.bits)``
         Operand codes.
     product : ``Out(signed)``
-        The product in units of ``weight.quantum * activation.quantum``, in the smallest width.
+        The product in units of ``weight.quantum * activation.quantum``, in the smallest width that
+        holds all products.
     """
 
     def __init__(self, *, weight: Format, activation: Format, architecture: str) -> None:

@@ -1,4 +1,4 @@
-"""``MacSpec``: the specification of a MAC, for all rooms from RTL to the GPU."""
+"""``MacSpec``: the specification of a MAC, for RTL, simulation, synthesis, proofs and the GPU."""
 
 import hashlib
 from collections.abc import Sequence
@@ -30,16 +30,17 @@ __all__ = ["AUTO", "MacSpec", "check_segment"]
 AUTO = "auto"
 # The names of the modules that are synthesized and proved.
 _MAC, _MULTIPLIER = "mac", "multiplier"
-# Longer names are hard to read, and the names of files add more to them.
+# Longer names are hard to read, and file names add a suffix.
 _MAX_NAME = 90
 _DIGEST_DIGITS = 8
 
 
 def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> int | None:
-    """Return ``segment`` if an accumulator can save its carries after that many bits.
+    """Return ``segment`` if a carry-save accumulator can have segments of that many bits.
 
-    Raises TypeError unless ``segment`` is an int or None. Raises UserError unless it is from 1 to
-    ``acc_width - 1``, or if ``overflow`` is not to wrap.
+    Such an accumulator saves the carry out of each segment in a register. Raises TypeError unless
+    ``segment`` is an int or None. Raises UserError unless it is from 1 to ``acc_width - 1``, or if
+    ``overflow`` is not ``WRAP``.
     """
     if segment is None:
         return None
@@ -68,7 +69,7 @@ class MacSpec(UnitSpec):
         Operand formats.
     architecture : str
         Multiplier architecture: a key of ``rtl.ARCHITECTURES``, or ``auto`` to let synthesis
-        choose the smallest that fits. Only a named one can be built.
+        choose the smallest that fits. A MAC with ``auto`` cannot be built.
     terms : int
         Products that the accumulator holds without loss.
     acc_width : int, optional
@@ -78,7 +79,8 @@ class MacSpec(UnitSpec):
     enable : bool
         Whether there is an ``enable`` port.
     segment : int, optional
-        Bits of the accumulator after which a carry is saved. None for an accumulator in one piece.
+        Bits of a segment of a carry-save accumulator: each segment saves its carry in a register.
+        None for an ordinary accumulator.
 
     Raises
     ------
@@ -127,12 +129,12 @@ class MacSpec(UnitSpec):
 
     @property
     def code_bits(self) -> int:
-        """Bits of both codes together."""
+        """Bits of a weight code and an activation code together."""
         return self.weight.bits + self.activation.bits
 
     @property
     def term_bits(self) -> int:
-        """Bits of the multiplier's term; the architecture must be a named one."""
+        """Bits of the multiplier's output ``term``; the architecture must not be ``auto``."""
         shape = ARCHITECTURES[self.architecture].term_shape(self.weight, self.activation)
         return int(shape.width)
 
@@ -143,10 +145,10 @@ class MacSpec(UnitSpec):
 
     @property
     def name(self) -> str:
-        """A name for modules and files, from everything that the ports and sums depend on.
+        """A name for modules and files, made from all that the ports and sums depend on.
 
         For example ``mac_e2m1_int8_sign_magnitude_acc20_saturate_enable``. A name that would be too
-        long ends with a digest.
+        long is cut and ends with a digest.
         """
         formats = dict.fromkeys((self.weight.name, self.activation.name))
         words = ["mac", *formats, self.architecture, f"acc{self.width}", self.overflow.value]
@@ -160,12 +162,15 @@ class MacSpec(UnitSpec):
 
     @property
     def parts(self) -> Sequence[str]:
-        """The modules that are synthesized and proved: the MAC, and its multiplier alone."""
+        """Names of the modules that are synthesized and proved: the MAC, its multiplier alone."""
         return (_MAC, _MULTIPLIER)
 
     @property
     def content(self) -> dict[str, Any]:
-        """Everything that the hardware depends on, as plain data for the keys of stored results."""
+        """Everything that the hardware depends on, as plain data.
+
+        Stored results have a key that is made from it.
+        """
         return {
             "formats": [
                 [fmt.bits, fmt.integers, fmt.nan_codes] for fmt in (self.weight, self.activation)
@@ -208,15 +213,18 @@ class MacSpec(UnitSpec):
         return Mac(self)
 
     def multiplier(self) -> MultiplierArchitecture:
-        """A new multiplier alone. Raises as :meth:`component`."""
+        """A new multiplier alone. Raises ArchitectureError if the architecture is ``auto``."""
         return multiplier(self.architecture, weight=self.weight, activation=self.activation)
 
     def part(self, name: str) -> wiring.Component:
-        """A new component of one of the :attr:`parts`. Raises as :meth:`component`."""
+        """A new component of one of the :attr:`parts`.
+
+        Raises ArchitectureError if the architecture is ``auto``.
+        """
         return {_MAC: self.component, _MULTIPLIER: self.multiplier}[name]()
 
     def candidates(self) -> list[Self]:
-        """The MAC in every architecture that fits; only the MAC itself if it names one."""
+        """The MAC in every architecture that fits, if its own is ``auto``; else only itself."""
         if self.architecture != AUTO:
             return [self]
         names = applicable_architectures(self.weight, self.activation)

@@ -1,4 +1,4 @@
-"""Multipliers on two's complement integers."""
+"""A multiplier of two's complement integers."""
 
 from amaranth.hdl import Module, Shape
 
@@ -10,7 +10,7 @@ __all__ = ["TwosComplement"]
 
 
 class TwosComplement(MultiplierArchitecture):
-    """Decode both codes to signed integers and multiply these; ``term`` is the signed product."""
+    """Decode both codes to signed integers and multiply them; ``term`` is the signed product."""
 
     name = "twos_complement"
     description = "decode to signed integers, signed multiplication"

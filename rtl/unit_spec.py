@@ -1,4 +1,7 @@
-"""``UnitSpec``: what every specification of a unit offers to synthesis, simulation and proofs."""
+"""``UnitSpec``: what every specification of a unit offers to synthesis, simulation and proofs.
+
+A unit is a MAC or a dot-product unit.
+"""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,7 +21,7 @@ _elaborating = threading.Lock()
 class UnitSpec(Protocol):
     """A frozen description of one unit, checked on construction.
 
-    The same object is built as RTL, simulated, synthesized, proved and run on a GPU.
+    The same object describes the unit for RTL, simulation, synthesis, proofs and the GPU.
     """
 
     @property
@@ -31,15 +34,18 @@ class UnitSpec(Protocol):
 
     @property
     def code_bits(self) -> int:
-        """Bits of all operand codes together."""
+        """Bits of one weight code and one activation code together."""
 
     @property
     def parts(self) -> Sequence[str]:
-        """The modules that are synthesized and proved: the whole unit first, then its parts."""
+        """Names of the modules that are synthesized and proved: the whole unit, then its parts."""
 
     @property
     def content(self) -> Mapping[str, Any]:
-        """Everything that the hardware depends on, as plain data for the keys of stored results."""
+        """Everything that the hardware depends on, as plain data.
+
+        Stored results have a key that is made from it.
+        """
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -50,16 +56,19 @@ class UnitSpec(Protocol):
         """Keyword arguments of the golden model's function for this unit."""
 
     def component(self) -> wiring.Component:
-        """A new component of the whole unit. It needs a named architecture."""
+        """A new component of the whole unit; the architecture must not be ``auto``."""
 
     def part(self, name: str) -> wiring.Component:
-        """A new component of one of the :attr:`parts`. It needs a named architecture."""
+        """A new component of one of the :attr:`parts`; the architecture must not be ``auto``."""
 
     def rtlil(self, part: str | None = None) -> str:
-        """One of the :attr:`parts` as RTLIL, or the whole unit. Its module has the part's name."""
+        """RTLIL text of one of the :attr:`parts`, the whole unit by default.
+
+        The module has the name of the part.
+        """
         name = part or self.parts[0]
         with _elaborating:
             return to_rtlil(self.part(name), name)
 
     def candidates(self) -> Sequence[Self]:
-        """The unit in every architecture that fits; only the unit itself if it names one."""
+        """The unit in every architecture that fits, if its own is ``auto``; else only itself."""

@@ -1,4 +1,4 @@
-"""The accumulators with which a MAC is simulated and proved."""
+"""The accumulators with which every MAC is simulated and proved."""
 
 from dataclasses import replace
 
@@ -11,18 +11,18 @@ __all__ = ["LOSSLESS", "SAVED", "variants"]
 LOSSLESS, SAVED = "lossless", "saved"
 # The narrowest accumulator that a MAC can have.
 _NARROWEST = 2
-# Bits after which these variants save a carry.
+# Bits of a segment of the carry-save accumulator ``saved``: small, so that it has many carries.
 _SEGMENT = 3
 
 
 def variants(spec: MacSpec) -> dict[str, MacSpec]:
     """MACs with the formats, architecture and terms of ``spec``, by name.
 
-    Two have the lossless accumulator, without and with an enable port. Four overflow all the time.
-    ``wrap`` and ``saturate`` are as wide as one product, so nearly every sum leaves their range.
-    ``tight`` and ``tight_wrap`` are narrower still, so even single products leave it. Two save
-    carries. ``given`` is ``spec`` itself, if it specifies more than formats, architecture and
-    terms.
+    ``lossless`` and ``enabled`` have the lossless accumulator, without and with an enable port.
+    ``wrap`` and ``saturate`` are as wide as one product, so nearly every sum overflows. ``tight``
+    and ``tight_wrap`` are narrower still, so even single products overflow. ``saved`` and
+    ``wrap_saved`` are carry-save accumulators: they save carries in registers. ``given`` is
+    ``spec`` itself, if it specifies more than formats, architecture and terms.
     """
     one_product = max(_NARROWEST, lossless_acc_width(spec.weight, spec.activation, 1))
     tight = max(_NARROWEST, one_product - 2)

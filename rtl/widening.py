@@ -1,4 +1,4 @@
-"""Make operands as wide as the result of their operation, as Verilog lint demands."""
+"""Make operands as wide as the result of their operation, so that Verilog lint does not warn."""
 
 __all__ = ["widening"]
 
@@ -29,7 +29,7 @@ module _halfbyte_{name} (A, B, Y);
     .Y_WIDTH(Y_WIDTH)) _TECHMAP_REPLACE_ (.A(a), .B(b), .Y(Y));
 endmodule
 """
-# If the result is narrower than the shifted word, it is cut afterwards.
+# The shift is as wide as the wider of operand and result; a narrower result is cut afterwards.
 _SHIFT = """\
 (* techmap_celltype = "{cell}" *)
 module _halfbyte_{name} (A, B, Y);
@@ -85,9 +85,9 @@ _SHIFTS = ("shl", "shr", "sshl", "sshr", "shift", "shiftx")
 
 
 def widening() -> str:
-    """A techmap for Yosys, as Verilog text, that gives the operands of every operation one width.
+    """The rules for Yosys's command ``techmap``, as Verilog text.
 
-    The circuit stays the same.
+    They give both operands of every operation the same width. The circuit stays the same.
     """
     widths = dict.fromkeys(_ARITHMETIC, "Y_WIDTH")
     widths |= dict.fromkeys(_COMPARISONS, "A_WIDTH > B_WIDTH ? A_WIDTH : B_WIDTH")
