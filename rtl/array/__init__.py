@@ -1,4 +1,4 @@
-"""Systolic arrays of dot-product units."""
+"""Systolic arrays of dot-product units: grids in which data moves from unit to unit."""
 
 from halfbyte.rtl.array.base import SystolicSpec
 from halfbyte.rtl.array.make import make_array

@@ -1,4 +1,7 @@
-"""``SystolicSpec``: what the specifications of all systolic arrays share."""
+"""``SystolicSpec``: what the specifications of all systolic arrays share.
+
+An *element* is one place in the grid of rows and columns: a dot-product unit and its registers.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -22,7 +25,10 @@ MAX_SIDE = 256
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an array that is synthesized alone: how to make it, and how often it occurs."""
+    """A part of an array that is synthesized alone.
+
+    ``make`` returns a new component of the part; ``count`` says how often the array contains it.
+    """
 
     make: Callable[[], wiring.Component]
     count: int
@@ -38,7 +44,7 @@ class SystolicSpec(ABC):
     Parameters
     ----------
     unit : DotSpec
-        The unit in each element; ``lanes=1`` is a single MAC.
+        The unit in each element; with ``lanes=1`` it is a single MAC.
     rows, columns : int
         Numbers of rows and columns, 1 to 256.
 
@@ -47,7 +53,7 @@ class SystolicSpec(ABC):
     TypeError
         A number of rows or columns is not an int.
     UserError
-        It is out of range.
+        A number of rows or columns is out of range.
     """
 
     unit: DotSpec
@@ -65,12 +71,12 @@ class SystolicSpec(ABC):
 
     @property
     def elements(self) -> int:
-        """Units in the array."""
+        """Number of elements in the array, each with one unit."""
         return self.rows * self.columns
 
     @property
     def macs(self) -> int:
-        """Products per cycle."""
+        """Products that the whole array computes per cycle."""
         return self.elements * self.unit.lanes
 
     @property
@@ -85,18 +91,18 @@ class SystolicSpec(ABC):
 
     @property
     def scale_bits(self) -> int:
-        """Bits of scales that an element takes from one side in a cycle; 0 without scales."""
+        """Bits of the scales of one operand that an element takes in a cycle; 0 without scales."""
         unit = self.unit
         return unit.blocks_per_cycle * unit.scale.bits if unit.scale else 0
 
     @property
     def control_bits(self) -> int:
-        """Bits that travel with the activations."""
+        """Bits of control that move through a row together with the activations."""
         return len(self.element_controls)
 
     @property
     def result_bits(self) -> int:
-        """Bits of a result: those of the accumulator; above them ``nan``, if it is exact."""
+        """Bits of a result: those of the accumulator and, if it is exact, a bit ``nan`` on top."""
         return self.unit.width + int(self.unit.is_exact)
 
     @property
@@ -122,17 +128,17 @@ class SystolicSpec(ABC):
     @property
     @abstractmethod
     def register_bits(self) -> int:
-        """Flip-flops of an element outside of its unit."""
+        """Number of flip-flops in an element outside of its unit."""
 
     @property
     def skew_bits(self) -> int:
-        """Flip-flops that delay rows and columns by 0, 1, 2, ... cycles."""
+        """Number of flip-flops that delay rows and columns at the edges by 0, 1, 2, ... cycles."""
         across, down = (self._delayed_bits(rows) for rows in (True, False))
         return _triangle(self.rows) * across + _triangle(self.columns) * down
 
     @property
     def parts(self) -> dict[str, Part]:
-        """The parts that are synthesized alone, beside the unit, by name."""
+        """The parts other than the unit that are synthesized alone, by name."""
         ports = moving_ports(self)
         across, down = (
             {name: bits for name, bits in ports.items() if along_rows(name) is rows}
@@ -145,49 +151,53 @@ class SystolicSpec(ABC):
         }
 
     def _delayed_bits(self, rows: bool) -> int:
+        """Bits of the data that enters one row, or one column, in a cycle."""
         ports = moving_ports(self).items()
         return sum(bits for name, bits in ports if along_rows(name) is rows)
 
     @property
     @abstractmethod
     def tile_inputs(self) -> int:
-        """Inputs of a layer whose products are added in one pass through the array."""
+        """Inputs of a layer that one tile covers: their products are added in one pass."""
 
     @property
     @abstractmethod
     def tile_tokens(self) -> int:
-        """Tokens for which a tile gives results."""
+        """Tokens (rows of the layer's input matrix) for which a tile gives results."""
 
     @abstractmethod
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
-        """Cycles of a layer that adds ``inputs`` products for each output and each token.
+        """Cycles that a layer takes if it adds ``inputs`` products for each output and each token.
 
         Tiles follow each other without a gap. The cycles that fill and empty the array count once.
         """
 
     def utilization(self, inputs: int, outputs: int, tokens: int) -> float:
-        """The part of the array's products that the layer uses, 0 to 1."""
+        """The share of the products computed in these cycles that the layer needs, 0 to 1."""
         needed = inputs * outputs * tokens
         return needed / (self.cycles(inputs, outputs, tokens) * self.macs)
 
     @property
     def weight_cycles(self) -> int | None:
-        """Cycles that an element keeps a set of weights; None if it gets others in every cycle."""
+        """Cycles for which an element keeps its weights; None if it takes new ones every cycle."""
         return None
 
     @property
     @abstractmethod
     def warm_up(self) -> int:
-        """Cycles without ``take`` that flush the unknown contents of the registers."""
+        """Cycles after power-up until no register holds unknown contents.
+
+        The control input ``take``, which makes results leave the array, must be low in them.
+        """
 
     @property
     @abstractmethod
     def results_per_take(self) -> int:
-        """Results that leave each column after one cycle of ``take``."""
+        """Number of results that leave each column after one cycle with ``take`` high."""
 
     @abstractmethod
     def latency(self, number: int, column: int) -> int:
-        """Cycles from ``take`` to a column's result ``number``; numbers begin at 0."""
+        """Cycles from ``take`` to result ``number`` of a column, counted from 0."""
 
     @property
     def name(self) -> str:
@@ -196,7 +206,7 @@ class SystolicSpec(ABC):
 
     @property
     def title(self) -> str:
-        """A title for readers."""
+        """A title for people: ``4 x 4 units`` and the title of the unit."""
         return f"{self.rows} x {self.columns} units, {self.unit.title}"
 
     @property
@@ -206,7 +216,7 @@ class SystolicSpec(ABC):
         return {**self.unit.fields, **own, "rows": self.rows, "columns": self.columns}
 
     def with_architecture(self, name: str) -> Self:
-        """The same array with a named architecture of its lanes."""
+        """The same array with the multiplier architecture ``name`` in its lanes."""
         return replace(self, unit=replace(self.unit, architecture=name))
 
     @abstractmethod
@@ -219,7 +229,7 @@ class SystolicSpec(ABC):
 
     @abstractmethod
     def registers(self) -> wiring.Component:
-        """New registers of an element."""
+        """A new component with the registers of an element."""
 
 
 def _triangle(side: int) -> int:

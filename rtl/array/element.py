@@ -18,7 +18,7 @@ __all__ = ["Element", "OutputElement", "WeightElement", "element_ports"]
 
 
 def element_ports(spec: "SystolicSpec") -> dict[str, Member]:
-    """The ports of an element."""
+    """The ports of an element to its neighbours, by name."""
     return {
         **moving_members(moving_ports(spec)),
         **{f"{name}_in": In(bits) for name, bits in spec.rising_ports.items()},
@@ -27,9 +27,9 @@ def element_ports(spec: "SystolicSpec") -> dict[str, Member]:
 
 
 class Element(Exported):
-    """A unit, instantiated by name, and the registers around it.
+    """A unit and the registers around it. The unit is instantiated by name.
 
-    Its ports are those that the registers have to the neighbours.
+    The ports connect the registers to those of the neighbouring elements.
 
     Parameters
     ----------
@@ -68,15 +68,18 @@ class Element(Exported):
 
     @abstractmethod
     def _operands(self, registers: Any) -> dict[str, Value]:
-        """The unit's inputs other than activations."""
+        """The signals for the unit's inputs other than the activations, by input."""
 
     @abstractmethod
     def _result(self, registers: wiring.Component) -> Value:
-        """The signal that takes the unit's result."""
+        """The signal that receives the unit's result."""
 
 
 class OutputElement(Element):
-    """An element that computes a sum of its own. It has :class:`ElementRegisters`."""
+    """An element of an output-stationary array: its unit keeps a sum of its own.
+
+    Its registers are :class:`ElementRegisters`.
+    """
 
     def _operands(self, registers: Any) -> dict[str, Value]:
         unit, control = self.spec.unit, registers.control_out
@@ -91,9 +94,10 @@ class OutputElement(Element):
 
 
 class WeightElement(Element):
-    """An element that keeps its weights, and adds to the sum that comes from below.
+    """An element of a weight-stationary array: it adds to the sum that comes from below.
 
-    It has :class:`WeightRegisters`. The unit's own register holds the sum that moves up.
+    Its registers are :class:`WeightRegisters`, which keep the weights. The register of the unit
+    holds the sum that moves up.
     """
 
     def _operands(self, registers: Any) -> dict[str, Value]:

@@ -1,4 +1,7 @@
-"""Elements in rows and columns, wired to their neighbours: what all systolic arrays share."""
+"""A grid of elements, each wired to its neighbours: what all systolic arrays share.
+
+An element is a dot-product unit with its registers.
+"""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -20,12 +23,12 @@ __all__ = ["ArrayGrid", "along_rows"]
 
 
 def along_rows(name: str) -> bool:
-    """Whether a moving port enters on the left and moves right; others move down from the top."""
+    """Whether the data ``name`` enters on the left and moves right; all else moves down."""
     return not name.startswith("w")
 
 
 class ArrayGrid(Exported):
-    """The ports, the elements and the skew of a systolic array.
+    """The ports and the elements of a systolic array, and the delays of its rows and columns.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ class ArrayGrid(Exported):
         super().__init__(members)
 
     def verilog(self, name: str) -> str:
-        """Verilog of the array, module ``name``, with the modules that it instantiates.
+        """Verilog text of the array as module ``name``, and of the modules that it instantiates.
 
         Raises ArchitectureError if the architecture of the lanes is ``auto``.
         """
@@ -63,20 +66,20 @@ class ArrayGrid(Exported):
         return "\n".join(to_verilog(part, module) for module, part in parts)
 
     def _others(self) -> list[tuple[str, Exported]]:
-        """The modules other than elements that it instantiates, by name."""
+        """The modules other than elements that the array instantiates by name."""
         return []
 
     @abstractmethod
     def _row_delay(self, row: int) -> int:
-        """The cycles by which a row is delayed."""
+        """The cycles by which the inputs of a row are delayed."""
 
     def _place_elements(
         self, m: Module, bottoms: Sequence[Mapping[str, Value]]
     ) -> list[Mapping[str, Value]]:
         """Place and connect all elements.
 
-        ``bottoms`` has the values of ``spec.rising_ports`` that enter each column from below.
-        Returns those that leave each column at the top.
+        ``bottoms`` has, for each column, the values of ``spec.rising_ports`` that enter it from
+        below. Returns the values that leave each column at the top.
         """
         spec = self.spec
         ports, rising = moving_ports(spec), spec.rising_ports
@@ -111,7 +114,7 @@ class ArrayGrid(Exported):
         ]
 
     def _skewed(self, m: Module, name: str, place: int) -> Value:
-        """The input ``name`` of row or column ``place``, with the delay of that place."""
+        """The input ``name`` of row or column number ``place``, delayed as is right for it."""
         bits = moving_ports(self.spec)[name]
         if name == "control":
             value: Value = Cat(getattr(self, flag) for flag in self.spec.element_controls)
@@ -122,7 +125,7 @@ class ArrayGrid(Exported):
 
 
 def delayed(m: Module, value: Value, stages: int, name: str) -> Value:
-    """``value`` as it was ``stages`` cycles before."""
+    """``value``, delayed by ``stages`` cycles."""
     for stage in range(stages):
         register = Signal(len(value), name=f"{name}_delay{stage}", reset_less=True)
         m.d.sync += register.eq(value)

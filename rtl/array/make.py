@@ -1,4 +1,4 @@
-"""The specification of a systolic array by the name of its dataflow."""
+"""Make the specification of a systolic array from the name of its dataflow."""
 
 from halfbyte.base import UserError
 from halfbyte.rtl.array.base import SystolicSpec
@@ -13,11 +13,11 @@ __all__ = ["make_array"]
 def make_array(
     unit: DotSpec, rows: int, columns: int, dataflow: str = "output", depth: int | None = None
 ) -> SystolicSpec:
-    """An array of ``rows`` x ``columns`` units.
+    """The specification of an array of ``rows`` x ``columns`` units.
 
-    ``dataflow`` is the value of a :class:`Dataflow`; ``depth`` is for ``weight`` alone, see
-    :class:`WeightArraySpec`. Raises TypeError and UserError as the specifications do, and UserError
-    for another dataflow, or a depth without ``weight``.
+    ``dataflow`` is ``output`` or ``weight`` (see :class:`Dataflow`). ``depth`` is a parameter of
+    :class:`WeightArraySpec` and must be None for ``output``. Raises UserError for another dataflow,
+    and TypeError and UserError as the two specifications do.
     """
     if Dataflow.named(dataflow) is Dataflow.WEIGHT:
         return WeightArraySpec(unit, rows, columns, depth)

@@ -1,4 +1,4 @@
-"""Names of the modules of an array, and of the parts that are synthesized alone."""
+"""Names of an array's dataflows, of its modules, and of the parts that are synthesized alone."""
 
 import enum
 from typing import Self
@@ -23,17 +23,17 @@ SUM_RETURN, TAKE_DELAY = "sum_return", "take_delay"
 
 
 class Dataflow(enum.Enum):
-    """What stays in an element while the rest moves through the array."""
+    """What stays in an element while everything else moves through the array."""
 
     OUTPUT = "output"
-    """The sum: each element computes results of its own."""
+    """The sum stays: each element computes results of its own (output-stationary)."""
 
     WEIGHT = "weight"
-    """The weights: a sum moves up through a column, and each element adds to it."""
+    """The weights stay: a sum moves up through a column, and each element adds to it."""
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """The dataflow of that name; raises UserError for another name."""
+        """The dataflow called ``name``; raises UserError if there is none."""
         for kind in cls:
             if kind.value == name:
                 return kind

@@ -14,7 +14,10 @@ __all__ = ["DelayStage", "ElementRegisters", "move", "moving_members", "moving_p
 
 
 def moving_ports(spec: "SystolicSpec") -> dict[str, int]:
-    """Widths in bits of the data that moves through an element: ``w...`` down, the rest right."""
+    """Widths in bits of all data that moves through an element, by name.
+
+    Names with ``w`` in front, weights and their scales, move down; all else moves right.
+    """
     ports = {"a": spec.activation_bits, "w": spec.weight_bits, "control": spec.control_bits}
     if spec.scale_bits:
         ports |= {"a_scale": spec.scale_bits, "w_scale": spec.scale_bits}
@@ -38,17 +41,17 @@ def move(m: Module, component: wiring.Component, ports: Mapping[str, int]) -> No
 
 
 class DelayStage(wiring.Component):
-    """One cycle of the delay of a row or a column.
+    """Delay the inputs of a row or a column by one cycle.
 
     Parameters
     ----------
     ports : mapping of :class:`str` to :class:`int`
-        Names and widths in bits of what is delayed.
+        Names and widths in bits of the inputs.
 
     Members
     -------
     NAME_in, NAME_out : ``In(bits)``, ``Out(bits)``
-        Each port, and the same a cycle later.
+        Each input, and its value a cycle later.
     """
 
     def __init__(self, *, ports: Mapping[str, int]) -> None:
@@ -64,9 +67,9 @@ class DelayStage(wiring.Component):
 class ElementRegisters(wiring.Component):
     """All registers of an output-stationary element except those of its unit.
 
-    Codes, scales and control reach the unit one cycle later. They reach the next element at the
-    same time. ``take`` in the control copies the unit's result into a register of its own. In all
-    other cycles that register takes the result of the element below, so results move up.
+    Codes, scales and control reach the unit one cycle after the inputs, and the next element in the
+    same cycle. When the control bit ``take`` is high, the result register copies the unit's result.
+    In all other cycles it copies that of the element below, so results move up.
 
     Parameters
     ----------
@@ -76,16 +79,16 @@ class ElementRegisters(wiring.Component):
     Members
     -------
     a_in, w_in, control_in, a_scale_in, w_scale_in : ``In``
-        From the neighbours to the left and above.
+        Inputs from the neighbours to the left and above.
     a_out, w_out, control_out, a_scale_out, w_scale_out : ``Out``
-        The registers, to the unit and to the neighbours; control is ``[0] clear, [1] take,
-        [2] last``.
+        The inputs of the cycle before, for the unit and for the neighbours to the right and below.
+        Control is ``[0] clear, [1] take, [2] last``.
     acc : ``In(result_bits)``
         The unit's result.
     sum_in, valid_in : ``In(result_bits)``, ``In(1)``
         The result that moves up from below, and whether there is one.
     sum_out, valid_out : ``Out(result_bits)``, ``Out(1)``
-        The inputs of the cycle before, or this element's own result and 1.
+        The result register and whether it holds a result, for the element above.
     """
 
     def __init__(self, spec: "SystolicSpec") -> None:

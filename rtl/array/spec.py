@@ -54,7 +54,7 @@ class ArraySpec(SystolicSpec):
 
     @property
     def least_steps(self) -> int:
-        """Fewest cycles from one ``take`` to the next; with fewer, results would collide."""
+        """Fewest cycles from one ``take`` to the next; with fewer, two results would collide."""
         return 2 * self.rows - 1
 
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:

@@ -1,4 +1,4 @@
-"""What a column of a weight-stationary array has outside of its elements."""
+"""The part of a column of a weight-stationary array that is outside of its elements."""
 
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,10 @@ _CONTROL = {"control": 2}
 
 
 class SumReturn(Exported):
-    """Brings the sums that leave a column's top back to its bottom, or starts new ones.
+    """Return the sums that leave a column at the top to its bottom, or start new ones.
 
-    A sum goes through the column once for each tile of weights. Elements and the registers here
-    form a ring of ``depth`` registers, one for each token.
+    A sum moves up through the column once for each tile of weights. The column's elements and the
+    registers of this component form a ring of ``depth`` registers, one for the sum of each token.
 
     Parameters
     ----------
@@ -31,11 +31,12 @@ class SumReturn(Exported):
     Members
     -------
     control_in, control_out : ``In(2)``, ``Out(2)``
-        ``[0] clear, [1] take`` from the column to the left; the same a cycle later, for the next.
+        ``[0] clear, [1] take`` from the column to the left, and a cycle later for the column to
+        the right.
     top : ``In(result_bits)``
         The sum that leaves the topmost element.
     bottom : ``Out(result_bits)``
-        What the lowest element adds to: ``top`` as it was depth - rows cycles before, or 0 in the
+        The sum for the lowest element: ``top`` as it was depth - rows cycles before, or 0 in the
         cycle after ``clear``.
     valid : ``Out(1)``
         High in the cycle after ``take``: ``top`` is a result.
@@ -53,7 +54,7 @@ class SumReturn(Exported):
         )
 
     def header(self) -> list[str]:
-        return [f"{SUM_RETURN}: the way of a sum from the top of a column to its bottom"]
+        return [f"{SUM_RETURN}: returns sums from the top of a column to its bottom"]
 
     def elaborate(self, platform: object) -> Module:
         m, bits = Module(), self.spec.result_bits

@@ -10,18 +10,18 @@ __all__ = ["SystolicArray"]
 class SystolicArray(ArrayGrid):
     """Element (r, c) computes the dot products of row r's activations and column c's weights.
 
-    Every cycle, each row takes the activations of one step, and each column takes the weights.
-    Inside, row r is delayed by r cycles and column c by c cycles. Activations and weights move on
-    by one element a cycle. So the operands of one step meet in every element. In a step, an element
-    adds as many products as its unit has lanes.
+    A step is one cycle of inputs: each row takes activations, and each column takes weights, as
+    many as the unit of an element has lanes. Inside the array, row r is delayed by r cycles and
+    column c by c cycles. Activations and weights move on by one element a cycle, so those of the
+    same step meet in every element.
 
-    ``take`` makes the results leave. It must be high in the first step after those of a sum; this
-    may be the first step of the next sum (``clear``). The result of row r and column c then appears
-    at ``sums`` 2 + c + 2 * r cycles later, while ``valid`` is high. From one ``take`` to the next
-    there must be at least 2 * rows - 1 cycles.
+    ``take`` sends the results out. It must be high in the first step after the last step of a sum.
+    This may be the first step of the next sum, with ``clear``. The result of row r and column c
+    appears at ``sums`` 2 + c + 2 * r cycles later, while ``valid`` is high. From one ``take`` to
+    the next there must be at least 2 * rows - 1 cycles.
 
     The array does not have a reset. At first ``valid`` is unknown. It is known after
-    2 * rows + columns cycles without ``take``.
+    2 * rows + columns cycles in which ``take`` is low.
 
     Parameters
     ----------
@@ -35,19 +35,19 @@ class SystolicArray(ArrayGrid):
     w, w_scale : ``In(columns * ...)``
         Weight codes and scales, column 0 lowest.
     clear, take, last : ``In(1)``
-        For all elements: start a new sum; send the results out; end a block (only where a block
-        takes several cycles).
+        ``clear`` starts new sums, ``take`` sends results out, and ``last`` ends a block. ``last``
+        exists only if a block takes several cycles.
     sums : ``Out(columns * result_bits)``
-        A result of each column, as the unit gives it. If the accumulator is exact, ``nan`` is the
-        bit above it.
+        A result of each column, column 0 lowest, as the unit gives it. If the accumulator is exact,
+        the bit above it is ``nan``.
     valid : ``Out(columns)``
-        High if ``sums`` has a result of the column.
+        One bit for each column: high if ``sums`` has a result of that column.
     """
 
     def header(self) -> list[str]:
         spec = self.spec
         return [
-            f"Systolic array, {spec.title}; {2 * spec.rows - 1} cycles at least between two takes",
+            f"Systolic array, {spec.title}; at least {2 * spec.rows - 1} cycles from take to take",
             "row r of column c leaves 2 + c + 2 r cycles after take, at sums, while valid is high",
         ]
 

@@ -15,16 +15,16 @@ __all__ = ["WeightRegisters", "held_ports"]
 
 
 def held_ports(spec: "WeightArraySpec") -> dict[str, int]:
-    """Widths in bits of what an element keeps."""
+    """Widths in bits of what an element keeps, weights and their scales, by name."""
     return {name: bits for name, bits in moving_ports(spec).items() if name.startswith("w")}
 
 
 class WeightRegisters(wiring.Component):
     """All registers of a weight-stationary element except those of its unit.
 
-    Activations and control move to the right, and weights move down, one element a cycle. ``load``
-    in the control copies the weights that arrive in the same cycle into the registers that keep
-    weights. So the next weights move while the present ones are in use.
+    Activations and control move to the right, and weights move down, one element a cycle. When the
+    control bit ``load`` is high, the registers that keep weights copy those that arrive in the same
+    cycle. So the next weights can move while the present ones are in use.
 
     Parameters
     ----------
@@ -34,12 +34,13 @@ class WeightRegisters(wiring.Component):
     Members
     -------
     a_in, w_in, control_in, a_scale_in, w_scale_in : ``In``
-        From the neighbours to the left and above; control is ``[0] load``.
+        Inputs from the neighbours to the left and above; control is ``[0] load``.
     a_out, w_out, control_out, a_scale_out, w_scale_out : ``Out``
-        The inputs of the cycle before. Activations go to the unit, and all go to the neighbours.
+        The inputs of the cycle before, for the neighbours to the right and below. The unit takes
+        the activations, too.
     w_held, w_scale_held : ``Out``
-        The weights that are kept, and their scale. They belong to the activations that arrived with
-        ``load`` and after it.
+        The weights that are kept, and their scale. The unit multiplies them by all activations from
+        those that arrived with ``load`` on.
     """
 
     def __init__(self, spec: "WeightArraySpec") -> None:

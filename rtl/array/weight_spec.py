@@ -21,7 +21,7 @@ MAX_DEPTH = 4096
 
 
 def least_depth(rows: int) -> int:
-    """The least depth with that many rows, which is the default."""
+    """The least odd depth of an array with that many rows; it is the default."""
     return rows | 1
 
 
@@ -29,23 +29,24 @@ def least_depth(rows: int) -> int:
 class WeightArraySpec(SystolicSpec):
     """A weight-stationary systolic array. See :class:`halfbyte.rtl.array.WeightStationaryArray`.
 
-    The rows share a dot product between them, and each column computes results of its own.
+    A dot product is spread over the rows of a column, and each column computes results of its own.
 
     Parameters
     ----------
     unit, rows, columns
         The same as for :class:`SystolicSpec`.
     depth : int, optional
-        Tokens whose sums a column holds, and cycles that weights stay: an odd number of at least
-        ``rows``, or any number of at least ``2 * rows - 1``. Otherwise weights of two tiles would
-        collide on their way. Default: the least such number.
+        How many tokens have their sums in a column at a time, which is also the number of cycles
+        for which weights stay. An odd number of at least ``rows``, or any number of at least
+        ``2 * rows - 1``: with others, the weights of two tiles would collide on their way down.
+        Default: the least odd number of at least ``rows``.
 
     Raises
     ------
     TypeError
         A number is not an int.
     UserError
-        A number is out of range, or the unit takes a block in several cycles.
+        A number is out of range, or the unit takes several cycles for a block.
     """
 
     depth: int | None = None
@@ -73,7 +74,7 @@ class WeightArraySpec(SystolicSpec):
 
     @property
     def steps(self) -> int:
-        """Cycles that a tile of weights stays; as many tokens pass in this time."""
+        """Cycles for which a tile of weights stays; as many tokens pass in this time."""
         return self.depth or least_depth(self.rows)
 
     @property

@@ -18,22 +18,25 @@ __all__ = ["WeightStationaryArray"]
 class WeightStationaryArray(ArrayGrid):
     """Each element keeps weights, and adds their products to sums that move up through its column.
 
-    A *tile* of weights stays for ``depth`` cycles, in which ``depth`` tokens pass: each row takes a
-    token's activations for the weights of that row. Inside, row r is delayed by rows - 1 - r
-    cycles, so that a sum starts in the lowest row and meets its own token in every row. Column c is
-    delayed by c cycles. A sum that leaves the top returns to the bottom for the next tile. It
-    arrives ``depth`` cycles after its start, when its token comes again. So products are added in
-    the order of the inputs, the lowest row first, as in an output-stationary array.
+    A *tile* is one set of weights for all elements. It stays for ``depth`` cycles, in which
+    ``depth`` tokens (rows of the layer's input matrix) pass. In each cycle, a row takes those
+    activations of a token that meet the weights of the row. Inside the array, row r is delayed by
+    rows - 1 - r cycles, so that a sum starts in the lowest row and meets its own token in every
+    row. Column c is delayed by c cycles.
 
-    ``load`` goes with the first token of a tile, and makes each element take the weights that
-    arrive there in the same cycle. The weights of row r enter rows - 1 - 2 * r cycles after
+    A sum that leaves the top returns to the bottom for the next tile. It arrives there ``depth``
+    cycles after its start, when its token comes again. So products are added in the order of the
+    inputs, the lowest row first, as in an output-stationary array.
+
+    ``load`` must be high with the first token of a tile. It makes each element take the weights
+    that arrive there in the same cycle. The weights of row r enter rows - 1 - 2 * r cycles after
     ``load``; a negative number means before it. So weights enter in every second cycle, the lowest
     row first, while the previous tile is in use.
 
-    ``clear`` goes with all tokens of a sum's first tile, and ``take`` with all tokens of its last
-    tile. The result of column c appears at ``sums`` rows + 1 + c cycles after ``take``, while
-    ``valid`` is high. The array does not have a reset. At first ``valid`` is unknown. It is known
-    after rows + columns + 1 cycles without ``take``.
+    ``clear`` must be high with all tokens of the first tile of a sum, and ``take`` with all tokens
+    of its last tile. The result of column c appears at ``sums`` rows + 1 + c cycles after ``take``,
+    while ``valid`` is high. The array does not have a reset. At first ``valid`` is unknown. It is
+    known after rows + columns + 1 cycles in which ``take`` is low.
 
     Parameters
     ----------
@@ -47,12 +50,12 @@ class WeightStationaryArray(ArrayGrid):
     w, w_scale : ``In(columns * ...)``
         Weight codes and scales, column 0 lowest.
     load, clear, take : ``In(1)``
-        Take weights; start new sums; mark results.
+        ``load`` makes elements take weights, ``clear`` starts new sums, ``take`` marks results.
     sums : ``Out(columns * result_bits)``
-        A sum of each column, as the unit gives it. If the accumulator is exact, ``nan`` is the bit
-        above it.
+        A sum of each column, column 0 lowest, as the unit gives it. If the accumulator is exact,
+        the bit above it is ``nan``.
     valid : ``Out(columns)``
-        High if ``sums`` has a result of the column.
+        One bit for each column: high if ``sums`` has a result of that column.
     """
 
     spec: "WeightArraySpec"

@@ -1,4 +1,4 @@
-"""A BF16 MAC with FP32 accumulation, for lossless weights."""
+"""A BF16 MAC with an FP32 accumulator, for weights that are not quantized."""
 
 from halfbyte.rtl.bf16.mac import Bf16Mac
 

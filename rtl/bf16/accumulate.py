@@ -1,4 +1,4 @@
-"""An FP32 number plus an exact product, rounded once."""
+"""Add an exact product to an FP32 number, and round once."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
@@ -16,10 +16,12 @@ _QUIET_NAN = 0x7FC0_0000
 class Accumulate(wiring.Component):
     """Add a product to an FP32 number, rounded once to nearest even; combinational.
 
-    This is IEEE 754's fused multiply-add after the multiplication. Subnormals are kept. Overflow
-    gives infinity. An exact zero is +0 unless both summands are -0. Every NaN is 7FC00000.
+    This is the second half of IEEE 754's fused multiply-add. Subnormals are kept. Overflow gives
+    infinity. A sum that is exactly zero is +0, unless both summands are -0. Every NaN result is
+    7FC00000.
 
-    The product may be that of two BF16 numbers, or the exact sum of a block times its scales.
+    The product may be that of two BF16 numbers, or the exact sum of a block of products times the
+    block's scales.
 
     Parameters
     ----------
@@ -33,12 +35,12 @@ class Accumulate(wiring.Component):
     negative : ``In(1)``
         The product's sign.
     exponent : ``In(signed(exponent_bits))``
-        The product's exponent, biased by 127 as in FP32; without meaning if the significand is 0.
+        The product's exponent, biased by 127 as in FP32. It is ignored if the significand is 0.
     significand : ``In(significand_bits)``
-        The product's significand, with one bit before the point. The top bit must be 1, or all bits
-        0.
+        The product's significand, with one bit before the binary point. The top bit must be 1,
+        unless all bits are 0.
     is_nan, is_infinite : ``In(1)``
-        High if the product is NaN, or infinite; not both.
+        High if the product is NaN or infinite. They must not both be high.
     augend : ``In(32)``
         The FP32 number to add to.
     total : ``Out(32)``
@@ -83,9 +85,9 @@ class Accumulate(wiring.Component):
             significand.eq(Cat(Const(0, width - _SIGNIFICAND), fraction, is_normal)),
         ]
 
-        # Align: the summand with the lower exponent moves right. A product of 0 counts as lower. A
-        # subnormal augend has the least exponent that counts. If it is the upper summand, the
-        # product's exponent is lower still, so the sum has no more than a carry above it.
+        # Align: the summand with the lower exponent (`lower`) moves right. A product of 0 is always
+        # the lower one. A subnormal augend has exponent 1. If it is the upper summand, the product
+        # is 0 or has an exponent below 1, so the sum needs at most one bit more, for a carry.
         difference = Signal(signed(self.exponent_bits + 1))
         product_is_upper = Signal()
         distance = Signal(self.exponent_bits + 1)
@@ -103,8 +105,9 @@ class Accumulate(wiring.Component):
         ]
         aligned = self._shifted_right(m, lower, distance)
 
-        # Add. The difference of aligned summands may be negative if neither moved, or if the upper
-        # one is subnormal. The sticky bit stands for a fraction of its place, with either sign.
+        # Add. The difference of the aligned summands may be negative if neither moved, or if the
+        # upper one is subnormal. The sticky bit stands for all bits that were lost below it, also
+        # if the lower summand is subtracted.
         subtract = Signal()
         difference_or_sum = Signal(signed(sum_width + 1))
         is_negative = Signal()
@@ -123,7 +126,7 @@ class Accumulate(wiring.Component):
             ),
         ]
 
-        # Normalize: as far left as zeros and the least exponent allow
+        # Normalize: shift left by the leading zeros, but not below the least exponent
         zeros = self._leading_zeros(m, magnitude)
         shift = Signal(len(zeros))
         normalized = Signal(sum_width)
@@ -166,7 +169,7 @@ class Accumulate(wiring.Component):
 
     @staticmethod
     def _shifted_right(m: Module, word: Value, distance: Value) -> Value:
-        """``word`` with extra bits below, shifted right; the lowest is sticky for all lost bits."""
+        """``word`` with extra bits below, shifted right; the lowest is the OR of all lost bits."""
         shifted: Value = Cat(Const(0, _EXTRA), word)
         steps = (len(shifted) - 1).bit_length()
         for place in range(steps):
@@ -181,7 +184,7 @@ class Accumulate(wiring.Component):
 
     @staticmethod
     def _leading_zeros(m: Module, word: Value) -> Value:
-        """How many zeros are above the highest 1; all ones if the word is 0."""
+        """How many zeros are above the highest 1 of ``word``; if it is 0, a number of all ones."""
         steps = len(word).bit_length()
         spare = (1 << steps) - len(word)
         rest: Value = Cat(Const((1 << spare) - 1, spare), word)  # ones below end the zeros

@@ -13,11 +13,11 @@ __all__ = ["Bf16Mac"]
 
 
 class Bf16Mac(Exported):
-    """``acc <= (clear ? +0 : acc) + w * a`` in FP32 every cycle, rounded once.
+    """Multiply-accumulate unit: every cycle ``acc <= (clear ? +0 : acc) + w * a``, in FP32.
 
-    The product is exact; the sum is rounded to nearest even, with subnormals, infinities and NaN
-    as in IEEE 754 (see :class:`Accumulate`). Latency 1 cycle, one product per cycle, no reset, like
-    :class:`halfbyte.rtl.Mac`.
+    The product is exact. The sum is rounded once to nearest even, with subnormals, infinities and
+    NaN as in IEEE 754 (see :class:`Accumulate`). Latency 1 cycle, one product per cycle. ``clear``
+    starts a new sum, so the register needs no reset.
 
     Members
     -------
@@ -26,8 +26,8 @@ class Bf16Mac(Exported):
     clear : ``In(1)``
         High to start a new sum with this cycle's product.
     acc : ``Out(32)``
-        Sum of the products since the last clear, in FP32, with those of the clear's own cycle and
-        of this one; valid after the clock edge.
+        Sum of all products from the cycle in which ``clear`` was last high up to the latest clock
+        edge, in FP32. Valid after the clock edge.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Bf16Mac(Exported):
             accumulate.is_infinite.eq(product.is_infinite),
         ]
 
-        # Keep
+        # Register
         m.d.sync += register.eq(accumulate.total)
         m.d.comb += self.acc.eq(register)
         return m

@@ -22,15 +22,15 @@ class Product(wiring.Component):
     w, a : ``In(16)``
         Operands: ``[15] sign, [14:7] exponent, [6:0] mantissa``.
     negative : ``Out(1)``
-        Exclusive or of the signs.
+        The product's sign: the exclusive or of the operands' signs.
     exponent : ``Out(signed(10))``
-        Biased as in FP32; without meaning if the significand is 0.
+        The product's exponent, biased by 127 as in FP32. It has no meaning if the significand is 0.
     significand : ``Out(16)``
-        With one bit before the point.
+        The product's significand, with one bit before the binary point.
     is_nan : ``Out(1)``
-        High for NaN operands, and for 0 times infinity.
+        High if an operand is NaN, and for 0 times infinity.
     is_infinite : ``Out(1)``
-        High if an operand is infinite, and the product not NaN.
+        High if an operand is infinite and the product is not NaN.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,8 @@ class Product(wiring.Component):
         is_invalid = is_any_infinite & (zeros[0] | zeros[1])
         m.d.comb += [
             self.negative.eq(self.w[-1] ^ self.a[-1]),
-            # Two biases become one, and the 16 bits of the product have two before the point.
+            # The sum has two biases and needs one. The 1 is for the product's second bit before the
+            # binary point.
             self.exponent.eq(exponents[0] + exponents[1] - Cat(zeros_above) - (_BIAS - 1)),
             self.significand.eq(shifted),
             self.is_nan.eq(is_any_nan | is_invalid),
