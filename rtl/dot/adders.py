@@ -1,8 +1,8 @@
-"""The adders of a tree of bits. Each is a module, so that library cells can replace it.
+"""The adders of an adder tree. Each adder is a module, so that a library cell can replace it.
 
-ABC, the optimizer in Yosys, neither makes full-adder cells nor looks through them. So the generator
-places every adder itself, as an instance of one of these modules. Synthesis then puts the library's
-cell in its place.
+ABC, the optimizer in Yosys, neither makes full-adder cells nor optimizes across them. So the tree
+places every adder as an instance of one of these modules, and synthesis puts the library's cell in
+its place.
 """
 
 import enum
@@ -32,26 +32,29 @@ FINAL = "final_adder"
 
 
 class FinalAdder(enum.Enum):
-    """The last adder of a sum, the only one with a long carry chain."""
+    """The kind of the last adder of a sum, the only one with a long carry chain."""
 
     RIPPLE = "ripple"
-    """The tree's own adders; the carry ripples through them."""
+    """The carry ripples through the full adders and half adders of the tree itself."""
 
     PREFIX = "prefix"
-    """An addition that synthesis can make fast."""
+    """The tree ends with two numbers. Synthesis chooses the adder for them."""
 
     BALANCED = "balanced"
-    """Like ``PREFIX``. The tree leaves it all late bits, so no carry ripples before it."""
+    """Like ``PREFIX``, but the tree passes bits that come late on to the last adder.
+
+    So no carry ripples inside the tree.
+    """
 
 
 @dataclass(frozen=True)
 class AdderStyle:
-    """How sums are made.
+    """The kind of adders that compute sums.
 
     Parameters
     ----------
     total_inverted, carry_inverted : bool
-        Which outputs of the library's full adder are inverted.
+        Whether the library's full adder gives its sum, or its carry, inverted.
     final : FinalAdder
         The last adder of a sum.
     """
@@ -76,18 +79,18 @@ class BitAdder(wiring.Component):
     Parameters
     ----------
     inputs : :class:`int`
-        2 or 3.
+        Number of bits, 2 or 3.
     one : :class:`bool`
-        Whether 1 is added as well; only with two inputs.
+        Whether a constant 1 is added as well; only with two bits.
     style : :class:`AdderStyle`
-        Which outputs are inverted.
+        Says which outputs are inverted.
 
     Members
     -------
     a, b, c : ``In(1)``
-        The bits; ``c`` only with three inputs.
+        The bits; ``c`` only if there are three.
     total, carry : ``Out(1)``
-        The sum is ``total + 2 * carry``. ``style`` says which of them are inverted.
+        The sum is ``total + 2 * carry``, apart from the inversions of ``style``.
     """
 
     def __init__(self, *, inputs: int, one: bool = False, style: AdderStyle = PLAIN) -> None:
@@ -110,7 +113,7 @@ class BitAdder(wiring.Component):
 
 
 class LastAdder(wiring.Component):
-    """Add three bits where nobody reads the carry; combinational.
+    """Add three bits modulo 2: a full adder without a carry output; combinational.
 
     Members
     -------
@@ -164,7 +167,7 @@ def adder_modules(style: AdderStyle) -> dict[str, Callable[[], wiring.Component]
 
 
 class Outputs(NamedTuple):
-    """The outputs of an adder; ``carry`` is None where nobody reads it."""
+    """The outputs of an adder; ``carry`` is None for a :class:`LastAdder`."""
 
     total: Signal
     carry: Signal | None

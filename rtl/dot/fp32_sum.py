@@ -1,9 +1,12 @@
-"""An FP32 accumulator plus a scaled block, rounded once, in a small circuit.
+"""A small circuit that adds a scaled block to an FP32 number and rounds once.
 
-For finite summands it gives the same sums as :class:`halfbyte.rtl.bf16.accumulate.Accumulate`, with
-less area. Magnitudes are compared before the summands change places, so the difference is negative
-only with subnormals. One carry serves rounding and negation. Only the shifter gathers lost bits.
-Logic for cases that the range of the block's scales excludes is left out.
+A scaled block is a sum of products times its two scales. For finite summands the circuit gives the
+same sums as :class:`halfbyte.rtl.bf16.accumulate.Accumulate`, with less area:
+
+- It compares magnitudes before it subtracts, so a difference is negative only with subnormals.
+- Rounding and negation share one carry chain.
+- The sticky bit comes from the shifter alone.
+- It has no logic for cases that the range of the block's scales excludes.
 """
 
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ __all__ = ["Fp32Sum"]
 
 _FRACTION, _SIGNIFICAND, _EXTRA = 23, 24, 3
 _WHOLE = 1 + _SIGNIFICAND + _EXTRA  # a sum: carry, significand, guard, round and sticky bit
-_STEPS = 5  # to shift by less than 32
+_STEPS = 5  # multiplexers in a row that shift by 0 to 31 bits
 
 
 def _net(m: Module, value: Value, name: str) -> Signal:
@@ -32,9 +35,10 @@ def _net(m: Module, value: Value, name: str) -> Signal:
 
 @dataclass(frozen=True)
 class _Order:
-    """Which summand is the upper one, and how far the lower one moves.
+    """Which summand has the greater magnitude, and how far the other one, the lower, moves right.
 
-    If ``is_far`` is high, the lower one moves so far that only a sticky bit is left.
+    ``distance`` is in bits. If ``is_far`` is high, the lower summand moves by 32 bits or more, so
+    at most a sticky bit of it is left.
     """
 
     block_is_upper: Value
@@ -54,7 +58,7 @@ class Fp32Sum(wiring.Component):
     limited : :class:`bool`
         True if no sum can overflow or be subnormal; the logic for both is then left out.
     style : :class:`AdderStyle`
-        Which outputs of the full adders are inverted.
+        The kind of the adders.
 
     Members
     -------
@@ -89,10 +93,9 @@ class Fp32Sum(wiring.Component):
         # Unpack
         fraction, field = self.augend[:_FRACTION], self.augend[_FRACTION:-1]
         is_normal = _net(m, field.any(), "is_normal")
-        # Subnormals have exponent 1. Without subnormals only 0 is not normal, and its exponent may
-        # be 0.
+        # Subnormals have exponent 1. If `limited`, only 0 is not normal, and its exponent may be 0.
         exponent = field if self.limited else Cat(field[0] | ~is_normal, field[1:])
-        # If no sum comes near the largest exponents, two bits of the exponent identify NaN.
+        # If `limited`, the top two bits of the exponent are both 1 only in a NaN.
         is_special = _net(m, field[-2:].all() if self.limited else field.all(), "is_special")
         augend = Cat(fraction, is_normal)
         block = Cat(Const(0, _SIGNIFICAND - self.significand_bits), self.significand)
@@ -102,7 +105,7 @@ class Fp32Sum(wiring.Component):
             "not_a_number",
         )
 
-        # Compare, then shift the smaller one
+        # Compare, then shift the smaller summand
         order = self._order(m, augend, block, exponent, is_special)
         block_is_upper = order.block_is_upper
         upper = _net(m, Mux(block_is_upper, block, augend), "upper")
@@ -114,7 +117,7 @@ class Fp32Sum(wiring.Component):
             | (augend & lower_is_augend.replicate(_SIGNIFICAND)),
             "lower",
         )
-        # A block that is shifted out completely may still decide the sign of a sum of -0.
+        # A block that is shifted out completely may still make the sum -0 instead of +0.
         sticky = Const(0, 1) if self.limited else order.is_far & self.significand[-1]
         aligned = self._shifted_right(m, lower, order.distance, sticky)
 
@@ -178,20 +181,23 @@ class Fp32Sum(wiring.Component):
     def _order(
         self, m: Module, augend: Value, block: Value, exponent: Value, is_special: Value
     ) -> _Order:
-        """Compare magnitudes: subtract exponents, with the compared significands as the carry."""
+        """Compare magnitudes: subtract exponents, with a carry in if the block's significand wins.
+
+        ``reaches`` is this carry: the block's significand is at least that of the augend.
+        """
         reaches = _net(m, ~augend[: _SIGNIFICAND - self.significand_bits].any(), "reaches0")
         for place in range(_SIGNIFICAND - self.significand_bits, _SIGNIFICAND):
             one, other = block[place], ~augend[place]
             reaches = _net(m, (one & other) | (reaches & (one | other)), f"reaches{place}")
         width = self.exponent_bits
-        # block - augend - 1 + reaches: not negative if the block is at least as large.
+        # The exponents' difference - 1 + reaches: not negative if the block is at least as large.
         difference = add_words(
             m, self.style, width, self.exponent, ~exponent, reaches, constant=-(1 << 8)
         )
         below = _net(m, difference[-1] | is_special, "below")
         block_is_upper = _net(m, ~below & self.significand[-1], "block_is_upper")
-        # The distance is the absolute value of the difference, without the carry from the
-        # comparison.
+        # The distance is the absolute value of the exponents' difference. `carry` undoes the effect
+        # of `reaches`.
         carry: Value = ~(reaches ^ below)
         bits = []
         magnitude = _net(m, difference[:-1] ^ below.replicate(width - 1), "magnitude")
@@ -202,7 +208,7 @@ class Fp32Sum(wiring.Component):
         return _Order(block_is_upper, _net(m, Cat(*bits), "distance"), is_far)
 
     def _shifted_right(self, m: Module, word: Value, distance: Value, sticky: Value) -> Value:
-        """``word`` with three bits below, shifted right; its lowest bit is the sticky bit."""
+        """``word`` with three bits below it, shifted right; the lowest bit is the sticky bit."""
         shifted: Value = Cat(sticky, Const(0, _EXTRA - 1), word)
         for place in range(_STEPS):
             step = 1 << place
@@ -212,9 +218,9 @@ class Fp32Sum(wiring.Component):
         return shifted
 
     def _added(self, m: Module, upper: Value, lower: Value, subtract: Value) -> tuple[Value, Value]:
-        """The sum or difference, and whether it is negative.
+        """The sum, or the difference if ``subtract``, and whether it is negative.
 
-        The difference can only be negative if one number is subnormal.
+        A difference can be negative only if a summand is subnormal.
         """
         low, rest = lower[:_EXTRA], lower[_EXTRA:]
         # -x has the bits of x up to the lowest 1, and the inverted bits of x above.
@@ -234,10 +240,10 @@ class Fp32Sum(wiring.Component):
         return whole, flip
 
     def _shifted_left(self, m: Module, word: Value, limit: Value) -> tuple[Value, Value]:
-        """``word`` shifted until its top bit is 1, and how far.
+        """``word`` shifted left until its top bit is 1, and by how many bits.
 
-        The shift is at most ``limit``, so that a subnormal sum stays subnormal; a limited range has
-        no subnormals and needs no limit.
+        The shift is at most ``limit``, so that a subnormal sum stays subnormal. A limited circuit
+        ignores ``limit``, since it has no subnormal sums.
         """
         zeros: list[Value] = []
         unlimited = _net(m, limit[_STEPS:].any(), "unlimited")
@@ -257,11 +263,11 @@ class Fp32Sum(wiring.Component):
         return word, _net(m, Cat(*zeros), "zeros")
 
     def _incremented(self, m: Module, word: Value, up: Value, flip: Value) -> tuple[Value, Value]:
-        """``word + up``, negated if ``flip`` is high; and the carry out of it.
+        """``word + up``, or ``-(word + up)`` if ``flip``; and the carry out of it.
 
-        The negated sum is ``~word + ~up``, where ``up`` is one bit. Its bits and its carries are
-        all inverted. So each bit of the sum is made as without ``flip``, and an OR instead of an
-        AND makes the carries.
+        The negated sum is ``~word + ~up``, where ``up`` is one bit. All bits of its summands, and
+        so its carries, are inverted. With inverted carries, the XOR for a bit of the sum stays the
+        same. The AND for a carry becomes an OR.
         """
         bits = []
         carry = up

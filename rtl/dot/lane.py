@@ -1,4 +1,8 @@
-"""One lane of a dot-product unit: a product as bits that go straight into the tree."""
+"""One lane of a dot-product unit. It computes one product, as bits for the adder tree.
+
+The tree adds the bits of all lanes. The weight of a bit is the amount that it adds to the sum; it
+may be negative.
+"""
 
 from dataclasses import dataclass
 
@@ -22,49 +26,51 @@ PARTIAL_PRODUCTS = "partial_products"
 
 @dataclass(frozen=True)
 class LaneBits:
-    """The values of a lane's bits: their sum is the product of the codes.
+    """The weights of a lane's bits: the weighted sum of the bits is the product of the codes.
 
     Parameters
     ----------
     weights : tuple of int
-        What each bit adds if it is 1, in units of ``weight.quantum * activation.quantum``. If a
-        weight is neither a power of two nor minus a power of two, its bits are counted over all
-        lanes first.
+        What each bit adds to the product if it is 1, in units of
+        ``weight.quantum * activation.quantum``. If a weight is neither a power of two nor minus a
+        power of two, the unit first counts how many lanes have that bit set, and then adds the
+        count times the weight.
     constant : int
-        A constant that is added to the bits.
+        A constant that is added to the weighted sum.
     """
 
     weights: tuple[int, ...]
     constant: int = 0
 
     def value(self, bits: int) -> int:
-        """The product that ``bits`` stand for, bit 0 first."""
+        """The product for which ``bits`` stand; the lane's first bit is bit 0."""
         chosen = (weight for place, weight in enumerate(self.weights) if bits >> place & 1)
         return self.constant + sum(chosen)
 
     @property
     def single(self) -> tuple[int, ...]:
-        """The bits that go straight into the tree."""
+        """The numbers of the bits that go straight into the tree."""
         return tuple(place for place, weight in enumerate(self.weights) if _is_power(weight))
 
     @property
     def counted(self) -> tuple[int, ...]:
-        """The bits that are counted over all lanes."""
+        """The numbers of the bits that are counted over all lanes first."""
         return tuple(place for place, weight in enumerate(self.weights) if not _is_power(weight))
 
 
 def _is_power(weight: int) -> bool:
+    """Whether ``weight`` is a power of two, or minus a power of two."""
     return abs(weight).bit_count() == 1
 
 
 def lane_architectures(weight: Format, activation: Format) -> list[str]:
-    """Names of the architectures of a lane that fit the two formats."""
+    """Names of the lane architectures that fit the two formats."""
     plain = [PARTIAL_PRODUCTS] if plain_integers_refusal(weight, activation) is None else []
     return [*plain, *applicable_architectures(weight, activation)]
 
 
 def lane_bits(weight: Format, activation: Format, architecture: str) -> LaneBits:
-    """The values of a lane's bits; raises ArchitectureError if the architecture does not fit."""
+    """The weights of a lane's bits; raises ArchitectureError if the architecture does not fit."""
     if architecture != PARTIAL_PRODUCTS:
         check_architecture(architecture, weight, activation)
         shape = ARCHITECTURES[architecture].term_shape(weight, activation)
@@ -76,25 +82,27 @@ def lane_bits(weight: Format, activation: Format, architecture: str) -> LaneBits
 
 
 class Lane(wiring.Component):
-    """The product of two codes, as bits for the tree; combinational.
+    """Multiply two codes; the product is a set of bits for the adder tree; combinational.
 
-    A product in sign and magnitude gives the m bits of the magnitude, inverted if the product is
-    negative, and the sign. The sign's weight, ``-(2**m - 1)``, corrects the inversion. A lane has
-    no carries. Partial products are the NANDs of all pairs of bits.
+    If the multiplier gives a magnitude of m bits and a sign, the lane gives the magnitude's bits,
+    inverted if the product is negative, and the sign. The sign's weight, ``-(2**m - 1)``, corrects
+    the inversion, so the lane needs no carries to negate. With ``partial_products``, the bits are
+    the NANDs of all pairs of operand bits.
 
     Parameters
     ----------
     weight, activation : :class:`Format`
         Operand formats.
     architecture : :class:`str`
-        ``partial_products`` for two's complement codes, or a multiplier's.
+        ``partial_products``, which fits two's complement codes, or the name of a multiplier
+        architecture.
 
     Members
     -------
     w, a : ``In(weight.bits)``, ``In(activation.bits)``
         Operand codes.
     bits : ``Out(len(meaning.weights))``
-        The product; ``meaning`` has the value of each bit.
+        The bits of the product; the attribute ``meaning`` has the weight of each.
 
     Raises
     ------
@@ -130,7 +138,10 @@ class Lane(wiring.Component):
 
 
 def _nand_bits(w_bits: int, a_bits: int) -> LaneBits:
-    """The values of NANDs: ``x = 1 - ~x``. A product with one sign bit counts as negative."""
+    """The weights of the NANDs of all pairs of bits; ``x = 1 - ~x`` turns products into NANDs.
+
+    The product of a sign bit and another bit counts as negative.
+    """
     products = [
         (-1 if (x == w_bits - 1) != (y == a_bits - 1) else 1) << x + y
         for x in range(w_bits)
@@ -140,9 +151,10 @@ def _nand_bits(w_bits: int, a_bits: int) -> LaneBits:
 
 
 def _term_bits(width: int, is_signed: bool) -> LaneBits:
-    """The values of a term's bits, inverted if the term is negated, and of the ``negate`` bit.
+    """The weights of the bits of a multiplier's output ``term``, and of its bit ``negate``.
 
-    Terms in two's complement are never negated, so they have no such bit.
+    The term's bits are inverted if ``negate`` is high. Signed terms are never negated, so their
+    lanes have no bit ``negate``.
     """
     weights = [1 << place for place in range(width)]
     if is_signed:

@@ -27,22 +27,25 @@ __all__ = ["MAX_LANES", "Accumulator", "DotNumbers"]
 MAX_LANES = 1024
 # Blocks that a unit may add in a cycle, one after the other.
 MAX_BLOCKS = 16
-# Bits of the significand of FP64, in which the golden model adds blocks.
+# The golden model adds blocks in FP64, which has a significand of this many bits.
 MAX_BLOCK_BITS = 53
 FP32_BITS = 32
 
 
 class Accumulator(enum.Enum):
-    """The number type in which the lanes' sums are accumulated."""
+    """The number type of the accumulator.
+
+    A block is a number of products that share a scale.
+    """
 
     INTEGER = "integer"
-    """Two's complement, in units of both quanta's product; no scales."""
+    """Two's complement, in units of ``weight.quantum * activation.quantum``; no scales."""
 
     FP32 = "fp32"
-    """IEEE 754, rounded once to nearest even for every block."""
+    """IEEE 754 single precision, rounded once to nearest even for every block."""
 
     EXACT = "exact"
-    """Two's complement that holds every scaled block without rounding."""
+    """Two's complement, wide enough to hold every scaled block without rounding."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,13 @@ class DotNumbers:
         Architecture of a lane (:func:`halfbyte.rtl.dot.lane_architectures`), or ``auto`` to let
         synthesis choose the smallest.
     accumulator : Accumulator
-        The number type in which sums are accumulated.
+        The number type of the accumulator.
     scale : ScaleCode, optional
         Type of the blocks' scales; for FP32 and exact accumulators.
     block : int, optional
         Products that share a scale: a multiple of the number of lanes, or a divisor of it. With a
-        divisor a unit takes several blocks a cycle. Default: the number of lanes.
+        multiple, a block takes several cycles. With a divisor, the unit takes several blocks a
+        cycle. Default: the number of lanes.
     terms : int
         Products that an integer or exact accumulator holds without loss.
     acc_width : int, optional
@@ -77,9 +81,9 @@ class DotNumbers:
         Lowest and highest exponent of the product of both scales that an exact accumulator can
         take. Default: all exponents.
     final_adder : FinalAdder
-        The last adder of the tree, and of the sums in an FP32 stage.
+        The last adder of the adder tree, and of the sums in the FP32 stage.
     adders : AdderStyle
-        The full adders of the library that the unit is meant for.
+        The full adders of the cell library for which the unit is made.
     chained : bool
         Whether the unit adds to a port instead of its own accumulator, as the elements of a
         weight-stationary array do.
@@ -193,7 +197,7 @@ class DotNumbers:
 
     @property
     def gathers(self) -> bool:
-        """Whether a block's sum takes several cycles."""
+        """Whether the unit adds up a block's sum over several cycles before it rounds."""
         return self.is_fp32 and self.cycles_per_block > 1
 
     @property
@@ -203,17 +207,17 @@ class DotNumbers:
 
     @property
     def style(self) -> AdderStyle:
-        """How the unit's sums are made."""
+        """The kind of adders in the unit: those of the library, and the last adder."""
         return replace(self.adders, final=self.final_adder)
 
     @property
     def adds_base(self) -> bool:
-        """Whether the tree adds a register's value to the products."""
+        """Whether the tree adds the value of a register to the products."""
         return self.gathers or self.accumulator is Accumulator.INTEGER
 
     @property
     def lane_bits(self) -> LaneBits:
-        """The values of a lane's bits."""
+        """The weights of the bits that a lane gives to the tree."""
         return lane_bits(self.weight, self.activation, self.architecture)
 
     @property
@@ -228,12 +232,12 @@ class DotNumbers:
 
     @property
     def block_lanes(self) -> int:
-        """Lanes whose products share scales in a cycle."""
+        """Lanes whose products belong to the same block in a cycle."""
         return self.lanes // self.blocks_per_cycle
 
     @property
     def sum_width(self) -> int:
-        """Bits of the exact sum of the lanes that share scales in a cycle."""
+        """Bits of the exact sum of the products of :attr:`block_lanes` lanes."""
         return self._sum_of(self.block_lanes)
 
     @property
@@ -246,11 +250,12 @@ class DotNumbers:
         """Bits of the tree's output."""
         if self.accumulator is not Accumulator.INTEGER:
             return self.block_width if self.is_fp32 else self.sum_width
-        # A saturating accumulator must see the true sum.
+        # A saturating accumulator needs the exact sum, to see whether it is out of range.
         whole = max(self.width, self.sum_width) + 1
         return whole if self.overflow is Overflow.SATURATE else self.width
 
     def _sum_of(self, products: int) -> int:
+        """Bits of the exact sum of that many products."""
         low, high = product_extremes(self.weight, self.activation)
         return signed_width(min(products * low, 0), max(products * high, 0))
 
@@ -265,32 +270,37 @@ class DotNumbers:
     def is_limited(self) -> bool:
         """Whether no sum of an FP32 accumulator can overflow or be subnormal.
 
-        Sums are multiples of the smallest nonzero block. They stop growing once a block is less
-        than half a unit in the last place. This is so at 2^25 times the largest block.
+        A sum that is not 0 has at least the magnitude of the smallest nonzero block, since all sums
+        are multiples of it. A sum stops growing once the largest block is less than half a unit in
+        its last place, which is so at 2^25 times the largest block.
         """
         lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
         if self.scale:
             lowest += 2 * self.scale.quantum_exponent
             integer = self.scale.largest_integer.bit_length() + self.scale.quantum_exponent
             highest += 2 * integer
-        # Two bits of the exponent are enough to recognize NaN.
+        # Below 2^64, the top two bits of a biased exponent are not both 1, so they mark NaN.
         return lowest > -127 and highest + 26 < 64
 
     @property
     def quantum(self) -> Fraction:
-        """The value of one unit of the lanes' sum."""
+        """The value of 1 in the sum of the lanes, without scales."""
         return self.weight.quantum * self.activation.quantum
 
     @property
     def exponent_of_quantum(self) -> int:
-        """The power of two in :attr:`quantum`; an FP32 accumulator includes it in its values."""
+        """The exponent of the power of two in :attr:`quantum`.
+
+        The values of an FP32 accumulator include this power of two.
+        """
         return _twos(self.quantum.numerator) - _twos(self.quantum.denominator)
 
     @property
     def unit(self) -> Fraction:
-        """The value of 1 in the accumulator, before the tensors' own scales.
+        """The value of 1 in the accumulator, without scales for whole tensors.
 
-        An FP32 accumulator includes the power of two in the quanta, but not a factor such as 1/5.
+        The values of an FP32 accumulator include the power of two in :attr:`quantum`. Its unit is
+        the remaining factor, such as 1/5.
         """
         if self.accumulator is Accumulator.INTEGER:
             return self.quantum
@@ -301,7 +311,7 @@ class DotNumbers:
 
     @property
     def lowest_exponent(self) -> int:
-        """For an exact accumulator: the least exponent of the product of both scales' quanta."""
+        """The least exponent of the product of both scales, for an exact accumulator."""
         assert self.scale is not None  # noqa: S101
         return self.window[0] if self.window else 2 * self.scale.quantum_exponent
 
@@ -327,7 +337,7 @@ class DotNumbers:
 
     @property
     def arithmetic(self) -> dict[str, Any]:
-        """Keyword arguments of the golden model's stream: integer, FP32 or exact."""
+        """Keyword arguments of the golden model's function for this unit."""
         formats: dict[str, Any] = {"weight": self.weight, "activation": self.activation}
         if self.is_fp32:
             return {**formats, "scale": self.scale}

@@ -1,4 +1,4 @@
-"""Add the products of all lanes to one tree, as signed bits."""
+"""Add the products of all lanes to one adder tree, as bits that count positive or negative."""
 
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
 
 __all__ = ["LANE", "add_products", "signed_digits"]
 
-# The name of the lane's module: synthesis works on it alone, once for all lanes.
+# The name of the lane's module. All lanes share it, so synthesis optimizes it only once.
 LANE = "lane"
-# Estimated arrivals in gate delays: of a lane's bits, and of partial products, which are one gate.
+# Estimated arrival times in gate delays: of bits that a multiplier makes, and of a single gate.
 _LANE_DELAY, _GATE_DELAY = 3.0, 0.3
 
 
 def signed_digits(weight: int) -> list[tuple[int, bool]]:
-    """``weight`` as the sum of the fewest signed powers of two, each as ``(place, negative)``.
+    """``weight`` as a sum of the fewest signed powers of two.
 
-    The non-adjacent form (Reitwiesner, Advances in Computers, 1960).
+    Each entry ``(place, negative)`` stands for ``2**place``, or ``-2**place``. This is the
+    non-adjacent form (Reitwiesner, Advances in Computers, 1960).
     """
     digits, place = [], 0
     while weight:
@@ -63,9 +64,9 @@ def add_products(
 def _add_counted(
     m: Module, columns: SignedColumns, bits: list[Value], weight: int, ready: float
 ) -> None:
-    """Count the ones in ``bits``, and add ``weight`` times the count.
+    """Count the ones in ``bits``, and add ``weight`` times the count to ``columns``.
 
-    Groups of ``2**n - 1`` bits need only full adders for a count of n bits.
+    The bits are counted in groups of ``2**n - 1``, which need no other adders than full adders.
     """
     while bits:
         width = (len(bits) + 1).bit_length() - 1

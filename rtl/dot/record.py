@@ -16,7 +16,7 @@ class DotFields(Record):
     activation: str
     """Format of the other operand."""
     unit: str
-    """What was synthesized."""
+    """What the record is about: ``dot`` for a unit, ``array`` for a systolic array of units."""
     architecture: str
     """Architecture of a lane."""
     lanes: int
@@ -24,7 +24,7 @@ class DotFields(Record):
     accumulator: str
     """integer, fp32 or exact."""
     scale: str | None
-    """Type of the scales of blocks; null without scales."""
+    """Number format of the block scales; null without scales."""
     block: int | None
     """Products that share a scale."""
     terms: int | None
@@ -34,6 +34,6 @@ class DotFields(Record):
     overflow: str | None
     """What an integer accumulator does on overflow."""
     window: tuple[int, ...] | None
-    """Exponents of both scales' product that an exact accumulator takes: lowest, highest."""
+    """Lowest and highest exponent of both scales' product that an exact accumulator takes."""
     final_adder: str
-    """Adder that ends the tree."""
+    """Last adder of the adder tree: ripple, prefix or balanced."""

@@ -1,4 +1,7 @@
-"""A block's exact sum times its two scales, as a normalized binary number."""
+"""Multiply the exact sum of a block by its two scales, and normalize the result.
+
+A block is a number of products that share a scale for the weights and one for the activations.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +22,10 @@ _LARGEST_EXPONENT = 255
 
 
 def normalized(m: Module, word: Value) -> tuple[Value, Value]:
-    """``word`` shifted left until its top bit is 1, and by how many bits; 0 stays 0."""
+    """``word`` shifted left until its top bit is 1, and by how many bits.
+
+    If ``word`` is 0, it stays 0, and the number of bits has no meaning.
+    """
     zeros: list[Value] = []
     for place in reversed(range((len(word) - 1).bit_length())):
         step = 1 << place
@@ -35,7 +41,7 @@ def normalized(m: Module, word: Value) -> tuple[Value, Value]:
 
 
 class ScaleDecoder(wiring.Component):
-    """A scale's code as significand and exponent; combinational.
+    """Split the code of a scale into significand and exponent; combinational.
 
     Parameters
     ----------
@@ -85,9 +91,9 @@ class ScaleDecoder(wiring.Component):
 
 
 def block_offset(spec: "DotSpec") -> int:
-    """The exponent, biased by 127, of a block whose significand has its top bit set.
+    """The constant part of the biased exponent of a block that needs no shift to be normalized.
 
-    The exponents of the scales' codes come on top of it.
+    The exponents of both scales, as :class:`ScaleDecoder` gives them, are added to it.
     """
     offset = spec.exponent_of_quantum + FP32_BIAS + spec.significand_bits - 1
     if spec.scale:
@@ -96,7 +102,7 @@ def block_offset(spec: "DotSpec") -> int:
 
 
 def block_exponent_bits(spec: "DotSpec") -> int:
-    """Bits of a block's exponent, and of its difference from the exponent of any FP32 number."""
+    """Bits that hold a block's exponent, and its difference from that of any FP32 number."""
     offset = block_offset(spec)
     highest = offset + (2 << spec.scale.exponent_bits if spec.scale else 0)
     lowest = offset - spec.significand_bits
@@ -104,7 +110,7 @@ def block_exponent_bits(spec: "DotSpec") -> int:
 
 
 class ScaledBlock(wiring.Component):
-    """A block's sum times both scales, normalized; combinational and exact.
+    """Multiply a block's sum by both scales and normalize it; combinational and exact.
 
     Parameters
     ----------
@@ -118,8 +124,8 @@ class ScaledBlock(wiring.Component):
     w_scale, a_scale : ``In(scale.bits)``
         The scales' codes, if there are scales.
     negative, exponent, significand : ``Out``
-        The result, with the exponent biased by 127 and one bit before the point: the top bit of the
-        significand is 1. If the whole significand is 0, the exponent has no meaning.
+        The result. The exponent is biased by 127. The significand has one bit before the binary
+        point, and its top bit is 1. If the whole significand is 0, the exponent has no meaning.
     is_nan : ``Out(1)``
         High if a scale is NaN.
     """
@@ -141,7 +147,7 @@ class ScaledBlock(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Magnitude: to negate, the bits up to the lowest 1 stay, and the others are inverted
+        # Magnitude: to negate a number, keep its bits up to the lowest 1 and invert the others
         negative = self.total[-1]
         bits: list[Value] = [self.total[0]]
         is_below: Value = self.total[0]
@@ -178,7 +184,7 @@ class ScaledBlock(wiring.Component):
         return m
 
     def _multiplied(self, m: Module, one: Value, other: Value) -> Value:
-        """The product of unsigned numbers, from the NANDs of all pairs of bits."""
+        """The product of two unsigned numbers: the NANDs of all pairs of bits, added in a tree."""
         columns = SignedColumns(len(one) + len(other), style=self.style)
         for x, left in enumerate(one):
             for y, right in enumerate(other):

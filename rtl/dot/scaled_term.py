@@ -1,4 +1,4 @@
-"""A sum of products times its two scales, as a fixed-point number."""
+"""Multiply a sum of products by its two scales, as a fixed-point number."""
 
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,12 @@ __all__ = ["ScaledTerm"]
 
 
 class ScaledTerm(wiring.Component):
-    """The sum of the lanes times both scales, for an exact accumulator; combinational.
+    """Multiply the sum of the lanes by both scales, for an exact accumulator; combinational.
 
     Parameters
     ----------
     spec : :class:`DotSpec`
-        The unit, with its scales, widths and window.
+        The unit. Its ``window`` is the range of exponents that the accumulator can take.
 
     Members
     -------

@@ -1,4 +1,4 @@
-"""``DotSpec``: the specification of a dot-product unit, for all rooms from RTL to the GPU."""
+"""``DotSpec``: the specification of a dot-product unit, from RTL to the GPU."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,19 +19,20 @@ DOT, LANE_PART = "dot", "lane"
 
 @dataclass(frozen=True)
 class DotSpec(DotNumbers, UnitSpec):
-    """The specification of a dot-product unit: its numbers, ports, names and modules.
+    """The specification of a dot-product unit: parameters, ports, names and modules.
 
-    The parameters and errors are those of :class:`halfbyte.rtl.dot.numbers.DotNumbers`.
+    The parameters and errors are those of :class:`halfbyte.rtl.dot.numbers.DotNumbers`. A *lane* is
+    the part of the unit that computes one product per cycle.
     """
 
     @property
     def code_bits(self) -> int:
-        """Bits of both codes of a lane together."""
+        """Bits of a weight code and an activation code together."""
         return self.weight.bits + self.activation.bits
 
     @property
     def inputs(self) -> dict[str, int]:
-        """The unit's inputs, without the clock, and their widths in bits."""
+        """Widths in bits of the unit's inputs, without the clock, by name."""
         ports = {
             "w": self.lanes * self.weight.bits,
             "a": self.lanes * self.activation.bits,
@@ -47,12 +48,12 @@ class DotSpec(DotNumbers, UnitSpec):
 
     @property
     def outputs(self) -> dict[str, int]:
-        """The unit's outputs and their widths in bits."""
+        """Widths in bits of the unit's outputs, by name."""
         return {"acc": self.width, "nan": 1} if self.is_exact else {"acc": self.width}
 
     @property
     def parts(self) -> Sequence[str]:
-        """The modules that are synthesized and proved: the unit, and a lane alone."""
+        """Names of the modules that are synthesized and proved: the unit, and a lane alone."""
         return (DOT, LANE_PART)
 
     @property
@@ -81,7 +82,10 @@ class DotSpec(DotNumbers, UnitSpec):
 
     @property
     def content(self) -> dict[str, Any]:
-        """Everything that the hardware depends on, as plain data for the keys of stored results."""
+        """Everything that the hardware depends on, as plain data.
+
+        Stored results have a key that is made from it.
+        """
         return {
             "unit": DOT,
             "formats": [
@@ -125,15 +129,18 @@ class DotSpec(DotNumbers, UnitSpec):
         return DotUnit(self)
 
     def lane(self) -> Lane:
-        """A new lane alone. Raises as :meth:`component`."""
+        """A new lane alone. Raises ArchitectureError if the architecture is ``auto``."""
         return Lane(weight=self.weight, activation=self.activation, architecture=self.architecture)
 
     def part(self, name: str) -> wiring.Component:
-        """A new component of one of the :attr:`parts`. Raises as :meth:`component`."""
+        """A new component of one of the :attr:`parts`.
+
+        Raises ArchitectureError if the architecture is ``auto``.
+        """
         return {DOT: self.component, LANE_PART: self.lane}[name]()
 
     def candidates(self) -> list[Self]:
-        """The unit with every architecture of a lane that fits; only itself if it names one."""
+        """The unit in every architecture that fits, if its own is ``auto``; else only itself."""
         if self.architecture != AUTO:
             return [self]
         names = lane_architectures(self.weight, self.activation)

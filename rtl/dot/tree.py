@@ -1,8 +1,10 @@
-"""Add signed bits: every bit of the tree has a place and a sign.
+"""A tree of full adders and half adders that adds signed bits.
 
-A full adder turns three bits of one place *and one sign* into two, so it removes exactly one bit.
-The number of bits that go in therefore gives the number of adders. An inverter changes the sign of
-a bit: ``-x = ~x - 1``. All constants are added up into one number, which costs almost no area.
+Every bit has a *place* and a sign: at place n it counts 2^n or -2^n. A full adder takes three bits
+of the same place and the same sign, and gives two: a sum and a carry, so it removes exactly one
+bit. The number of bits that go in therefore determines the number of adders. An inverter changes
+the sign of a bit: ``-x = ~x - 1``. All constants are added up into one number, which costs almost
+no area.
 """
 
 import math
@@ -24,15 +26,17 @@ from halfbyte.rtl.dot.adders import (
 
 __all__ = ["Bit", "SignedColumns", "add_words"]
 
-# Delays of a full adder's sum and carry, from the last of its inputs; in gate delays.
+# Delays from the last input of a full adder to its sum and carry, then of a half adder; in gate
+# delays.
 _TOTAL_DELAY, _CARRY_DELAY = 1.2, 1.0
 _HALF_DELAY = 0.5
 
 
 class Bit(NamedTuple):
-    """A net that counts ``2**place`` or ``-2**place``; ``ready`` is its arrival, in gate delays.
+    """A bit of the tree; ``ready`` is its estimated arrival time, in gate delays.
 
-    ``held`` bits come from the accumulator. Above the products, a place has no other bits.
+    ``held`` says that the bit comes from the accumulator. The places above the products have only
+    such bits.
     """
 
     net: Value
@@ -71,7 +75,7 @@ class _Column:
 
     @property
     def triple(self) -> list[Bit] | None:
-        """The three earliest bits of one sign."""
+        """The three earliest bits that have the same sign; None if there are no three."""
         groups = [group for group in (self.positive, self.negative) if len(group) >= 3]
         return min(groups, key=lambda group: group[2].ready)[:3] if groups else None
 
@@ -82,21 +86,21 @@ class SignedColumns:
     Parameters
     ----------
     width : int
-        Places.
+        Number of places, and of bits of the sum.
     style : AdderStyle
-        Which outputs of the full adders are inverted.
+        The kind of the adders.
     """
 
     def __init__(self, width: int, *, style: AdderStyle = PLAIN) -> None:
         self.width = width
         self.style = style
-        # Bits that come later are left to a final adder.
+        # The tree leaves bits that arrive later than this to the final adder.
         self._deadline = math.inf
         self._bits: list[list[Bit]] = [[] for _ in range(width)]
         self._integer = 0
 
     def add(self, place: int, bit: Bit) -> None:
-        """Add one bit; beyond the last place it does not count."""
+        """Add one bit; it is ignored if ``place`` is above the last one."""
         if place < self.width:
             self._bits[place].append(bit)
 
@@ -105,9 +109,9 @@ class SignedColumns:
         self._integer += integer
 
     def total(self, m: Module) -> Value:
-        """The sum, of ``width`` bits; its adders become part of ``m``.
+        """The sum, of ``width`` bits, with rippling carries; the adders become part of ``m``.
 
-        Carries ripple: a place is done once it has one bit.
+        From the lowest place up, each place is reduced to one bit.
         """
         totals: list[Value] = []
         for position in range(self.width):
@@ -118,7 +122,7 @@ class SignedColumns:
 
     @property
     def depth(self) -> float:
-        """When the tallest place can be down to two bits, in gate delays.
+        """An estimate, in gate delays, of when the place with the most bits is down to two.
 
         Each level of full adders turns three bits into two.
         """
@@ -128,10 +132,10 @@ class SignedColumns:
         return first + levels * (_TOTAL_DELAY + _CARRY_DELAY) / 2
 
     def rows(self, m: Module, deadline: float = math.inf) -> tuple[Value, Value]:
-        """Two numbers of ``width`` bits that add up to the sum, for a last adder.
+        """Two numbers of ``width`` bits, whose sum a last adder must compute.
 
-        Where three bits are left and the last of them comes after ``deadline``, in gate delays, the
-        late bit goes to the last adder as it is.
+        If a place has three bits left and the latest arrives after ``deadline``, in gate delays,
+        this bit goes to the last adder without passing a full adder.
         """
         self._deadline = deadline
         rows: tuple[list[Value], list[Value]] = ([], [])
@@ -150,20 +154,20 @@ class SignedColumns:
         return Cat(*rows[0]), Cat(*rows[1])
 
     def sum(self, m: Module) -> Value:
-        """The sum, of ``width`` bits. The style says whether carries ripple to the end."""
+        """The sum, of ``width`` bits, with the last adder that the style asks for."""
         if self.style.final is FinalAdder.RIPPLE:
             return self.total(m)
         one, other = self.rows(m, deadline=0.0)
         return (one + other)[: self.width]
 
     def _take_one(self, position: int) -> int:
-        """Take the bit at a place out of the constant, and return it."""
+        """Remove the bit at ``position`` from the constant, and return it."""
         one = self._integer >> position & 1
         self._integer -= one << position
         return one
 
     def _finished(self, m: Module, position: int, bits: list[Bit], one: int) -> Value:
-        """The sum of at most two positive bits and a constant; a carry goes one place up."""
+        """Bit 0 of the sum of at most two positive bits and ``one``; a carry goes one place up."""
         is_last = position == self.width - 1
         if len(bits) == 2:
             nets = [bit.net for bit in bits]
@@ -220,7 +224,7 @@ class SignedColumns:
                 self._integer += sign << position + 1
 
     def _is_late(self, column: _Column) -> bool:
-        """Whether the last of three bits comes so late that the final adder should take it."""
+        """Whether the last of three bits arrives so late that the final adder should take it."""
         bits = column.bits
         one_sign = not column.positive or not column.negative
         return len(bits) == 3 and one_sign and bits[2].ready + _TOTAL_DELAY > self._deadline
@@ -241,7 +245,7 @@ class SignedColumns:
         self.add(position + 1, Bit(carry, negative, ready))
 
     def _odd_one(self, column: _Column) -> Bit:
-        """The bit whose sign will change: one of the smaller group, or finally a negative one."""
+        """The bit whose sign will change: one of the smaller group, or else a negative one."""
         positive, negative = column.positive, column.negative
         if positive and len(negative) > len(positive) and len(column.bits) >= 3:
             return positive[0]
@@ -254,10 +258,14 @@ class SignedColumns:
         self._integer += (-1 if bit.negative else 1) << position
 
     def _above(self, position: int) -> Iterator[Bit]:
+        """All bits at places above ``position``."""
         return (bit for bits in self._bits[position + 1 :] for bit in bits)
 
     def _extends_sign(self, column: _Column, position: int) -> bool:
-        """Whether from this place up, two bits that total -1, 0 or 1 are all that is added."""
+        """Whether, from this place up, little is added to the accumulator: a total of -1, 0 or 1.
+
+        Two bits at this place and the constant make up that total.
+        """
         held = [bit for bit in column.bits if bit.held]
         others = [bit for bit in column.bits if not bit.held]
         if len(held) != 1 or len(others) != 2 or position >= self.width - 2:
@@ -270,7 +278,10 @@ class SignedColumns:
         )
 
     def _extend_sign(self, column: _Column, position: int) -> None:
-        """Make one of the two bits negative and repeat it at every place above: -1 is all ones."""
+        """Make one of the two bits negative, by repeating it at every place above.
+
+        In two's complement, -1 is all ones.
+        """
         others = sorted((bit for bit in column.bits if not bit.held), key=lambda each: each.ready)
         signs = [bit for bit in others if bit.negative] or others
         chosen = signs[0]
@@ -286,9 +297,10 @@ class SignedColumns:
         self._integer = 0
 
     def _join_signs(self, m: Module, column: _Column, position: int) -> None:
-        """Turn the two bits into one that counts here and one that is repeated at all places above.
+        """Replace the two bits by one bit here and one bit that is repeated at all places above.
 
-        ``a + b - 1 = total - 2 * ~carry``, where total and carry are those of ``a + b + 1``.
+        ``a + b - 1 = total - 2 * ~carry``, where total and carry are those of ``a + b + 1``. The
+        repeated bit counts -2, since all ones are -1 in two's complement.
         """
         others = [bit for bit in column.bits if not bit.held]
         for bit in others:
@@ -305,7 +317,7 @@ class SignedColumns:
 
 
 def add_words(m: Module, style: AdderStyle, width: int, *words: Value, constant: int = 0) -> Signal:
-    """The sum of unsigned words and a constant, modulo ``2**width``, in the tree's adders."""
+    """The sum of unsigned words and a constant, modulo ``2**width``, computed by an adder tree."""
     columns = SignedColumns(width, style=style)
     for word in words:
         for place, bit in enumerate(word):

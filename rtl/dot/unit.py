@@ -28,7 +28,9 @@ __all__ = ["DotUnit", "fp32_stage", "has_small_stage", "small_stage", "total_nam
 class DotUnit(Exported):
     """Dot-product unit: adds the products of all lanes in every cycle. Latency 1 cycle.
 
-    Let P be the exact sum over the lanes of ``w * a`` and s the product of both scales.
+    A lane computes one product per cycle. A block is a number of products that share a scale for
+    the weights and one for the activations. Let P be the exact sum over the lanes of ``w * a``, s
+    the product of both scales, and fl rounding to FP32.
 
     - Integer: ``acc <= (clear ? 0 : acc) + P``.
     - FP32: ``acc <= fl((clear ? +0 : acc) + P * s)``, with one rounding to nearest even, subnormals
@@ -36,22 +38,23 @@ class DotUnit(Exported):
     - Exact: ``acc <= (clear ? 0 : acc) + P * s``. A scale that is NaN or outside the window makes
       ``nan`` high until ``clear``.
 
-    An FP32 unit may have blocks with more products than lanes. It then adds the sums of a block in
-    integers. Only the cycle in which ``last`` is high rounds, with that cycle's scales. ``clear``
-    drops all earlier sums, also those of the current block.
+    In an FP32 unit, a block may have more products than there are lanes. The unit then adds up the
+    block as an integer, over several cycles. In the last of them, ``last`` is high, and the unit
+    multiplies by that cycle's scales and rounds. ``clear`` drops all earlier sums, also those of
+    the current block.
 
-    With more lanes than a block has products, a cycle takes several blocks. P and s are then those
-    of a block. The blocks are added one after the other, and an FP32 unit rounds after each.
+    If there are more lanes than products in a block, a cycle takes several blocks. P and s are then
+    those of a block. The blocks are added one after the other, and an FP32 unit rounds after each.
 
     There is no reset: ``clear`` starts a new sum. The operands are not registered.
 
-    A chained unit adds to ``addend`` instead of its own ``acc``, and has no ``clear``: a sum goes
-    from unit to unit, one a cycle.
+    A chained unit adds to ``addend`` instead of its own ``acc``, and has no ``clear``. Chained
+    units follow each other, and a sum moves on by one unit a cycle.
 
     Parameters
     ----------
     spec : :class:`DotSpec`
-        The specification of the unit. The architecture must be a named one.
+        The specification of the unit. The architecture must not be ``auto``.
 
     Members
     -------
@@ -60,8 +63,8 @@ class DotUnit(Exported):
     clear : ``In(1)``
         High to start a new sum with this cycle's products.
     addend, addend_nan : ``In(width)``, ``In(1)``
-        Only of a chained unit, instead of ``clear``: the sum that P is added to, as ``acc`` and
-        ``nan`` of another unit give it.
+        The sum to which P is added, as ``acc`` and ``nan`` of another unit give it. Only a chained
+        unit has these ports, instead of ``clear``.
     w_scale, a_scale : ``In(blocks_per_cycle * scale.bits)``
         Codes of the blocks' scales, if they have scales; those of the first block in the lowest
         bits.
@@ -140,13 +143,13 @@ class DotUnit(Exported):
         return m
 
     def _so_far(self, accumulator: Signal, keep: Value) -> Value:
-        """The value to which the products of this cycle are added."""
+        """The sum to which this cycle's products are added: ``addend``, or ``accumulator`` or 0."""
         if self.spec.chained:
             return cast("Value", self.addend)
         return accumulator & keep.replicate(len(accumulator))
 
     def _sum(self, m: Module, columns: SignedColumns, block: int = 0) -> Value:
-        """The sum of the bits in ``columns`` and the products of a block, with all its bits."""
+        """The sum of the bits in ``columns`` and a block's products, as wide as ``columns``."""
         spec = self.spec
         first = block * spec.block_lanes
         add_products(m, columns, spec, range(first, first + spec.block_lanes), self.w, self.a)
@@ -160,7 +163,7 @@ class DotUnit(Exported):
         return total
 
     def _added(self, m: Module, base: Value, width: int) -> Value:
-        """``base``, two's complement, plus the products: one tree, of ``width`` bits."""
+        """``base``, in two's complement, plus this cycle's products: one tree of ``width`` bits."""
         columns = SignedColumns(width, style=self.spec.style)
         for place, bit in enumerate(base):
             negative = place == len(base) - 1 < width - 1
@@ -168,7 +171,7 @@ class DotUnit(Exported):
         return self._sum(m, columns)
 
     def _integer(self, m: Module, keep: Value) -> None:
-        """The accumulator is one more summand of the tree."""
+        """Add an integer accumulator: it is one more summand of the tree."""
         spec = self.spec
         accumulator = Signal(signed(spec.width), reset_less=True)
         base = Signal(spec.width)
@@ -198,6 +201,7 @@ class DotUnit(Exported):
         return total
 
     def _fp32(self, m: Module, keep: Value) -> None:
+        """Add an FP32 accumulator, and one FP32 addition for each block of a cycle."""
         spec = self.spec
         accumulator = Signal(spec.width, reset_less=True)
         total = self._so_far(accumulator, keep)
@@ -232,7 +236,7 @@ class DotUnit(Exported):
         return augend, cast("Value", accumulate.total)
 
     def _take_scales(self, m: Module, block: ScaledBlock | ScaledTerm, number: int) -> None:
-        """Connect the codes of a block's scales."""
+        """Connect the scale ports of ``block`` to the codes of block ``number``."""
         bits = len(block.w_scale)
         m.d.comb += [
             block.w_scale.eq(self.w_scale.word_select(number, bits)),
@@ -240,6 +244,7 @@ class DotUnit(Exported):
         ]
 
     def _exact(self, m: Module, keep: Value) -> None:
+        """Add an exact accumulator, a fixed-point number, and its flag for NaN."""
         spec = self.spec
         accumulator = Signal(signed(spec.width), reset_less=True)
         is_nan = Signal(reset_less=True)
@@ -263,17 +268,17 @@ class DotUnit(Exported):
 
 
 def total_name(block: int) -> str:
-    """The name of the signal that holds a block's sum, by which proofs find it."""
+    """The name of the signal that holds a block's sum; proofs find the signal by this name."""
     return f"tree_total{block or ''}"
 
 
 def has_small_stage(spec: "DotSpec") -> bool:
-    """Whether a block has few enough bits for the small FP32 stage."""
+    """Whether a block has few enough bits for the small FP32 adder, :class:`Fp32Sum`."""
     return spec.significand_bits <= Fp32Sum.MAX_BITS
 
 
 def small_stage(spec: "DotSpec") -> Fp32Sum:
-    """The FP32 stage with the least area. Blocks must be narrow: see :func:`has_small_stage`."""
+    """The FP32 adder with the least area. Blocks must be narrow: see :func:`has_small_stage`."""
     return Fp32Sum(
         significand_bits=spec.significand_bits,
         exponent_bits=block_exponent_bits(spec),
@@ -283,7 +288,7 @@ def small_stage(spec: "DotSpec") -> Fp32Sum:
 
 
 def fp32_stage(spec: "DotSpec") -> Fp32Sum | Accumulate:
-    """The FP32 stage of a unit: the small one, or the one that takes blocks of any width."""
+    """The FP32 adder of a unit: the small one if it can be used, or one for blocks of any width."""
     if has_small_stage(spec):
         return small_stage(spec)
     return Accumulate(
