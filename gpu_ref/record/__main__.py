@@ -1,4 +1,7 @@
-"""``python -m halfbyte.gpu_ref.record``: all parts, into ``docs/records/gpu-NAME-DATE.json``."""
+"""Runs all checks and benchmarks of the kernels: ``python -m halfbyte.gpu_ref.record``.
+
+The results are written to ``docs/records/gpu-NAME-DATE.json``, and to a ``.md`` file beside it.
+"""
 
 import argparse
 import json
@@ -43,12 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="make gpu-record",
-        description="Run every kernel on a GPU: bits against the golden model, then speed.",
+        description="Check every kernel on a GPU against the golden model, then time it.",
     )
-    parser.add_argument("--device", choices=("cuda", "cpu"), help="a GPU if there is one")
-    parser.add_argument("--only", nargs="+", choices=[part.name for part in PARTS], metavar="PART")
-    parser.add_argument("--seconds", type=float, help="limit of each part, instead of its own")
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/records"))
+    parser.add_argument("--device", choices=("cuda", "cpu"), help="default: a GPU if there is one")
+    names = [part.name for part in PARTS]
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=names,
+        metavar="PART",
+        help=f"run only these parts: {', '.join(names)}",
+    )
+    parser.add_argument("--seconds", type=float, help="time limit of every part")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("docs/records"), help="default: docs/records"
+    )
     return parser
 
 
@@ -59,7 +71,7 @@ def _name(device: str) -> str:
 
 
 def _run(part: Part, device: str, seconds: float, record: RunRecord, path: Path) -> RunRecord:
-    """Run one part and return the record with it; the record is written after each result."""
+    """Run one part, writing the record after each result; return the record with that part."""
     entry = PartEntry(title=part.title, status="running", seconds=None, error=None)
     results: list[JsonObject] = []
 

@@ -1,4 +1,4 @@
-"""A record as a page of Markdown: runs, agreement with the golden model, and speed."""
+"""Writes a record of checks and timings of the kernels as a page of Markdown."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,6 +8,7 @@ from halfbyte.gpu_ref.records import ComparisonRecord
 
 __all__ = ["page"]
 
+# Columns of the tables of timings: the field of a result, the title, and the number's form.
 _SPEED = (
     ("gigabytes_per_second", "GB/s", "{:,.1f}"),
     ("share_of_copy", "of copy", "{:.2f}"),
@@ -51,6 +52,7 @@ def _title(record: RunRecord) -> str:
 
 
 def _ending(part: PartEntry) -> str:
+    """How the part ended, in a line, with its error if it failed."""
     text = f"{part.status} after {part.seconds} s, {len(part.results)} results"
     return text + (f"\n\n    {part.error}" if part.error else "")
 

@@ -1,4 +1,4 @@
-"""What a part of a record is, and the order of the parts."""
+"""Defines a part of ``make gpu-record``: one check or one benchmark of the kernels."""
 
 import enum
 from collections.abc import Callable, Iterator
@@ -20,16 +20,16 @@ class Value(enum.IntEnum):
     """The build for the device, without which nothing runs."""
 
     CORRECTNESS = 1
-    """Bits against the golden model."""
+    """Comparisons with the golden model, bit by bit."""
 
     SAFETY = 2
-    """compute-sanitizer."""
+    """Runs under compute-sanitizer."""
 
     SPEED = 3
-    """Time beside PyTorch's own kernels."""
+    """Timings beside PyTorch's own kernels."""
 
     CHOICE = 4
-    """Alternatives from which a later version may choose."""
+    """Alternative kernels, from which a later version may choose."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,15 @@ class Part:
     Parameters
     ----------
     name : str
-        Name on the command line and in the record. Names of comparisons begin with ``check``.
+        Name on the command line and in the record. It begins with ``check`` if the results are
+        comparisons.
     title : str
-        Title for readers.
+        Title in the record.
     value : Value
-        Place in the order. Parts of one value run in the order in which they are found.
+        Importance, which decides when the part runs. Equally important parts run in the order in
+        which :mod:`.parts` finds them.
     seconds : float
-        Time limit; results from before it are kept.
+        Time limit; results that come before it are kept.
     results : function
         Takes a device; yields JSON-like results one by one.
     """

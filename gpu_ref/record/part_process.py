@@ -1,6 +1,7 @@
-"""One part in this process: ``python -m halfbyte.gpu_ref.record.part_process PART DEVICE``.
+"""Runs one part: ``python -m halfbyte.gpu_ref.record.part_process PART DEVICE``.
 
-Prints each result as one line of JSON, as soon as it is known.
+A part is one check or one benchmark of the kernels. Each result is printed as one line of JSON, as
+soon as it is known.
 """
 
 import json

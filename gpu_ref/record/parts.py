@@ -1,7 +1,7 @@
-"""All parts of a record, found by registration.
+"""Finds all parts of ``make gpu-record``: the checks and benchmarks of the kernels.
 
 A package of :mod:`halfbyte.gpu_ref` registers its parts in a module ``record_parts.py`` that holds
-a tuple ``PARTS``. Nothing else needs to know of them.
+a tuple ``PARTS``. No other module has to list them.
 """
 
 from importlib import import_module
@@ -16,7 +16,7 @@ _REGISTRY = "record_parts.py"
 
 
 def _registered() -> tuple[Part, ...]:
-    """The parts of every registry, in the order of their value; outer packages come first."""
+    """The parts of every ``record_parts.py``, by their value; outer packages come first."""
     found: list[Part] = []
     for path in sorted(_PACKAGE.rglob(_REGISTRY), key=lambda path: (len(path.parts), path)):
         words = path.relative_to(_PACKAGE).with_suffix("").parts
@@ -25,5 +25,4 @@ def _registered() -> tuple[Part, ...]:
 
 
 PARTS = _registered()
-"""All parts, in the order in which they run. Their time limits sum to less than ten minutes. On an
-H100, checks of correctness take about four minutes, and measurements of speed as long."""
+"""All parts, in the order in which they run. Their time limits sum to less than ten minutes."""

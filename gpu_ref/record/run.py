@@ -1,4 +1,7 @@
-"""The record of a run: its parts, how each ended, and what it gave."""
+"""The record of a run of ``make gpu-record``: how each part ended, and its results.
+
+A part is one check or one benchmark of the kernels.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +16,7 @@ class PartEntry(Record):
     """One part of a run."""
 
     title: str
-    """Title for readers."""
+    """Title of the part."""
     status: str
     """``running``, ``complete``, ``cut short`` or ``failed``."""
     seconds: float | None
@@ -34,7 +37,7 @@ class RunRecord(Record):
     """Parts of the run by name, in the order in which they ran."""
 
     def with_part(self, name: str, part: PartEntry) -> "RunRecord":
-        """A copy with ``part``: it replaces the part of that name, or comes last."""
+        """A copy with ``part``, which replaces the part of that name or comes last."""
         return RunRecord(date=self.date, parts={**self.parts, name: part})
 
     @property

@@ -1,4 +1,7 @@
-"""Runs the parts one after the other, each in a process with a time limit."""
+"""Runs a part of ``make gpu-record`` in a separate process with a time limit.
+
+A part is one check or one benchmark of the kernels.
+"""
 
 import json
 import os
@@ -14,12 +17,12 @@ from halfbyte.base import JsonObject
 
 __all__ = ["Ending", "run_part"]
 
-LAST_LINES = 12  # that are kept of the output of a part that failed
+LAST_LINES = 12  # kept of the error output of a part that failed
 OnResult = Callable[[JsonObject], None]
 
 
 class Ending(NamedTuple):
-    """How a part ended: ``error`` are the last lines of one that failed."""
+    """How a part ended. ``error`` is the end of its error output if it failed, else None."""
 
     status: str
     seconds: float
@@ -27,9 +30,10 @@ class Ending(NamedTuple):
 
 
 def run_part(name: str, device: str, seconds: float, on_result: OnResult) -> Ending:
-    """Run one part; ``on_result`` is called with each result as it comes.
+    """Run the part ``name``; call ``on_result`` with each result as it comes.
 
-    Its status is then ``complete``, ``cut short`` or ``failed``. All processes end with the call.
+    ``cut short`` is the status of a part that exceeded its time limit; the others are ``complete``
+    and ``failed``. No process of the part is left when the call returns.
     """
     begin = time.monotonic()
     command = [sys.executable, "-m", "halfbyte.gpu_ref.record.part_process", name, device]
