@@ -1,6 +1,9 @@
-"""DFloat11 decoded by the kernels: our own layouts and the published one, on a GPU or on the host.
+"""Decodes DFloat11, a lossless compression of weights, with kernels on a GPU or on the host.
 
-The kernels are written from ``docs/dfloat11.md``, not from the golden codec, and compared with it.
+The kernels decode three layouts of the compressed data: halfbyte's *prefix* and *joint* layouts,
+and that of the ``dfloat11`` package, the *published* one. They are written from
+``docs/dfloat11.md``, independently of the codec in :mod:`halfbyte.golden.dfloat11`, and are
+compared with that codec.
 """
 
 from halfbyte.gpu_ref.dfloat11.joint import JointTensor, multiply_plain

@@ -1,4 +1,7 @@
-"""Throughput of the DFloat11 decoders, of the package's kernel and of a copy, in one run."""
+"""Times the DFloat11 decoders (lossless compression of weights) beside a copy of the weights.
+
+On a GPU the kernel of the ``dfloat11`` package is timed, too.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,11 +28,11 @@ ELEMENTS = {"cuda": 1 << 28, "cpu": 1 << 22}
 def benchmark_dfloat11(
     device: torch.device, *, elements: int | None = None, repeats: int = 9
 ) -> list[CodecTiming]:
-    """Time every decoder on normally distributed BF16 weights; a record for each, with medians.
+    """Time every decoder on normally distributed BF16 weights; return one record for each.
 
-    The decoders take turns. Bytes count the compressed form and the BF16 weights. The comparison is
-    a copy that reads and writes the weights. The package's kernel runs on GPUs only. Raises
-    ToolError if a decoder does not give the weights' bits.
+    The decoders take turns; times are medians. The bytes of a decoder are the compressed bytes that
+    it reads and the BF16 weights that it writes. A copy reads and writes the weights. "Own layout"
+    is the prefix layout. Raises ToolError if a decoder does not give the bits of the weights.
     """
     count = elements or ELEMENTS[device.type]
     generator = torch.Generator().manual_seed(0)
@@ -72,10 +75,11 @@ def benchmark_dfloat11(
 def benchmark_product(
     device: torch.device, *, outputs: int | None = None, inputs: int = 4096, repeats: int = 9
 ) -> list[CodecTiming]:
-    """Time a matrix by one vector: BF16 in PyTorch, and weights that are decoded in registers.
+    """Time the product of a matrix and one vector, with plain and with compressed weights.
 
-    Bytes count the weights as they are read. Raises ToolError if the fused product differs from the
-    same sums of the plain weights.
+    Compressed weights are decoded in registers and multiplied at once. The bytes of a product are
+    the weights as it reads them. Raises ToolError if the product with compressed weights does not
+    have the bits of :func:`multiply_plain`.
     """
     outputs = outputs or ELEMENTS[device.type] // inputs
     generator = torch.Generator().manual_seed(0)

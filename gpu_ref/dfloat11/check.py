@@ -1,4 +1,4 @@
-"""Checks the DFloat11 decoders against the golden codec: every element, bit by bit."""
+"""Checks the DFloat11 decoders (lossless compression) against the golden codec, bit by bit."""
 
 import torch
 from torch import Tensor
@@ -11,11 +11,12 @@ from halfbyte.gpu_ref.dfloat11.published import decode_published
 
 __all__ = ["cases", "check_dfloat11"]
 
-# Numbers of elements around pieces, segments and chunks, and of several blocks of the published
-# layout.
+# Numbers of elements: around a piece (8), a segment (512) and a chunk (16,384) of the prefix
+# layout, and more than a chunk of the joint layout or a block of the published one.
 _LENGTHS = (1, 7, 8, 9, 511, 512, 513, 16_383, 16_384, 16_385, 70_001)
 _EIGHT_BITS = (torch.float8_e4m3fn, torch.float8_e5m2, torch.int8, torch.uint8)
-# Outputs, inputs, vectors: rows that are shorter than a round or cross rounds and chunks.
+# Outputs, inputs, vectors. Some rows are shorter than the 32 elements that a warp decodes at once;
+# others lie in two chunks.
 _PRODUCTS = ((700, 5, 1), (300, 333, 3), (17, 5000, 8), (2, 70_000, 2), (128, 1024, 1))
 
 
@@ -24,7 +25,11 @@ def _bytes(x: Tensor) -> Tensor:
 
 
 def cases(seed: int = 11) -> dict[str, Tensor]:
-    """Tensors of every element type, with short, long, escaped and lone codes, by name."""
+    """Tensors to compress, by name, of every element type but FP32.
+
+    Among them are tensors with short and long codes, with rare symbols that are escaped, and with
+    only one symbol.
+    """
     generator = torch.Generator().manual_seed(seed)
     normal = {n: torch.randn(n, generator=generator) * 0.02 for n in _LENGTHS}
     words = torch.arange(-(2**15), 2**15, dtype=torch.int16)
@@ -67,16 +72,16 @@ def check_dfloat11(device: torch.device) -> list[Comparison]:
 
 
 def _wide(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """The tensor in FP32, if it has 16-bit floats; its second half keeps the low bits zero."""
+    """A 16-bit float tensor in FP32; only its first half needs the low mantissa bits."""
     if not tensor.dtype.is_floating_point or tensor.dtype.itemsize != 2:
         return {}
     wide = tensor.float()
-    wide.view(-1)[: len(wide.view(-1)) // 2] *= 1.0009765625  # needs more bits of mantissa
+    wide.view(-1)[: len(wide.view(-1)) // 2] *= 1.0009765625  # 1 + 2^-10
     return {f"{name} in FP32": wide}
 
 
 def _products(device: torch.device) -> Comparison:
-    """Compare the fused product with the same sums of decoded weights."""
+    """Compare products that decode the weights with the same sums over plain weights."""
     found = Comparison("dfloat11 fused product", "bf16", "fp32")
     generator = torch.Generator().manual_seed(5)
     for outputs, inputs, vectors in _PRODUCTS:

@@ -1,4 +1,4 @@
-"""Messages for damaged data, by the kernels' numbers (``Damage`` in ``dfloat11_container.h``)."""
+"""Error messages for damaged data, in the order of ``Damage`` in ``dfloat11_container.h``."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from halfbyte.golden.dfloat11 import CorruptError
 
 __all__ = ["NAMES", "check", "no_failure", "raise_failure"]
 
-# By number of the damage: its name in counts, and the message.
+# For each number of a damage: its short name for the fuzz test, and the message.
 _DAMAGES = (
     ("good", ""),
     ("magic", "this is not a compressed tensor: it does not begin with 'hbdf11'"),
@@ -29,15 +29,15 @@ _DAMAGES = (
     ("published no code", "its stream holds bits that are not a code"),
     ("gap", "a gap contradicts the stream"),
     ("end", "it holds another number of codes than its output positions say"),
-    ("fields", "the symbols do not fit an element, or the table the symbols"),
+    ("fields", "the symbols do not fit an element, or the table does not fit the symbols"),
     ("frequencies", "the frequencies of the table do not sum to 4096"),
     ("sizes", "the sizes of the chunks contradict the header"),
     ("coders", "its codes do not end where its sizes say"),
     ("escapes", "its escapes are not as many as its sizes say"),
 )
 NAMES = tuple(name for name, _ in _DAMAGES)
-_PLACE = 32
-_NONE = 2**63 - 1
+_PLACE = 32  # kernels report the number of a chunk or block, times 32, plus the damage
+_NONE = 2**63 - 1  # if there is no damage
 
 
 def check(damage: int) -> None:
@@ -47,7 +47,7 @@ def check(damage: int) -> None:
 
 
 def no_failure(device: torch.device) -> Tensor:
-    """A place, (1,) int64, where the kernels write the first damage that they find."""
+    """A tensor, (1,) int64, in which the kernels report the first damaged chunk or block."""
     return torch.full((1,), _NONE, dtype=torch.int64, device=device)
 
 

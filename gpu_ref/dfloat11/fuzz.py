@@ -1,8 +1,9 @@
-"""Damaged data for the DFloat11 decoders of the host build, under the sanitizers.
+"""Feeds damaged data to the DFloat11 decoders of the host build, under the sanitizers.
 
-``python -m halfbyte.gpu_ref.dfloat11.fuzz 1000000 [SEED]`` runs that many damaged inputs in a
-separate process. There the address and undefined-behaviour sanitizers stop at the first execution
-that accesses memory out of bounds. A finding names seed and execution.
+``python -m halfbyte.gpu_ref.dfloat11.fuzz 1000000 [SEED]`` decodes that many damaged inputs in a
+separate process. An *execution* damages and decodes one input. The address and undefined-behaviour
+sanitizers stop at the first execution that accesses memory out of bounds. The error message then
+names the seed and the number of the execution.
 """
 
 import ctypes
@@ -29,8 +30,9 @@ from halfbyte.gpu_ref.sanitizers import sanitized
 
 __all__ = ["fuzz", "fuzz_library"]
 
-SECONDS_EACH = 0.05  # time limit, far more than an execution takes
+SECONDS_EACH = 0.05  # time limit of an execution, which takes far less
 _KINDS = ("own", "published", "joint")  # numbered as in the driver
+# The path of the driver. This environment variable is set only in the process with the sanitizers.
 _WITHIN = "HALFBYTE_FUZZ_LIBRARY"
 
 
@@ -50,6 +52,7 @@ def _run(
     library: ctypes.CDLL, name: str, inputs: Sequence[NDArray[np.uint8]], count: int,
     seed: int, first: int, last: int,
 ) -> Counter[str]:  # fmt: skip
+    """Run executions ``first`` up to ``last`` on the layout ``name``; count their outcomes."""
     data = np.concatenate(inputs)
     ends = np.concatenate([[0], np.cumsum([len(part) for part in inputs])]).astype(np.int64)
     outcomes = np.zeros(len(NAMES), dtype=np.int64)
@@ -75,8 +78,8 @@ def fuzz_library(library: ctypes.CDLL, count: int, seed: int) -> Counter[str]:
 def fuzz(count: int, seed: int = 0, *, library: Path | None = None) -> str:
     """Run the driver in a separate process; return its output.
 
-    ``library`` replaces the build of :func:`.build_fuzz`. Raises ToolError with the last lines if
-    the sanitizers find something.
+    ``library`` is the driver; by default :func:`.build_fuzz` compiles it. Raises ToolError, with
+    the last lines of the output, if the sanitizers find an error.
     """
     command = [sys.executable, "-m", "halfbyte.gpu_ref.dfloat11.fuzz", str(count), str(seed)]
     environment = {**sanitized(), _WITHIN: str(library or build_fuzz())}
@@ -90,7 +93,9 @@ def fuzz(count: int, seed: int = 0, *, library: Path | None = None) -> str:
             timeout=600 + SECONDS_EACH * count,
         )
     except subprocess.TimeoutExpired:
-        raise ToolError(f"{count} damaged inputs of seed {seed} came to no end", command) from None
+        raise ToolError(
+            f"{count} damaged inputs of seed {seed} did not end in time", command
+        ) from None
     if done.returncode:
         raise ToolError(f"Damaged inputs of seed {seed}: a fault", command, done.stderr)
     return done.stdout

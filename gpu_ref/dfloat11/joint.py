@@ -1,4 +1,7 @@
-"""Decodes the joint layout on the device that holds its bytes, and multiplies as it decodes."""
+"""Decodes DFloat11's joint layout on the device that holds its bytes, or multiplies as it decodes.
+
+``docs/dfloat11.md`` defines the layout.
+"""
 
 import math
 import struct
@@ -17,8 +20,8 @@ from halfbyte.gpu_ref.library import library_for
 __all__ = ["MOST_VECTORS", "JointTensor", "multiply_plain"]
 
 MOST_VECTORS = 8
-"""Most vectors that are multiplied at once."""
-_CHUNK = 65536
+"""The most vectors that one call multiplies."""
+_CHUNK = 65536  # elements of a chunk
 _FIXED = 60  # bytes of the header before the shape
 
 
@@ -35,9 +38,11 @@ class JointTensor:
     shape : tuple of int
         Shape of the tensor.
     slots : Tensor
-        (4096,) int32: the code table by slot, on the device of ``data``.
+        (4096,) int32: the decoding table (``JointContainer`` in dfloat11_joint_container.h), on the
+        device of ``data``.
     starts : Tensor
-        (3, chunks + 1) int64: where the parts of each chunk begin, on the device of ``data``.
+        (3, chunks + 1) int64: the first word, escape and raw byte of each chunk, on the device of
+        ``data``.
     """
 
     data: Tensor
@@ -48,7 +53,7 @@ class JointTensor:
 
     @classmethod
     def open(cls, data: Tensor) -> "JointTensor":
-        """Read and check header and index.
+        """Read and check the header and the index of chunks.
 
         data: (bytes,) uint8. Raises TypeError if it is not bytes, CorruptError if it is not a
         tensor in the joint layout.
@@ -111,9 +116,10 @@ class JointTensor:
         library_for(self.data.device).call("hb_dfloat11_joint", self.data.device, call)
 
     def decode(self, *, verify: bool = True) -> Tensor:
-        """The tensor: the same bits, type and shape. Raises CorruptError, which names the chunk.
+        """Decode the tensor, to the original bits, type and shape.
 
-        ``verify`` also checks the CRCs of the elements.
+        ``verify`` also checks the CRCs of the elements. If the data is damaged, raises
+        CorruptError, which names the chunk.
         """
         device = self.data.device
         out = torch.empty(self.container.elements, dtype=self.dtype, device=device)
@@ -123,7 +129,7 @@ class JointTensor:
         return out.reshape(self.shape)
 
     def multiply(self, x: Tensor) -> Tensor:
-        """The matrix by up to eight vectors, decoded in registers and never written to memory.
+        """Multiply the matrix by up to eight vectors, without writing decoded weights to memory.
 
         x: (vectors, inputs) float32 on the same device. Returns (vectors, outputs) float32, with
         the same bits as :func:`multiply_plain` gives for the decoded matrix. Raises TypeError or
@@ -142,7 +148,7 @@ def _multiply(
     dtype: torch.dtype,
     x: Tensor,
 ) -> Tensor:
-    """The product with ``plain``, or with decoded weights if ``plain`` is None."""
+    """Multiply ``plain``, or the compressed ``weights`` if it is None; (vectors, outputs)."""
     if dtype != torch.bfloat16 or x.dtype != torch.float32:
         raise TypeError(f"Products take BF16 weights and FP32 vectors, not {dtype} and {x.dtype}")
     if len(shape) != 2:
@@ -152,6 +158,7 @@ def _multiply(
     if not 1 <= len(x) <= MOST_VECTORS:
         raise ValueError(f"Vectors must be 1 to {MOST_VECTORS}, not {len(x)}")
     x, (outputs, inputs) = x.contiguous(), shape
+    # A chunk touches at most ``parts`` rows.
     chunks, parts = -(-outputs * inputs // _CHUNK), -(-_CHUNK // inputs) + 1
     sums = torch.empty(chunks * parts * len(x), dtype=torch.float32, device=x.device)
     y = torch.empty(len(x), outputs, dtype=torch.float32, device=x.device)
@@ -171,10 +178,10 @@ def _multiply(
 
 
 def multiply_plain(weight: Tensor, x: Tensor) -> Tensor:
-    """A matrix in memory by up to eight vectors, summed as :meth:`JointTensor.multiply` sums.
+    """Multiply a matrix in memory by up to eight vectors, like :meth:`JointTensor.multiply`.
 
-    weight: (outputs, inputs) BF16; x: (vectors, inputs) float32. Returns (vectors, outputs)
-    float32.
+    The sums have the same order, so that the bits are the same. weight: (outputs, inputs) BF16.
+    x: (vectors, inputs) float32. Returns (vectors, outputs) float32.
     """
     weight = weight.contiguous()
     elements = math.prod(weight.shape)

@@ -1,11 +1,11 @@
-"""What the decoders need of memory, and the element types by their number."""
+"""Checks and aligns compressed bytes for the DFloat11 decoders, and lists the element types."""
 
 import torch
 from torch import Tensor
 
 __all__ = ["TYPES", "aligned", "check_bytes"]
 
-ALIGNMENT = 16  # bytes; the kernels rely on it
+ALIGNMENT = 16  # bytes; the kernels need data at a multiple of it
 
 TYPES = {
     1: torch.bfloat16,
@@ -16,7 +16,7 @@ TYPES = {
     6: torch.uint8,
     7: torch.float32,
 }
-"""Numbered as in docs/dfloat11.md."""
+"""Element types, by their number in docs/dfloat11.md."""
 
 
 def check_bytes(data: Tensor) -> None:
@@ -28,6 +28,6 @@ def check_bytes(data: Tensor) -> None:
 
 
 def aligned(data: Tensor) -> Tensor:
-    """Contiguous data at an aligned address; copied if necessary."""
+    """``data``, contiguous at a multiple of ALIGNMENT; copied if necessary."""
     data = data.contiguous()
     return data if data.data_ptr() % ALIGNMENT == 0 else data.clone()

@@ -1,4 +1,8 @@
-"""Decodes our own layouts on the device that holds their bytes; the prefix layout is here."""
+"""Decodes halfbyte's own DFloat11 layouts on the device that holds the bytes.
+
+This module implements the prefix layout; :mod:`.joint` implements the joint layout.
+``docs/dfloat11.md`` defines both.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +20,12 @@ from halfbyte.gpu_ref.library import library_for
 
 __all__ = ["CompressedTensor", "decode", "opened", "prepare"]
 
-HEADER_BYTES = 2400  # of the longest header
+HEADER_BYTES = 2400  # of the longest header: 255 dimensions and 257 rows of the code table
 
 
 @dataclass(frozen=True)
 class CompressedTensor:
-    """A compressed tensor whose header has been read once; decoding does not read it again.
+    """A tensor in the prefix layout. Its header is read once, when it is opened.
 
     Parameters
     ----------
@@ -30,7 +34,8 @@ class CompressedTensor:
     container : Container
         Content of the header.
     lookup : Tensor
-        (4096,) int16: the code as the kernels look it up, on the device of ``data``.
+        (4096,) int16: the decoding table (``Container`` in dfloat11_container.h), on the device of
+        ``data``.
     """
 
     data: Tensor
@@ -86,10 +91,11 @@ class CompressedTensor:
         library_for(self.data.device).call("hb_dfloat11_decode", self.data.device, call)
 
     def decode(self, *, verify: bool = True) -> Tensor:
-        """The tensor: the same bits, type and shape. Raises CorruptError, which names the chunk.
+        """Decode the tensor, to the original bits, type and shape.
 
         ``verify`` also checks the CRCs of the chunks. Only
-        :func:`halfbyte.golden.dfloat11.decompress` checks the digest of the whole.
+        :func:`halfbyte.golden.dfloat11.decompress` checks the digest of the whole tensor. If the
+        data is damaged, raises CorruptError, which names the chunk.
         """
         device = self.data.device
         out = torch.empty(self.container.elements, dtype=self.dtype, device=device)
@@ -100,12 +106,12 @@ class CompressedTensor:
 
 
 def opened(data: Tensor) -> CompressedTensor | JointTensor:
-    """Read the header of a tensor in either layout. Raises as ``open`` of their classes."""
+    """Open a tensor in either layout. Raises the errors of the ``open`` of both classes."""
     return JointTensor.open(data) if is_joint(data) else CompressedTensor.open(data)
 
 
 def decode(data: Tensor, *, verify: bool = True) -> Tensor:
-    """The tensor that was compressed to ``data``, on the same device, the CPU or a GPU.
+    """Decode the tensor that was compressed to ``data``, on the device of ``data``.
 
     data: (bytes,) uint8, in the prefix or the joint layout of the golden codec. Raises TypeError if
     it is not bytes, CorruptError for damaged data, ToolError if the kernels cannot be built.
@@ -115,7 +121,7 @@ def decode(data: Tensor, *, verify: bool = True) -> Tensor:
 
 
 def prepare(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data`` without checking its CRCs; the caller has verified it.
+    """Return a function that decodes ``data``, whose CRCs the caller has already checked.
 
     :func:`halfbyte.golden.dfloat11.prepare` uses it for CUDA tensors.
     """

@@ -1,7 +1,7 @@
-"""The kernel that the ``dfloat11`` package ships as PTX, through CUDA's driver interface.
+"""Runs the kernel of the ``dfloat11`` package, which ships as PTX (CUDA's intermediate code).
 
-The benchmark runs it and our kernel on the same data. The package itself loads it with CuPy, and
-only on a machine with a GPU.
+The benchmark runs it and halfbyte's kernel on the same data. The package itself loads it with CuPy;
+here CUDA's driver interface loads it.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ _MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 
 
 def find_ptx() -> Path:
-    """``decode.ptx`` of the installed package; UserError if it is not there."""
+    """The path of ``decode.ptx`` in the installed package; raises UserError if it is missing."""
     spec = importlib.util.find_spec("dfloat11")
     path = Path(spec.origin).with_name("decode.ptx") if spec and spec.origin else None
     if path is None or not path.is_file():
@@ -35,7 +35,7 @@ def find_ptx() -> Path:
 
 @dataclass(frozen=True)
 class Launch:
-    """Geometry and arguments of one call, as the package computes them."""
+    """Grid, shared memory and arguments of one call, as the package computes them."""
 
     blocks: int
     threads: int
@@ -44,7 +44,7 @@ class Launch:
 
 
 def launch_of(module: PublishedModule, out: Tensor) -> Launch:
-    """The call that decodes ``module`` into ``out`` ((elements,) BF16)."""
+    """The call of the package's kernel that decodes ``module`` into ``out``, (elements,) BF16."""
     positions = module.output_positions.cpu().view(torch.int32).to(torch.int64)
     block_bytes = published.BYTES_PER_THREAD * published.THREADS_PER_BLOCK
     largest = int(positions.diff().max())
@@ -56,7 +56,7 @@ def launch_of(module: PublishedModule, out: Tensor) -> Launch:
     return Launch(
         blocks=-(-len(module.encoded_exponent) // block_bytes),
         threads=published.THREADS_PER_BLOCK,
-        # A sum for each thread and one more, and the elements of the largest block.
+        # Four bytes for each thread and four more, and the BF16 elements of the largest block.
         shared_bytes=4 * published.THREADS_PER_BLOCK + 4 + 2 * largest,
         arguments=(
             *(ctypes.c_uint64(part.data_ptr()) for part in parts),
@@ -66,7 +66,7 @@ def launch_of(module: PublishedModule, out: Tensor) -> Launch:
 
 
 class PackageKernel:
-    """The kernel, loaded in PyTorch's context of the current GPU."""
+    """The package's kernel, loaded on the GPU that PyTorch uses."""
 
     def __init__(self) -> None:
         torch.zeros(1, device="cuda")  # makes PyTorch's context current
@@ -85,7 +85,7 @@ class PackageKernel:
             raise ToolError(f"{name} of CUDA's driver failed with error {status}")
 
     def run(self, launch: Launch) -> None:
-        """Start one call on PyTorch's current stream."""
+        """Start one call of the kernel on PyTorch's current stream."""
         if launch.shared_bytes > _DEFAULT_SHARED:
             self._call(
                 "cuFuncSetAttribute", self._function, _MAX_DYNAMIC_SHARED, launch.shared_bytes

@@ -1,4 +1,7 @@
-"""Decodes modules in the layout of the ``dfloat11`` package, on the device that holds them."""
+"""Decodes modules in the published layout, that of the ``dfloat11`` package.
+
+A module is a layer, or several, whose BF16 weights are compressed together.
+"""
 
 from dataclasses import dataclass
 
@@ -24,10 +27,16 @@ class PublishedModule:
     ----------
     luts : Tensor
         (tables + 1, 256): look-up tables. The last row has the code lengths.
-    encoded_exponent, sign_mantissa, gaps : Tensor
-        One dimension.
+    encoded_exponent : Tensor
+        (bytes,): the stream of exponent codes.
+    sign_mantissa : Tensor
+        (elements,): sign and mantissa of each element.
+    gaps : Tensor
+        (bytes,): five bits for each eight bytes of the stream: the bit at which the first code
+        starts.
     output_positions : Tensor
-        Bytes of uint32, one dimension.
+        (4 count,): uint32 as bytes: the first element of each block of 4096 bytes of the stream,
+        and the end.
     split_positions : tuple of int
         Where the elements of each weight but the first begin.
     """
@@ -103,10 +112,10 @@ class PublishedModule:
         library.call("hb_dfloat11_published", device, call)
 
     def decode(self) -> list[Tensor]:
-        """The weights, BF16 tensors of one dimension. Raises CorruptError for damage.
+        """Decode the weights, BF16 tensors of one dimension. Raises CorruptError for damaged data.
 
-        If the stream is damaged, the message names its block: the bytes that one thread block
-        decodes. The layout has no checksum, so some wrong bits stay undetected.
+        If the stream is damaged, the message names the block of the stream, 4096 bytes that one
+        thread block decodes. The layout has no checksum, so some wrong bits stay undetected.
         """
         device = self.luts.device
         out = torch.empty(self.elements, dtype=torch.bfloat16, device=device)
@@ -121,5 +130,5 @@ _BLOCK_BYTES = published.BYTES_PER_THREAD * published.THREADS_PER_BLOCK
 
 
 def decode_published(module: published.Module, device: torch.device | str = "cpu") -> list[Tensor]:
-    """The weights of a module, decoded on ``device``. Raises CorruptError for damaged parts."""
+    """Decode the weights of a module on ``device``. Raises CorruptError for damaged data."""
     return PublishedModule.from_golden(module, device).decode()

@@ -1,4 +1,4 @@
-"""The parts of a record that run the DFloat11 decoders."""
+"""Parts of ``make gpu-record`` that check and time the DFloat11 decoders."""
 
 import torch
 
@@ -41,7 +41,7 @@ PARTS = (
     ),
     Part(
         "dfloat11_product",
-        "A vector by DFloat11 weights that are decoded in registers",
+        "Products of one vector and DFloat11 weights, decoded in registers",
         Value.SPEED,
         30,
         _product,
