@@ -1,7 +1,9 @@
-"""The GPU reference: CUDA kernels, and the same code on the host. Both equal the golden model.
+"""The GPU reference: CUDA kernels that give the bits of the golden model, on a GPU or on the CPU.
 
-The host build, compiled by a C++ compiler, works on CPU tensors. The CUDA build, compiled by nvcc,
-works on CUDA tensors. Each is compiled on first use and kept under ``build_dir()``.
+The kernels are compiled twice from the same sources in ``cuda/``. The host build, compiled by a C++
+compiler, works on CPU tensors. The CUDA build, compiled by nvcc, works on CUDA tensors. Each build
+is compiled on first use and kept under ``build_dir()``. The golden model is
+:mod:`halfbyte.golden`, in PyTorch.
 """
 
 from halfbyte.gpu_ref.linear import Linear, convert, unconverted

@@ -1,4 +1,7 @@
-"""The functions of the C interface, as ``api.h`` declares them, and the order of its structures."""
+"""The C interface of the kernels for ctypes: functions, and the order of structures.
+
+``cuda/api.h`` and ``cuda/tiles.h`` declare the same functions in C.
+"""
 
 import ctypes
 from ctypes import POINTER, c_int32, c_int64, c_void_p
@@ -31,7 +34,7 @@ from halfbyte.gpu_ref.structures import (
 
 __all__ = ["STRUCTURES", "prototypes", "tile_prototypes"]
 
-# In the order of hb_sizes().
+# In the order in which hb_sizes() in api_common.h lists their sizes.
 STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     FormatTable,
     Context,
@@ -57,7 +60,7 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
 
 
 def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
-    """Argument types of the functions that the build ``cuda`` or ``host`` has, by name."""
+    """The argument types of each function that the build ``kind``, ``cuda`` or ``host``, has."""
     context, table = POINTER(Context), POINTER(FormatTable)
     plain, product = POINTER(PlainProduct), POINTER(Product)
     shared: dict[str, tuple[Any, ...]] = {
@@ -93,5 +96,5 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
 
 
 def tile_prototypes() -> dict[str, tuple[Any, ...]]:
-    """Argument types of the functions in the library of further tensor-core products."""
+    """The same for the separate library of tensor-core kernels with other tile sizes."""
     return {"hb_gemm_tile": (POINTER(Context), POINTER(Product), c_int32, c_int32)}

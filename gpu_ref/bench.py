@@ -1,4 +1,4 @@
-"""Throughput of every kernel and of PyTorch's own, in one run on one device."""
+"""Measures the throughput of every kernel, and of PyTorch's own kernels, on one device."""
 
 import statistics
 import time
@@ -47,7 +47,10 @@ BLOCKS = (DEFAULT_BLOCK, 32, 16)
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes to time: a GEMM of m x n x k, and a tensor of rows x length."""
+    """The sizes to time: a GEMM of m x n x k, and a tensor of rows x length.
+
+    Every kernel is timed ``repeats`` times. ``block`` elements share a scale.
+    """
 
     m: int
     n: int
@@ -70,7 +73,7 @@ def _event() -> Any:
 
 
 def _seconds(function: Callable[[], object], device: torch.device) -> float:
-    """The time of one call; on a GPU the time between two events of its stream."""
+    """The seconds that one call takes; on a GPU, between two CUDA events around it."""
     if device.type != "cuda":
         begin = time.perf_counter()
         function()
@@ -86,7 +89,7 @@ def _seconds(function: Callable[[], object], device: torch.device) -> float:
 def in_turn(
     functions: dict[str, Callable[[], object]], repeats: int, device: torch.device
 ) -> dict[str, float]:
-    """Median seconds of each function; they take turns, so that a disturbance affects all."""
+    """Median seconds of each function. They take turns, so that a disturbance affects all."""
     for function in functions.values():
         function()  # fills caches, starts threads, loads kernels
     times: dict[str, list[float]] = {name: [] for name in functions}
@@ -136,7 +139,7 @@ def product_records(
 ) -> Iterator[ProductRun]:
     """Time every GEMM kernel, or those given, beside torch.matmul: BF16 on a GPU, FP32 on a CPU.
 
-    Raises ToolError if a kernel differs from the plain one.
+    Raises ToolError if a kernel's result differs from that of the kernel ``plain``.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
@@ -170,7 +173,8 @@ def few_rows_records(
 ) -> Iterator[JsonObject]:
     """Time products of 1, 4 and 16 rows, as in text generation, beside torch.matmul.
 
-    Only the kernel is timed, ``calls`` times in a row. Bytes count the weights as they are read.
+    The kernel runs ``calls`` times in a row; quantizing the activations is not timed. The bytes per
+    second count only the weights, in the form in which the kernel reads them.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     w = _random(sizes.n, sizes.k, device, dtype)
@@ -203,7 +207,7 @@ def _repeat(function: Callable[[], object], calls: int) -> None:
 def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
     """A call of the kernel ``rows``, on activations that are quantized and decoded beforehand.
 
-    Raises ToolError if its bits are not those of the plain kernel.
+    Raises ToolError if its result differs from that of the kernel ``plain``.
     """
     library, a = library_for(x.device), quantize(x, w.format, block=w.block)
     wide, (operand, keep) = expand(library, a, len(x)), w.operand()
@@ -221,7 +225,7 @@ def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
 
 
 def timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
-    """The kernels to time; on the host without the emulated ones and plain, which take minutes."""
+    """The kernels to time. On the host, ``plain`` and emulated kernels take minutes: skip them."""
     kind = library_for(device).kind
     skipped = () if kind == "cuda" else (*EMULATED, "plain")
     return [
@@ -232,7 +236,7 @@ def timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
 
 
 def _check_agreement(operands: list[Packed], kernels: Sequence[str]) -> None:
-    """Raise ToolError unless every kernel gives the plain one's bits on a corner of the product."""
+    """Raise ToolError if a kernel differs from ``plain`` for 300 rows of each operand."""
     corner = [
         Packed(x.codes[:300], x.scales[:300], x.format, x.length, x.block, trusted=True)
         for x in operands
@@ -244,9 +248,9 @@ def _check_agreement(operands: list[Packed], kernels: Sequence[str]) -> None:
 
 
 def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> list[Timing]:
-    """Time every kernel on ``device``; records with medians, and speeds relative to PyTorch's.
+    """Time every kernel on ``device``; return medians, and speeds relative to PyTorch's kernels.
 
-    Raises ToolError if a kernel differs from the plain one.
+    Raises ToolError if a kernel's result differs from that of the kernel ``plain``.
     """
     chosen = sizes or Sizes.of(device)
     where = vars(describe(device))
@@ -260,10 +264,11 @@ def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> 
 def sweep_records(
     fmt: Format, device: torch.device, sizes: Sizes | None = None
 ) -> Iterator[ProductRun]:
-    """Time the tensor-core kernel with each of its tiles, for every block size in :data:`BLOCKS`.
+    """Time the tensor-core kernel with each size of tile, for every block size in :data:`BLOCKS`.
 
-    Raises UserError on a CPU without given ``sizes``, since these kernels are only emulated there.
-    Raises ToolError if one differs from the plain kernel.
+    A tile is the part of the result that one thread block computes. A CPU only emulates these
+    kernels: there, ``sizes`` must be given, or UserError is raised. Raises ToolError if a kernel's
+    result differs from that of the kernel ``plain``.
     """
     if device.type != "cuda" and sizes is None:
         raise UserError("Tiles are compared on a GPU: the host build only emulates their kernel")
@@ -273,6 +278,6 @@ def sweep_records(
 
 
 def sweep(fmt: Format, device: torch.device) -> list[Timing]:
-    """The records of :func:`sweep_records`, with the machine."""
+    """The records of :func:`sweep_records`, with a description of the machine."""
     where = vars(describe(device))
     return [ProductTiming(**vars(run), **where) for run in sweep_records(fmt, device)]

@@ -1,4 +1,4 @@
-"""Shared libraries from the sources in ``cuda/``, compiled again only if a source changes."""
+"""Compiles the sources in ``cuda/`` to shared libraries, again only if a source changes."""
 
 import ctypes
 from collections.abc import Callable, Mapping
@@ -33,33 +33,43 @@ def _sources() -> dict[str, str]:
 
 
 def _library(compiler: Compiler, main: str, files: Mapping[str, str]) -> Path:
+    """Compile ``main``, one of ``files`` (text by name); return the path of the library."""
     return compiled_library(compiler, main, files, build_dir().resolve() / "gpu_ref")
 
 
 def _files(main: str) -> dict[str, str]:
-    """The headers, and the source that includes them."""
+    """The text of all headers and of the source ``main``, by file name."""
     return {name: text for name, text in _sources().items() if name.endswith(".h") or name == main}
 
 
 def build_host(*, sanitize: bool = False) -> Path:
-    """The library of the host build, compiled for this machine's processor."""
+    """Compile the host build for this machine's processor; return the path of its library."""
     return _library(host_compiler(sanitize=sanitize), "host.cpp", _files("host.cpp"))
 
 
 def build_cuda() -> Path:
-    """The library of the CUDA build: for the GPUs of this machine, or for all if it has none."""
+    """Compile the CUDA build; return the path of its library.
+
+    It runs on the GPUs of this machine, or on all supported GPUs if the machine has none.
+    """
     return _library(cuda_compiler(), "device.cu", _files("device.cu"))
 
 
 def build_tiles(kind: str) -> Path:
-    """The library of further tensor-core products for the build ``cuda`` or ``host``."""
+    """Compile the tensor-core kernels with other tile sizes, for the build ``cuda`` or ``host``.
+
+    Only ``gpu-bench --sweep`` runs them. Returns the path of their library.
+    """
     if kind == "cuda":
         return _library(cuda_compiler(), "device_tiles.cu", _files("device_tiles.cu"))
     return _library(host_compiler(), "host_tiles.cpp", _files("host_tiles.cpp"))
 
 
 def build_fuzz() -> Path:
-    """The driver that feeds damaged data to the DFloat11 decoders, with the sanitizers."""
+    """Compile the driver that feeds damaged data to the DFloat11 decoders, with the sanitizers.
+
+    Returns the path of its library.
+    """
     files = {name: text for name, text in _sources().items() if name.endswith(".h")}
     files[FUZZ] = (SOURCES / FUZZ).read_text()
     return _library(host_compiler(sanitize=True), FUZZ, files)
@@ -67,6 +77,7 @@ def build_fuzz() -> Path:
 
 @cache
 def _tables(formats: tuple[Format, ...]) -> dict[Format, FormatTable]:
+    """Compile the tables of ``formats`` in one library, and load them."""
     files = {header_name(fmt): format_header(fmt) for fmt in formats}
     files["arithmetic.h"] = (SOURCES / "arithmetic.h").read_text()
     files["formats.cpp"] = tables_source(formats)

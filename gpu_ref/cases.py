@@ -1,4 +1,4 @@
-"""Inputs of the check for the kernels: formats, shapes, and numbers that are hard to round."""
+"""Inputs on which the kernels are checked: formats, shapes, numbers that are hard to round."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ _SIGNIFICANDS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """A product of (m, k) and (n, k) in blocks."""
+    """A product of an (m, k) by an (n, k) matrix, both in blocks of ``block`` along k."""
 
     m: int
     n: int
@@ -52,16 +52,16 @@ class Shape:
 SHAPES = (
     Shape(1, 1, 1, 1),
     Shape(1, 1, 128, 128),
-    Shape(2, 3, 131, 128),  # a tail
+    Shape(2, 3, 131, 128),  # the last block is shorter
     Shape(7, 5, 97, 13),  # primes; blocks of odd length share bytes
     Shape(3, 2, 64, 1),
     Shape(5, 4, 40, 1000),  # a block longer than the row
     Shape(8, 131, 256, 16),
     Shape(129, 9, 192, 32),
-    Shape(4, 4, 288, 96),  # blocks that straddle the chunks of a kernel
+    Shape(4, 4, 288, 96),  # blocks that lie in two of a kernel's chunks of 128 bytes
     Shape(3, 2, 600, 256),
-    Shape(70, 2200, 33, 33),  # more tiles across than are computed together
-    Shape(1, 37, 1040, 16),  # few rows of activations, several spans and a part of one
+    Shape(70, 2200, 33, 33),  # more tiles across than Tiling::GROUP in product.h
+    Shape(1, 37, 1040, 16),  # two spans of 512 codes (gemm_rows.h) and a part of one
     Shape(2, 9, 512, 32),
     Shape(5, 35, 528, 128),
     Shape(16, 5, 2048, 1024),  # blocks of several spans
@@ -121,9 +121,9 @@ def _neighbours(x: Tensor, steps: int = 2) -> Tensor:
 
 
 def near_thresholds(fmt: Format) -> Tensor:
-    """Every midpoint of neighbouring values, every value, and the floats around; float32.
+    """Every value, every midpoint of neighbouring values, and the floats around them; float32.
 
-    Zeros of either sign, subnormal, largest and infinite numbers, and random ones follow.
+    Then follow zeros of both signs, the smallest and largest floats, infinities and random numbers.
     """
     values = sorted(set(fmt.values))
     middles = [(low + high) / 2 for low, high in pairwise(values)]
@@ -136,7 +136,7 @@ def near_thresholds(fmt: Format) -> Tensor:
 
 
 def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
-    """Absolute maxima whose scales are hard to round by ``rule``: ties, range ends, subnormals.
+    """Absolute maxima of blocks that are hard for ``rule``: ties, ends of ranges, subnormals.
 
     Returns float32, positive and finite.
     """
@@ -151,12 +151,12 @@ def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
             scales.append(fractions * (2.0**exponent / steps))
     points = torch.cat(scales).to(torch.float64) * largest
     around = _neighbours(points.to(torch.float32))
-    # Beyond that, absmax over a small largest value would exceed FP32.
+    # Beyond this bound, absmax divided by a small largest value would exceed FP32.
     return around[(around > 0) & (around < 2.0**120 * min(1.0, largest))]
 
 
 def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
-    """Widths of accumulators: for 256 products, for one, too few for one, and 64 bits."""
+    """Accumulator widths in bits: lossless for 256 products and for one, 2 fewer, and 64."""
     one = max(2, lossless_acc_width(weight, activation, 1))
     return (lossless_acc_width(weight, activation, 256), one, max(2, one - 2), 64)
 
@@ -164,10 +164,10 @@ def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
 def mac_columns(
     weight: Format, activation: Format, *, streams: int = 3, seed: int = SEED
 ) -> Iterator[Tensor]:
-    """Codes of the weights, codes of the activations, clear and enable; (streams, T) each.
+    """Yield the inputs of MAC units: weight codes, activation codes, clear, enable.
 
-    All pairs of codes come first, then random ones. The first cycle of every stream clears and is
-    enabled.
+    Each is (streams, T) for T cycles. All pairs of codes come first, then random ones. In the first
+    cycle of every stream, clear and enable are true.
     """
     generator = torch.Generator().manual_seed(seed)
     pairs = torch.cartesian_prod(torch.arange(2**weight.bits), torch.arange(2**activation.bits))

@@ -26,7 +26,7 @@ from halfbyte.gpu_ref.quantizer import absmax, encode, quantize, scales_of
 __all__ = ["check_format", "check_tiles"]
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-# Scales that make steps subnormal or huge, but keep sums finite.
+# Standard deviations of the inputs. The last two give tiny and huge scales, but finite sums.
 SPREADS = (1.0, 2.0**-70, 2.0**50)
 
 
@@ -79,7 +79,7 @@ def _quantizers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> I
                         kernel=name,
                     )
                 except UserError:
-                    continue  # only spans refuses shapes; units takes all
+                    continue  # the kernel spans refuses some shapes; units takes all
                 comparison.add(seen.unpacked(), expected.codes, f"codes of {what}")
                 comparison.add(seen.scales, expected.scales, f"scales of {what}")
     yield from (largest, *kernels.values())
@@ -91,6 +91,7 @@ _QUANTIZERS = ("units", "spans")
 def _absmax_of(
     comparison: Comparison, x: Tensor, block: int, device: torch.device, what: str
 ) -> None:
+    """Compare the kernel's absolute maxima of blocks with PyTorch's."""
     seen = absmax(x.to(device), block=block)
     blocks = torch.split(x.float().abs(), block, dim=-1)
     expected = [part.amax(dim=-1, keepdim=True) for part in blocks if part.shape[-1]]
@@ -127,7 +128,7 @@ def _products(
     device: torch.device,
     tiles: Sequence[str] | None = None,
 ) -> Iterator[Comparison]:
-    """Check every GEMM kernel that is exact for a shape, or the ``tiles`` in place of mma."""
+    """Check every GEMM kernel that is exact for a shape, or only ``tiles``, variants of mma."""
     kind = library_for(device).kind
     found: dict[str, Comparison] = {}
     for number, shape in enumerate(shapes):
@@ -148,15 +149,16 @@ def _products(
 
 
 def _operand(rows: int, shape: Shape, fmt: Format, *, seed: int, spread: float) -> Quantized:
+    """A quantized random matrix in which every other block is mirrored (negated)."""
     x = cases.matrix(rows, shape.k, shape.block, seed=seed, spread=spread)
     operand = golden_quantize(x, fmt, block=shape.block)
     mirrored = torch.zeros_like(operand.scales, dtype=torch.bool)
-    mirrored[..., ::2] = True  # every other block is mirrored
+    mirrored[..., ::2] = True
     return Quantized(operand.codes, operand.scales, fmt, operand.block, mirrored)
 
 
 def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
-    """Check that the kernels refuse what the golden model refuses, with the same message."""
+    """Check that the kernels refuse what the golden model refuses, with the same messages."""
     comparison = Comparison("errors", fmt.name, fmt.name)
     for poison in (torch.nan, torch.inf, -torch.inf):
         for block in (3, 32):
@@ -180,6 +182,7 @@ def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
 
 
 def _message(function: Callable[[], object]) -> str:
+    """The message of the ValueError that ``function`` raises; empty if it raises none."""
     try:
         function()
     except ValueError as error:
@@ -196,8 +199,8 @@ def check_format(
 ) -> list[Comparison]:
     """Compare every kernel on ``device`` with the golden model, for one pair of formats.
 
-    ``activation`` is ``weight`` by default. ``shapes`` are those of the quantizers and products.
-    Returns a comparison for each kernel.
+    ``activation`` is ``weight`` by default. Quantizers and products are checked with all
+    ``shapes``. Returns one comparison for each kernel.
     """
     other = activation or weight
     return [
@@ -212,8 +215,9 @@ def check_format(
 def check_tiles(
     fmt: Format, device: torch.device, *, shapes: Sequence[Shape] = cases.SHAPES
 ) -> list[Comparison]:
-    """Compare the tensor-core products that only ``gpu-bench --sweep`` runs with the golden model.
+    """Compare the tensor-core kernels with other tile sizes with the golden model.
 
-    This is apart from :func:`check_format`, so that a fault in them spoils nothing else.
+    Only ``gpu-bench --sweep`` runs these kernels. They are not part of :func:`check_format`, so
+    that a fault in them does not end the other checks.
     """
     return list(_products(fmt, fmt, shapes, device, alternatives(device)))

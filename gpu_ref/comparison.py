@@ -1,4 +1,4 @@
-"""Numbers of a kernel beside those of the golden model: how many differ, and which is the first."""
+"""Counts the numbers of a kernel that differ from the golden model's; keeps the first one."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -18,11 +18,14 @@ class Comparison:
     Parameters
     ----------
     kernel : str
-        Its name; ``emulated`` kernels run thread by thread on the CPU.
+        Name of the kernel. ``emulated`` in the name means that the CPU ran the GPU's threads one
+        after another.
+    format, activation : str
+        Formats of the weights and of the activations.
     compared, different : int
         Numbers that were compared with the golden model, and those whose bits differ.
     first : str
-        The first difference.
+        What differs first, with both numbers; empty if nothing differs.
     """
 
     kernel: str
@@ -33,7 +36,10 @@ class Comparison:
     first: str = field(default="")
 
     def add(self, seen: Tensor, expected: Tensor, what: str) -> None:
-        """Count the numbers of two tensors of one type and shape; floats are compared as bits."""
+        """Compare two tensors, floats bit by bit, and add to the counts.
+
+        A wrong type or shape counts as one difference. ``what`` describes the case.
+        """
         seen, expected = seen.cpu().contiguous(), expected.cpu().contiguous()
         if seen.shape != expected.shape or seen.dtype != expected.dtype:
             self.compared, self.different = self.compared + 1, self.different + 1

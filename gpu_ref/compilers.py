@@ -22,17 +22,21 @@ _CUDA = (
     "-prec-div=true",
     "-Xcompiler=-fPIC,-fvisibility=hidden",
 )
-# For machines without a GPU: capabilities 8.0 and 9.0, and PTX that later GPUs compile when they
-# load it.
+# For machines without a GPU: capabilities 8.0 and 9.0, and PTX, NVIDIA's
+# intermediate code, which the driver compiles for later GPUs.
 _OLDEST = ("-gencode=arch=compute_80,code=sm_80",)
 _HOPPER = ("-gencode=arch=compute_90,code=sm_90",)
 _WARPGROUPS = ("-gencode=arch=compute_90a,code=sm_90a", "-DHB_WARPGROUPS")
 _LATER = ("-gencode=arch=compute_90,code=compute_90",)
-WARPGROUP_NVCC = (12, 0)  # the first that knows sm_90a
+WARPGROUP_NVCC = (12, 0)  # the first nvcc that knows sm_90a
 
 
 def find_nvcc() -> str | None:
-    """``$NVCC``, else nvcc on the path, under ``$CUDA_HOME`` or where it is usually installed."""
+    """The path of nvcc; None if it is not found.
+
+    It is searched for in ``$NVCC``, or else on the path, under ``$CUDA_HOME`` and where it is
+    usually installed.
+    """
     chosen = os.environ.get("NVCC")
     if chosen:
         return shutil.which(chosen)
@@ -58,6 +62,7 @@ def _architectures(path: str, hopper: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _cuda_compiler(path: str) -> Compiler:
+    """The nvcc at ``path``, with its version and flags."""
     text = run_tool([path, "--version"]).stdout
     release = re.search(r"release (\d+)\.(\d+), (V[\d.]+)", text)
     if release is None:

@@ -1,6 +1,8 @@
-"""Streams of dot-product units by the kernel, cycle for cycle like the RTL.
+"""Runs dot-product units with the kernel, cycle by cycle as the RTL does.
 
-The functions give the same numbers as those of the same name in :mod:`halfbyte.golden.dot_unit`.
+A dot-product unit multiplies several pairs of codes in a cycle, one in each lane, and adds the sum
+of the products to its accumulator. Each stream function gives the same numbers as the function of
+that name in :mod:`halfbyte.golden.dot_unit`.
 """
 
 import struct
@@ -18,10 +20,10 @@ from halfbyte.gpu_ref.structures import ScaleFormat, Unit, UnitStream
 
 __all__ = ["exact_stream", "exact_unit", "fp32_stream", "fp32_unit", "integer_stream", "unit"]
 
-# As in dot_unit.h.
+# Kinds of accumulators, numbered as in dot_unit.h.
 INTEGER, FP32, EXACT, BLACKWELL = range(4)
 _OVERFLOWS = {Overflow.WRAP: 0, Overflow.SATURATE: 1}
-WIDEST = 64
+WIDEST = 64  # bits of an accumulator
 
 
 def unit(
@@ -34,10 +36,11 @@ def unit(
     overflow: Overflow = Overflow.WRAP,
     window: tuple[int, int] | None = None,
 ) -> Unit:
-    """How a unit accumulates, as the kernels take it.
+    """Describe for the kernels how a unit accumulates.
 
-    ``accumulator`` is one of the module's numbers. Raises TypeError for an ``overflow`` of another
-    type, UserError for a width out of range.
+    ``accumulator`` is INTEGER, FP32, EXACT or BLACKWELL. ``window`` is for exact accumulators: the
+    lowest and the highest exponent of the product of two scales; by default, of all scales. Raises
+    TypeError for an ``overflow`` of another type, UserError for a width out of range.
     """
     check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
@@ -53,14 +56,17 @@ def unit(
 
 
 def _exponent(fmt: Format) -> int:
-    """The exponent of the power of two in the quantum."""
+    """The exponent of the power of two in the quantum: -3 for 3/8."""
     numerator, denominator = fmt.quantum.as_integer_ratio()
     even = numerator & -numerator, denominator & -denominator
     return even[0].bit_length() - even[1].bit_length()
 
 
 def fp32_unit(weight: Format, activation: Format, scale: ScaleCode | None, block: int) -> Unit:
-    """A unit with an FP32 accumulator; raises UserError for blocks of more than 53 bits."""
+    """A unit with an FP32 accumulator.
+
+    Raises UserError if the value of a block, scales included, may need more than 53 bits.
+    """
     check_block_bits(weight, activation, block, scale)
     return unit(FP32, weight, activation, scale=scale)
 
@@ -72,7 +78,7 @@ def exact_unit(
     acc_width: int,
     window: tuple[int, int] | None,
 ) -> Unit:
-    """A unit with an exact accumulator."""
+    """A unit with an exact accumulator: fixed point of ``acc_width`` bits."""
     return unit(EXACT, weight, activation, scale=scale, acc_width=acc_width, window=window)
 
 
@@ -89,7 +95,8 @@ def integer_stream(
 ) -> Tensor:
     """The integer accumulator after each cycle; (T,) or (S, T) int64 for S units side by side.
 
-    w_codes, a_codes: (T, lanes) or (S, T, lanes) uint8. clear: the same without lanes, bool.
+    w_codes, a_codes: (T, lanes) or (S, T, lanes) uint8. clear: (T,) or (S, T) bool; true starts a
+    new sum. The result is in units of ``weight.quantum * activation.quantum``.
     """
     kind = unit(INTEGER, weight, activation, acc_width=acc_width, overflow=overflow)
     half = 1 << acc_width - 1
@@ -112,9 +119,11 @@ def fp32_stream(
 ) -> Tensor:
     """The FP32 accumulator after each cycle; (T,) or (S, T) float32.
 
-    The codes and ``clear`` are those of :func:`integer_stream`. w_scales, a_scales (uint8) and last
-    (bool) have the shape of ``clear``. Scales of B blocks a cycle have one more dimension, (T, B)
-    or (S, T, B). The sum of a block times the significands of its scales must have at most 53 bits.
+    The codes and ``clear`` are those of :func:`integer_stream`. w_scales, a_scales: uint8 codes of
+    ``scale``, of the shape of ``clear``. If a cycle takes B blocks, they have one more dimension:
+    (T, B) or (S, T, B). last: bool, of the shape of ``clear``; true in the last cycle of a block.
+    By default every cycle ends a block. The sum of a block times the significands of its scales
+    must have at most 53 bits.
     """
     lanes = w_codes.shape[-1] // _blocks(clear, w_scales) if w_codes.ndim else 0
     kind = fp32_unit(weight, activation, scale, lanes)
@@ -141,7 +150,7 @@ def exact_stream(
 ) -> tuple[Tensor, Tensor]:
     """The exact accumulator after each cycle, int64, and whether it is NaN, bool; (T,) or (S, T).
 
-    The operands are those of :func:`fp32_stream`.
+    The operands are those of :func:`fp32_stream`, without ``last``.
     """
     kind = exact_unit(weight, activation, scale, acc_width, window)
     return _run(kind, weight, activation, w_codes, a_codes, clear, w_scales, a_scales)
@@ -194,7 +203,7 @@ def _run(
 
 
 def _blocks(clear: Tensor, scales: Tensor | None) -> int:
-    """The blocks of a cycle, from the shape of their scales; at least 1."""
+    """How many blocks a cycle takes, from the shape of their scales; at least 1."""
     is_several = scales is not None and scales.ndim == clear.ndim + 1
     return max(1, scales.shape[-1]) if scales is not None and is_several else 1
 
@@ -233,7 +242,8 @@ def _check_columns(columns: dict[str, Tensor | None]) -> None:
     ):
         shapes = {name: tuple(each.shape) for name, each in given.items()}
         raise ValueError(
-            "A stream wants codes (T, lanes) or (S, T, lanes) and other columns without the lanes, "
-            "or scales of several blocks a cycle that divide the lanes and have no ends, "
-            f"on one device, not {shapes} on {sorted(map(str, devices))}"
+            "A stream wants codes (T, lanes) or (S, T, lanes), and clear, last and scales (T,) or "
+            "(S, T), on one device. Scales of B blocks a cycle have a last dimension B, which "
+            "divides the lanes; then last must not be given. These are "
+            f"{shapes} on {sorted(map(str, devices))}"
         )

@@ -1,4 +1,4 @@
-"""The two builds as loaded libraries: which one serves a tensor, and calls that raise errors."""
+"""Loads the two builds of the kernels, chooses one for a device, and calls its functions."""
 
 import ctypes
 import os
@@ -17,10 +17,10 @@ from halfbyte.gpu_ref.structures import Context, FormatTable, Layout
 
 __all__ = ["Library", "cuda_library", "host_library", "library_for", "tile_library"]
 
-# The first with mma.m16n8k32 on int8 and with asynchronous copies.
+# The first compute capability with mma.m16n8k32 on int8 and with asynchronous copies.
 OLDEST_CAPABILITY = (8, 0)
-# If this variable is 1, the host build has the address and undefined-behaviour sanitizers. Their
-# runtime must then be loaded before Python (LD_PRELOAD).
+# If this environment variable is 1, the host build has the address and undefined-behaviour
+# sanitizers. Their runtime must then be loaded before Python (LD_PRELOAD).
 SANITIZE_VARIABLE = "HALFBYTE_GPU_REF_SANITIZE"
 Functions = Callable[[str], Mapping[str, tuple[Any, ...]]]
 
@@ -51,6 +51,7 @@ class Library:
         handle.hb_tensor_scale.restype = ctypes.c_float
 
     def _check_sizes(self) -> None:
+        """Raise ToolError if structures have other sizes in the library than in Python."""
         sizes = (ctypes.c_int64 * len(STRUCTURES))()
         self._handle.hb_sizes(sizes, len(STRUCTURES))
         wanted = [ctypes.sizeof(structure) for structure in STRUCTURES]
@@ -77,24 +78,28 @@ class Library:
             raise ToolError(f"{name.removeprefix('hb_')} failed on {device}: {text}")
 
     def tensor_scale(self, absmax: float, table: FormatTable, rule: int) -> float:
-        """The scale of a whole tensor with E4M3 block scales, by the number of their rule."""
+        """The FP32 scale of a whole tensor whose block scales are E4M3.
+
+        ``absmax`` is the tensor's absolute maximum; ``rule`` is a ScaleRule of arithmetic.h.
+        """
         scale: float = self._handle.hb_tensor_scale(absmax, ctypes.byref(table), rule)
         return scale
 
     def in_spans(self, call: ctypes.Structure) -> bool:
-        """Whether the quantizer that reads whole spans takes this call."""
+        """Whether the quantizer ``spans`` takes this call; see in_spans() in quantize.h."""
         return bool(self._handle.hb_in_spans(ctypes.byref(call)))
 
     def layout(self, rows: int, length: int, block: int) -> Layout:
-        """The places of an operand's elements after expansion."""
+        """Where the elements of an operand lie after it is decoded to padded int8."""
         layout = Layout(rows=rows, length=length, block=block)
         self._handle.hb_complete(ctypes.byref(layout))
         return layout
 
     def read_container(self, head: torch.Tensor, size: int) -> tuple[int, Container]:
-        """The damage number of a compressed tensor's header, 0 if it is good, and its content.
+        """Read the header of a tensor in the prefix layout of DFloat11.
 
-        head: the first bytes, on the CPU; size: bytes of the whole tensor.
+        head: the first bytes, on the CPU; size: bytes of the whole compressed tensor. Returns the
+        number of the damage that was found, 0 if there is none, and the content of the header.
         """
         found = Container()
         address, held = head.data_ptr(), head.numel()
@@ -111,9 +116,11 @@ class Library:
     def index_joint(
         self, container: JointContainer, sizes: torch.Tensor
     ) -> tuple[int, torch.Tensor]:
-        """The damage number of the chunks' sizes, and (3, chunks + 1) int64: where parts begin.
+        """Compute where the data of each chunk begins in the joint layout of DFloat11.
 
-        sizes: the part ``sizes`` of the layout, uint8 on the CPU.
+        sizes: the part ``sizes`` of the layout, uint8 on the CPU. Returns the number of the damage
+        that was found in them, 0 if there is none, and (3, chunks + 1) int64: the first word of the
+        stream, the first escape and the first byte of raw bits of each chunk.
         """
         starts = torch.zeros(3, container.chunks + 1, dtype=torch.int64)
         damage: int = self._handle.hb_dfloat11_index(
@@ -122,13 +129,13 @@ class Library:
         return damage, starts
 
     def check_published(self, call: DecodePublished) -> int:
-        """The damage number for the sizes of a module's parts; 0 if they are good."""
+        """The number of the damage if the sizes of a module's parts do not match; else 0."""
         damage: int = self._handle.hb_dfloat11_check(ctypes.byref(call))
         return damage
 
     @property
     def has_groups(self) -> bool:
-        """Whether a :func:`tile_library` has the warpgroup instructions of Hopper."""
+        """Whether this :func:`tile_library` has, or emulates, Hopper's warpgroup instructions."""
         return bool(self._handle.hb_has_groups())
 
     @property
@@ -143,7 +150,7 @@ class Library:
 
 @cache
 def tile_library(kind: str) -> Library:
-    """Further tensor-core products of the build ``cuda`` or ``host``, compiled if necessary."""
+    """The tensor-core kernels with other tile sizes, compiled if necessary."""
     return Library(loaded(build_tiles(kind)), lambda kind: tile_prototypes())
 
 

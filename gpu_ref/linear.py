@@ -22,6 +22,7 @@ from halfbyte.gpu_ref.quantizer import quantize, resolve_format
 
 __all__ = ["Linear", "convert", "unconverted"]
 
+# Methods that only initialize weights.
 _SETS_UP = re.compile(r"__init__|reset_parameters|_?reset_|_?init_")
 
 
@@ -42,7 +43,7 @@ class Linear(nn.Module):
     scale_format : ScaleFormat
         Type of the inputs' block scales.
     kernel : str
-        See :func:`matmul`.
+        Kernel for the product; see :func:`matmul`.
     """
 
     codes: Tensor
@@ -117,14 +118,14 @@ class Linear(nn.Module):
             raise TypeError(f"A layer must be nn.Linear or Conv1D, not {type(layer).__name__}")
         weight: Any = layer.weight.data
         if not isinstance(layer, nn.Linear):
-            weight = weight.T
+            weight = weight.T  # Conv1D stores (inputs, outputs)
         bias = layer.bias.data if isinstance(layer.bias, Tensor) else None
         packed = quantize(weight, fmt, block=block, scale_format=scale_format)
         return cls(packed, bias, activation=activation, scale_format=scale_format, kernel=kernel)
 
 
 def _is_linear(layer: nn.Module) -> bool:
-    # The check goes by name, to avoid an import of transformers. The weight is (inputs, outputs).
+    # Conv1D is recognized by its name, to avoid an import of transformers.
     return isinstance(layer, nn.Linear) or (
         type(layer).__name__ == "Conv1D" and hasattr(layer, "nf") and hasattr(layer, "weight")
     )
@@ -145,6 +146,7 @@ def _read_elsewhere(model: nn.Module) -> set[str]:
 
 
 def _children_read(kind: Any) -> frozenset[str]:
+    """Names of the child layers whose weight or bias the code of the class ``kind`` reads."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     except (OSError, TypeError, SyntaxError):  # without source nothing is known
@@ -180,12 +182,13 @@ def convert(
 ) -> list[str]:
     """Replace the linear layers of ``model``, in place, by :class:`Linear`; return their names.
 
-    The common rule for models decides which ones (:mod:`halfbyte.golden.layers`). It excludes the
-    output head, routers, and layers that share an embedding's table. Layers whose weight another
-    module reads, instead of calling them, also stay as they are. Weights that are not linear layers
-    (convolutions, recurrent layers, experts in one parameter) stay; :func:`unconverted` lists them.
+    A linear layer is replaced if :mod:`halfbyte.golden.layers` counts its weight among those to
+    quantize. So the output head, routers, and layers that share an embedding's table stay as they
+    are. A layer also stays if another module reads its weight instead of calling it. Other kinds
+    of layers (convolutions, recurrent layers, experts in one parameter) stay, too.
+    :func:`unconverted` lists the weights that should be quantized and are not.
 
-    ``skip`` takes a layer's name and says whether that layer stays too. If ``kernel`` cannot be
+    ``skip`` takes a layer's name and says whether that layer stays, too. If ``kernel`` cannot be
     exact for the formats, UserError is raised before anything is changed.
     """
     weight = resolve_format(fmt)
@@ -210,10 +213,11 @@ def convert(
 
 
 def unconverted(model: nn.Module) -> list[str]:
-    """Weights that the rule quantizes but :func:`convert` does not, by name.
+    """Names of the weights of a converted model that are still to be quantized.
 
-    They are not linear layers. The list is empty if a converted model has only heads, routers and
-    embeddings left.
+    :mod:`halfbyte.golden.layers` counts them among the weights to quantize, but :func:`convert`
+    left them: they belong to other kinds of layers, another module reads them, or they were
+    skipped. The list is empty if only heads, routers and embeddings are left.
     """
     return list(survey(model).matrices)
 

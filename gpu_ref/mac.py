@@ -1,4 +1,4 @@
-"""Streams of MAC units by the kernel, cycle for cycle like the RTL."""
+"""Runs MAC units with the kernel, cycle by cycle as the RTL does."""
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ def mac_stream(
     enable: Tensor | None = None,
     initial: int = 0,
 ) -> Tensor:
-    """The accumulators after each cycle of ``acc <= (clear ? 0 : acc) + w * a``.
+    """The accumulators after each of T cycles of ``acc <= (clear ? 0 : acc) + w * a``.
 
     w_codes, a_codes: (T,) or (S, T) uint8 for S independent accumulators, one code per byte.
     clear, enable: bool of the same shape; a cycle without enable keeps the accumulator. Returns
@@ -43,8 +43,8 @@ def mac_stream(
     _check_columns(columns)
     device, shape = w_codes.device, w_codes.shape
     streams, cycles = (1, shape[0]) if len(shape) == 1 else shape
-    # Streams that alternate in memory stay so: then neighbouring GPU threads read neighbouring
-    # bytes.
+    # If the codes of one cycle are neighbours in memory, they stay so: then neighbouring GPU
+    # threads read neighbouring bytes.
     beside = len(shape) == 2 and columns[0].T.is_contiguous() and not columns[0].is_contiguous()
     if beside:
         columns = [column.T.contiguous() for column in columns]

@@ -1,4 +1,4 @@
-"""Describes the machine of a result: device, driver, compiler, versions, date."""
+"""Describes the machine on which a result was computed: device, driver, compiler, versions."""
 
 import platform
 import shutil
@@ -46,7 +46,7 @@ def _driver() -> str | None:
 
 
 def describe(device: torch.device) -> MachineRecord:
-    """The machine of a result on ``device``, with the build that computes there."""
+    """Describe this machine, and the build of the kernels that computes on ``device``."""
     library = library_for(device)
     on_gpu = library.kind == "cuda"
     capability = torch.cuda.get_device_capability(device) if on_gpu else None

@@ -1,4 +1,4 @@
-"""Block-scaled matrix multiplication by the kernels, and the choice of a kernel for the formats."""
+"""Multiplies block-scaled matrices with the kernels, and chooses the kernel for the formats."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,18 +22,24 @@ __all__ = [
     "refusal",
 ]
 
-# Below this, partial sums of a block can be converted to FP32 by one subtraction; see gemm_ring.h.
+# Partial sums of a block below this bound are converted to FP32 by one subtraction: gemm_ring.h.
 SMALL = 2**22
-# dp4a and mma pad blocks to 32; where that more than quadruples the work, auto avoids mma.
+# dp4a and mma pad each block to a multiple of 32 products. If that more than quadruples the work,
+# auto avoids mma.
 MAX_PADDING = 4
 BLOCK_PADDING = 32
-# As in gemm_rows.h: most rows of activations, codes that a lane reads at once, lanes of a warp.
+# As in gemm_rows.h: the most rows of activations, the codes that a GPU thread (lane) reads at once,
+# and the lanes of a warp.
 FEW_ROWS, PIECE, LANES = 16, 16, 32
 
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What decides whether a kernel is exact: formats, products of a block, activations' shape."""
+    """What decides whether a kernel is exact.
+
+    These are the formats of activations and weights, the products of a block (``terms``), and the
+    shape of the activations (``rows``, ``length``).
+    """
 
     formats: tuple[Format, Format]
     terms: int
@@ -47,17 +53,21 @@ class _Sizes:
         return a * w * self.terms
 
     def outside(self, low: int, high: int) -> Format | None:
-        """The first format that has integers beyond these."""
+        """The first format with an integer below ``low`` or above ``high``."""
         for fmt in self.formats:
             if min(fmt.integers) < low or max(fmt.integers) > high:
                 return fmt
         return None
 
 
+def _range(fmt: Format) -> str:
+    return f"{fmt.name} has integers from {min(fmt.integers)} to {max(fmt.integers)}"
+
+
 def _bytes_refusal(sizes: _Sizes) -> str | None:
     wide = sizes.outside(-128, 127)
     if wide:
-        return f"it multiplies int8, and {wide.name} has integers up to {max(wide.integers)}"
+        return f"it multiplies int8, and {_range(wide)}"
     return "sums of a block may exceed int32" if sizes.bound >= 2**31 else None
 
 
@@ -77,7 +87,7 @@ def _rows_refusal(sizes: _Sizes) -> str | None:
 def _pairs_refusal(sizes: _Sizes) -> str | None:
     wide = sizes.outside(-(2**15) + 1, 2**15 - 1)
     if wide:
-        return f"it multiplies int16, and {wide.name} has integers up to {max(wide.integers)}"
+        return f"it multiplies int16, and {_range(wide)}"
     return "sums of a block may exceed int32" if sizes.bound >= 2**31 else None
 
 
@@ -89,7 +99,7 @@ def _no_refusal(sizes: _Sizes) -> str | None:
     return None
 
 
-# By kernel: a function that says why the kernel cannot take given sizes.
+# By kernel: a function that says why the kernel cannot be exact for given sizes, or None.
 _REFUSALS: dict[str, Callable[[_Sizes], str | None]] = {
     "plain": _no_refusal,
     "dp4a": _bytes_refusal,
@@ -107,14 +117,15 @@ GEMM_KERNELS = {
 
 @dataclass(frozen=True)
 class _Tile:
-    """A tensor-core product in other tiles: its number in tiles.h, and KiB of shared memory."""
+    """A variant of ``mma`` in other tiles: its number in tiles.h, and KiB of shared memory."""
 
     number: int
     shared: int
 
 
-# The names have rows x columns x buffers; ``mma`` itself is 128x128x3. Only ``gpu-bench --sweep``
-# runs them. Those of wgmma need compute capability 9.0.
+# A tile is the part of the result that a thread block computes. A name states the tile's rows x
+# columns x buffers; ``mma`` itself is 128x128x3. Only ``gpu-bench --sweep`` runs these variants.
+# wgmma stands for Hopper's warpgroup instructions, which need compute capability 9.0.
 _TILES = {
     "mma 128x64x3": _Tile(0, 72),
     "wgmma 64x128x3": _Tile(1, 72),
@@ -125,6 +136,7 @@ WARPGROUPS = (9, 0)
 
 EMULATED = ("dp4a", "mma", "rows")
 """Kernels that the host build emulates thread by thread, to check them without a GPU."""
+# By build: the kernels among which ``auto`` chooses, the fastest first.
 _PREFERENCE = {"cuda": ("rows", "mma", "plain"), "host": ("pairs", "doubles", "plain")}
 
 
@@ -163,7 +175,7 @@ def applicable_kernels(
 
 
 def alternatives(device: torch.device) -> tuple[str, ...]:
-    """Kernels like ``mma`` with other tiles: those that the device can run."""
+    """The variants of ``mma`` in other tiles that ``device`` can run."""
     room, groups = 2**10, True
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -187,10 +199,10 @@ def choose_kernel(
     rows: int | None = None,
     length: int | None = None,
 ) -> str:
-    """Return ``kernel`` if the build has it and it is exact; for ``auto``, the fastest of these.
+    """Return ``kernel`` if it is in the build and exact; for ``auto``, the fastest such kernel.
 
-    Raises UserError if the build lacks ``kernel`` or it cannot be exact; the message has the
-    reason.
+    Raises UserError if the build lacks ``kernel``, or if the kernel cannot be exact; the message
+    says why.
     """
     if kernel == "auto":
         padded = -(-terms // BLOCK_PADDING) * BLOCK_PADDING > MAX_PADDING * terms
@@ -211,7 +223,10 @@ def choose_kernel(
 
 @dataclass
 class Expanded:
-    """An operand for dp4a and mma: int8 elements and steps by block, both padded."""
+    """An operand for dp4a and mma: elements as int8, and the step of each block, both padded.
+
+    The step of a block is its scale times the quantum.
+    """
 
     integers: Tensor
     steps: Tensor
@@ -219,7 +234,7 @@ class Expanded:
 
 
 def expand(library: Library, packed: Packed, rows: int) -> Expanded:
-    """Decode an operand once for all tiles of the result; ``rows`` is the number of its rows."""
+    """Decode an operand of ``rows`` rows once, for all tiles of the result."""
     layout = library.layout(rows, packed.length, packed.kernel_block)
     shape = layout.padded_rows, layout.row_length
     integers = torch.empty(shape, dtype=torch.int8, device=packed.device)
@@ -347,4 +362,5 @@ def rows_call(a: Expanded, w: Operand, columns: int, y: Tensor, overflows: Tenso
     )
 
 
+# By kernel: the function that calls it. _multiply_packed calls the other kernels.
 _RUNS = dict.fromkeys(("dp4a", "mma", *_TILES), _multiply_expanded) | {"rows": _multiply_rows}

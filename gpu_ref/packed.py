@@ -32,7 +32,8 @@ class Packed:
         (..., bytes) uint8. Codes of at most 4 bits lie two in a byte, the even index in the low
         half. Wider codes lie one in a byte.
     scales : Tensor
-        (..., ceil(length / block)) float32, finite and not 0; negative for mirrored blocks.
+        (..., ceil(length / block)) float32, finite and not 0. A negative scale negates all values
+        of its block: the block is *mirrored*.
     format : Format
         What the codes mean.
     length : int
@@ -99,7 +100,7 @@ class Packed:
 
     @property
     def kernel_block(self) -> int:
-        """The block size, no larger than a row."""
+        """The block size for the kernels: at most the length of a row."""
         return max(1, min(self.block, self.length))
 
     def to(self, device: torch.device | str) -> "Packed":

@@ -1,4 +1,4 @@
-"""Compares a product that something else computed with that of the kernels, bit by bit."""
+"""Compares a matrix product that another program computed with the kernels', bit by bit."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["compare_product"]
 
 
 def compare_product(product: Tensor, *operands: Tensor, **arithmetic: Any) -> str:
-    """Say in words whether :func:`unit_gemm` gives the bits of ``product``.
+    """Return ``the same bits``, or how many results of :func:`unit_gemm` differ from ``product``.
 
     product: (M, N) float32. ``operands`` and ``arithmetic`` are the arguments of ``unit_gemm``.
     """

@@ -1,4 +1,4 @@
-"""Block quantization by the kernels, on CPU and CUDA tensors."""
+"""Quantizes tensors in blocks with the kernels, on the CPU or a GPU."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from halfbyte.gpu_ref.structures import Quantize
 
 __all__ = ["QUANTIZE_KERNELS", "absmax", "encode", "quantize", "scales_of"]
 
-# Numbers of the enumerations in quantize.h, arithmetic.h and api.h.
+# The numbers of ElementType in quantize.h, ScaleRule in arithmetic.h, QuantizeKernel in api.h.
 _ELEMENTS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 _RULES = {
     ScaleFormat.FP32: 0,
@@ -48,12 +48,12 @@ def _element(x: Tensor) -> Tensor:
 
 @dataclass
 class _Refusals:
-    """Counters on the device, in the order of ``Refusals`` in quantize.h."""
+    """Counters of values that cannot be quantized, in the order of ``Refusals`` in quantize.h."""
 
     counters: Tensor
 
     def check(self, fmt: Format, count: int) -> None:
-        """Raise the golden model's errors."""
+        """Raise the golden model's error if any of ``count`` numbers cannot be quantized."""
         nans, infinities, scales, _ = self.counters.tolist()
         if nans or infinities:
             raise ValueError(
@@ -72,7 +72,7 @@ def _new_refusals(device: torch.device) -> _Refusals:
 
 
 def _call(x: Tensor, block: int) -> Quantize:
-    """A call for the blocks of the last dimension of ``x``, which must not be empty."""
+    """The kernels' arguments for blocks of the last dimension of ``x``, which is not empty."""
     length = x.shape[-1]
     return Quantize(
         x=x.data_ptr(),
@@ -107,7 +107,8 @@ def quantize(
     clip : float or Tensor
         A number, or float32 that broadcasts to the scales' shape (..., blocks).
     kernel : str
-        ``spans`` (reads whole lines; blocks of 16 to 256), ``units`` (any shape) or ``auto``.
+        ``spans`` (reads 256 elements at a time; for blocks of 16 to 256 elements), ``units`` (for
+        any shape) or ``auto``.
 
     Raises
     ------
@@ -149,12 +150,14 @@ def quantize(
 
 
 def _clips(clip: float | Tensor, scales: Tensor) -> Tensor | None:
+    """A clip for each scale if ``clip`` is a tensor, else None."""
     if not isinstance(clip, Tensor):
         return None
     return clip.to(scales.device).expand(scales.shape).contiguous()
 
 
 def _pick(kernel: str, library: Library, call: Quantize) -> str:
+    """The kernel to use; for ``auto``, ``spans`` if it takes the shape."""
     spans = library.in_spans(call)
     if kernel == "auto":
         return "spans" if spans else "units"
@@ -201,8 +204,8 @@ def scales_of(
 ) -> Tensor:
     """The quantizer's scales for blocks with these absolute maxima; float32 of the same shape.
 
-    absmax: any shape, float32, finite. ``tensor_absmax`` is the absolute maximum of the tensor, for
-    E4M3; by default the largest of ``absmax``.
+    absmax: any shape, float32, finite. ``tensor_absmax`` is the absolute maximum of the
+    whole tensor, which E4M3 scales need; by default the largest of ``absmax``.
     """
     library, table = library_for(absmax.device), format_table(fmt)
     flat = absmax.contiguous().reshape(-1, 1)

@@ -1,4 +1,4 @@
-"""The parts of a record that run the kernels for formats and for dot-product units."""
+"""Parts of ``make gpu-record``: checks and timings for formats and dot-product units."""
 
 import torch
 
@@ -37,7 +37,7 @@ def _formats() -> list[Format]:
 def _machine(device: torch.device) -> Results:
     yield describe(device).as_json()
     if device.type == "cuda":
-        tile_library("cuda")  # builds it, so that later parts need not
+        tile_library("cuda")  # compiled here, so that later parts find it
 
 
 def _check(device: torch.device) -> Results:
@@ -53,7 +53,7 @@ def _check_units(device: torch.device) -> Results:
 
 
 def _sanitize(device: torch.device) -> Results:
-    """The tools of compute-sanitizer on small shapes of every kernel."""
+    """Run every kernel on small shapes under two tools of compute-sanitizer."""
     path = find_compute_sanitizer() if device.type == "cuda" else None
     if path is None:
         yield {"tool": "compute-sanitizer", "found": None, "why": "there is no GPU, or no tool"}
@@ -69,7 +69,7 @@ def _memory(device: torch.device) -> Results:
 
 
 def _products(device: torch.device) -> Results:
-    """All kernels but the plain one, which would take most of the time."""
+    """Time all GEMM kernels but ``plain``, which would take most of the time."""
     fmt = load(_TIMED)
     for block in BLOCKS:
         sizes = Sizes.of(device, block=block)
@@ -88,7 +88,7 @@ def _streams(device: torch.device) -> Results:
 
 
 def _check_tiles(device: torch.device) -> Results:
-    """Tiles of the tensor-core kernel; nothing on a CPU, where the tests check the emulation."""
+    """Check the tensor-core kernels with other tiles; on a CPU, pytest checks their emulation."""
     if device.type == "cuda":
         for fmt in _formats():
             for comparison in check_tiles(fmt, device):
@@ -96,14 +96,14 @@ def _check_tiles(device: torch.device) -> Results:
 
 
 def _sweep(device: torch.device) -> Results:
-    """Tiles of the tensor-core kernel; nothing on a CPU, which emulates it."""
+    """Time the tensor-core kernel with each size of tile; not on a CPU, which only emulates it."""
     if device.type == "cuda":
         for run in sweep_records(load(_TIMED), device):
             yield run.as_json()
 
 
 PARTS = (
-    Part("machine", "Build for the device at hand", Value.MACHINE, 120, _machine),
+    Part("machine", "Compile the kernels for this machine", Value.MACHINE, 120, _machine),
     Part("check", "Every kernel against the golden model", Value.CORRECTNESS, 90, _check),
     Part(
         "check_units",
@@ -117,6 +117,12 @@ PARTS = (
     Part("few_rows", "Products of few rows from packed weights", Value.SPEED, 25, _few_rows),
     Part("memory", "Quantizing and dequantizing beside a copy", Value.SPEED, 20, _memory),
     Part("streams", "MAC streams", Value.SPEED, 15, _streams),
-    Part("check_tiles", "Tensor-core products to choose from", Value.CHOICE, 20, _check_tiles),
-    Part("sweep", "Tiles of the tensor-core product", Value.CHOICE, 30, _sweep),
+    Part(
+        "check_tiles",
+        "Tensor-core kernels with other tiles against the golden model",
+        Value.CHOICE,
+        20,
+        _check_tiles,
+    ),
+    Part("sweep", "Tensor-core products in tiles of several sizes", Value.CHOICE, 30, _sweep),
 )

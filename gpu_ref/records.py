@@ -52,7 +52,7 @@ class ComparisonRecord(Record):
     """A kernel compared with the golden model."""
 
     kernel: str
-    """Name of the kernel; ``emulated`` ones run thread by thread on the CPU."""
+    """Name of the kernel; ``emulated`` if the CPU ran the GPU's threads one after another."""
     format: str
     """Format of the weights."""
     activation: str
@@ -135,6 +135,8 @@ class ProductRun(_Run):
 
 @dataclass(frozen=True, kw_only=True)
 class _Codec(_Run):
+    """Time of a DFloat11 decoder (lossless compression of weights)."""
+
     gigabytes_per_second: float
     """Bytes read and written per second, in 10^9."""
     weights_gigabytes_per_second: float
@@ -162,6 +164,8 @@ class CodecTiming(MachineRecord, _Codec):
 
 @dataclass(frozen=True, kw_only=True)
 class _Triple(Record):
+    """A MAC computed by its RTL, the golden model and the CUDA reference."""
+
     format: str
     """Format of the weights."""
     activation: str
@@ -186,7 +190,7 @@ class _Triple(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class TripleRecord(MachineRecord, _Triple):
-    """RTL, golden model and CUDA reference on one stream."""
+    """RTL, golden model and CUDA reference of a MAC, compared on the same inputs."""
 
 
 Timing = MemoryTiming | ProductTiming | CodecTiming

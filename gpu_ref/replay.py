@@ -1,4 +1,4 @@
-"""Repeats a recorded stream of clock cycles with the kernel."""
+"""Feeds the recorded inputs of a MAC to the kernel, and compares the accumulators."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -24,7 +24,8 @@ class Columns(NamedTuple):
 class Accumulator(NamedTuple):
     """A MAC and its accumulator after each cycle (``held``).
 
-    ``arithmetic`` are the keyword arguments of :func:`mac_stream`.
+    ``arithmetic`` are the keyword arguments of :func:`mac_stream`. ``has_enable`` says whether the
+    MAC has the input ``enable``.
     """
 
     arithmetic: Mapping[str, Any]
@@ -35,7 +36,7 @@ class Accumulator(NamedTuple):
 def count_differences(
     columns: Columns, accumulators: Iterable[Accumulator], device: torch.device
 ) -> int:
-    """How many values of all accumulators the kernel computes differently."""
+    """Count the values, over all accumulators and cycles, that the kernel computes differently."""
     w, a = (torch.from_numpy(codes.astype(np.uint8)).to(device) for codes in columns[:2])
     clear, enable = (torch.from_numpy(flags).to(device) for flags in columns[2:])
     different = 0

@@ -16,14 +16,14 @@ __all__ = [
     "sanitized",
 ]
 
-SECONDS = 1800
-# The exit status of compute-sanitizer if it finds an error. The smoke test has another one.
+SECONDS = 1800  # time limit of a run
+# The exit status of compute-sanitizer if it finds an error. The smoke test itself exits with 1.
 FOUND = 86
 COMPUTE_TOOLS = ("memcheck", "racecheck", "synccheck")
 
 
 def find_compute_sanitizer() -> str | None:
-    """The program, if the CUDA toolkit includes it."""
+    """The path of compute-sanitizer, which is part of the CUDA toolkit; None if it is missing."""
     for name in ("compute-sanitizer", "/usr/local/cuda/bin/compute-sanitizer"):
         if path := shutil.which(name):
             return path
@@ -31,7 +31,7 @@ def find_compute_sanitizer() -> str | None:
 
 
 def _smoke(what: str, device: str, prefix: list[str], environment: dict[str, str]) -> str:
-    """Run the smoke test under ``prefix``; return its output, or raise ToolError with its end."""
+    """Run the smoke test under the command ``prefix``; return its output, or raise ToolError."""
     command = [*prefix, sys.executable, "-m", "halfbyte.gpu_ref.smoke", device]
     try:
         done = subprocess.run(
@@ -51,9 +51,9 @@ def _smoke(what: str, device: str, prefix: list[str], environment: dict[str, str
 
 
 def run_compute_sanitizer(path: str, tools: tuple[str, ...] = COMPUTE_TOOLS) -> tuple[str, ...]:
-    """Run the kernels on the GPU under tools of compute-sanitizer; returns the tools' names.
+    """Run the kernels on the GPU under ``tools`` of compute-sanitizer; return the tools' names.
 
-    Raises ToolError with the last lines of the tool that found something.
+    Raises ToolError if a tool finds an error, with the last lines of its output.
     """
     for tool in tools:
         prefix = [path, "--tool", tool, "--error-exitcode", str(FOUND)]
@@ -62,7 +62,7 @@ def run_compute_sanitizer(path: str, tools: tuple[str, ...] = COMPUTE_TOOLS) -> 
 
 
 def sanitized() -> dict[str, str]:
-    """The environment of a Python whose host build has the sanitizers.
+    """Environment variables for a Python process whose host build has the sanitizers.
 
     Raises ToolError if the compiler lacks sanitizers.
     """
@@ -84,6 +84,6 @@ def sanitized() -> dict[str, str]:
 def run_host_sanitizers() -> str:
     """Run the host build under the address and undefined-behaviour sanitizers; return its output.
 
-    Raises ToolError with the last lines if they found something.
+    Raises ToolError if they find an error, with the last lines of the output.
     """
     return _smoke("The sanitizers", "cpu", [], sanitized())

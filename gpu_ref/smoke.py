@@ -1,7 +1,7 @@
-"""A short run of every kernel for a sanitizer: ``python -m halfbyte.gpu_ref.smoke cpu|cuda``.
+"""Runs every kernel briefly, under a sanitizer: ``python -m halfbyte.gpu_ref.smoke cpu|cuda``.
 
-Exits with status 1 if a number differs from the golden model; a sanitizer exits with its own
-status.
+The command exits with status 1 if a number differs from the golden model. A sanitizer that finds an
+error exits with another status.
 """
 
 import sys
@@ -17,7 +17,7 @@ from halfbyte.gpu_ref.unit_check import check_units
 
 __all__ = ["main"]
 
-FORMATS = ("e2m1_sp", "e2m3")  # two codes in a byte, and one
+FORMATS = ("e2m1_sp", "e2m3")  # formats with two codes in a byte, and with one
 # Emulation of many tiles under a sanitizer would take minutes.
 SHAPES = [shape for shape in cases.SHAPES if shape.n < 1000]
 
@@ -28,7 +28,7 @@ def main(device: str) -> int:
     totals = merged(
         [
             *(each for fmt in formats for each in check_format(fmt, chosen, shapes=SHAPES)),
-            # Codes of units are in a byte each: both formats at once show as much.
+            # One run with both formats covers both ways of packing codes.
             *check_units(formats[0], chosen, activation=formats[1]),
             *check_dfloat11(chosen),
         ]

@@ -1,4 +1,4 @@
-"""Throughput of the MAC streams."""
+"""Measures how many MAC steps the kernel computes per second."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -19,7 +19,7 @@ _BYTES_PER_STEP = 2 + 1 + 8  # two codes, clear, the accumulator
 
 
 def stream_records(fmt: Format, device: torch.device) -> Iterator[JsonObject]:
-    """Time the steps of many accumulators side by side; every step writes its accumulator."""
+    """Time many MAC units side by side; after every step, each writes its accumulator."""
     streams, cycles = _SIZES[device.type]
     generator = torch.Generator(device).manual_seed(0)
 

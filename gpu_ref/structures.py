@@ -1,4 +1,7 @@
-"""The structures of the C interface: formats, quantizer, products and dot-product units."""
+"""The C structures of formats, quantizer, products and dot-product units, for ctypes.
+
+The headers in ``cuda/`` explain the fields.
+"""
 
 import ctypes
 from ctypes import c_float, c_int32, c_int64, c_uint8, c_void_p
@@ -68,13 +71,13 @@ class FormatTable(ctypes.Structure):
 
 
 class Context(ctypes.Structure):
-    """The device and the number of threads for a call."""
+    """``Context`` in api.h: the device or the number of threads for a call."""
 
     _fields_ = (("device", c_int32), ("threads", c_int32), ("stream", c_void_p))
 
 
 class Refusals(ctypes.Structure):
-    """Counters of refused values."""
+    """``Refusals`` in quantize.h: counters of values that cannot be quantized."""
 
     _fields_ = (
         ("nans", c_int64),
@@ -104,7 +107,7 @@ class Quantize(ctypes.Structure):
 
 
 class Operand(ctypes.Structure):
-    """Packed codes and their scales."""
+    """``Operand`` in arithmetic.h: packed codes and their scales."""
 
     _fields_ = (("codes", c_void_p), ("scales", c_void_p))
 

@@ -1,4 +1,4 @@
-"""Format tables as C++ headers for ``arithmetic.h``, generated from the formats.
+"""Generates the tables of formats for ``arithmetic.h``, as C++ headers.
 
 The tables follow from the definition of the nearest value, not from the golden model's encoder.
 Bisection over all floats finds the first float that rounds to the next higher value.
@@ -18,8 +18,8 @@ __all__ = ["format_header", "header_name", "tables_source"]
 
 MAX_CODES = 256
 NEVER = '__builtin_nanf("")'  # a threshold that no float reaches
-# The bits of the largest finite float. A key is the bits of a float's magnitude, with the sign of
-# the float; keys are in the order of the floats.
+# The key of the largest finite float. The key of a float is an integer: the bits of its magnitude,
+# negated for negative floats. Keys are in the order of the floats.
 LAST_KEY = 0x7F7FFFFF
 SIGNIFICAND_BITS = 24
 SMALLEST_EXPONENT = -149
@@ -83,6 +83,7 @@ def _ascending_codes(fmt: Format) -> list[int]:
 
 
 def _thresholds(fmt: Format, codes: Sequence[int]) -> list[float]:
+    """For every two neighbouring values, the first float that rounds to the higher one."""
     return [
         _first_float_above(
             fmt.values[lower],
@@ -119,6 +120,7 @@ def format_header(fmt: Format) -> str:
     Raises UserError if FP32 cannot hold the format's values.
     """
     check_fp32_range(fmt)
+    # Largest in arithmetic.h explains exponent, significand and middle.
     codes = _ascending_codes(fmt)
     thresholds = _thresholds(fmt, codes)
     exponent = _floor_log2(fmt.max_value)

@@ -1,4 +1,8 @@
-"""Operands of dot-product units that are hard to add and to round."""
+"""Inputs of dot-product units whose products are hard to add and to round.
+
+A dot-product unit multiplies several pairs of codes in a cycle (one in each lane) and adds the sum,
+times two block scales, to its accumulator.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,22 +19,22 @@ UNIT_SHAPES = (
     Shape(1, 1, 1, 1),
     Shape(2, 3, 131, 32),  # a tail of odd length
     Shape(5, 7, 200, 16),
-    Shape(3, 2, 96, 48),  # blocks of several groups of the Blackwell model
+    Shape(3, 2, 96, 48),  # a block is three groups of 16 in the Blackwell model
     Shape(33, 9, 512, 32),
     Shape(4, 3, 24, 8),
     Shape(0, 3, 32, 16),
     Shape(3, 2, 0, 16),
 )
 SCALE_KINDS = ("middle", "any", "low", "high", "opposite")
-"""Around 1; every code, NaN too; the least ones; the largest ones; low on one side and high on the
-other."""
-CYCLES, STREAMS = 600, 2
-_REACH = 12  # binades around 1, or from an end
-_CANCELLING = 0.3
+"""How scales are drawn: near 1; from all codes, NaN too; from the smallest; from the largest; the
+smallest for A and the largest for W."""
+CYCLES = 600
+_REACH = 12  # powers of two at an end of the range of scales; a quarter as many on each side of 1
+_CANCELLING = 0.3  # share of the cycles that undo the cycle before
 
 
 def codes_of(generator: torch.Generator, fmt: Format, *shape: int) -> Tensor:
-    """Random codes; some rows have only one code, and some are mostly zero; uint8."""
+    """Random codes; a fifth of the rows repeats one extreme code, a fifth is mostly zero; uint8."""
     codes = torch.randint(2**fmt.bits, shape, generator=generator, dtype=torch.uint8)
     if codes.numel():
         integers = torch.tensor(fmt.integers)
@@ -46,7 +50,7 @@ def codes_of(generator: torch.Generator, fmt: Format, *shape: int) -> Tensor:
 def scales_of(
     generator: torch.Generator, scale: ScaleCode, kind: str, *shape: int
 ) -> tuple[Tensor, Tensor]:
-    """Codes of scales of the given kind, for A and for W; uint8, each of ``shape``."""
+    """Scale codes for A and for W, drawn as ``kind`` of SCALE_KINDS says; uint8, ``shape``."""
     one, reach, top = scale.values.index(1), _REACH << scale.mantissa_bits, scale.nan_code
     ranges = {
         "middle": ((one - reach // 4, one + reach // 4),) * 2,
@@ -64,7 +68,10 @@ def scales_of(
 
 @dataclass(frozen=True)
 class Cycles:
-    """The inputs of one unit: w and a (T, lanes); clear, last and the scales (T,)."""
+    """The inputs of one unit for T cycles: w and a (T, lanes); clear, last and both scales (T,).
+
+    ``clear`` starts a new sum; ``last`` marks the last cycle of a block.
+    """
 
     w: Tensor
     a: Tensor
@@ -73,7 +80,7 @@ class Cycles:
     scales: tuple[Tensor, Tensor]
 
     def folded(self, blocks: int) -> tuple[Tensor, ...]:
-        """w, a, clear and both scales of a unit that takes so many blocks a cycle."""
+        """The same for a unit that takes ``blocks`` blocks a cycle: w, a, clear, both scales."""
         w, a, *scales = (
             each.reshape(CYCLES // blocks, -1) for each in (self.w, self.a, *self.scales)
         )
@@ -83,9 +90,10 @@ class Cycles:
 def cycles_of(
     weight: Format, activation: Format, scale: ScaleCode, *, lanes: int, seed: int
 ) -> Iterator[Cycles]:
-    """Inputs of a unit for each kind of scales, with random clears and ends of blocks.
+    """Inputs of a unit for each of SCALE_KINDS, with random clears and ends of blocks.
 
-    Many cycles add nearly the negative of the cycle before, so that most bits cancel.
+    In many cycles the weights are the negatives of those of the cycle before and the rest is the
+    same, so that most bits of the sum cancel.
     """
     generator = torch.Generator().manual_seed(seed)
     negated = _negated(weight)

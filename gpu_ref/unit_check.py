@@ -25,8 +25,8 @@ from halfbyte.gpu_ref.unit_cases import (
 
 __all__ = ["check_units"]
 
-LANES, BLOCKS = 5, 3
-# Exact accumulators: (scale, window, width).
+LANES, BLOCKS = 5, 3  # of a unit; blocks that a unit takes in a cycle
+# Exact accumulators: name of the scales, window of exponents (see dot_unit.unit), width in bits.
 _EXACT = (
     ("e4m3", None, 56),
     ("e8m0", (-6, 9), 40),
@@ -45,7 +45,7 @@ def check_units(
 ) -> list[Comparison]:
     """Compare every accumulator on ``device`` for one pair of formats, with every kind of scale.
 
-    Blocks that a unit refuses are left out.
+    Cases that the golden model refuses, such as formats with too many bits, are left out.
     """
     other = activation or weight
     formats = {"weight": weight, "activation": other}
@@ -65,7 +65,8 @@ def check_units(
     return list(found.values())
 
 
-# A comparison: its name, what is compared, the kernel, the golden function, and their operands.
+# A case: the name of its comparison, a description, the kernel, the golden function, and the
+# operands of both.
 _Case = tuple[str, str, Callable[..., _Result], Callable[..., _Result], tuple[Tensor | None, ...]]
 
 
@@ -74,7 +75,7 @@ def _tensors(result: _Result) -> tuple[Tensor, ...]:
 
 
 def _products(formats: dict[str, Format], shapes: Sequence[Shape]) -> Iterator[_Case]:
-    """Products of matrices, with every kind of accumulator."""
+    """Cases of matrix products, with every kind of accumulator."""
     for number, shape in enumerate(shapes):
         generator = torch.Generator().manual_seed(number)
         codes = (
@@ -124,7 +125,7 @@ def _pair(
     options: dict[str, Any],
     what: str,
 ) -> _Case:
-    """The kernel and the golden function of one name, with the same options."""
+    """A case of a product: kernel and golden function have the same name and options."""
     kernel = partial(getattr(unit_gemm, function), **options)
     return _NAMES[function], what, kernel, partial(getattr(module, function), **options), operands
 
@@ -138,7 +139,7 @@ def _widths(formats: dict[str, Format], shape: Shape) -> Iterator[tuple[int, Ove
 
 
 def _streams(formats: dict[str, Format]) -> Iterator[_Case]:
-    """Streams of cycles with clears and ends of blocks."""
+    """Cases of streams of cycles, with clears and ends of blocks."""
     for scale in SCALE_CODES.values():
         for cycles in cycles_of(**formats, scale=scale, lanes=LANES, seed=7):
             base = (cycles.w, cycles.a, cycles.clear)
@@ -164,6 +165,7 @@ def _streams(formats: dict[str, Format]) -> Iterator[_Case]:
 def _stream(
     function: str, operands: tuple[Tensor | None, ...], options: dict[str, Any], what: str
 ) -> _Case:
+    """A case of a stream: kernel and golden function have the same name and options."""
     kernel, reference = (getattr(module, function) for module in (dot_unit, golden_streams))
     name = f"unit {function.removesuffix('_stream')} stream"
     return name, what, partial(kernel, **options), partial(reference, **options), operands

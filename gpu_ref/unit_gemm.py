@@ -1,7 +1,8 @@
-"""Matrix products as dot-product units compute them, by the kernels, on the CPU or a GPU.
+"""Computes matrix products with the kernels as dot-product units do, on the CPU or a GPU.
 
-The functions take and return the same as those of the same name in
-:mod:`halfbyte.golden.unit_gemm` and :mod:`halfbyte.golden.dot_blackwell`.
+Each result is the accumulator of one dot-product unit, which takes one block of products a cycle.
+Each function takes and returns the same as the function of that name in
+:mod:`halfbyte.golden.unit_gemm` or :mod:`halfbyte.golden.dot_blackwell`.
 """
 
 import torch

@@ -1,11 +1,13 @@
 """What PyTorch users call: quantize, matmul, mac_stream; and what they get for bad input."""
 
+from fractions import Fraction
+
 import pytest
 import torch
 
 from halfbyte import golden, gpu_ref
 from halfbyte.base import UserError
-from halfbyte.formats import Overflow, load
+from halfbyte.formats import Format, Overflow, Ties, load
 from halfbyte.golden import scalar
 from halfbyte.golden.quantizer import SupernormalSign
 from halfbyte.golden.scales import ScaleFormat
@@ -165,6 +167,12 @@ def test_kernels_on_bytes_refuse_wider_integers(kernel):
         UserError, match=f"Kernel {kernel} cannot be exact here: it multiplies int8"
     ):
         gpu_ref.matmul(wide, wide, kernel=kernel)
+
+
+def test_a_refusal_names_both_ends_of_the_integers():
+    values = tuple(map(Fraction, (0, -200, 1, 100)))
+    fmt = Format(name="low", title="Mostly negative", bits=2, values=values, ties=Ties.DOWN)
+    assert "low has integers from -200 to 100" in refusal("dp4a", fmt, fmt, 32)
 
 
 def test_kernels_are_chosen_by_the_bounds_of_the_formats():
