@@ -1,1 +1,1 @@
-"""Proofs that a netlist equals its RTL, and the RTL its specification."""
+"""Proofs that a netlist equals its RTL, and that the RTL equals its specification."""

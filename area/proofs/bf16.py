@@ -1,9 +1,9 @@
-"""The RTL of the BF16 MAC proved to be IEEE 754's fused multiply-add.
+"""The proof that the RTL of the BF16 MAC is IEEE 754's fused multiply-add.
 
-The proof has three parts, each for all inputs: the product of two BF16 numbers is exact, the sum
-with an FP32 number is rounded once, and the MAC consists of these two stages. The sum is proved
-separately for each difference of the summands' exponents: the exact sum is then an integer of fixed
-width.
+The proof has three parts, each for all inputs: the product of two BF16 numbers is exact, the sum of
+the product and an FP32 number, the *augend*, is rounded once, and the MAC consists of these two
+stages. The sum is proved separately for each difference of the summands' exponents: the exact sum
+is then an integer of fixed width.
 
 If one summand is far smaller than the other, it affects rounding only by its sign and by not being
 zero. The proof replaces it by one unit far below the other summand. The result is the same: the
@@ -61,7 +61,7 @@ def _outputs(
 
 
 def prove_product(circuit: Circuit) -> Verdict:
-    """Prove the product stage against the integer product, for all pairs of BF16 numbers."""
+    """Prove that the product stage gives the exact product of any two BF16 numbers."""
     aig = Aig()
     words = Words(aig)
     w, a = aig.word(16), aig.word(16)
@@ -69,7 +69,8 @@ def prove_product(circuit: Circuit) -> Verdict:
     one, other = unpack(aig, w, 7), unpack(aig, a, 7)
     whole = words.product(one.integer, other.integer)
     unit = words.sum(one.exponent, other.exponent)
-    # The product's top bit moves to place 15. There is one case for each place where it may be.
+    # The stage shifts the product until its top bit is at place 15. There is one case for each
+    # place where the top bit can be before.
     shifted, exponents = [], []
     for zeros in range(_SIGNIFICAND):
         top = _SIGNIFICAND - 1 - zeros
@@ -102,14 +103,21 @@ def prove_product(circuit: Circuit) -> Verdict:
 
 
 def _where(aig: Aig, condition: int, expected: Iterable[int], seen: Sequence[int]) -> list[Pair]:
-    """Pairs to compare where ``condition`` is 1; the lower bits of ``seen`` are compared."""
+    """Pairs that compare two words only where ``condition`` is 1.
+
+    Bits of the longer word above the shorter one are ignored.
+    """
     both = zip(expected, seen, strict=False)
     return [(FALSE, aig.conjunction(aig.exclusive(*pair), condition)) for pair in both]
 
 
 @dataclass(frozen=True)
 class _Sum:
-    """The inputs of the sum stage; ``exponent`` is biased, ``augend`` is a word and a number."""
+    """The inputs of the sum stage.
+
+    ``exponent`` is the product's biased exponent. ``word`` is the augend as 32 bits, and ``augend``
+    is the same as a number.
+    """
 
     aig: Aig
     product: Number
@@ -131,7 +139,7 @@ class _Sum:
         return cls(aig, product, exponent, word, unpack(aig, word, 23))
 
     def seen(self, circuit: Circuit) -> list[int]:
-        """The circuit's outputs for these inputs."""
+        """The circuit's output ``total`` for these inputs."""
         product = self.product
         return _outputs(
             self.aig,
@@ -147,7 +155,11 @@ class _Sum:
         )["total"]
 
     def expected(self, product: list[int], augend: list[int], unit: list[int]) -> list[int]:
-        """The expected result: the sum of integers of one width, in units of 2 ** unit."""
+        """The FP32 word that must come out.
+
+        ``product`` and ``augend`` are the magnitudes of the summands, as integers of one width in
+        units of ``2 ** unit``.
+        """
         aig, words = self.aig, Words(self.aig)
         total = words.sum(
             words.negated_if(self.product.negative, product),
@@ -168,7 +180,8 @@ def _near(circuit: Circuit, difference: int) -> Verdict:
     augend = inputs.augend
     biased = words.sum(augend.exponent, words.constant(150 + difference, EXPONENT))
     inputs = replace(inputs, exponent=biased)
-    # The exponent of the last bit is the biased exponent minus 142 (product) or 150 (augend).
+    # The exponent of the last bit is the biased exponent minus 127, minus 15 for the product or
+    # minus 23 for the augend: in total minus 142 or minus 150.
     up = difference + 8
     ups = (max(up, 0), max(-up, 0))
     width = max(_SIGNIFICAND + ups[0], 24 + ups[1]) + 2

@@ -15,7 +15,7 @@ __all__ = ["EXPONENT", "Number", "pack", "rounded", "unpack"]
 _FRACTION = 23
 _LEAST = -149  # exponent of the smallest subnormal
 EXPONENT = 13
-"""Bits of an exponent in this module: enough for all sums."""
+"""Bits of an exponent in this module: enough for every sum of exponents in the proofs."""
 
 Word = Sequence[int]
 
@@ -61,7 +61,7 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
     """
     words = Words(aig)
     width = len(integer)
-    # The place of a subnormal's last bit in the integer.
+    # The place in the integer where the last bit of a subnormal is.
     least = words.difference(words.constant(_LEAST, EXPONENT), exponent)
     tops = [
         aig.conjunction(integer[top], words.any(integer[top + 1 :]) ^ 1) for top in range(width)
@@ -74,7 +74,7 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
         if top < width:
             low_enough = words.is_less(words.constant(place, EXPONENT), least) ^ 1
             at_top = aig.conjunction(tops[top], low_enough)
-        # A subnormal: all ones are below the place of the hidden bit.
+        # In a subnormal, all ones are below the place of the hidden bit.
         none_above = words.any(integer[max(top, 0) :]) ^ 1
         at_least = aig.conjunction(words.is_equal(least, place), none_above)
         here = aig.disjunction(at_top, at_least)
@@ -95,19 +95,24 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
     up = aig.conjunction(guard, aig.disjunction(sticky, kept[0]))
     wide = _FRACTION + EXPONENT
     encoded = words.sum(words.extended(kept, wide), [*words.constant(0, _FRACTION), *field], up)
+    # 254 is the exponent field of the largest finite numbers.
     overflows = words.is_less(words.constant(254, EXPONENT), encoded[_FRACTION:])
     infinity = words.constant(0xFF << _FRACTION, 31)
-    # Below all places the result is 0. Above them it overflows.
+    # For a number far below the smallest subnormal, no place is chosen and the result is 0.
     return words.chosen(overflows, infinity, encoded[:31])
 
 
 def pack(aig: Aig, one: Number, other: Number, magnitude: Word, negative: int) -> list[int]:
-    """The FP32 word of the sum of two numbers; a finite sum rounds to ``magnitude``."""
+    """The FP32 word of the sum of two numbers.
+
+    ``magnitude`` and ``negative`` are those of the rounded sum. They are used if both numbers are
+    finite.
+    """
     words = Words(aig)
     opposite = aig.exclusive(one.negative, other.negative)
     both_infinite = aig.conjunction(one.is_infinite, other.is_infinite)
     is_nan = words.any([one.is_nan, other.is_nan, aig.conjunction(both_infinite, opposite)])
-    nan = words.constant(0x7FC0_0000, 32)
+    nan = words.constant(0x7FC0_0000, 32)  # the only NaN that the RTL gives
     infinity = words.constant(0xFF << _FRACTION, 31)
     finite = [*magnitude, negative]
     with_one = words.chosen(one.is_infinite, [*infinity, one.negative], finite)

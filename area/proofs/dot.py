@@ -1,14 +1,17 @@
 """The proof of a dot-product unit in parts, each with the method that suits it.
 
-1. *Lane = table.* The weighted sum of a lane's bits is the product. All pairs of codes are tried,
-   on the RTL and on the netlist.
+A *lane* multiplies one pair of codes. Each of its output bits has a weight, and the weighted sum of
+the bits is the product. A *tree* of adders adds the bits of all lanes.
+
+1. *Lane = table.* The weighted sum of a lane's bits is the product of the codes' values. All pairs
+   of codes are tried, on the RTL and on the netlist.
 2. *Tree = sum.* The output of the tree is the weighted sum of its input bits. This is shown by
    substitution (:mod:`.linear`), for any values of the lanes' bits.
-3. *Netlist = RTL.* They are equal from any state and for any inputs, by SAT. The RTL contains the
-   lane's netlist, so that both sides have many signals in common.
+3. *Netlist = RTL.* They are equal from any state and for any inputs, by SAT. In this RTL, each lane
+   is replaced by the lane's netlist, so that both sides have many signals in common.
 
-From 1 and 2, the tree gives the sum of the products. By 3, the logic after the tree is the same in
-RTL and netlist; simulation compares it with the golden model.
+From 1 and 2, the tree gives the sum of the products. From 3, the logic after the tree is the same
+in RTL and netlist; simulation compares it with the golden model.
 """
 
 import json
@@ -48,21 +51,23 @@ _BASE = "base"
 
 @dataclass(frozen=True)
 class Tree:
-    """A unit whose lanes and adders are cells: what adds up the products of one block.
+    """The part of a unit that adds the products of one block.
 
     Parameters
     ----------
     cells : sequence of TreeCell
         Adders, and gates between them.
-    total, base : sequence of Net
-        The output of the tree, and the other number that it adds to the products: two's complement
-        or empty.
+    total : sequence of Net
+        The output of the tree.
+    base : sequence of Net
+        Another number that the tree adds to the products, in two's complement; empty if there is
+        no such number.
     rows : sequence of sequence of Net
         The numbers whose sum is the output: the output itself, or the two inputs of a final adder.
     lanes : sequence of sequence of Net
-        The bits of each lane, lane by lane.
+        The output bits of each lane.
     around : Circuit
-        The unit without lanes and adders, whose outputs are free nets here.
+        The rest of the unit. Outputs of lanes and adders are nets without a driver there.
     """
 
     cells: Sequence[TreeCell]
@@ -74,7 +79,7 @@ class Tree:
 
 
 def read_trees(spec: DotSpec) -> list[Tree]:
-    """The trees of a unit's RTL, one for each block that it takes in a cycle.
+    """The trees of a unit's RTL, one for each block that the unit takes in a cycle.
 
     Raises CircuitError if a lane does not read its own codes.
     """
@@ -102,7 +107,10 @@ def _tree(
     spec: DotSpec,
     block: int,
 ) -> Tree:
-    """The tree in Yosys' module ``top``; ``tables`` has the truth tables of the adders."""
+    """The tree of one block in Yosys' module ``top``.
+
+    ``tables`` has the inputs and truth tables of each adder module.
+    """
     codes = {name: top["ports"][name]["bits"] for name in ("w", "a")}
     cells: list[TreeCell] = []
     lanes: dict[tuple[Net, ...], list[Net]] = {}
@@ -147,7 +155,7 @@ def _tree(
 
 
 def _check_final_adder(circuit: Circuit) -> None:
-    """Raise CircuitError unless a circuit adds two numbers modulo their range."""
+    """Raise CircuitError unless a circuit is proved to add two numbers, without the carry out."""
     aig = Aig()
     words = {name: aig.word(len(nets)) for name, nets in circuit.inputs.items()}
     seen = circuit.word(circuit.evaluate(aig, circuit.known(words)), circuit.output("total"))
@@ -168,7 +176,7 @@ def _tables(circuit: Circuit) -> tuple[list[str], dict[str, int]]:
 
 
 def _rows(circuit: Circuit, inputs: Sequence[Net]) -> dict[Net, int]:
-    """The truth table of every output net over ``inputs``, the first fastest."""
+    """The truth table of every output net over ``inputs``; the first input changes fastest."""
     aig = Aig()
     literals = aig.word(len(inputs))
     known = circuit.evaluate(aig, dict(zip(inputs, literals, strict=True)))
@@ -186,7 +194,7 @@ def _rows(circuit: Circuit, inputs: Sequence[Net]) -> dict[Net, int]:
 
 
 def _products(spec: DotSpec) -> NDArray[np.int64]:
-    """The products of all pairs of codes; the weight's code runs fastest."""
+    """The products of all pairs of codes; the weight's code changes fastest."""
     integers = (np.array(fmt.integers, np.int64) for fmt in (spec.activation, spec.weight))
     return np.multiply.outer(*integers).ravel()
 
@@ -209,7 +217,7 @@ def wrong_product(circuit: Circuit, spec: DotSpec) -> str | None:
 
 
 def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
-    """How the tree's output differs from the sum, or None; and the number of steps."""
+    """How the tree's output differs from the sum, or None; and the number of substitutions."""
     seen = reduce_to_inputs(tree.cells, *tree.rows)
     expected = LinearForm(seen.modulus)
     for place, net in enumerate(tree.base):
@@ -230,20 +238,20 @@ def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
     if different:
         net = different[0]
         weights = (form.weights.get(net, 0) for form in (expected, seen))
-        return "bit {} should count {}, counts {}".format(net, *weights), seen.steps
+        return "the weight of net {} should be {}, is {}".format(net, *weights), seen.steps
     return None, seen.steps
 
 
 def _augend_port(spec: DotSpec) -> str:
-    """The input that decides to what the products are added."""
+    """The name of the input that decides what the products are added to."""
     return "addend" if spec.chained else "clear"
 
 
 def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
     """Prove that an integer unit stores its tree's output, and gives the tree ``clear ? 0 : acc``.
 
-    A chained unit must give the tree ``addend`` instead. The proof is for any state and for any
-    outputs of lanes and adders, which are variables here.
+    A chained unit must give the tree its input ``addend`` instead. The proof holds for any state
+    and for any outputs of lanes and adders, which are free variables here.
     """
     aig, around = Aig(), tree.around
     driven = {gate.output for gate in around.gates}
@@ -268,7 +276,7 @@ def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
 
 
 def read_rtl(spec: DotSpec, lane: str, technology: Technology) -> Circuit:
-    """The RTL of a unit, with the netlist ``lane`` in each lane: Verilog of library cells."""
+    """The RTL of a unit in which each lane is the netlist ``lane``, Verilog of library cells."""
     used = [name for name in technology.cells if re.search(rf"\b{name}\b", lane)]
     lines = [
         "read_rtlil design.il",

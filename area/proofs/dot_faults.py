@@ -1,4 +1,8 @@
-"""Bugs put into dot-product units to check that a proof refutes them."""
+"""Bugs put into dot-product units to check that a proof refutes them.
+
+A lane of such a unit multiplies one pair of codes. Its tree adds the lanes' products, and in most
+units also a *base*: the accumulator or another number to which the products are added.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,7 +18,7 @@ __all__ = ["fault_verdicts"]
 
 
 def _altered_adder(tree: Tree, change: Callable[[TreeCell], TreeCell]) -> Tree:
-    """The tree with a change of its first adder that has a carry."""
+    """The tree with ``change`` made to its first adder that has a carry."""
     cells = list(tree.cells)
     index = next(place for place, cell in enumerate(cells) if len(cell.outputs) == 2)
     cells[index] = change(cells[index])
@@ -43,7 +47,7 @@ def _swapped_bits(tree: Tree) -> Tree:
 
 
 def _wrong_base(spec: DotSpec, tree: Tree) -> tuple[str, Tree]:
-    """The name of a fault in the number that the products are added to, and the tree with it."""
+    """The name of a fault in the base, and the tree with this fault."""
     if spec.chained:
         first, second, *others = tree.base
         return "swapped bits of the addend", replace(tree, base=[second, first, *others])
@@ -54,7 +58,10 @@ def _wrong_base(spec: DotSpec, tree: Tree) -> tuple[str, Tree]:
 def fault_verdicts(
     spec: DotSpec, tree: Tree, lane: Circuit, rtl: Circuit, netlist: MappedUnit
 ) -> Mapping[str, str]:
-    """The verdict on a unit with each fault: ``refuted``, as it should be, or ``proved``."""
+    """For each fault, whether the proof refuted the unit with it.
+
+    The verdict must be ``refuted``. Any other verdict is reported as ``proved``.
+    """
     changes = {
         "swapped outputs of an adder": _swapped_outputs,
         "dropped carry": _dropped_carry,

@@ -1,8 +1,9 @@
 """Which mutants of a dot-product unit are harmless: a proof from every state that can occur.
 
-An FP32 accumulator never holds -0, nor most of the patterns that stand for NaN. If sums cannot
-overflow or be subnormal, it never holds the largest and the smallest exponents either. A change
-that shows only in such a state does no harm, so these states are left out.
+A mutant is the unit with one small change (:mod:`.mutation`). An FP32 accumulator never holds -0,
+and its only NaN is 7FC00000. If its sums cannot overflow or be subnormal, it never holds the
+largest and the smallest exponents either. A change that has an effect only in such a state does no
+harm, so these states are left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,10 @@ def equivalent_dot_mutants(mutated: Mutated, name: str, spec: DotSpec) -> set[in
 
 
 def _is_equivalent(circuit: Circuit, number: int, held: Sequence[Net], spec: DotSpec) -> bool:
-    """Whether the mutant does what the unchanged unit does; ``held`` holds an FP32 number."""
+    """Whether the mutant does what the unchanged unit does.
+
+    ``held`` are the registers of an FP32 accumulator, or empty for other accumulators.
+    """
     aig = Aig()
     known = _variables(aig, circuit)
     known |= zip(held, _numbers(aig, limited=spec.is_limited) if held else (), strict=True)

@@ -1,4 +1,7 @@
-"""The record of a dot-product unit's proof: its parts, their methods, and what is unproved."""
+"""The record of a dot-product unit's proof: its parts, their methods, and what is unproved.
+
+A lane multiplies one pair of codes, and a tree adds the products (:mod:`.dot`).
+"""
 
 import tempfile
 import time
@@ -25,7 +28,7 @@ _TOP = "dot"
 
 
 def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circuit]:
-    """The RTL and the netlist of a lane, as circuits."""
+    """The RTL and the netlist ``lane`` (Verilog) of a lane, as circuits."""
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
         path = Path(temporary) / "lane.v"
         path.write_text(lane)
@@ -80,7 +83,7 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
 
 
 def _simulated(spec: DotSpec) -> str | None:
-    """The parts of the RTL without a proof; None if there are none.
+    """The parts of the RTL that have no proof; None if all parts have one.
 
     The netlist is proved equal to the RTL in any case.
     """
@@ -90,7 +93,7 @@ def _simulated(spec: DotSpec) -> str | None:
 
 
 def blocks_of_a_cycle(spec: DotSpec) -> str:
-    """In words, how a unit handles a block of several cycles, or several blocks in a cycle."""
+    """A phrase for how a unit takes blocks: several in a cycle, or one over several cycles."""
     return "order of blocks" if spec.blocks_per_cycle > 1 else "gathering of a block"
 
 

@@ -1,11 +1,12 @@
 """Equality of two words for all values of their variables, by simulation and SAT.
 
-Every node of the graph is simulated for *all* codes at once, with random values of the other
-variables. So nodes that depend on the codes alone are known completely: two of them that agree in
-simulation are equal, without a solver. Other nodes that agree are candidates. From the inputs to
-the outputs, a SAT solver proves the candidates equal one by one, and each equal pair becomes one
-node (SAT sweeping: Kuehlmann and Krohm, DAC 1997). So the solver never sees a multiplier, and sees
-an adder only bit by bit.
+Both words belong to one and-inverter graph (:class:`Aig`). Some of its variables are the bits of
+the operands' *codes*. Every node of the graph is simulated for *all* codes, with random values of
+the other variables. For nodes that depend on the codes alone, this simulation is complete: two such
+nodes that agree are equal. Other nodes that agree are candidates. From the inputs to the outputs, a
+SAT solver proves the candidates equal one by one, and each equal pair becomes one node (SAT
+sweeping: Kuehlmann and Krohm, DAC 1997). So the solver never sees a multiplier, and sees an adder
+only bit by bit.
 """
 
 import random
@@ -31,8 +32,8 @@ class Verdict:
     """``equal`` is True (proved), False (refuted) or None (the solver gave up).
 
     ``codes`` is the number of values of the codes, all of which were simulated. ``queries`` is the
-    number of proofs by the solver. ``model`` gives the value of every variable, by literal, for
-    which the words differ.
+    number of questions to the solver. ``model`` is a counterexample: for each variable's literal, a
+    value such that the words differ. It is None if there is no counterexample.
     """
 
     equal: bool | None
@@ -51,8 +52,8 @@ def compare(
     aig : Aig
         Graph that holds the literals.
     codes : sequence of int
-        Literals of the variables whose combinations are all simulated, at most 16 or so; the first
-        runs fastest. Tables of ``aig`` are functions of these.
+        Literals of the variables whose combinations are all simulated, at most 16 or so. The first
+        one changes fastest. Tables of ``aig`` are functions of these variables.
     pairs : sequence of (int, int)
         Pairs of literals, in the order in which they are proved.
     extremes : sequence of int
@@ -75,7 +76,11 @@ def compare(
 
 
 class _Simulation:
-    """The value of every node for many patterns at once: bit ``i`` of an integer for pattern i."""
+    """The values of every node for many patterns at once.
+
+    A pattern gives each variable a value. A node's values are one integer, whose bit ``i`` is the
+    value in pattern ``i``.
+    """
 
     def __init__(self, aig: Aig, codes: Sequence[int], extremes: Sequence[int]) -> None:
         self.aig = aig
@@ -100,20 +105,23 @@ class _Simulation:
     def _spread(
         self, values: dict[int, int], nodes: Sequence[int], generator: random.Random
     ) -> None:
-        """In half of the patterns, set the upper bits of a word, except the sign, to one value."""
+        """In half of the patterns, set the bits below the sign in a word to one common value.
+
+        The lowest third of the bits stays random.
+        """
         if not nodes:
             return
         near, sign = generator.getrandbits(self.count), values[nodes[-1]]
-        rest = sign ^ generator.getrandbits(self.count)
+        common = sign ^ generator.getrandbits(self.count)
         for node in nodes[len(nodes) // 3 : -1]:
-            values[node] = values[node] & ~near | rest & near
+            values[node] = values[node] & ~near | common & near
 
     def of(self, literal: int) -> int:
-        """The values of a literal."""
+        """The values of a literal in all patterns."""
         return self.of_node[literal >> 1] ^ (self.ones if literal & 1 else 0)
 
     def pattern(self, chosen: int) -> dict[int, int]:
-        """The variables in the first pattern whose bit is set in ``chosen``."""
+        """The values of the variables in the first pattern whose bit is set in ``chosen``."""
         index = (chosen & -chosen).bit_length() - 1
         return {2 * node: self.of_node[node] >> index & 1 for node in self.aig.variables}
 
@@ -122,6 +130,8 @@ class _Sweep:
     """Replaces nodes by equal ones, from the inputs to the outputs; holds the solver's clauses.
 
     ``_merged[node]`` is the literal that replaces a node: its own, or that of an earlier node.
+    ``_of_codes[node]`` says whether a node depends on the codes alone. ``_by_values`` finds an
+    earlier literal that has the same values in simulation.
     """
 
     def __init__(
@@ -144,6 +154,7 @@ class _Sweep:
             self._add(node, code_nodes)
 
     def _add(self, node: int, code_nodes: set[int]) -> None:
+        """Find an earlier literal that can replace a node, and give the solver what it needs."""
         fanins = self._aig.ands[node]
         own = 2 * node
         if fanins is not None:
@@ -190,12 +201,13 @@ class _Sweep:
         return -(literal // 2 + 1) if literal & 1 else literal // 2 + 1
 
     def _clauses(self, own: int, left: int, right: int) -> None:
+        """Tell the solver that ``own`` is ``left & right``."""
         node, one, other = map(self._signed, (own, left, right))
         for clause in ([-node, one], [-node, other], [node, -one, -other]):
             self._solver.add_clause(clause)
 
     def _tabulate(self, node: int) -> None:
-        """Add one clause for each row of a table for which no equal logic was found."""
+        """Give the solver one clause for each row of a table to which no logic is known equal."""
         values, own = self._aig.tables[node], self._signed(2 * node)
         for row in range(2 ** len(self._codes)):
             here = [

@@ -14,11 +14,11 @@ CLEAR, SIGN, SAVED = "missing clear", "dropped sign", "dropped saved carries"
 
 
 def altered_table(weight: Format, activation: Format, architecture: str) -> Format | None:
-    """``weight`` with one value a quantum higher or lower, so that the architecture still fits.
+    """``weight`` with one value a quantum higher or lower.
 
-    If no such value fits, as in a table that is addressed by magnitudes, a magnitude is changed
-    instead. Quantum and largest magnitude stay the same, and so do all widths. The result is None
-    if no value can be changed this way.
+    The architecture must accept the result. If it accepts no single change, for example because its
+    table is addressed by magnitudes, a value and its negative both change. Quantum and largest
+    magnitude stay the same, so all widths do too. Returns None if no value can be changed this way.
     """
     for both_signs in (False, True):
         for code in range(len(weight.values)):
@@ -30,7 +30,10 @@ def altered_table(weight: Format, activation: Format, architecture: str) -> Form
 
 
 def _changed(fmt: Format, code: int, change: Fraction, both_signs: bool) -> Format | None:
-    """``fmt`` with ``change`` added to a value; with ``both_signs`` its negative changes too."""
+    """``fmt`` with ``change`` added to a value; with ``both_signs`` its negative changes too.
+
+    Returns None if the quantum or the largest magnitude would change.
+    """
     values = list(fmt.values)
     values[code] += change
     if both_signs:
@@ -51,10 +54,11 @@ def _swapped(circuit: Circuit) -> Circuit:
 
 
 def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
-    """The MAC with each of its faults; ``altered`` is one made from another table.
+    """The MAC with each fault, by the fault's name.
 
-    The dropped carry is the one into the accumulator's adder. In a carry-save accumulator, the
-    carries in registers are another fault.
+    ``altered`` is a MAC made from an altered table, or None. The dropped carry is the one into the
+    accumulator's adder. A carry-save accumulator has one more fault: it drops the carries that it
+    keeps in registers.
     """
     return {
         **({TABLE: altered} if altered else {}),
@@ -66,9 +70,10 @@ def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
 
 
 def faulty_multipliers(multiplier: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
-    """The multiplier with each fault that does not need an accumulator.
+    """The multiplier with each fault that does not need an accumulator, by the fault's name.
 
-    The sign is ``negate``, or the top bit of the term if ``negate`` is constant.
+    ``altered`` is as for :func:`faulty_macs`. The dropped sign is ``negate``, or the top bit of the
+    term if ``negate`` is constant.
     """
     (negate,), term = multiplier.outputs["negate"], multiplier.outputs["term"]
     sign = term[-1] if isinstance(negate, str) else negate

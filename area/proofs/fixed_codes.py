@@ -1,9 +1,14 @@
-"""The proof that the lane without a table decodes: one step from any state.
+"""The proof that the DFloat11 lane with fixed codes decodes: one step from any state.
 
-While a lane decodes, its state is the rest of the stream and the position in the chunk. From every
-such state and for all inputs, this specification says what the lane outputs and which state
-follows. The next exponent is looked up among the code words, which are listed here as text. The CRC
-is computed bit by bit. Only the names of the registers are taken from the RTL.
+A lane reads chunks of a compressed tensor and gives its BF16 weights. Eight fixed codes encode the
+weights' exponents; a chunk names the code that it uses and the highest exponent in it. A code word
+of more than eight bits is eight ones and a *rest*. The rest 1111 is the escape: the exponent itself
+follows in eight plain bits.
+
+From every state in which a lane decodes, and for all inputs, this specification says what the lane
+outputs and which state follows. The next exponent is looked up among the code words, which are
+listed here as text. The CRC is computed bit by bit. Only the names of the registers are taken from
+the RTL.
 """
 
 import time
@@ -33,16 +38,19 @@ __all__ = [
 CLAIM = "lane = fixed codes and CRC-32C, one step from any state of decoding"
 
 _ONES = "1" * 8  # the start of every code word that has a rest
-_CODE, _REST, _PLAIN = range(3)  # what the next bits are
+_CODE, _REST, _PLAIN = range(3)  # modes: the kind of the next bits
 _DECODE, _CHECK, _DRAIN = 1, 2, 3  # states of a lane
-_WRONG_LENGTH = 3
-_POLYNOMIAL = 0x82F63B78
-_XOR = 0b0110  # as a gate's table
+_WRONG_LENGTH = 3  # a verdict
+_POLYNOMIAL = 0x82F63B78  # of CRC-32C, the lowest power in the highest bit
+_XOR = 0b0110  # truth table of an XOR gate
 
 
 @cache
 def code_words(number: int) -> Mapping[str, int]:
-    """Words of at most eight bits in one code: how far below the highest exponent each is."""
+    """The words of at most eight bits in one code.
+
+    The value of a word says how far its exponent is below the highest one.
+    """
     flat, late = number >= 4, number % 4
     short = {"00": 2, "01": 3, "100" if flat else "10": 1}
     if flat:
@@ -61,7 +69,10 @@ def code_words(number: int) -> Mapping[str, int]:
 
 @cache
 def rest_words(number: int) -> Mapping[str, int]:
-    """The words after eight ones in one code, likewise; 1111 is the escape."""
+    """The rests of longer words in one code, with values as in :func:`code_words`.
+
+    The escape, 1111, is left out.
+    """
     lowest = max(code_words(number).values())
     return {
         "10": -1, "00": lowest + 1, "01": lowest + 2, "110": lowest + 3, "1110": lowest + 4
@@ -70,7 +81,11 @@ def rest_words(number: int) -> Mapping[str, int]:
 
 @dataclass(frozen=True)
 class _Step:
-    """One step: a literal for each length, what follows, and an exponent if complete."""
+    """What a lane does with the next bits.
+
+    ``lengths`` has a literal for each number of bits that the step can take. ``following`` is the
+    mode after the step. ``exponent`` is valid if ``is_exponent`` is 1.
+    """
 
     lengths: Mapping[int, int]
     following: list[int]
@@ -115,7 +130,7 @@ class _Specification:
         self.known |= zip(circuit.wires["step.following"], self.crc, strict=True)
 
     def seen(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-        """The RTL's outputs and the inputs of its CRC stage; and its registers' next values."""
+        """The RTL's outputs, with the inputs of its CRC stage; and its registers' next values."""
         literals = self._circuit.evaluate(self.aig, self.known)
         data = {each.output: each.data for each in self._circuit.registers}
         outputs = {
@@ -161,14 +176,14 @@ class _Specification:
         )
 
     def after(self, bits: Sequence[int], lengths: Mapping[int, int]) -> list[int]:
-        """The bits after a step."""
+        """The bits that are left after a step."""
         count = len(bits) - max(lengths)
         return self.words.merged(
             [self.words.masked(bits[n : n + count], here) for n, here in lengths.items()]
         )
 
     def number(self, lengths: Mapping[int, int], width: int) -> list[int]:
-        """A length as a word."""
+        """The length of a step as a word."""
         constants = [
             self.words.masked(self.words.constant(n, width), here) for n, here in lengths.items()
         ]
@@ -194,7 +209,11 @@ class _Specification:
 
 
 def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
-    """The pairs of literals that must be equal: the specification's and the circuit's."""
+    """The pairs of literals that must be equal: the specification's and the circuit's.
+
+    With two symbols per cycle, a lane may read only one exponent of a pair. It then keeps this
+    exponent, its *half*, for the next cycle.
+    """
     spec = _Specification(circuit, symbols)
     aig, words, state = spec.aig, spec.words, dict(spec.state)
     flags = {
@@ -205,7 +224,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
     is_last = words.any(state["left"]) ^ 1
     empty = state["is_empty"][0]
 
-    # Read
+    # Read the next exponent, or two
     bits = spec.window()
     first = spec.step(bits[:8], state["mode"])
     width = len(state["position"]) + 1
@@ -228,7 +247,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
     crosses, overruns = end[-1], aig.conjunction(end[-1], words.any(end[:-1]))
     is_there = aig.conjunction(empty ^ 1, aig.disjunction(overruns ^ 1, flags["codes__valid"]))
 
-    # Give
+    # Give weights
     weights = [
         literal
         for index in range(symbols)
@@ -251,7 +270,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
         "verdict__valid": [FALSE],
     }
 
-    # Go on
+    # Go on to the next state
     read = [codes[8 * n : 8 * n + 8] for n in reversed(range(symbols))]
     ends_here = aig.conjunction(takes, aig.exclusive(is_last, raw[spec.beat]))
     is_wrong = aig.disjunction(aig.conjunction(comes, codes[spec.beat]), ends_here)
@@ -292,7 +311,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
         for one, other in zip(weights, outputs[name], strict=True):
             pairs.append((FALSE, aig.conjunction(aig.exclusive(one, other), valid)))
     for name, word in following.items():
-        if name != "half":  # has a meaning only if there is a half
+        if name != "half":  # compared below, where there is a half
             pairs += zip(word, seen[name], strict=True)
     if symbols == 2:
         (will_have,) = following["has_half"]
@@ -302,7 +321,10 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
 
 
 def crc_is_right(circuit: Circuit, bits: int) -> bool:
-    """Whether a circuit is CRC-32C's step over ``bits`` bits: each output XORs the right inputs."""
+    """Whether a circuit is CRC-32C's step over ``bits`` bits.
+
+    It must consist of XOR gates, and each output must be the XOR of the right inputs.
+    """
     sums: dict[Net, frozenset[tuple[str, int]]] = {}
     for name, nets in circuit.inputs.items():
         sums |= {net: frozenset({(name, place)}) for place, net in enumerate(nets)}
@@ -322,7 +344,7 @@ def crc_is_right(circuit: Circuit, bits: int) -> bool:
 
 
 def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1) -> UnitProof:
-    """Prove that a lane decodes ``symbols`` symbols a cycle.
+    """Prove that a lane that reads ``symbols`` symbols per cycle decodes them.
 
     ``component`` is the lane; by default ``rtl.dfloat11.fixed.FixedLane``. Raises ProofError if it
     is refuted.

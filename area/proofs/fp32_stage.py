@@ -1,13 +1,15 @@
-"""The proof that the small FP32 stage equals an independent one, by cases of exponents.
+"""The proof that a small FP32 stage equals an independent one, by cases of exponents.
 
-:class:`halfbyte.rtl.bf16.accumulate.Accumulate` is the specification. It computes the same sum, but
-was designed independently, with another order of comparing, negating and rounding. If the
-difference of the exponents is fixed, the alignment is fixed wiring, and the rest is small enough
-for SAT. One more case on either side covers all larger differences.
+An FP32 stage (:class:`Fp32Sum`) adds a block's scaled sum to an FP32 accumulator, its *augend*. The
+specification is :class:`halfbyte.rtl.bf16.accumulate.Accumulate`. It computes the same sum, but was
+designed independently, with another order of comparing, negating and rounding. There is one case
+for each difference of the summands' exponents. The alignment is then fixed wiring, and the logic is
+small enough for SAT. One more case on either side covers all larger differences.
 
 The block is assumed to be an output of :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: its top
-bit is 1, or it is +0. The accumulator's only NaN is 7FC00000. If the stage is limited to the range
-of some scales, both summands are within it.
+bit is 1, or it is +0. The accumulator's only NaN is 7FC00000. A *limited* stage is for sums that
+can neither overflow nor be subnormal. Its summands are assumed to have exponent fields from 64 to
+191, or to be 0 or NaN.
 """
 
 import time
@@ -30,7 +32,7 @@ from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 __all__ = ["ALL_CASES", "Case", "augend_fields", "prove_fp32_stage"]
 
 _FRACTION, _EXPONENT = 23, 8
-# Beyond this distance only a sticky bit is left of the lower summand.
+# From this distance of the exponents on, only a sticky bit is left of the lower summand.
 _NEAR = 30
 _TOP = "stage"
 
@@ -51,7 +53,7 @@ ALL_CASES = (
 
 
 def _lower(component: wiring.Component, style: AdderStyle | None = None) -> Circuit:
-    """A component as a circuit, including the adders that it places."""
+    """A component as a circuit; with ``style``, the adders that it contains are included."""
     parts = adder_modules(style) if style else {}
     files = {f"{_TOP}.il": to_rtlil(component, _TOP)}
     files |= {f"{name}.il": to_rtlil(make(), name) for name, make in parts.items()}
@@ -68,7 +70,7 @@ def augend_fields(aig: Aig, *, limited: bool) -> tuple[list[int], list[int]]:
     words = Words(aig)
     field = aig.word(_EXPONENT)
     if limited:
-        # Exponents 64 to 191: exactly one of the upper two bits is 1.
+        # In exponent fields from 64 to 191, exactly one of the upper two bits is 1.
         field = [*field[:-1], field[-2] ^ 1]
         is_nan, is_number = aig.variable(), aig.variable()
         field = words.masked(field, is_number)
@@ -133,12 +135,13 @@ def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]
 
 
 def _total(aig: Aig, circuit: Circuit, words: Mapping[str, Sequence[int]]) -> list[int]:
-    """The output ``total`` for words by the names of inputs; other words are ignored."""
+    """The output ``total`` for given input words, by name; words of no input are ignored."""
     known = circuit.known({name: words[name] for name in circuit.inputs})
     return circuit.word(circuit.evaluate(aig, known), circuit.output("total"))
 
 
 def _verdict(stage: Fp32Sum, small: Circuit, large: Circuit, case: Case) -> Verdict:
+    """Compare the stage with its specification ``large`` in one case."""
     aig = Aig()
     words = _inputs(aig, stage, case)
     expected, seen = (_total(aig, circuit, words) for circuit in (large, small))
@@ -146,7 +149,7 @@ def _verdict(stage: Fp32Sum, small: Circuit, large: Circuit, case: Case) -> Verd
 
 
 def prove_fp32_stage(make: Callable[[], Fp32Sum], cases: Sequence[Case] = ALL_CASES) -> StageProof:
-    """Whether the stage that ``make`` builds (a :class:`Fp32Sum`) equals the specification.
+    """Prove that the stage that ``make`` builds equals the specification.
 
     Raises ToolError if Yosys fails.
     """

@@ -3,9 +3,10 @@
 The output is the number ``sum(2**k * bit[k])`` modulo a power of two. If the two outputs of an
 adder occur in it with weights ``c`` and ``2c``, they are replaced by the adder's three inputs, each
 with weight ``c``. This is repeated down to the inputs of the tree. The proof does not need to know
-how the tree was built: it tries all values of a cell's few inputs to see whether the outputs are
-such a combination. The result is a linear form of bits that are not driven by an adder. Each step
-is exact, so the form equals the output for all values of these bits, without a solver.
+how the tree was built: it tries all values of a cell's few inputs to see whether the weighted sum
+of its outputs is also a weighted sum of its inputs. The result is a *linear form*: a weighted sum
+of bits that no adder drives. Each step is exact, so the form equals the output for all values of
+these bits. No solver is needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +47,11 @@ class LinearForm:
             self.weights[net] = total
 
     def substitute(self, cell: TreeCell) -> bool:
-        """Replace a cell's outputs by its inputs; returns False if the cell is not linear."""
+        """Replace a cell's outputs by its inputs.
+
+        Returns False, and changes nothing, if the weighted sum of the outputs is not a weighted sum
+        of the inputs.
+        """
         driven = {net: self.weights.get(net, 0) for net in cell.outputs}
         if not any(driven.values()):
             return True
@@ -70,10 +75,10 @@ class LinearForm:
 
 
 def reduce_to_inputs(cells: Sequence[TreeCell], *words: Sequence[Net]) -> LinearForm:
-    """The sum of ``words``, modulo their range, as a linear form of the tree's inputs.
+    """The sum of ``words``, modulo 2 to the power of their width, as a linear form of inputs.
 
-    The outputs of cells that are not linear at their weights stay in the form. Raises CircuitError
-    for a loop.
+    If a cell's outputs cannot be replaced at their weights, they stay in the form. Raises
+    CircuitError for a loop.
     """
     form = LinearForm(1 << len(words[0]))
     for word in words:

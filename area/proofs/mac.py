@@ -1,10 +1,11 @@
-"""Proofs that RTL equals its specification, and a netlist its RTL, for all codes and states.
+"""Proofs that a MAC's RTL equals its specification, and its netlist the RTL.
 
-A MAC is proved over one clock edge. Both sides start with the same accumulator, from *any* state of
-the registers and with any codes, ``clear`` and ``enable``. Their next accumulators must be equal.
-After the first clear both sides are equal, and from then on they never differ. A netlist may encode
-its state in any way, as long as ``acc`` follows from it. The RTL may have several states with the
-same ``acc``; the proof shows that its next ``acc`` does not depend on which of them it starts from.
+A MAC is proved over one clock edge. Both sides start with the same value of ``acc``, from *any*
+state of the registers and with any codes, ``clear`` and ``enable``. The next values of ``acc`` must
+be equal. So both sides are equal after the first clear, and from then on they never differ. A
+netlist may encode its state in any way, as long as ``acc`` follows from it. The RTL may have
+several states with the same ``acc``; the proof shows that the next ``acc`` does not depend on which
+of these states the RTL starts from.
 """
 
 from collections.abc import Sequence
@@ -66,7 +67,7 @@ class Counterexample:
         The accumulator before the clock edge, in units of the product of both quanta. None for a
         multiplier, which does not have a state.
     expected, seen : int
-        What must come out, and what does; in the same units.
+        What the result must be, and what it is; in the same units.
     """
 
     weight: Format
@@ -99,10 +100,11 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class Proof:
-    """The result of a proof: ``proved``, ``refuted`` or ``undecided`` (the solver gave up).
+    """The result of a proof.
 
-    ``code_pairs`` is the number of pairs of codes, all of which were simulated. ``queries`` is the
-    number of questions to the SAT solver.
+    ``status`` is ``proved``, ``refuted`` or ``undecided`` (the solver gave up). ``code_pairs`` is
+    the number of pairs of codes, all of which were simulated. ``queries`` is the number of
+    questions to the SAT solver.
     """
 
     claim: str
@@ -112,7 +114,7 @@ class Proof:
     counterexample: Counterexample | None = None
 
     def record(self) -> ClaimRecord:
-        """The proof with its counterexample as text."""
+        """The result with its counterexample as text."""
         return ClaimRecord(
             status=self.status,
             claim=self.claim,
@@ -128,7 +130,7 @@ class Proof:
 
 
 def prove_mac(rtl: Circuit, spec: MacSpec) -> Proof:
-    """Whether ``rtl``, lowered from the MAC of ``spec``, agrees with the formats' tables."""
+    """Prove that ``rtl``, the MAC of ``spec`` as a circuit, agrees with the formats' tables."""
     inputs = _inputs(spec)
     aig = inputs.aig
     state = initial_state(aig, rtl)
@@ -141,7 +143,7 @@ def prove_mac(rtl: Circuit, spec: MacSpec) -> Proof:
 
 
 def prove_netlist(netlist: Circuit, rtl: Circuit, spec: MacSpec) -> Proof:
-    """Whether ``netlist`` does what ``rtl`` does; both are MACs of ``spec``.
+    """Prove that ``netlist`` does what ``rtl`` does; both are MACs of ``spec``.
 
     Raises CircuitError if the ports differ.
     """
@@ -156,9 +158,10 @@ def prove_netlist(netlist: Circuit, rtl: Circuit, spec: MacSpec) -> Proof:
 
 
 def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
-    """Whether ``rtl``, lowered from ``multiplier``, gives the products of the formats' tables."""
+    """Prove that ``rtl``, ``multiplier`` as a circuit, gives the products of the formats."""
     inputs = _inputs(multiplier)
-    # Logic first: a table that equals some logic does not have to go to the solver.
+    # Add the logic to the graph before the tables. A table that equals earlier logic does not have
+    # to go to the solver.
     width = signed_width(*product_extremes(multiplier.weight, multiplier.activation))
     seen = _product(rtl, inputs, multiplier, width)
     expected = product(inputs.aig, multiplier.weight, multiplier.activation)
@@ -168,7 +171,7 @@ def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
 def prove_multiplier_netlist(
     netlist: Circuit, rtl: Circuit, multiplier: MultiplierArchitecture
 ) -> Proof:
-    """Whether the netlist of a multiplier alone gives the products of its RTL.
+    """Prove that the netlist of a multiplier alone gives the products of its RTL.
 
     Raises CircuitError if the ports differ.
     """
@@ -206,8 +209,9 @@ def _proof(
     expected: Sequence[int],
     seen: Sequence[int],
 ) -> Proof:
+    """The result of comparing two words; ``acc`` is the accumulator before the clock edge."""
     if len(expected) != len(seen):
-        raise CircuitError(f"{len(seen)} bits come out of a circuit of {len(expected)}")
+        raise CircuitError(f"The circuit's result must have {len(expected)} bits, not {len(seen)}")
     verdict = compare(inputs.aig, inputs.codes, list(zip(expected, seen, strict=True)), acc or ())
     counterexample = None
     if verdict.model is not None:

@@ -1,4 +1,7 @@
-"""MACs and multipliers as functions in an and-inverter graph."""
+"""MACs and multipliers as functions in an and-inverter graph.
+
+A state gives each register's output net a literal of the graph (:class:`Aig`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,7 +75,10 @@ def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
 
 
 def after_clock(circuit: Circuit, inputs: Inputs, state: State) -> dict[Net, int]:
-    """The state after the clock edge; clear and preset pins must be tied inactive."""
+    """The state after the clock edge.
+
+    Raises CircuitError if a pin that clears or presets a register is not tied inactive.
+    """
     literals = circuit.evaluate(inputs.aig, {**inputs.of(circuit), **state})
     for register in circuit.registers:
         for net, level in register.tied:
@@ -87,10 +93,11 @@ def after_clock(circuit: Circuit, inputs: Inputs, state: State) -> dict[Net, int
 
 
 def _hint(aig: Aig, circuit: Circuit, literals: Mapping[Net, int]) -> None:
-    """Build the product from the outputs of ``rtl.Addend``; the MAC itself does not compute it.
+    """Add the product to the graph, from the outputs of ``rtl.Addend`` inside the MAC.
 
-    Proofs do not depend on it. Its nodes only give the specification's product something to be
-    equal to; otherwise the product would enter the solver as a table.
+    The MAC itself does not compute the product, and the proofs hold without these nodes. They only
+    make proofs faster: the specification's product then equals known nodes, and does not enter the
+    solver as a table.
     """
     odd, rest, negate = (
         [literals[net] for net in circuit.wires.get(f"addend.{name}", ()) if net in literals]
@@ -104,9 +111,10 @@ def _hint(aig: Aig, circuit: Circuit, literals: Mapping[Net, int]) -> None:
 def product_of_multiplier(
     circuit: Circuit, inputs: Inputs, *, signed: bool, width: int
 ) -> list[int]:
-    """``-term if negate else term``, extended to ``width`` bits; ``signed`` applies to the term.
+    """A multiplier's product, ``-term if negate else term``, in ``width`` bits.
 
-    Raises CircuitError for a circuit without these outputs, or with a wider term.
+    ``term`` and ``negate`` are outputs of the circuit. ``signed`` says whether ``term`` is in two's
+    complement. Raises CircuitError for a circuit without these outputs, or with a wider term.
     """
     aig = inputs.aig
     literals = circuit.evaluate(aig, inputs.of(circuit))

@@ -1,4 +1,7 @@
-"""Mutants of units: small changes of the RTL, all in one design, with a port that selects one."""
+"""Mutants of units: each is a small change of a unit's RTL.
+
+All mutants of a unit are in one design, and a port selects one of them.
+"""
 
 import random
 import re
@@ -69,10 +72,11 @@ class Mutated:
 
 
 def mutate(macs: Mapping[str, MacSpec | DotSpec], *, count: int, seed: int) -> Mutated:
-    """``count`` mutants of each unit, a random choice of all that Yosys can make.
+    """Make ``count`` mutants of each unit, chosen at random from all that Yosys can make.
 
-    Each mutant changes one bit of one port of a cell. There are fewer if a unit does not have that
-    many. Raises ToolError if Yosys fails, and ValueError if there are 65536 mutants or more.
+    Each mutant changes one bit of one port of a cell. A unit with fewer mutants than ``count``
+    gives all of them. Raises ToolError if Yosys fails, and ValueError if there are 65536 mutants or
+    more.
     """
     components = {name: mac.component() for name, mac in macs.items()}
     with tempfile.TemporaryDirectory(prefix="halfbyte-mutants-") as temporary:
@@ -115,11 +119,11 @@ def equivalent_mutants(mutated: Mutated, macs: Mapping[str, MacSpec]) -> set[int
 def _list_script(names: Sequence[str]) -> str:
     lines = [f"read_rtlil {name}.il" for name in names]
     lines += ["setattr -unset init w:*", PREPARE, "delete *.*"]
-    # A fault can expose undefined values, or select two inputs of one multiplexer. Proof and
-    # simulator must treat both the same way. Little logic should remain in which faults have no
-    # effect.
+    # A mutant can expose undefined values, or select two inputs of one multiplexer. Define both
+    # cases, so that proof and simulator agree. The opt passes remove logic in which a change would
+    # have no effect.
     lines += ["pmuxtree", "setundef -zero", "opt_expr", "opt_merge", "opt_clean -purge"]
-    # List all mutations, since Yosys' own choice never ends if a module has fewer than asked for.
+    # List all mutations. Yosys can also choose some, but never ends if a module has too few.
     lines += [f"mutate -list 0 -module {name} -o {name}.mutants" for name in names]
     return "\n".join([*lines, "write_rtlil prepared.il", ""])
 
@@ -135,7 +139,7 @@ def _chosen(path: Path, count: int, generator: random.Random) -> list[str]:
 
 
 def _change(line: str) -> str:
-    """A readable mutation command: ``bit 3 of addend.rest stuck at 0, at port B of $7``."""
+    """A mutation command in words, such as ``bit 3 of addend.rest stuck at 0, at port B of $7``."""
     options = dict(re.findall(r"-(\w+) (\S+)", line))
     wire = options.get("wire")
     what = f"bit {options.get('wirebit')} of {wire}" if wire else f"bit {options['portbit']}"

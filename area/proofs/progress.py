@@ -1,9 +1,13 @@
 """The proof that the DFloat11 decoder never hangs, by induction over any state and any input.
 
-While all inputs are valid and all outputs are ready, a beat must cross some stream every few
-cycles: an input, an output or a verdict. All registers start with any values, reachable or not, so
-code tables and the past do not matter. Payloads are free in every cycle. Every chunk ends with a
-packet, so every chunk ends. A unit may wait for a stream that is not valid or not ready.
+The decoder reads a compressed tensor in chunks and gives its weights. Its ports are streams, and a
+*beat* is one transfer on a stream, in a cycle in which ``valid`` and ``ready`` are both high. While
+all input streams are valid and all output streams are ready, a beat must cross some stream every
+few cycles. A chunk has a limited number of beats, so every chunk ends. If a stream is not valid or
+not ready, the unit may wait for it.
+
+The proof starts with any values in the registers, even values that cannot occur. So it holds for
+every code table and for everything that came before. Payloads may have any value in every cycle.
 """
 
 import tempfile
@@ -24,8 +28,8 @@ from halfbyte.rtl import to_rtlil
 __all__ = ["MAX_IDLE", "ProgressError", "prove_progress"]
 
 MAX_IDLE = 7
-"""The most cycles without a beat on any stream: a word's CRC, and steps between states."""
-_TIMEOUT = 600  # seconds; on an idle core it takes about ten
+"""The most cycles without a beat on any stream, in which a CRC is computed or a state changes."""
+_TIMEOUT = 600  # seconds; on an idle core the proof takes about ten
 
 _SCRIPT = """\
 read_rtlil design.il
@@ -44,10 +48,11 @@ class ProgressError(ToolError):
 
 
 class _Progress(wiring.Component):
-    """A unit with an assertion: while all streams are valid or ready, some beat crosses in time.
+    """A unit with an assertion: there are at most ``max_idle`` cycles between two beats.
 
-    All inputs of the unit are free, also those outside of streams (a table, and whether it is
-    usable). The assertion also waits for ``usable``.
+    The assertion counts cycles without a beat in which all inputs are valid, all outputs are ready
+    and ``usable`` is high. All inputs of the unit are free variables, also those that are not
+    streams: a lane's code table, and ``usable``, which says whether the table may be used.
     """
 
     def __init__(self, unit: wiring.Component, max_idle: int) -> None:
@@ -95,8 +100,8 @@ def _streams(unit: wiring.Component) -> list[Any]:
 def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProof:
     """Prove that ``unit`` lets a beat cross at least every ``max_idle + 1`` cycles.
 
-    ``unit`` is a :class:`Lane` or a :class:`Decoder`. A decoder's stream of code tables then counts
-    too. Raises ProgressError if the unit can be idle for longer, or if Yosys fails.
+    ``unit`` is a :class:`Lane` or a :class:`Decoder`. For a decoder, beats on its stream of code
+    tables count too. Raises ProgressError if the unit can be idle for longer, or if Yosys fails.
     """
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="halfbyte-progress-") as temporary:
@@ -109,13 +114,13 @@ def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProo
         except ToolError as error:
             raise ProgressError(
                 f"{type(unit).__name__} can be idle for more than {max_idle} cycles while all "
-                "streams offer, or the proof failed",
+                "streams are valid or ready, or the proof failed",
                 error.command,
                 error.tail,
             ) from error
     return UnitProof(
         status=PROVED,
-        claim=f"a beat crosses some stream within {max_idle + 1} cycles while all offer",
+        claim=f"while all streams are valid or ready, a beat crosses within {max_idle + 1} cycles",
         method="induction from any state, with any code table and payloads",
         counterexample=None,
         seconds=round(time.monotonic() - start, 3),

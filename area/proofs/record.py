@@ -28,7 +28,8 @@ def prove_chosen(
 ) -> MacProof:
     """Prove that RTL equals specification and netlist equals RTL, for MAC and multiplier.
 
-    Raises ProofError with a counterexample if anything is refuted.
+    ``netlist`` and ``multiplier_netlist`` are Verilog files of ``technology``'s cells. Raises
+    ProofError with a counterexample if anything is refuted.
     """
     start = time.monotonic()
     multiplier = spec.multiplier()

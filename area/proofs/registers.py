@@ -35,7 +35,7 @@ _RTL = "rtl"
 
 @dataclass(frozen=True)
 class MappedUnit:
-    """A netlist, and for each bit of the RTL's signals the net of the register that holds it."""
+    """A netlist, and for bits of the RTL's signals the net of the register that holds each."""
 
     circuit: Circuit
     registers: Mapping[Bit, Net]
@@ -87,7 +87,7 @@ def prove_unit(
 
 
 def prove_circuits(rtl: Circuit, unit: MappedUnit) -> UnitProof:
-    """Compare both circuits over one clock edge.
+    """Compare the RTL and the netlist of a unit over one clock edge.
 
     Raises CircuitError if the ports differ, or if a value on either side does not follow from
     inputs and registers alone.
@@ -111,9 +111,10 @@ def prove_circuits(rtl: Circuit, unit: MappedUnit) -> UnitProof:
 
 
 class _Sides:
-    """RTL and netlist over the same variables, one for each bit of an input or register.
+    """The RTL and the netlist, as functions of the same variables.
 
-    ``words`` are the literals of inputs and registers by name, for messages.
+    Each bit of an input has one variable, and so has each bit that both sides hold in a register.
+    ``words`` has the literals of these bits by the signal's name, for messages.
     """
 
     def __init__(self, aig: Aig, rtl: Circuit, unit: MappedUnit) -> None:
@@ -138,7 +139,7 @@ class _Sides:
         self._seen = unit.circuit.evaluate(aig, mapped)
 
     def checked(self) -> Iterator[tuple[str, int, int]]:
-        """What must be equal: its name, the RTL's literal, and the netlist's literal."""
+        """All bits that must be equal: the name, the RTL's literal and the netlist's literal."""
         for name, nets in self._rtl.outputs.items():
             expected = self._rtl.word(self._expected, nets)
             seen = self._netlist.word(self._seen, self._netlist.outputs[name])
@@ -158,7 +159,8 @@ def _partners(rtl: Circuit, unit: MappedUnit) -> Iterator[tuple[Bit, Register, R
     """Pairs of registers, one of each side, that hold the same bit."""
     mapped = {register.output: register for register in unit.circuit.registers}
     holders = {register.output: register for register in rtl.registers}
-    # Amaranth numbers repeated names; a register's names without a number come first.
+    # A register can have several names. Try plain names first: a ``$`` begins a number that
+    # Amaranth adds to a repeated name, and a ``.`` follows the name of a submodule.
     for name in sorted(rtl.wires, key=lambda name: ("$" in name or "." in name, name)):
         for place, net in enumerate(rtl.wires[name]):
             other = unit.registers.get((name, place))

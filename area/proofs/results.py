@@ -23,7 +23,7 @@ __all__ = [
 
 PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
 STATUS: Mapping[bool | None, str] = {True: PROVED, False: REFUTED, None: UNDECIDED}
-"""The status for :attr:`.equivalence.Verdict.equal`."""
+"""The status for each value of :attr:`.equivalence.Verdict.equal`."""
 
 
 class ProofError(ToolError):
@@ -39,7 +39,7 @@ class ClaimRecord(Record):
     claim: str
     """What was to be proved."""
     code_pairs: int
-    """The number of pairs of codes; all were simulated."""
+    """The number of pairs of operand codes; all were simulated."""
     queries: int
     """The number of questions to the SAT solver."""
     counterexample: str | None
@@ -90,7 +90,10 @@ class ProofStatus(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MacProof(ProofStatus):
-    """Proofs of a MAC and its multiplier: RTL against tables, netlist against RTL."""
+    """Proofs of a MAC and its multiplier: RTL against tables, netlist against RTL.
+
+    Each of the four parts has a status of its own: ``proved``, ``refuted`` or ``undecided``.
+    """
 
     rtl: str
     """Whether the MAC's RTL agrees with the formats' tables."""
@@ -108,10 +111,10 @@ class MacProof(ProofStatus):
 
 @dataclass(frozen=True, kw_only=True)
 class StageProof(ProofStatus):
-    """What was proved of an FP32 stage."""
+    """What was proved of an FP32 stage, which adds a scaled block to an FP32 accumulator."""
 
     cases: int
-    """Cases of the difference between both exponents."""
+    """The number of cases; each is a difference between the exponents of the two summands."""
     method: str
     """How it was proved."""
     counterexample: str | None
@@ -122,7 +125,11 @@ class StageProof(ProofStatus):
 
 @dataclass(frozen=True, kw_only=True)
 class DotProof(ProofStatus):
-    """What was proved of a dot-product unit."""
+    """What was proved of a dot-product unit.
+
+    A lane of the unit multiplies one pair of codes. The tree adds the products of all lanes. Each
+    part has a status of its own: ``proved``, ``refuted`` or ``undecided``.
+    """
 
     lane_rtl: str
     """Whether a lane's RTL gives the products of the tables."""
@@ -135,11 +142,11 @@ class DotProof(ProofStatus):
     netlist: str
     """Whether the unit's netlist does what its RTL does."""
     fp32_stage: str | None = None
-    """Whether its FP32 stage equals the independent one; null if that was not asked for."""
+    """Whether the unit's FP32 stage equals a stage designed independently; null if not proved."""
     method: str
     """How it was proved."""
     simulated: str | None
-    """What is not proved, only compared with the golden model by simulation."""
+    """The parts that were only simulated and compared with the golden model; null if all proved."""
     faults: Mapping[str, str]
     """For each injected fault: the verdict of the proof, which must be ``refuted``."""
     seconds: float

@@ -39,7 +39,7 @@ def _check_products(products: Sequence[int], weight: Format, activation: Format)
 
 
 def _over_one_denominator(fmt: Format) -> tuple[list[int], int]:
-    """Values and quantum as integers over one denominator."""
+    """Values and quantum as integers over one common denominator."""
     common = math.lcm(fmt.quantum.denominator, *(value.denominator for value in fmt.values))
     return [int(value * common) for value in fmt.values], int(fmt.quantum * common)
 
@@ -65,7 +65,10 @@ def _extended(word: Sequence[int], width: int) -> list[int]:
 
 
 def saturated(aig: Aig, total: Sequence[int], width: int) -> list[int]:
-    """``total`` clamped to ``width`` bits; it fits if all bits from the new sign up are equal."""
+    """``total`` clamped to ``width`` bits; both are two's complement.
+
+    ``total`` fits if all its bits from the new sign bit up are equal.
+    """
     sign = total[-1]
     outside = FALSE
     for literal in total[width - 1 : -1]:

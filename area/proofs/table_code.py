@@ -1,10 +1,14 @@
 """The proof that the reader with a code table decodes any canonical code.
 
-The specification is the rule of DFloat11's own layout. Rows are sorted by code length. The first
-code is all zeros. Each later code is its predecessor plus 1, shifted left to its own length. For
-every complete code of at most as many rows as the table has room for, every place in the stream and
-all bits, the reader gives the symbol of the row whose code the bits begin with, and the place after
-it. :mod:`.table_loader` shows that only such tables are loaded.
+The specification is the rule of DFloat11's own layout. A code table has one row for each symbol.
+Rows are sorted by code length. The first code is all zeros. Each later code is its predecessor plus
+1, shifted left to its own length. A code is complete if every stream of bits begins with one of its
+words.
+
+The reader looks at the bits at some place in the stream, and finds the row whose code they begin
+with. It gives the row's symbol and the place after the code. This is proved for every complete code
+that fits in the table, every place and all bits. :mod:`.table_loader` shows that only such tables
+are loaded.
 """
 
 import time
@@ -27,19 +31,20 @@ CLAIM = "the symbol reader decodes every canonical code, for all bits"
 
 
 class Table:
-    """A code table as lanes use it, read as a canonical code.
+    """A code table as the decoder's lanes use it, read as a canonical code.
 
-    The table says for each length how many bit strings of this length begin longer codes: its
-    *room*. Each of them has two continuations. So the number of codes of a length is twice the room
-    of the length before, minus its own room.
+    For each length, the table has the *room*: the number of bit strings of this length that begin
+    longer codes. Each of these strings continues with 0 or 1. So the number of codes of a length is
+    twice the room of the length before, minus the room of the length itself.
 
     Parameters
     ----------
     aig : Aig
+        The graph that holds the literals.
     bits : sequence of int
         Literals, laid out as ``table_layout(rows, longest)``.
     rows, longest : int
-        Rows, and bits of the longest code.
+        The number of rows, and of bits in the longest code.
     """
 
     def __init__(self, aig: Aig, bits: Sequence[int], rows: int, longest: int) -> None:
@@ -110,7 +115,10 @@ class Table:
         return found
 
     def fits(self, longest: int) -> list[int]:
-        """Conditions for a prefix code up to a length, with bases that give the right rows."""
+        """Conditions for a prefix code with the right ``base``, for lengths up to ``longest``.
+
+        The table's ``base`` of length n must be the row of a code minus the code, plus ``2**n``.
+        """
         words, found = self._words, []
         for n in range(1, longest + 1):
             base = words.sum(self.row(n), self.room(n))
@@ -127,7 +135,7 @@ class Table:
 
 
 def is_canonical(aig: Aig, bits: Sequence[int], rows: int, longest: int) -> int:
-    """Whether a table is a complete canonical code, and has two codes of one bit if it is lone."""
+    """Whether a table is a complete canonical code; a lone row counts as two codes of one bit."""
     table, words = Table(aig, bits, rows, longest), Words(aig)
     is_alone = words.is_equal(table.counts[0], 2)
     return words.all(
@@ -140,7 +148,7 @@ def is_canonical(aig: Aig, bits: Sequence[int], rows: int, longest: int) -> int:
 
 
 class _Specification:
-    """The reader's inputs: any table, any place, any bits; and its results."""
+    """Any inputs of the reader (table, place and bits), and the results that it must give."""
 
     def __init__(self, circuit: Circuit, rows: int, longest: int) -> None:
         self.aig = aig = Aig()
@@ -153,9 +161,9 @@ class _Specification:
         self.known = circuit.known(self.inputs)
 
     def found(self, bits: Sequence[int]) -> tuple[list[int], list[list[int]]]:
-        """For each length: whether the bits begin with such a code, and its row.
+        """For each length, whether the bits begin with a code of this length, and its row.
 
-        The first bit comes first.
+        ``bits`` has the first bit of the stream first.
         """
         words, table, here, rows = self.words, self.table, [], []
         for length, first in enumerate(table.first_codes(), 1):
@@ -216,6 +224,7 @@ class _Specification:
         }
 
     def _no_two(self, here: Sequence[int]) -> list[int]:
+        """Conditions that no two lengths match at once."""
         return [
             self.aig.conjunction(one, other) ^ 1
             for place, one in enumerate(here)
@@ -226,7 +235,8 @@ class _Specification:
 def _pairs(circuit: Circuit, rows: int, longest: int) -> tuple[Aig, list[tuple[int, int]]]:
     """Pairs of literals that must be equal.
 
-    The second is 1 if the reader is wrong although the table is valid. The first is constant 0.
+    The first literal of each pair is constant 0. The second is 1 if the table is valid and the
+    reader is wrong.
     """
     spec = _Specification(circuit, rows, longest)
     aig, valid = spec.aig, spec.is_valid
@@ -243,7 +253,7 @@ def _pairs(circuit: Circuit, rows: int, longest: int) -> tuple[Aig, list[tuple[i
 def prove_symbol_reader(
     component: wiring.Component | None = None, *, rows: int = 16, longest: int = 10
 ) -> UnitProof:
-    """Prove that the reader decodes every code of up to ``rows`` rows and ``longest`` bits.
+    """Prove that the reader decodes every code of at most ``rows`` rows and ``longest`` bits.
 
     ``component`` is the reader; by default ``rtl.dfloat11.symbol_reader.SymbolReader``. Raises
     ProofError if it is refuted.

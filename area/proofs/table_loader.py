@@ -1,9 +1,11 @@
 """The proof that the loader accepts only tables that the reader is proved for.
 
-By induction over the numbers of a table: an invariant holds after reset, and every step from any
-state in which it holds leads to such a state. While the counts of the lengths come in, the table is
-right for the lengths so far. A table that is loaded is a complete canonical code, as
-:mod:`.table_code` assumes. Simulation shows that the loader accepts such tables.
+The loader takes one number of a code table per cycle: the number of rows, the escape's row, the
+number of codes of each length, and the symbols. The proof is by induction over these numbers. An
+invariant holds after reset, and every step from a state in which it holds leads to a state in which
+it holds again. It says that while the counts of the lengths come in, the table is right for the
+lengths so far, and that a loaded table is a complete canonical code, as :mod:`.table_code` assumes.
+Simulation, not this proof, shows that the loader accepts such tables.
 """
 
 import time
@@ -32,7 +34,7 @@ _State = Mapping[str, Sequence[int]]
 
 
 class _Invariant:
-    """What holds in every state that the loader can be in, as literals that must all be 1."""
+    """Conditions that hold in every state that the loader can reach."""
 
     def __init__(self, aig: Aig, rows: int, longest: int) -> None:
         self._aig, self._rows, self._longest = aig, rows, longest
@@ -49,13 +51,13 @@ class _Invariant:
         return self._words.all([self._aig.exclusive(a, b) ^ 1 for a, b in pairs])
 
     def of(self, state: _State) -> list[int]:
-        """The conditions on a state."""
+        """The conditions on a state, as literals that must all be 1."""
         words, aig = self._words, self._aig
         table = Table(aig, state["table"], self._rows, self._longest)
         slots, length = state["slots"], state["length"]
         is_counting = words.is_equal(state["state"], _COUNTS)
         has_all = aig.disjunction(words.is_equal(state["state"], _SYMBOLS), *state["loaded"])
-        # A lone row counts as two.
+        # A table with one row counts as two rows.
         most = words.constant(self._rows, len(slots) + 1)
         in_range = words.is_less(most, words.extended(slots, len(most))) ^ 1
         found = self._implies(
@@ -88,7 +90,7 @@ class _Invariant:
 
 
 def _states(circuit: Circuit, aig: Aig) -> tuple[_State, _State]:
-    """Any state, and the one after a step with any inputs and without a reset."""
+    """Any state, and the state after a step with any inputs and without a reset."""
     nets = {name: circuit.wires[name] for name in _REGISTERS} | {"table": circuit.outputs["table"]}
     state = {name: aig.word(len(each)) for name, each in nets.items()}
     known: dict[Net, int] = {}
@@ -108,7 +110,7 @@ def _states(circuit: Circuit, aig: Aig) -> tuple[_State, _State]:
 def prove_loader(
     component: wiring.Component | None = None, *, rows: int = 16, longest: int = 10
 ) -> UnitProof:
-    """Prove that tables of up to ``rows`` rows and ``longest`` bits are canonical once loaded.
+    """Prove that tables of at most ``rows`` rows and ``longest`` bits are canonical once loaded.
 
     ``component`` is the loader; by default ``rtl.dfloat11.loader.Loader``. Raises ProofError if it
     is refuted.

@@ -1,7 +1,8 @@
 """Words in an and-inverter graph, for writing specifications.
 
-A word is a list of literals, the least significant first. Each operation follows its definition: a
-specification must be easy to read, not small.
+A word is a list of literals (:class:`Aig`), the least significant first. *Modulo the range* means
+modulo 2 to the power of the word's width. Each operation follows its definition: a specification
+must be easy to read, not small.
 """
 
 from collections.abc import Sequence
@@ -21,12 +22,15 @@ class Words:
 
     @staticmethod
     def constant(value: int, width: int) -> list[int]:
-        """``value`` modulo the range, in ``width`` bits."""
+        """``value`` in ``width`` bits, modulo the range."""
         return [value >> place & 1 for place in range(width)]
 
     @staticmethod
     def extended(word: Word, width: int, *, signed: bool = False) -> list[int]:
-        """``word`` in ``width`` bits, extended with zeros, or with its sign if ``signed``."""
+        """``word`` cut off or extended to ``width`` bits.
+
+        It is extended with zeros, or with its sign bit if ``signed``.
+        """
         above = word[-1] if signed and word else FALSE
         return [*word, *[above] * (width - len(word))][:width]
 

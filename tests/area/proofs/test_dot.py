@@ -111,7 +111,7 @@ def test_wires_that_are_swapped_are_seen(unit):
     spec, tree = unit
     lanes = [list(bits) for bits in tree.lanes]
     lanes[0][1], lanes[1][2] = lanes[1][2], lanes[0][1]
-    assert "should count" in wrong_sum(replace(tree, lanes=lanes), spec)[0]
+    assert "the weight of net" in wrong_sum(replace(tree, lanes=lanes), spec)[0]
 
 
 def test_an_adder_that_drops_its_carry_is_seen(unit):

@@ -89,7 +89,7 @@ def test_a_table_that_no_logic_computes_is_proved_through_its_rows():
 
 
 def test_gives_up_on_what_is_too_hard(monkeypatch):
-    """Two 16-bit multipliers, one with its operands swapped: no candidates inside."""
+    """Two 12-bit multipliers, one with its operands swapped: no inner nodes are equal."""
     monkeypatch.setattr("halfbyte.area.proofs.equivalence.OUTPUT_CONFLICTS", 10)
     aig = Aig()
     left, right = aig.word(12), aig.word(12)
