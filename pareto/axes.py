@@ -31,7 +31,7 @@ class Axis:
     label : str
         Label with the unit.
     title : str
-        The first words of a plot's title.
+        The first words of the title of a plot with this axis.
     note : str
         What the cost is based on, for the caption; may be empty.
     cost : function
@@ -68,7 +68,7 @@ LANE_AREA = Axis(
 )
 UNIT_AREA = Axis("unit_area", "area_um2", "Area of a unit, µm²", "Unit area", "", _area, _no_point)
 _OF_ALL = ("chip_overhead", "energy", "delay", "bits")
-# The axes of each unit, its own first.
+# The axes of each kind of unit, with the default first.
 AXES = {
     "mac": ("mac_area", *_OF_ALL),
     "dot": ("lane_area", "unit_area", *_OF_ALL),
@@ -78,7 +78,7 @@ _PLAIN = {axis.name: axis for axis in (MAC_AREA, LANE_AREA, UNIT_AREA)}
 
 
 def default_axis(unit: str) -> str:
-    """The axis of a unit if none is named."""
+    """The name of the default axis of a kind of unit."""
     return AXES[unit][0]
 
 
@@ -245,7 +245,7 @@ def _delay_axis(areas: Records) -> Axis:
 
 
 def _left_out(areas: Records, column: str, costs: Sequence[float | None]) -> str:
-    """A note on the formats without a figure; raises UserError if all lack it."""
+    """A note that names the formats without a figure; raises UserError if all formats lack it."""
     missing = [record.format for record, cost in zip(areas, costs, strict=True) if cost is None]
     if len(missing) == len(areas):
         raise UserError(f"There is nothing to draw: {column} is null in every record")

@@ -1,7 +1,8 @@
-"""The paper's claims about its formats, checked against this project's figures.
+"""The claims of Dotzel et al. (2024), *the paper*, checked against this project's figures.
 
 The paper compares MACs. The same questions are answered for dot-product units and arrays, whose
-areas are counted per lane.
+areas are counted per lane. SR (super-range) and SP (super-precision) are variants of E2M1 in which
+the code of negative zero has a value of its own, 8 or 5.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +36,7 @@ Records = Mapping[str, HardwareRecord]
 class _Quality:
     """One measure of accuracy, and a point (area, accuracy) for each format.
 
-    ``certainty`` says how wide its intervals are.
+    ``certainty`` says how wide the measure's intervals are.
     """
 
     name: str
@@ -56,7 +57,7 @@ def points_of(
 
 
 def claims(areas: Records, quality: Quality | None) -> list[Claim]:
-    """The claims that these records can check. Empty if INT4 or E2M1, the baselines, is missing.
+    """The claims that these records can check; none if INT4 or E2M1, the baselines, is missing.
 
     Parameters
     ----------
@@ -67,12 +68,12 @@ def claims(areas: Records, quality: Quality | None) -> list[Claim]:
     """
     if not {"int4", "e2m1"} <= set(areas):
         return []
-    axes = _axes(areas, quality)
+    measures = _qualities(areas, quality)
     supernormals = (("e2m1_sr", "SR (+8)"), ("e2m1_sp", "SP (+5)"))
     return [
-        *(_frontier_claim(areas, axis) for axis in axes if axis.points),
+        *(_frontier_claim(areas, each) for each in measures if each.points),
         *(_supernormal_cost(areas, name, title) for name, title in supernormals if name in areas),
-        *(_table_format(areas, axes, name) for name in areas if _is_sf4(name)),
+        *(_table_format(areas, measures, name) for name in areas if _is_sf4(name)),
     ]
 
 
@@ -80,29 +81,30 @@ def _is_sf4(name: str) -> bool:
     return name == "sf4" or name.startswith("sf4_lut")
 
 
-def _axes(areas: Records, quality: Quality | None) -> list[_Quality]:
+def _qualities(areas: Records, quality: Quality | None) -> list[_Quality]:
     """The published and the measured quality, for the paper's formats and variants of SF4."""
     shown = [name for name in areas if name in published()["w4a4_delta_percent"]["plain"]]
-    axes = []
+    found = []
     if scale_of(areas["int4"]) is None:  # the paper's scales have full precision
         paper = w4a4_accuracy(shown)
         name = f"published W4A4 accuracy ({', '.join(paper.models)})"
-        axes.append(_Quality(name, points_of(areas, paper.by_format, LANE_AREA)))
+        found.append(_Quality(name, points_of(areas, paper.by_format, LANE_AREA)))
     if quality:
         measured = {
             name: value for name, value in quality.values.items() if name in shown or _is_sf4(name)
         }
         certainty = f"the 95 % intervals are at most {quality.widest:.2g} wide"
-        axes.append(_Quality(quality.title, points_of(areas, measured, LANE_AREA), certainty))
-    return axes
+        found.append(_Quality(quality.title, points_of(areas, measured, LANE_AREA), certainty))
+    return found
 
 
-def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
-    names = _names(frontier(axis.points))
-    expected = [name for name in PAPER_FRONTIER if name in _names(axis.points)]
+def _frontier_claim(areas: Records, quality: _Quality) -> Claim:
+    """Whether the formats of the paper's frontier are on the frontier here."""
+    names = _names(frontier(quality.points))
+    expected = [name for name in PAPER_FRONTIER if name in _names(quality.points)]
     missing = [name for name in expected if name not in names]
     added = [name for name in names if name not in expected]
-    reasons = [_standing(name, axis.points) for name in missing]
+    reasons = [_standing(name, quality.points) for name in missing]
     reasons += [
         f"{name} is on the frontier too: its {_unit(areas)} is {_difference(areas, name, 'int4')} "
         "than int4's"
@@ -111,11 +113,13 @@ def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
     if missing or added:
         reasons.append(
             "with the paper's own areas, for the formats that the paper synthesized, the frontier "
-            f"would be {_with_paper_areas(axis.points)}"
+            f"would be {_with_paper_areas(quality.points)}"
         )
-        reasons += [axis.certainty] if axis.certainty else []
+        reasons += [quality.certainty] if quality.certainty else []
     return Claim(
-        question=f"Is the frontier INT4, E2M1, E2M1+SR/SP{_within(areas)}? Our area, {axis.name}",
+        question=(
+            f"Is the frontier INT4, E2M1, E2M1+SR/SP{_within(areas)}? Our area, {quality.name}"
+        ),
         paper=", ".join(PAPER_FRONTIER),
         ours=", ".join(names),
         verdict="differs" if missing or added else "holds",
@@ -135,12 +139,12 @@ def _with_paper_areas(points: Sequence[Point]) -> str:
 
 
 def _unit(areas: Records) -> str:
-    """What is compared, in one word."""
+    """The hardware that is compared, in one word, such as ``MAC`` or ``unit``."""
     return unit_title(areas["e2m1"]).partition(" ")[0]
 
 
 def _within(areas: Records) -> str:
-    """Where a question is asked: empty for MACs."""
+    """The hardware as part of a question, such as ``in a unit of 32 lanes``; empty for MACs."""
     title = unit_title(areas["e2m1"])
     return "" if title == "MAC" else f" in {'an' if title.startswith('array') else 'a'} {title}"
 
@@ -150,11 +154,12 @@ def _names(points: Iterable[Point]) -> list[str]:
 
 
 def _standing(name: str, points: Sequence[Point]) -> str:
+    """Whether a format is on the frontier, or which format dominates it, in words."""
     (point,) = (each for each in points if each.format == name)
     better = dominator(point, points)
     if better is None:
         return f"{name} is on the frontier"
-    return f"{name} is dominated by {better.format}, no larger and no less accurate"
+    return f"{name} is dominated by {better.format}, which is no larger and no less accurate"
 
 
 def _percent(ratio: float) -> float:
@@ -167,7 +172,7 @@ def _difference(areas: Records, name: str, other: str) -> str:
 
 
 def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
-    """The extra cost over E2M1, of the hardware and of the chip, in the paper's 28 nm and here."""
+    """The extra area over E2M1, of the hardware and of the chip, in the paper and here."""
     theirs = published()["mac_area_28nm"]
     paper_ratio = theirs[name]["mac"] / theirs["e2m1"]["mac"]
     our_ratio = area_per_mac(areas[name]) / area_per_mac(areas["e2m1"])
@@ -186,7 +191,7 @@ def _cost(ratio: float, unit: str) -> str:
 
 
 def _causes(areas: Records, name: str) -> list[str]:
-    """Which parts cause the extra cost over E2M1 in the paper and here, and known differences."""
+    """The parts that cause the extra area over E2M1, in the paper and here, and other reasons."""
     theirs = published()["mac_area_28nm"]
     record, baseline = areas[name], areas["e2m1"]
     paper_parts = {
@@ -209,7 +214,7 @@ def _causes(areas: Records, name: str) -> list[str]:
 
 
 def _both_parts(record: HardwareRecord, baseline: HardwareRecord) -> dict[str, tuple[float, float]]:
-    """The area of each part that is known in both, per MAC or lane."""
+    """The area of each part that both records know, per MAC or lane: ours, the baseline's."""
     others = area_parts(baseline)
     return {
         part: (area, other)
@@ -219,21 +224,22 @@ def _both_parts(record: HardwareRecord, baseline: HardwareRecord) -> dict[str, t
 
 
 def _shares(parts: Mapping[str, tuple[float, float]], whole: float) -> str:
-    """The extra area of each part over the baseline, in % of the baseline's MAC."""
+    """The extra area of each part over the baseline, in % of the baseline's whole area."""
     return ", ".join(
         f"{part} {100 * (area - baseline) / whole:+.1f} %"
         for part, (area, baseline) in parts.items()
     )
 
 
-def _table_format(areas: Records, axes: Sequence[_Quality], name: str) -> Claim:
+def _table_format(areas: Records, measures: Sequence[_Quality], name: str) -> Claim:
+    """Where SF4, a table of values, stands; the paper did not synthesize it."""
     record, baseline = areas[name], areas["int4"]
     ratio = area_per_mac(record) / area_per_mac(baseline)
     chip = paper_chip().overhead_percent(ratio)
     standings = [
-        f"{axis.name}: {_standing(name, axis.points)}"
-        for axis in axes
-        if name in _names(axis.points)
+        f"{each.name}: {_standing(name, each.points)}"
+        for each in measures
+        if name in _names(each.points)
     ]
     parts = [
         f"{part} {area:,.0f} µm² (INT4: {other:,.0f})"

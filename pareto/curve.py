@@ -19,7 +19,7 @@ from halfbyte.pareto.labels import Label, place_labels
 __all__ = ["draw_area", "draw_slack", "write_curve"]
 
 SIZE_INCHES = (9.0, 6.8)
-MARGIN = 1.12  # factor left free beyond the slowest and the fastest clock
+MARGIN = 1.12  # the axes reach this factor beyond the slowest and the fastest clock
 # Okabe and Ito's colours, which colour-blind readers can tell apart; reused with dashed lines.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", ":")
@@ -154,6 +154,7 @@ def _lines(axes: Axes) -> list[list[tuple[float, float]]]:
 
 
 def _tidy(axes: Axes, periods: Sequence[float]) -> None:
+    """Make the horizontal axis logarithmic, with limits and ticks for these periods in ns."""
     axes.set_xscale("log")
     low, high = min(periods), max(periods)
     axes.set_xlim(low / MARGIN, high * MARGIN)
@@ -184,6 +185,8 @@ def write_curve(
     look: Look = OWN_LOOK,
 ) -> list[Path]:
     """Write the plot and its data (CSV, JSON) to ``folder``; returns the files.
+
+    Records that are not proved are in the data only. Raises UserError if no record is proved.
 
     Parameters
     ----------

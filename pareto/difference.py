@@ -1,4 +1,4 @@
-"""Changes between two sets of records: area, delay, energy and loss of each circuit."""
+"""Changes between two sets of records: circuits' area, delay and energy, models' bits and loss."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -24,9 +24,9 @@ class Change:
     what : str
         Readable name of the circuit or the evaluation.
     figure : str
-        One of :data:`FIGURES`, or ``record`` if the whole record appeared or vanished.
+        One of :data:`FIGURES`, or ``record`` if only one set has the record.
     before, after : float, optional
-        The figure; None if it is missing.
+        The figure in the first and in the second set; None if it is missing.
     """
 
     what: str
@@ -53,12 +53,13 @@ class Change:
 
 
 def changes(before: Iterable[JsonObject], after: Iterable[JsonObject]) -> list[Change]:
-    """Every figure that is in one set or in both, in the order of the second set.
+    """Compare every figure that is in one of two sets of records, or in both.
 
     Records are matched by what they measure. For circuits this is format, unit, technology, clock
     and so on; for evaluations it is format, model, text and recipe. If a set has a circuit in
-    several architectures (``synth --every``), architecture and recipe are matched, too. Other
-    records are left out. Raises UserError for a record with wrong fields.
+    several architectures (``synth --every``), architecture and recipe must match too. Other kinds
+    of records are left out. The result has the order of the second set, and also contains figures
+    that did not change. Raises UserError for a record with wrong fields.
     """
     sets = list(before), list(after)
     repeated = any(len(identities(each, *_FOUND)) > len(identities(each)) for each in sets)
@@ -79,6 +80,7 @@ def changes(before: Iterable[JsonObject], after: Iterable[JsonObject]) -> list[C
 def _whole(
     record: JsonObject, one: JsonObject | None, other: JsonObject | None, repeated: bool
 ) -> Change:
+    """The change for a record that only one set has: ``one`` or ``other`` is None."""
     figure = "area_um2" if "area_um2" in record else "loss"
     return Change(
         _name(record, repeated),
@@ -89,6 +91,7 @@ def _whole(
 
 
 def _figure(record: JsonObject, name: str) -> float | None:
+    """A figure of a record; the loss of an evaluation is that of its first measure."""
     if name == "loss" and "measures" in record:
         measures = members(record, "measures")
         return next((number(members(measures, each), name) for each in measures), None)

@@ -1,4 +1,9 @@
-"""The findings of an exploration: each format's smallest design, and how well it quantizes."""
+"""The findings of an exploration: each format's smallest design, and how well it quantizes.
+
+An exploration synthesizes many formats, each in several designs. A *parent* is a distribution of
+values, or several, that the formats should represent well. A *supernormal* value takes the code of
+negative zero; the *base* of such a format has a second zero there.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +20,7 @@ from halfbyte.pareto.parents import Parent
 
 __all__ = ["Candidate", "Findings", "find"]
 
-_DIGITS = 9  # of a distance in dB
+_DIGITS = 9  # decimals of a distance in dB
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +32,12 @@ class Candidate:
     format : Format
         Its values.
     base : Format or None
-        The explored format that has zero in place of this one's supernormal value. A base is its
-        own base. None if the base was not explored.
+        The explored format that has zero in place of this format's supernormal value; None if it
+        was not explored. A format with zero in this place is its own base.
     record : SynthesisRecord
-        The smallest of its designs.
+        The smallest of the format's designs.
     distances : mapping of str to float
-        SQNR lost against the best possible levels, in dB, by the parent's name.
+        For each parent's name, the SQNR lost against the best possible values, in dB.
     """
 
     format: Format
@@ -60,7 +65,10 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """An exploration with its accuracies; the first parent decides the frontier."""
+    """The candidates of an exploration; the first parent decides the frontier.
+
+    ``block`` is the number of values that share a scale.
+    """
 
     parents: tuple[Parent, ...]
     candidates: tuple[Candidate, ...]
@@ -81,7 +89,10 @@ class Findings:
 
     @cached_property
     def frontier(self) -> tuple[Candidate, ...]:
-        """The candidates that are not dominated, by ascending area; the first of equal ones."""
+        """The candidates that are not dominated, by ascending area.
+
+        Of candidates with equal area and distance, only the first is kept.
+        """
         best: dict[tuple[float, float], Candidate] = {}
         for point in frontier(list(self._points.values())):
             best.setdefault((point.cost, point.quality), self._by_name[point.format])
@@ -99,7 +110,7 @@ class Findings:
         return tuple(sorted(chosen, key=lambda each: (each.area_um2, each.format.name)))
 
     def with_records(self, records: Mapping[str, SynthesisRecord]) -> "Findings":
-        """The same findings with some records replaced, such as by records with proofs."""
+        """The same findings with some records replaced, for example by records with proofs."""
         candidates = tuple(
             replace(each, record=records.get(each.format.name, each.record))
             for each in self.candidates
@@ -135,8 +146,9 @@ def find(
     Raises
     ------
     UserError
-        If the list of records is empty, if technologies or activation formats differ, or if the
-        block or nu is out of range.
+        If the list of records is empty, if technologies or numbers of terms differ, if a record's
+        operands have different formats, or if the block or a parent's nu (the degrees of freedom of
+        Student's t) is out of range.
     """
     smallest = _smallest(records)
     chosen = [fmt for fmt in formats if fmt.name in smallest]
@@ -153,7 +165,7 @@ def find(
 
 
 def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
-    """The smallest design of each format; ties go to the first by architecture and recipe."""
+    """The smallest design of each format; of equal ones, the first by architecture and recipe."""
     if not records:
         raise UserError("A report needs at least one design that was synthesized")
     kinds: tuple[tuple[str, set[str | int]], ...] = (
@@ -176,17 +188,17 @@ def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
 
 
 def _distances(formats: Sequence[Format], parent: Parent, block: int) -> list[float]:
-    """The mean distance over the parent's distributions, one distribution after another."""
+    """The distance of each format, as the mean over the parent's distributions."""
     columns = [
         [distance_to_optimum_db(fmt, distribution, nu, block) for fmt in formats]
         for distribution, nu in parent.distributions
     ]
-    # Sums of mirrored formats differ only in their last digits; this must not rank them.
+    # The sums of two mirrored formats differ in their last digits, which must not rank them.
     return [round(fmean(values), _DIGITS) for values in zip(*columns, strict=True)]
 
 
 def _bases(formats: Sequence[Format]) -> dict[str, Format | None]:
-    """For each format, the format that differs from it only by a second zero."""
+    """The base of each format, by the format's name; None if it is not among the formats."""
 
     def rest(fmt: Format) -> tuple[Fraction, ...]:
         half = len(fmt.values) // 2

@@ -1,4 +1,8 @@
-"""Plots of an exploration: all formats with their frontier, and the gain by supernormal value."""
+"""Plots of an exploration: all formats with their frontier, and the gain by supernormal value.
+
+A *supernormal* value takes the code of negative zero. The *base* of such a format is the same
+format without this value.
+"""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -14,20 +18,21 @@ from halfbyte.pareto.plot import LINE, steps
 
 __all__ = ["count_outside", "draw_area_by_value", "draw_cloud", "draw_gain_by_value"]
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart, by base in order of
-# appearance.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; one for each base, in the
+# order in which the bases appear.
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _NO_BASE = "#777777"
 _NAMED = "#000000"
-# Margins around the frontier and the named formats, as parts of their span. The side of larger and
-# worse formats gets more.
+# Margins around the frontier and the named formats, as shares of their span. The margin is wider on
+# the side of larger and worse formats.
 _BETTER_MARGIN, _WORSE_MARGIN = 0.08, 0.3
 _HEADROOM = 0.2  # for a legend
-_SHOWN_LOSS_DB = 1.0
-_RIGHT_SHARE = 0.85
+_SHOWN_LOSS_DB = 1.0  # larger losses are cut off
+_RIGHT_SHARE = 0.85  # right of this share of the axis, a title stands to the left of its line
 
 
 def _base_colours(findings: Findings) -> dict[str | None, str]:
+    """A colour for each base by its name; key None is for candidates without a base."""
     colours: dict[str | None, str] = {}
     for each in findings.candidates:
         if each.base is not None:
@@ -47,7 +52,7 @@ def count_outside(findings: Findings, named: Mapping[str, str]) -> int:
 
 
 def _shown(findings: Findings, named: Mapping[str, str]) -> list[Candidate]:
-    """The frontier and the candidates with a title."""
+    """The candidates on the frontier and the named candidates."""
     known = [each for each in findings.candidates if each.format.name in named]
     return list(dict.fromkeys([*findings.frontier, *known]))
 
@@ -58,11 +63,11 @@ def draw_cloud(axes: Axes, findings: Findings, named: Mapping[str, str]) -> None
     Parameters
     ----------
     axes : Axes
-        Where to draw; its figure must be drawn by Agg.
+        Where to draw; its figure must use matplotlib's Agg backend.
     findings : Findings
         What to draw.
     named : mapping of str to str
-        Titles by format, for the candidates that have a title.
+        Titles of the candidates that are named in the plot, by format.
     """
     colours = _base_colours(findings)
     parent = findings.parents[0].name
@@ -143,7 +148,7 @@ def _group_title(candidate: Candidate) -> str:
 def _limits(
     shown: Sequence[Candidate], parent: str
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Least and greatest area and distance of the frame."""
+    """The frame of the plot: the least and greatest area, and the least and greatest distance."""
     areas = [each.area_um2 for each in shown]
     distances = [each.distances[parent] for each in shown]
     return _with_margins(areas), _with_margins(distances)
@@ -224,6 +229,7 @@ def draw_area_by_value(axes: Axes, group: Sequence[Candidate], named: Mapping[st
 
 
 def _split(group: Sequence[Candidate]) -> tuple[Candidate, list[Candidate]]:
+    """The base of a group, and its variants by ascending supernormal value."""
     (base,) = (each for each in group if each.supernormal is None)
     variants = [each for each in group if each.supernormal is not None]
     return base, sorted(variants, key=lambda each: each.supernormal or 0)
@@ -238,7 +244,7 @@ def _mark_named(axes: Axes, variants: Sequence[Candidate], named: Mapping[str, s
     for row, each in enumerate(shipped):
         value = float(each.supernormal or 0)
         low, high = axes.get_xlim()
-        is_right = value > low + _RIGHT_SHARE * (high - low)  # the title stands to the left
+        is_right = value > low + _RIGHT_SHARE * (high - low)
         axes.axvline(value, color="#D55E00", linewidth=scaled(0.9), linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
             named[each.format.name], (value, 1), xycoords=("data", "axes fraction"),

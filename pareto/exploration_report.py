@@ -1,4 +1,8 @@
-"""An exploration as files: plots, a table of the best, format files, CSV and JSON."""
+"""The findings of an exploration as files: plots, a table of the best formats, CSV and JSON.
+
+The *frontier* has the formats that no other format beats in area and accuracy. *Shipped* formats
+come with halfbyte.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,10 +37,10 @@ def write_exploration(
     The plots are ``frontier`` and, if there are supernormal values, ``supernormal``. The data are
     CSV and JSON: ``candidates`` has a row for each format, ``designs`` a row for each record.
     ``frontier.md`` is a table of the frontier and the shipped formats. The formats of the frontier
-    are written as files under ``formats``, for use by other commands.
+    are written as YAML files under ``formats``, for use by other commands.
 
-    Raises UserError if a netlist that is shown by name is not proved. The other formats are only a
-    background without names.
+    Raises UserError if a netlist of the frontier or of a shipped format is not proved. The plot
+    names only these formats; all others are small dots.
     """
     unproved = [each.format.name for each in findings.shown if not each.record.is_proved]
     if unproved:
@@ -69,7 +73,7 @@ def _shipped_titles(findings: Findings) -> dict[str, str]:
 
 
 def _groups(findings: Findings) -> list[list[Candidate]]:
-    """Groups of candidates: a base and its supernormal variants."""
+    """Groups of candidates, each a base and its variants with one more (supernormal) value."""
     groups: dict[str, list[Candidate]] = {}
     for each in findings.candidates:
         if each.base is not None:
@@ -107,6 +111,7 @@ def summary_rows(findings: Findings) -> tuple[list[str], list[list[str]]]:
 
 
 def _over_base(findings: Findings, candidate: Candidate) -> str:
+    """The extra area over the candidate's base, in %; a dash without a base."""
     if candidate.base is None or candidate.base is candidate.format:
         return "-"
     (base,) = (each for each in findings.candidates if each.format is candidate.base)

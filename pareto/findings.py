@@ -1,7 +1,7 @@
 """The findings of Dotzel et al. (2024): the paper's figures, ours, and whether they hold.
 
-A comparison takes two cases (format, recipe, block) on one model. It gives the difference of their
-relative losses, with the interval of the paired bootstrap.
+A *case* is a format with a recipe and a block size. A comparison takes two cases on one model. It
+gives the difference of their relative losses, with the interval of the paired bootstrap.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Case", "Finding", "Row", "cases", "compare", "findings"]
 
 BLOCKS = (16, 32, 64, 128, 256)
+# Names of recipes: quantized weights, weights and activations, and weights with the supernormal's
+# sign chosen per block.
 _W4, _W4A4, _SIGN = "dotzel2024", "dotzel2024_w4a4", "w4_sign"
 # The ranked formats of the paper's Table 8.
 _RANKED = ("nf4", "sf4", "int4", "e2m1", "e2m1_sr", "e2m1_sp", "e3m0", "apot4", "apot4_sp")
@@ -39,7 +41,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """One answer: what it was measured on, the figure with its interval, and the verdict."""
+    """One figure of ours: what it was measured on, its interval, and the verdict."""
 
     where: str
     figure: str
@@ -49,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Finding:
-    """A statement of the paper with its figures, and ours."""
+    """A statement of the paper, with the paper's figures and ours."""
 
     statement: str
     paper: str
@@ -78,9 +80,9 @@ def cases() -> list[Case]:
 
 
 def compare(model: str, better: Case, worse: Case, lookup: Lookup) -> Row:
-    """Whether ``better`` loses less than ``worse`` on ``model``, in percentage points.
+    """By how many percentage points ``worse`` loses more than ``better`` on ``model``.
 
-    ``holds`` and ``does not hold`` need a 95 % interval that excludes 0.
+    The verdict is ``not resolved`` unless the 95 % interval excludes 0.
     """
     from halfbyte.accuracy.statistics import interval
 
@@ -103,7 +105,7 @@ def compare(model: str, better: Case, worse: Case, lookup: Lookup) -> Row:
 def findings(
     models: Sequence[str], lookup: Lookup, ks_deltas: Mapping[str, Mapping[str, float]]
 ) -> list[Finding]:
-    """All findings.
+    """Compare all statements of the paper with our figures.
 
     Parameters
     ----------
@@ -145,6 +147,7 @@ def findings(
 
 
 def _weights_are_t(ks_deltas: Mapping[str, Mapping[str, float]]) -> Finding:
+    """Whether Student's t fits the weights of most layers better than the normal distribution."""
     theirs = [each["ks_delta"] for each in published()["weight_profile"].values()]
     source = np.random.default_rng(1)
     rows = []
@@ -171,7 +174,7 @@ def _weights_are_t(ks_deltas: Mapping[str, Mapping[str, float]]) -> Finding:
 
 
 def _paper_pair(better: str, worse: str) -> str:
-    """Mean differences in the paper's Table 3 (weights) and Table 8 (weights and activations)."""
+    """The paper's mean differences between two formats, in words, from its Tables 3 and 8."""
     table = published()["wikitext_word_perplexity"]
     plain = table["no_clipping"]
     perplexity = fmean(
@@ -187,6 +190,7 @@ def _paper_pair(better: str, worse: str) -> str:
 
 
 def _paper_blocks() -> str:
+    """The paper's differences between E2M1+SR and E2M1 by block size, in words."""
     table = published()["phi2_delta_percent_by_block"]
     figures = ", ".join(
         f"{block}: {plain - supernormal:+.2f}"
@@ -201,7 +205,7 @@ def _paper_blocks() -> str:
 
 
 def _order(models: Sequence[str], lookup: Lookup) -> Finding:
-    """Rank correlation of our losses with the paper's changes."""
+    """The rank correlation of our losses with the paper's losses, for each model."""
     from halfbyte.accuracy.statistics import interval
 
     paper = w4a4_accuracy(_RANKED)
@@ -212,7 +216,7 @@ def _order(models: Sequence[str], lookup: Lookup) -> Finding:
         ours = [each.worsening for each in evaluations]
         replicates = np.stack([each.losses() for each in evaluations], axis=1)
         taus = np.array([kendalltau(theirs, each).statistic for each in replicates])
-        low, high = interval(taus) or (-1.0, 1.0)  # not known: the whole range
+        low, high = interval(taus) or (-1.0, 1.0)  # the whole range if it is not known
         order = sorted(zip(ours, _RANKED, strict=True))
         rows.append(
             Row(

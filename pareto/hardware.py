@@ -18,20 +18,24 @@ __all__ = [
     "unit_title",
 ]
 
-# What tells dot-product units and arrays apart, beside what MACs have too.
+# Fields that identify dot-product units and arrays, in addition to the fields that MACs have too.
 UNIT_KEYS = ("lanes", "accumulator", "scale", "block", "rows", "columns", "dataflow", "depth")
 
 HardwareRecord = SynthesisRecord | DotRecord
-"""A synthesis record. An array's is that of a dot-product unit with more fields."""
+"""A synthesis record. The record of an array is a ``DotRecord`` with more fields."""
 
 
 def area_per_mac(record: HardwareRecord) -> float:
-    """Area divided by the products of a cycle, in um^2: comparable between MAC, unit and array."""
+    """Area per product of a cycle, in um^2: comparable between MACs, units and arrays."""
     return record.um2_per_lane if isinstance(record, DotRecord) else record.area_um2
 
 
 def area_parts(record: HardwareRecord) -> dict[str, float | None]:
-    """Area by part, in um^2 per product of a cycle."""
+    """Area by part, in um^2 per product of a cycle.
+
+    In an array, ``skew`` are the registers that delay rows and columns at its edges, and ``return``
+    are those that bring the sums back to the bottom.
+    """
     if isinstance(record, ArrayRecord):
         unit = record.unit_um2 / record.lanes
         macs = record.rows * record.columns * record.lanes
@@ -57,12 +61,12 @@ def scale_of(record: HardwareRecord) -> str | None:
 
 
 def _keeps_weights(record: HardwareRecord) -> bool:
-    """Whether it is a weight-stationary array."""
+    """Whether the hardware is an array in which weights stay (weight-stationary)."""
     return isinstance(record, ArrayRecord) and record.dataflow == Dataflow.WEIGHT.value
 
 
 def unit_title(record: HardwareRecord) -> str:
-    """The hardware in words, without the formats: ``unit of 32 lanes, e8m0 scales``."""
+    """The hardware in words, without formats, such as ``unit of 32 lanes, e8m0 scales``."""
     if not isinstance(record, DotRecord):
         return "MAC"
     lanes = f"{record.lanes} lane{'s' * (record.lanes > 1)}"
@@ -75,7 +79,7 @@ def unit_title(record: HardwareRecord) -> str:
 
 
 def file_tag(record: HardwareRecord) -> str:
-    """The hardware in the name of a file: ``dot32_e8m0``; empty for a MAC."""
+    """The hardware as part of a file name, such as ``dot32_e8m0``; empty for a MAC."""
     if not isinstance(record, DotRecord):
         return ""
     words = [f"dot{record.lanes}"]
@@ -90,7 +94,7 @@ def file_tag(record: HardwareRecord) -> str:
 
 
 def other_operands(records: Iterable[object]) -> list[str]:
-    """Activation formats that differ from the weight's; BF16 is left out."""
+    """Names of activation formats that differ from the weight's; BF16 records are left out."""
     return sorted(
         {
             each.activation

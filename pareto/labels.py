@@ -20,18 +20,19 @@ Corners = Sequence[tuple[float, float]]
 _SIZE = 10
 _MARKER_POINTS = 9
 _LINE_POINTS = 2
-_PIECES = 12  # of a slanted line
+_PIECES = 12  # boxes that cover a slanted line
 # Beyond this distance in points a thin line leads from the label to its marker.
 _LEADER = 16
 # A label must be closer to its own marker than to any other marker, by this distance.
 _CLEARLY_POINTS = 3
 # Space between two labels, in points.
 _GAP = 2
-# The cost of a label too close to another marker: overlapping pixels for each pixel of distance.
+# Costs of a label's place are counted in pixels that overlap. This is the cost of each pixel by
+# which another marker is too close.
 _FOREIGN = 200.0
-# The cost of covering a line, in the same unit: a text that is struck through is hard to read.
+# The cost of each pixel on a line: a text that is struck through is hard to read.
 _STRUCK = 8.0
-# The cost of leaving the frame, in the same unit.
+# The cost of each pixel outside the frame.
 _OUTSIDE = 8.0
 # Number of rounds in which each placed label looks for a better place.
 _ROUNDS = 3
@@ -97,7 +98,7 @@ def box_distance(box: Bbox, marker: Bbox) -> float:
 
 
 def _too_far(box: Bbox, own: int, markers: Sequence[Bbox]) -> float:
-    """The pixels by which another marker is closer to the box than its own; else negative."""
+    """How many pixels closer to the box another marker is than its own; negative if it is not."""
     others = [box_distance(box, each) for place, each in enumerate(markers) if place != own]
     return box_distance(box, markers[own]) - min(others, default=inf)
 
@@ -135,7 +136,7 @@ def _write(axes: Axes, label: Label) -> Annotation:
         arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5, "shrinkB": scaled(4)},
         zorder=4,
     )
-    text.set_in_layout(False)  # the axes must not move for it
+    text.set_in_layout(False)  # the axes must not shrink to make room for the text
     return text
 
 
@@ -151,7 +152,7 @@ def _move(text: Annotation, place: tuple[float, float], renderer: RendererBase) 
 
 
 def _cost(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
-    """The pixels of the box that overlap taken boxes or are outside the frame."""
+    """The cost of a box: its pixels that overlap taken boxes or are outside the frame."""
     inside = Bbox.intersection(box, frame)
     outside = _pixels(box) - (_pixels(inside) if inside else 0.0)
     return _overlap(box, taken) + _OUTSIDE * outside

@@ -1,4 +1,7 @@
-"""Formats as MACs, in dot-product units and in arrays: how their ranking moves."""
+"""Areas of formats in MACs, in dot-product units and in arrays, and how their ranking changes.
+
+Each kind of hardware is a *level*. Areas are compared with that of E2M1 at the same level.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,10 +30,10 @@ _MOST_BITS = 4
 _SIZE_INCHES = (9.6, 6.4)
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#777777")
 _STYLES = ("-", "--", ":")
-# Labels keep this distance from each other, as a share of the lines' height.
+# The least distance between two labels, as a share of the height from lowest to highest line.
 _LEAST_GAP = 0.036
 _MARGIN = 0.05
-# From the last marker to its label, and to the edge, where 1 is the distance between levels.
+# The distance from a line's end to its label, and to the edge; 1 is the distance between levels.
 _BESIDE, _ROOM = 0.07, 0.85
 
 
@@ -54,7 +57,7 @@ class Level:
 
     @property
     def areas(self) -> dict[str, float]:
-        """Area per product of a cycle by format, in um^2."""
+        """Area per product of a cycle, in um^2, by format."""
         return {record.format: area_per_mac(record) for record in self.records}
 
     @property
@@ -67,7 +70,7 @@ class Level:
 
 
 def level_rows(levels: Sequence[Level]) -> list[dict[str, Json]]:
-    """A row for each format: area and area over that of E2M1 at every level, and the versions."""
+    """A row for each format, with its area and its area over that of E2M1 at every level."""
     rows: list[dict[str, Json]] = []
     for record in levels[0].records:
         row: dict[str, Json] = {"format": record.format, "activation": record.activation}
@@ -79,7 +82,7 @@ def level_rows(levels: Sequence[Level]) -> list[dict[str, Json]]:
 
 
 def _measured_with(record: HardwareRecord) -> dict[str, Json]:
-    """Library, terms and versions that the figures hold for."""
+    """The library, terms and tool versions for which the figures of a record hold."""
     named = {"technology": record.technology, "corner": record.corner, "terms": record.terms}
     return {**named, **{f"{tool}_version": text for tool, text in record.versions.items()}}
 
@@ -170,7 +173,10 @@ def _is_inside(axes: Axes, ratio: float) -> bool:
 
 
 def spread(heights: Mapping[str, float], least: float) -> dict[str, float]:
-    """Heights at least ``least`` apart, in the same order, with the least squared moves."""
+    """Move heights until they are at least ``least`` apart.
+
+    They stay in order, and the sum of the squared moves is as small as possible.
+    """
     order = sorted(heights, key=lambda name: heights[name])
     steps = least * np.arange(len(order))
     moved = isotonic_regression(np.array([heights[name] for name in order]) - steps).x + steps

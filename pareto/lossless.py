@@ -1,4 +1,8 @@
-"""Lossless BF16 weights, coded with DFloat11, as a point beside the 4-bit formats."""
+"""BF16 weights, compressed without loss, as a point to compare the 4-bit formats with.
+
+DFloat11 compresses BF16 weights by coding their exponents. In hardware, a decoder with several
+*lanes* decompresses the weights, and BF16 MACs use them.
+"""
 
 from halfbyte.area.proofs.mac import PROVED
 from halfbyte.area.search.unit_records import Bf16MacRecord, DecoderRecord
@@ -19,9 +23,9 @@ __all__ = [
 NAME = "bf16_dfloat11"
 TITLE = "BF16 with DFloat11"
 SYMBOLS = 2
-"""Weights per cycle of the plotted lanes: with two, each weight takes less area than with one."""
+"""Weights per cycle of a plotted lane: with two, the area per weight is less than with one."""
 MACS_PER_WEIGHT = 16
-"""MACs that use each decoded weight: 16 activations are multiplied by a weight."""
+"""MACs that use each decoded weight: the weight is multiplied by 16 activations."""
 
 
 def lossless_record(
@@ -40,15 +44,15 @@ def lossless_record(
     decoder : DecoderRecord
         Result of ``synthesize_decoder`` or ``synthesize_fixed_decoder``.
     macs_per_weight : int
-        MACs that use a weight. A lane is shared by this number times the weights that it gives in a
-        cycle. Its area includes its share of a code table.
+        MACs that use a weight. This number times the weights that a lane gives in a cycle is the
+        number of MACs that share the lane. The area of a lane includes its share of a code table.
     bits_per_weight : float, optional
         Bits per weight that the codec measured on the model's weights.
 
     Raises
     ------
     UserError
-        The records have different technologies, or ``macs_per_weight`` is below 1.
+        If the records have different technologies, or ``macs_per_weight`` is below 1.
     """
     if mac.versions["card"] != decoder.versions["card"]:
         raise UserError(
@@ -97,6 +101,7 @@ def lossless_record(
 
 
 def _with_share(one: float | None, shared: float | None, sharers: int) -> float | None:
+    """``one`` plus a share of ``shared``; None if either is not known."""
     return None if one is None or shared is None else round(one + shared / sharers, 4)
 
 
@@ -114,7 +119,10 @@ def _joined(mac: Bf16MacRecord, decoder: DecoderRecord) -> LosslessProof:
 
 
 def lossless_point(record: LosslessRecord, quality: float, axis: Axis = MAC_AREA) -> Point | None:
-    """The point of a plot, or None if its cost is not known; ``quality`` is the full model's."""
+    """The point of a plot, or None if its cost is not known.
+
+    ``quality`` is the quality of the unquantized model.
+    """
     cost = axis.lossless(record)
     return None if cost is None else Point(record.format, cost, quality)
 
@@ -124,7 +132,7 @@ def _codes(record: LosslessRecord) -> str:
 
 
 def lossless_note(record: LosslessRecord) -> str:
-    """What the point is based on, for the caption."""
+    """What the lossless point is based on, for the caption of a plot."""
     bits = record.bits_per_weight
     weights = "" if bits is None else f", {bits:.2f} bits per weight"
     return (

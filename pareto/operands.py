@@ -1,4 +1,4 @@
-"""Collect the operands of a model's MACs, on which energies are measured."""
+"""Collect weights and activations of a model, to measure the energy of MACs on them."""
 
 import torch
 from torch import Tensor
@@ -47,7 +47,10 @@ def collect_operands(model: str) -> Operands:
 
 
 def _rows(matrix: Tensor) -> Tensor:
-    """Rows from first to last, each block divided by its largest magnitude; (ROWS, CYCLES)."""
+    """Rows spread from first to last, each block divided by its largest magnitude.
+
+    The shape is (ROWS, CYCLES).
+    """
     places = torch.linspace(0, len(matrix) - 1, ROWS).round().long()
     blocks = matrix[places, :CYCLES].float().reshape(ROWS, -1, BLOCK)
     largest = blocks.abs().amax(-1, keepdim=True)

@@ -1,4 +1,8 @@
-"""Collect packets of a model's weights, on which the energies of decoders are measured."""
+"""Compress a model's weights with DFloat11, to measure the energy of decoders on them.
+
+DFloat11 compresses BF16 weights without loss, in chunks. A decoder reads each chunk as *packets*,
+which are runs of words or bytes.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,11 +23,11 @@ from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS
 
 __all__ = ["collect_fixed_packets", "collect_packets"]
 
-_ROWS = LANES // LAYERS  # of each matrix
+_ROWS = LANES // LAYERS  # rows that are taken from each matrix
 
 
 def collect_packets(model: str) -> Packets:
-    """64 chunks of 256 weights in BF16, from four matrices, all in one code.
+    """64 chunks of 256 weights, from four matrices of a model, all with the same code table.
 
     Raises UserError if the model has too few matrices of at least 256 columns and 16 rows.
     """
@@ -42,7 +46,10 @@ def collect_packets(model: str) -> Packets:
 
 
 def collect_fixed_packets(model: str) -> FixedPackets:
-    """The same chunks in the best fixed code of their matrix, in whole pairs of bytes."""
+    """The weights of :func:`collect_packets`, in the best fixed code of their matrix.
+
+    The packets are for a decoder that reads two symbols, so two bytes, per cycle.
+    """
     coded: list[tuple[bytes, bytes]] = []
     for matrix in _matrices(model):
         table = measure(matrix, codes="fixed").header.table
@@ -53,7 +60,7 @@ def collect_fixed_packets(model: str) -> FixedPackets:
 
 
 def _matrices(model: str) -> list[Tensor]:
-    """Four wide matrices of a model, from first to last, in BF16."""
+    """Four wide matrices in BF16, spread from the model's first to its last."""
     subject = open_subject(find_model(model))
     read = (matrix.read() for matrix in subject.matrices().values())
     wide = [
@@ -69,7 +76,7 @@ def _matrices(model: str) -> list[Tensor]:
 
 
 def _rows(matrix: Tensor) -> Iterator[Tensor]:
-    """The first 256 weights of 16 rows from first to last."""
+    """The first 256 weights of 16 rows, spread from the first row to the last."""
     for row in torch.linspace(0, len(matrix) - 1, _ROWS).long():
         yield matrix[row, :ELEMENTS]
 

@@ -1,4 +1,4 @@
-"""Published figures, as data with their sources."""
+"""The published figures of Dotzel et al. (2024), *the paper*, which this project compares."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,14 +20,17 @@ _FILE = Path(__file__).parent / "published" / "dotzel2024.yaml"
 
 @cache
 def published() -> Any:
-    """The figures of Dotzel et al., 2024, with which this project compares its own."""
+    """All figures of the paper, as ``published/dotzel2024.yaml`` holds them."""
     data: Any = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     return data
 
 
 @dataclass(frozen=True)
 class PublishedAccuracy:
-    """Mean relative accuracy change in % by format, over the models that have every cell."""
+    """Mean relative accuracy change in %, by format.
+
+    The mean is over ``models``, those with a figure for every format.
+    """
 
     models: tuple[str, ...]
     by_format: Mapping[str, float]
@@ -35,8 +38,9 @@ class PublishedAccuracy:
 
 
 def w4a4_accuracy(formats: Collection[str], recipe: str = "plain") -> PublishedAccuracy:
-    """The published W4A4 figures of the ``formats`` that are in the paper.
+    """The published accuracies with 4-bit weights and activations (W4A4).
 
+    Formats that are not in the paper are left out. ``recipe`` is ``plain`` or ``smoothquant``.
     Averages include only models with a readable cell for all of these formats, so that all formats
     are compared on the same models. Raises ValueError if no model is left.
     """
@@ -59,6 +63,6 @@ def w4a4_accuracy(formats: Collection[str], recipe: str = "plain") -> PublishedA
 
 
 def paper_chip() -> ChipModel:
-    """The paper's estimate of a chip, with the paper's area shares."""
+    """A model of a chip with the paper's area shares."""
     model = published()["system_model"]
     return ChipModel(model["mac_share"], model["memory_share"])

@@ -1,4 +1,7 @@
-"""The distributions for judging formats: named ones, and those of a model's layers."""
+"""The distributions for judging formats: named ones, and those of a model's layers.
+
+A *parent* is one or more distributions of values that a format should represent well.
+"""
 
 import re
 from dataclasses import dataclass
@@ -14,12 +17,12 @@ _STUDENT_T = re.compile(r"t([0-9]{1,4}(?:\.[0-9]{1,4})?)")
 
 @dataclass(frozen=True)
 class Parent:
-    """One or more distributions; figures are averaged over them.
+    """One or more distributions; a format's figure is the mean over them.
 
     Parameters
     ----------
     name : str
-        The requested name; it is used in names of columns.
+        The name that :func:`find_parent` was given; it is used in names of columns.
     title : str
         The displayed name.
     distributions : tuple
@@ -32,10 +35,11 @@ class Parent:
 
 
 def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
-    """``normal``, ``tNU`` for Student's t, or a model: Student's t fitted to its layers' weights.
+    """The parent with a name: ``normal``, ``tNU`` for Student's t, or a model.
 
-    If the nu of a layer is too low for a finite variance, the lowest nu with a finite variance is
-    used. Raises UserError for an unknown model or a nu out of range.
+    For a model, Student's t is fitted to the weights of each layer. If the nu of a layer is too low
+    for a finite variance, the lowest nu with a finite variance is used. Raises UserError for an
+    unknown model or a nu out of range.
     """
     if name == "normal":
         return Parent(name, "normal", (("normal", None),))
@@ -58,7 +62,8 @@ def _of_model(name: str, on_progress: Progress) -> Parent:
     fitted = nus_of_weights(profile_model(source, on_progress=on_progress))
     if not fitted:
         raise UserError(f"No layer of {source.name} has weights that follow a distribution")
-    # Three digits are enough, since layers differ by far more. The optimum is computed for each nu.
+    # Layers differ by far more than the fourth digit. Fewer different nus take less time, because
+    # the best values are computed for each nu.
     nus = [min(MAX_NU, max(MIN_NU, float(f"{nu:.3g}"))) for nu in fitted]
     title = f"{source.name}, Student's t of its {len(nus)} layers"
     return Parent(name, title, tuple(("student_t", nu) for nu in nus))

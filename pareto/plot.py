@@ -28,7 +28,7 @@ _FAMILY_NAMES = {
     "values": "other value lists",
 }
 LINE = "#555555"
-_QUIET = 0.45
+_QUIET = 0.45  # opacity of points that are not on the frontier
 _LOSSLESS = "#7A4F9A"
 # If the lossless point costs more than this many times the greatest other cost, it is drawn at the
 # edge, with a hollow marker at this share of the width from the edge.
@@ -68,12 +68,12 @@ def draw_frontier(
         The 95 % interval of a format's quality, drawn as a bar; it may be missing.
     lossless : Point, optional
         The point without loss. If it costs far more than all others, it is drawn at the right edge
-        with an arrow and its cost, so that it does not squeeze them. Its title is in ``titles``.
+        with an arrow and its cost, so that the others are not squeezed. Its title is in ``titles``.
     cost_unit : str
-        The unit of that cost.
+        The unit of the lossless point's cost.
     is_loss : bool
-        Whether the quality is a loss with its sign turned. The axis then shows the loss itself,
-        which grows downwards.
+        Whether the quality is a negated loss. The axis then shows the loss itself, which grows
+        downwards.
     """
     is_far = lossless is not None and lossless.cost > _FAR * max(each.cost for each in points)
     drawn_at_cost = [lossless] if lossless is not None and not is_far else []
@@ -128,7 +128,7 @@ def draw_frontier(
 
 
 def _letters_beside(axes: Axes) -> int:
-    """Letters of a label that is about as long as the vertical axis."""
+    """The number of letters in a label that is about as long as the vertical axis."""
     height = axes.figure.bbox.height / axes.figure.dpi * 72
     return int(_AXIS_SHARE * height / scaled(_LETTER_POINTS))
 
@@ -143,7 +143,7 @@ def _labels(
     titles: Mapping[str, str],
     families: Mapping[str, str],
 ) -> list[Label]:
-    """A label for each place: formats of equal cost and quality share it."""
+    """A label for each point; formats of equal cost and quality share one label."""
     places: dict[tuple[float, float], list[Point]] = {}
     for point in points:
         places.setdefault((point.cost, point.quality), []).append(point)
@@ -185,7 +185,7 @@ def _draw_lossless(axes: Axes, point: Point, title: str, is_far: bool, right: fl
 
 
 def steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:
-    """Corners of the frontier's staircase: flat until the next better point."""
+    """Corners of the frontier's staircase, which is flat up to the cost of the next point."""
     corners = [(best[0].cost, best[0].quality)]
     for point in best[1:]:
         corners += [(point.cost, corners[-1][1]), (point.cost, point.quality)]

@@ -1,4 +1,4 @@
-"""The measured quality of formats, for the vertical axis; greater is better."""
+"""The measured quality of formats, for the vertical axis of plots; greater is better."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["Quality", "measured_quality"]
 
 @dataclass(frozen=True)
 class Quality:
-    """One measure of a model, by format.
+    """One measure of a model's accuracy, by format.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Quality:
     label : str
         Label of an axis, with the unit.
     title : str
-        Name within a sentence: ``measured fidelity``.
+        Name within a sentence, such as ``measured fidelity``.
     values : mapping of str to float
         Values by format; greater is better.
     intervals : mapping of str to pair of float
@@ -30,7 +30,7 @@ class Quality:
     lossless : float
         Value of the unquantized model.
     is_loss : bool
-        Whether the values are losses with their sign turned, since less of the measure is better.
+        Whether the values are negated losses in per cent, since less of the measure is better.
     """
 
     key: str
@@ -49,10 +49,10 @@ class Quality:
 
 
 def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
-    """The first measure of evaluation records of one model and recipe; None without records.
+    """The quality by the first measure of the records; None without records.
 
-    If less of a measure is better, it is shown as the negative relative change against the
-    unquantized model, in per cent.
+    All records must be of one model and recipe. If less of the measure is better, the quality is
+    the negated loss: minus the relative change against the unquantized model, in per cent.
     """
     if not records:
         return None

@@ -1,4 +1,4 @@
-"""Ranks of formats side by side, in several technologies or units; changes of their order."""
+"""Ranks of formats in several technologies or units, and pairs of formats that change order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,18 +8,19 @@ from halfbyte.pareto.hardware import HardwareRecord
 
 __all__ = ["CRITERIA", "Change", "figure_of", "order_changes", "rank_by"]
 
-# Record fields for ranking formats; less is better in all of them.
+# Fields of records by which formats are ranked, with the name shown; less is better in all.
 CRITERIA = {"area_um2": "area", "delay_ps": "delay", "glitch_energy_fj": "energy"}
-# Figures closer than this are too close to rank: another recipe can reverse the order.
+# Figures that differ by less than this share are not ranked: another synthesis recipe can reverse
+# their order.
 RESOLUTION = 0.01
 
 
 @dataclass(frozen=True)
 class Change:
-    """Two formats, each better than the other in some technologies.
+    """Two formats, each better than the other in some columns of a comparison.
 
-    ``first_better`` and ``second_better`` name the technologies (or the technology with a clock, or
-    the units).
+    ``first_better`` and ``second_better`` name the columns: technologies, perhaps with a clock, or
+    units.
     """
 
     criterion: str
@@ -48,9 +49,10 @@ def rank_by(records: Sequence[HardwareRecord], field: str) -> dict[str, int | No
 
 
 def order_changes(columns: Mapping[str, Sequence[HardwareRecord]], field: str) -> list[Change]:
-    """The pairs of formats whose order differs between columns by more than 1 %.
+    """The pairs of formats whose order differs between columns.
 
-    ``columns`` holds the records of each technology, or unit, by name; all for the same formats.
+    A column counts only if the two figures differ by more than 1 % there. ``columns`` has the
+    records of each technology, or unit, by name; all have the same formats.
     """
     formats = [each.format for each in next(iter(columns.values()))]
     figures = {

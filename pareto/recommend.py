@@ -22,7 +22,7 @@ __all__ = ["within_area", "within_loss"]
 
 @dataclass(frozen=True)
 class _Table:
-    """Formats by row: areas (F,), losses (F,), and losses in each resample (F, B)."""
+    """F formats by row: areas (F,), losses (F,), and losses in B resamples of the text (F, B)."""
 
     names: list[str]
     areas: np.ndarray
@@ -31,6 +31,7 @@ class _Table:
     intervals: list[tuple[float, float]]
 
     def without(self, row: int) -> "_Table":
+        """The table without one format."""
         kept = [each for each in range(len(self.names)) if each != row]
         return _Table(
             [self.names[each] for each in kept],
@@ -41,7 +42,8 @@ class _Table:
         )
 
 
-# Chooses rows from losses (F, B) and areas (F,); gives (B,) int, -1 if no row fits.
+# Chooses a row in each resample, from losses (F, B) and areas (F,); returns (B,) int, -1 if no row
+# fits.
 _Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -62,7 +64,7 @@ def within_loss(
     Raises
     ------
     UserError
-        No format fits; the message names the nearest one.
+        If no format fits; the message names the nearest one.
     """
     table = _table(areas, evaluations)
     if not (table.losses <= max_loss).any():
@@ -100,7 +102,7 @@ def within_area(
 
 
 def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _Table:
-    """The table by ascending area, then ascending loss: of equal choices, the first is taken."""
+    """The table, sorted by area and then by loss, because the first of equal choices is taken."""
     joined = [each for each in evaluations if each.format in areas]
     if not joined:
         raise UserError("A recommendation needs formats that have both an area and an accuracy")
@@ -131,10 +133,12 @@ def _least(costs: np.ndarray) -> np.ndarray:
 
 
 def _choose(table: _Table, rule: _Rule) -> int:
+    """The row that the rule chooses from the losses on the whole text."""
     return int(rule(table.losses[:, None], table.areas)[0])
 
 
 def _choice(table: _Table, rule: _Rule, row: int) -> Choice:
+    """The format of a row, with the share of resamples in which the rule chooses it."""
     chosen = rule(table.replicates, table.areas)
     return Choice(
         table.names[row],
@@ -152,6 +156,6 @@ def _recommend(table: _Table, rule: _Rule, criterion: str) -> Recommendation:
     return Recommendation(
         criterion,
         _choice(table, rule, row),
-        # Its certainty counts all formats: how often it would have been chosen instead.
+        # The certainty of the second choice also says how often it would win against all formats.
         _choice(table, rule, table.names.index(others.names[second])) if second >= 0 else None,
     )

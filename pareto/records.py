@@ -1,4 +1,4 @@
-"""The records of ``pareto``: BF16 with DFloat11 as a point, claims, recommendations."""
+"""Records of the cost of lossless BF16 weights, of checked claims, and of recommendations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,10 @@ class LosslessProof(ProofStatus):
 
 @dataclass(frozen=True, kw_only=True)
 class LosslessRecord(UnitRecord):
-    """The cost of BF16 with DFloat11 for each MAC: the MAC and its share of a decoder lane."""
+    """The cost per MAC of BF16 weights that are compressed without loss, with DFloat11.
+
+    It consists of a BF16 MAC and its share of a decoder's lane, which decompresses weights.
+    """
 
     proof: LosslessProof
     """What was proved of MAC and decoder."""
@@ -47,12 +50,12 @@ class LosslessRecord(UnitRecord):
     bits_per_weight: float | None
     """Bits per weight with the codec; null if a model was not measured."""
     loss: float = 0.0
-    """Loss against the model in BF16: 0, because all weights are the same."""
+    """Loss against the model in BF16: 0, because no weight changes."""
 
 
 @dataclass(frozen=True)
 class Claim(Record):
-    """A question with the paper's answer, this project's, and whether they agree."""
+    """A question with the answer of Dotzel et al. (2024), ours, and whether they agree."""
 
     question: str
     """What is asked."""
@@ -81,12 +84,12 @@ class Choice(Record):
     loss_high: float
     """Upper end of its 95 % interval."""
     certainty: float
-    """Share of resamples of the text in which the same format is chosen, 0 to 1."""
+    """Share of bootstrap resamples of the text in which this format is chosen, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Recommendation(Record):
-    """The chosen format, and the next choice."""
+    """The chosen format, and the second choice."""
 
     criterion: str
     """Requirement that the choice meets, in words."""

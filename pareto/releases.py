@@ -1,4 +1,4 @@
-"""Areas and speeds of the releases of halfbyte: a record for each, and plots."""
+"""Areas and speeds of the releases of halfbyte: a record of each release, a table and plots."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ _MARKERS = ("o", "s", "^", "D")
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseRecord(Record):
-    """What a release measures of itself on one machine."""
+    """Areas and speeds that one release of halfbyte measured on one machine."""
 
     release: str
     """Version of halfbyte."""
     date: str
     """Day of the measurement: YYYY-MM-DD."""
     machine: str
-    """Processor, cores, threads and the load at the beginning; speeds hold for it alone."""
+    """Processor, cores, threads and the load at the beginning; speeds hold for it only."""
     technology: str
-    """Technology card of the areas."""
+    """The technology of the areas."""
     areas_um2: Mapping[str, float]
     """Area of the MAC by format, in um^2: lossless for 256 terms, no clock."""
     delays_ps: Mapping[str, float | None]
@@ -42,7 +42,7 @@ class ReleaseRecord(Record):
     gemm_ratios: Mapping[str, float]
     """Time of the golden model's block-scaled product over that of torch.matmul, by format."""
     codec_gb_per_second: Mapping[str, float]
-    """BF16 weights through the DFloat11 codec by direction and layout, in 10^9 bytes per second."""
+    """Speed of the DFloat11 codec by direction and layout, in 10^9 bytes of BF16 per second."""
     not_measured: str | None
     """Why there are no speeds; null if there are."""
     versions: Mapping[str, str | None]
@@ -72,14 +72,14 @@ def read_releases(paths: Sequence[Path]) -> list[ReleaseRecord]:
 
 
 def _order(release: str) -> tuple[tuple[bool, int, str], ...]:
-    """Versions in their order: 0.10 after 0.9."""
+    """A key that sorts versions in their order, 0.10 after 0.9."""
     parts = release.split(".")
     return tuple((not part.isdecimal(), int(part) if part.isdecimal() else 0, part)
                  for part in parts)  # fmt: skip
 
 
 def release_rows(records: Sequence[ReleaseRecord]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows: the area of each format in each release, and the last change."""
+    """Columns and rows of a table: the area of each format in each release, and the last change."""
     columns = ["format", *(f">{record.release} µm²" for record in records)]
     columns += [">last change"] if len(records) > 1 else []
     rows = []

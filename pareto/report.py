@@ -1,4 +1,7 @@
-"""The report as files: two plots with their data, and the table of claims."""
+"""The Pareto report as files: plots with their data, and a table of the paper's claims.
+
+*The paper* is Dotzel et al. (2024), whose figures are in :mod:`.paper`.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -62,7 +65,8 @@ def write_report(
     folder : Path
         Created if missing; existing files are replaced as a whole.
     axis : Axis
-        The horizontal axis. The claims are always about areas of a MAC, or per lane.
+        The horizontal axis of the plots. The claims are always about the area of a MAC, or per
+        lane of a unit or array.
     lossless : LosslessRecord, optional
         Result of ``pareto.lossless.lossless_record``, drawn as an extra point.
     look : Look
@@ -84,9 +88,9 @@ def write_report(
     accuracies = {record.format: record for record in accuracy_records}
     quality = measured_quality(accuracy_records)
     plotted = _plotted(formats)
-    # Names get a suffix such as ``_x_int8`` if activations have their own format, and ``_dot32``
-    # for a unit of 32 lanes. The paper's accuracies are for one format in both operands and scales
-    # of full precision, so they do not apply to other hardware.
+    # File names get a suffix such as ``_x_int8`` if activations have their own format, and
+    # ``_dot32`` for a unit of 32 lanes. The paper's accuracies are for one format in both operands
+    # and scales of full precision, so they do not apply to other hardware.
     operands = "".join(f"_x_{name}" for name in other_operands(area_records))
     tag = file_tag(area_records[0])
     compares = not operands and scale_of(area_records[0]) is None
@@ -118,9 +122,10 @@ def measured_frontier(
     accuracy_records: Sequence[EvaluationRecord],
     axis: Axis = MAC_AREA,
 ) -> list[str]:
-    """Names of the formats on the frontier of the measured plot, by ascending cost.
+    """Names of the formats on the frontier of the plot of measured quality, by ascending cost.
 
-    Parameters as for :func:`write_report`. Formats that are too wide for the plot do not count.
+    The parameters are those of :func:`write_report`. Formats that are too wide for the plot are
+    left out. The list is empty without accuracy records.
     """
     quality = measured_quality(accuracy_records)
     if quality is None:
@@ -137,9 +142,11 @@ def _plotted(formats: Sequence[Format]) -> Sequence[Format]:
 
 
 class _Plot(NamedTuple):
+    """What a plot draws against the cost: the quality of each format, from one source."""
+
     name: str
     title: str
-    """Title of the quality that is drawn against the cost."""
+    """The name of the quality, as part of the plot's title."""
     key: str
     """Column of the quality in the data beside the plot."""
     label: str
@@ -147,13 +154,13 @@ class _Plot(NamedTuple):
     note: str
     intervals: Mapping[str, tuple[float, float]]
     lossless: float
-    """The quality of a point without loss."""
+    """The quality of the unquantized model."""
     is_loss: bool = False
-    """Whether the qualities are losses with their sign turned."""
+    """Whether the qualities are negated losses."""
 
     @property
     def is_measured(self) -> bool:
-        """Whether the quality is this project's own figure."""
+        """Whether the quality was measured by this project, not published by others."""
         return self.name.startswith("measured_")
 
 
@@ -314,7 +321,7 @@ def _write_data(
 
 
 def _unit_columns(record: HardwareRecord | LosslessRecord) -> dict[str, Json]:
-    """What only dot-product units and arrays have."""
+    """The columns that only dot-product units and arrays have."""
     if not isinstance(record, DotRecord):
         return {}
     return {key: getattr(record, key) for key in ("unit", *UNIT_KEYS) if hasattr(record, key)}

@@ -27,8 +27,9 @@ __all__ = [
 
 MAX_COUNT = 2**24
 BF16_BITS, FP32_BITS = 16, 32
-LOAD_BITS = 1  # control of a weight-stationary array's element
-CONTROL_BITS = 3  # of an array's element: clear, take, and whether a result is on its way
+# Bits of control in an element, which is a unit of an array with its registers: in a
+# weight-stationary array "load"; else "clear", "take", and whether a result is on its way.
+LOAD_BITS, CONTROL_BITS = 1, 3
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class ChipModel:
     """A chip by its area shares: the estimate of Dotzel et al. (2024), Table 10.
 
     On a baseline chip, MACs take the share ``mac_share`` of the area and memory takes
-    ``memory_share``. The area of the MACs scales with that of one MAC, and the memory with the bits
-    of a value. The rest stays the same.
+    ``memory_share``. The area of the MACs scales with the area of one MAC, and the area of memory
+    with the bits of a value. The rest stays the same.
 
     Raises UserError unless both shares are from 0 to 1 and their sum is at most 1.
     """
@@ -118,7 +119,7 @@ class ArrayArea:
 
 @dataclass(frozen=True)
 class Storage:
-    """How values are stored in the buffers: in blocks with a scale each, or a scale for each row.
+    """How the buffers store values: in blocks with one scale each, or with one scale per row.
 
     Scales of rows are so few that they are not counted.
 
@@ -142,35 +143,37 @@ class Storage:
 class ArrayModel:
     """A systolic array of ``rows`` x ``columns`` units with its memories.
 
-    Units, registers and skew are those of a synthesized array (``area.search.arrays``). Only the
-    buffers are estimated:
+    An element of the array is a unit with its registers. In an output-stationary array, a sum stays
+    in its element; in a weight-stationary array, the weights stay. The area of units and registers
+    is that of a synthesized array (``area.search.arrays``). Only the buffers are estimated:
 
     - The weight buffer holds the weights of one output for each column. The activation buffer holds
       the activations of as many tokens as the array sums at a time. An output-stationary array sums
-      one token per row, a weight-stationary one ``depth`` tokens. Both buffers hold the values for
-      all inputs of the layer. They never hold more outputs or tokens than the layer has. They store
-      ``copies`` of this: two by default, to load one while the other is used.
+      one token per row, a weight-stationary array sums ``depth`` tokens. Both buffers hold the
+      values for all inputs of the layer. They never hold more outputs or tokens than the layer has.
+      They have room for ``copies`` of these values: two by default, to load one while the other is
+      used.
     - Buffers are SRAM at ``sram_um2_per_bit``, by default that of a public macro of the technology
       (:data:`SRAM`).
 
-    Left out are control, wires, the clock tree, the area that placement leaves empty, and for units
-    without scales the hardware that scales their sums.
+    The model leaves out control, wires, the clock tree, the area that placement leaves empty, and
+    the hardware that scales sums if the units take no scales.
 
     Parameters
     ----------
     rows, columns : int
         Size of the array, in units.
     dataflow : str
-        What stays in an element: ``output`` or ``weight``.
+        ``output`` for an output-stationary array, ``weight`` for a weight-stationary array.
     depth : int, optional
-        Tokens whose sums a column of a weight-stationary array holds; see
+        Tokens whose sums a column of a weight-stationary array holds at a time; see
         :class:`halfbyte.rtl.array.WeightArraySpec`.
     layer : Layer
-        What the buffers are sized for.
+        The layer whose values the buffers hold.
     copies : int
-        Copies of the contents of the buffers.
+        Copies of the values that the buffers have room for.
     sram_um2_per_bit : float, optional
-        Area of a bit of SRAM, including its share of decoders and edges.
+        Area of a bit of SRAM in um^2, including its share of decoders and edges.
 
     Raises
     ------
@@ -202,7 +205,7 @@ class ArrayModel:
             raise UserError(f"sram_um2_per_bit must be a positive area, not {density!r:.60}")
 
     def sram(self, technology: Technology) -> SramDensity:
-        """The area of a bit; raises UserError if it is neither given nor known."""
+        """The area of a bit of SRAM; raises UserError if it is neither given nor known."""
         if self.sram_um2_per_bit is not None:
             return SramDensity(self.sram_um2_per_bit, "as given")
         if technology.name not in SRAM:
@@ -218,11 +221,14 @@ class ArrayModel:
         return self.dataflow == Dataflow.WEIGHT.value
 
     def spec(self, unit: DotSpec) -> SystolicSpec:
-        """The array of a unit. Raises UserError for a size or a depth that it cannot have."""
+        """The specification of an array of ``unit``.
+
+        Raises UserError for a size or a depth that such an array cannot have.
+        """
         return make_array(unit, self.rows, self.columns, self.dataflow, self.depth)
 
     def utilization(self, weight: Format, activation: Format, lanes: int) -> float:
-        """The part of the array's products that the layer needs, 0 to 1."""
+        """The share of the array's products that the layer uses, 0 to 1."""
         spec = self.spec(DotSpec(weight, activation, lanes))
         return spec.utilization(self.layer.inputs, self.layer.outputs, self.layer.tokens)
 
@@ -247,12 +253,12 @@ class ArrayModel:
     def area_of_bf16(
         self, mac_um2: float, *, weight_bits: float, technology: Technology
     ) -> ArrayArea:
-        """The parts per MAC for BF16 MACs: their array is estimated, because none was synthesized.
+        """The parts per MAC of an array of BF16 MACs, which is estimated, not synthesized.
 
-        The registers are those of an array's element. Both dataflows have two operand registers.
-        Output-stationary adds the FP32 result on its way out, and three control bits.
-        Weight-stationary adds the weight that stays, and one control bit. Weights are stored in
-        ``weight_bits``.
+        Each element has two operand registers. An output-stationary element also has a register for
+        the FP32 result on its way out, and three control bits. A weight-stationary element also has
+        a register for the weight that stays, and one control bit. The weight buffer stores
+        ``weight_bits`` per weight.
         """
         weights, activations = self._buffers(weight_bits, BF16_BITS, 1, technology)
         kept = BF16_BITS + LOAD_BITS if self.keeps_weights else FP32_BITS + CONTROL_BITS

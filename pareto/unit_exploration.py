@@ -1,4 +1,8 @@
-"""The findings of an exploration of dot-product units: the best lanes and blocks by format."""
+"""The findings of an exploration of dot-product units: the best lanes and blocks by format.
+
+A unit has *lanes*: it adds that many products per cycle. A *block* is a number of values that share
+a scale. The unit applies the scales itself, or they stay *outside*.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,18 +15,18 @@ from halfbyte.pareto.frontier import Point, frontier
 
 __all__ = ["SCALE_RULES", "UnitCandidate", "best_blocks", "find_units", "on_frontier"]
 
-# The rule that chooses the scales of each type. A unit without scales gets FP32 scales outside.
+# The rule that chooses the scales of each type. For units without scales, FP32 scales stay outside.
 SCALE_RULES = {
     None: ScaleFormat.FP32,
     "e8m0": ScaleFormat.E8M0_RCEIL,
     "e4m3": ScaleFormat.E4M3,
     "ue5m3": ScaleFormat.UE5M3,
 }
-# Block size of the scales outside of a unit that has none.
+# Block size of scales that stay outside.
 PLAIN_BLOCK = 128
-# What one more bit for every value gains: it halves the steps between values.
+# One more bit per value halves the steps between values, which gains 20 log10(2) dB.
 DB_PER_BIT = 6.02
-# Areas per lane that differ by at most this part count as equal.
+# Areas per lane that differ by at most this share count as equal.
 TOLERANCE = 0.02
 
 # The signal-to-noise ratio of results for a format, a block size and a rule for scales, in dB.
@@ -60,7 +64,7 @@ class UnitCandidate:
 
     @property
     def net_db(self) -> float:
-        """Signal-to-noise ratio, minus what the bits of the scales would gain in codes instead."""
+        """Signal-to-noise ratio, minus what the bits of the scales would gain as bits of codes."""
         return self.sqnr_db - DB_PER_BIT * self.scale_bits
 
     @property
@@ -83,10 +87,10 @@ class UnitCandidate:
 def find_units(
     formats: Sequence[Format], records: Sequence[DotRecord], accuracy: Accuracy
 ) -> list[UnitCandidate]:
-    """A candidate for each format, scale type and block size.
+    """A candidate for each format, scale type and block size of the records.
 
-    Raises UserError if the list of records is empty, if technologies or numbers of terms differ, or
-    if a unit has operands in two formats.
+    For each number of lanes, the smallest area counts. Raises UserError if the list of records is
+    empty, if technologies or numbers of terms differ, or if a unit has operands in two formats.
     """
     if not records:
         raise UserError("A report needs at least one unit that was synthesized")
@@ -118,7 +122,7 @@ def find_units(
 
 
 def best_blocks(candidates: Sequence[UnitCandidate]) -> list[UnitCandidate]:
-    """For each format and scale type, the block size with the greatest net ratio."""
+    """For each format and scale type, the candidate with the greatest ``net_db``."""
     best: dict[tuple[str, str | None], UnitCandidate] = {}
     for each in candidates:
         place = (each.format.name, each.scale)
@@ -128,7 +132,7 @@ def best_blocks(candidates: Sequence[UnitCandidate]) -> list[UnitCandidate]:
 
 
 def on_frontier(candidates: Sequence[UnitCandidate]) -> list[UnitCandidate]:
-    """The candidates on the frontier of area per lane and net ratio, by ascending area."""
+    """The candidates on the frontier of ``um2_per_lane`` and ``net_db``, by ascending area."""
     points = {
         str(place): Point(str(place), each.um2_per_lane, each.net_db)
         for place, each in enumerate(candidates)

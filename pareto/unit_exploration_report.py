@@ -1,4 +1,4 @@
-"""An exploration of dot-product units as files: a plot, a table of the best, CSV and JSON."""
+"""The findings on dot-product units as files: a plot, a table of the best units, CSV and JSON."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ _SIZE_INCHES = (11.5, 6.8)
 _COLOURS = {None: "#000000", "e8m0": "#0072B2", "e4m3": "#D55E00", "ue5m3": "#009E73"}
 _MARKERS = {None: "s", "e8m0": "o", "e4m3": "^", "ue5m3": "v"}
 _GREY = "#555555"
-# Beyond this many bits, formats are only in the tables: they would squeeze the others.
+# Formats with more bits are only in the tables: in the plot they would squeeze the others.
 _MOST_BITS = 4
 
 
@@ -32,9 +32,9 @@ def write_units(
     folder: Path,
     look: Look = OWN_LOOK,
 ) -> list[Path]:
-    """Write ``units``: a plot, CSV, JSON and a Markdown table of the best; returns the files.
+    """Write ``units`` (a plot, CSV, JSON) and ``best_units`` (a Markdown table); returns the files.
 
-    ``source`` says on what the signal-to-noise ratio was measured.
+    ``source`` names the model on whose layers the signal-to-noise ratio was measured.
     """
     drawn = [each for each in candidates if each.format.bits <= _MOST_BITS] or list(candidates)
     path = folder / "units"
@@ -51,7 +51,11 @@ def write_units(
 
 
 def best_rows(candidates: Sequence[UnitCandidate]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of the best block size for each format and type of scales, by format."""
+    """Columns and rows of a table: the best block size for each format and type of scales.
+
+    Columns that start with ``>`` are right-aligned. In a narrow terminal, those that start with
+    ``~`` are left out.
+    """
     columns = ["format", "scales", ">best\nblock", ">best\nlanes", ">area per\nlane µm²"]
     columns += ["~>enough\nlanes", ">SQNR\ndB", "~>bits of\nscales", ">net\ndB"]
     best = sorted(best_blocks(candidates), key=lambda each: (each.format.name, each.scale or ""))
@@ -73,6 +77,7 @@ def best_rows(candidates: Sequence[UnitCandidate]) -> tuple[list[str], list[list
 
 
 def _rows(candidate: UnitCandidate) -> list[dict[str, Json]]:
+    """A row of data for each number of lanes."""
     return [
         {
             "format": candidate.format.name,
@@ -177,7 +182,7 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
 def _named(
     candidates: Sequence[UnitCandidate], frontier: Sequence[UnitCandidate]
 ) -> list[UnitCandidate]:
-    """The candidates with a label: the frontier, and the best of each format that is not on it."""
+    """The candidates with a label: the frontier, and the best candidate of each other format."""
     best = {each.format.name: each for each in sorted(candidates, key=lambda each: each.net_db)}
     on_it = {each.format.name for each in frontier}
     return [*frontier, *(each for name, each in best.items() if name not in on_it)]

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of all results: plot, table, details, comparison."""
+"""One self-contained HTML page of all results, with a plot, a table, details and a comparison."""
 
 from halfbyte.pareto.page.build import write_page
 

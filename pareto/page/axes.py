@@ -1,4 +1,4 @@
-"""The figures that the page can draw, each with unit, direction and source."""
+"""The figures that the page can draw or list: for each one its unit, and how to find it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["AXES", "TABLE", "PageAxis"]
 
 @dataclass(frozen=True)
 class PageAxis:
-    """A figure of a record that can be an axis or a column.
+    """A figure of a record that can be an axis of the plot or a column of the table.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ class PageAxis:
     kind : str
         ``cost`` for the horizontal axis, ``quality`` for the vertical one.
     better : str
-        ``less`` or ``more``.
+        ``less`` or ``more``: the direction that is better.
     digits : int
-        Decimals shown.
+        Number of decimals shown.
     figure : function
         Gives the figure of a record; None if the record lacks it.
     """
@@ -51,12 +51,14 @@ def _field(key: str) -> Callable[[JsonObject], float | None]:
 
 
 def _per_lane(record: JsonObject) -> float | None:
-    """Area per product of a cycle: that of a MAC, or of a lane of a unit or an array."""
+    """Area per product of a cycle: that of a MAC, or per lane of a unit or an array."""
     known = number(record, "um2_per_lane") if record.get("unit") in ("dot", "array") else None
     return number(record, "area_um2") if known is None else known
 
 
 def _measure(name: str, key: str, factor: float = 1.0) -> Callable[[JsonObject], float | None]:
+    """A function that gives field ``key`` of an evaluation's measure ``name``, times ``factor``."""
+
     def figure(record: JsonObject) -> float | None:
         value = number(members(members(record, "measures"), name), key)
         return None if value is None else factor * value
@@ -65,7 +67,7 @@ def _measure(name: str, key: str, factor: float = 1.0) -> Callable[[JsonObject],
 
 
 def _loss_percent(record: JsonObject) -> float | None:
-    """The loss of the first measure: the one that the model is judged by."""
+    """The loss in the first measure, by which the model is judged."""
     measures = members(record, "measures")
     for name in measures:
         value = number(members(measures, name), "loss")
@@ -130,4 +132,4 @@ AXES = (
     ),
 )
 TABLE = ("area_ge", "delay_ps", "glitch_energy_fj", "bits_per_weight", "sqnr_db", "loss_percent")
-"""Columns of the table besides the two axes."""
+"""Names of the table's columns, besides the two axes of the plot."""

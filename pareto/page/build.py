@@ -1,4 +1,4 @@
-"""The page itself: template, style, script, plotting library and data in one file."""
+"""Write the page: template, style, scripts, plotting library and data in one file."""
 
 import base64
 import gzip
@@ -27,7 +27,7 @@ def write_page(path: Path, records: Iterable[JsonObject], netlists: Path | None 
     )
     parts = {
         "CSS": _asset("page.css"),
-        # Escaped, so that the text of a record cannot end the element that holds it.
+        # Without "<", the text of a record cannot end the HTML element that holds the data.
         "DATA": data.replace("<", "\\u003c"),
         "PLOTLY": _plotly(),
         "SCRIPT": "\n".join(_asset(name) for name in _SCRIPTS),
@@ -45,6 +45,6 @@ def _asset(name: str) -> str:
 
 
 def _plotly() -> str:
-    """The plotting library, compressed to a third of its size and free of mark-up."""
+    """The plotting library, compressed to a third of its size, as Base64 text without mark-up."""
     library = resources.files("plotly") / "package_data" / "plotly.min.js"
     return base64.b64encode(gzip.compress(library.read_bytes(), mtime=0)).decode()

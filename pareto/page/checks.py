@@ -1,4 +1,4 @@
-"""Refuse records with wrong fields: people may have edited the files that they come from."""
+"""Refuse records with wrong fields, since people may have edited the files of records."""
 
 import difflib
 from functools import cache
@@ -34,7 +34,7 @@ def check_circuit(record: JsonObject) -> None:
 
 
 def check_evaluation(record: JsonObject) -> None:
-    """The same for the record of an evaluation."""
+    """Raise UserError for an evaluation's record with an unknown field or an impossible figure."""
     _check_fields(record, _fields_of((EvaluationRecord,)), ("format", "model", "recipe"))
     _check_amounts(record, ("bits_per_weight", "items"))
     measures = members(record, "measures")
@@ -44,6 +44,7 @@ def check_evaluation(record: JsonObject) -> None:
 
 @cache
 def _fields_of(kinds: tuple[type, ...]) -> tuple[str, ...]:
+    """The names of all fields that records of these kinds have in JSON."""
     names = dict.fromkeys(name for kind in kinds for name in field_docs(kind))
     return tuple(name.removesuffix("_") for name in names)
 

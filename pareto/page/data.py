@@ -1,4 +1,4 @@
-"""Records as the page's data: for each one its texts, figures and the command to repeat it."""
+"""Turn records into the page's data: texts, figures, and the command that repeats each result."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ from halfbyte.pareto.paper import published, w4a4_accuracy
 __all__ = ["identities", "is_shown", "page_data"]
 
 MAX_VERILOG_BYTES = 1_500_000  # limit for all netlists together, so that the page stays small
-_BUILT_IN = {"all-MiniLM-L6-v2": "minilm"}  # names to use in commands
+_BUILT_IN = {"all-MiniLM-L6-v2": "minilm"}  # names of models in commands
 _UNITS = {
     "mac": "MAC",
     "dot": "dot-product unit",
@@ -39,8 +39,8 @@ def page_data(records: Iterable[JsonObject], netlists: Path | None = None) -> Pa
     Parameters
     ----------
     records : iterable of record
-        Records of synthesis and of evaluations, as ``--json`` prints them. The last of equal ones
-        counts. Other records are left out.
+        Records of synthesis and of evaluations, as ``--json`` prints them. If several records are
+        of the same circuit or evaluation, the last one counts. Other records are left out.
     netlists : Path, optional
         Folder of the netlists that synthesis records name. The page offers the netlists found there
         for saving, up to a total size.
@@ -84,9 +84,10 @@ _ACCURACY_KEYS = ("format", "model", "text", "context", "recipe")
 
 
 def identities(records: Iterable[JsonObject], *more_keys: str) -> dict[str, JsonObject]:
-    """The newest record of each circuit and evaluation, by a key of what it measures.
+    """The last record of each circuit and evaluation, by a key of what the record measures.
 
-    ``more_keys`` are further fields that distinguish circuits. Raises UserError for a record with
+    Circuits are distinguished by ``_HARDWARE_KEYS`` and ``more_keys``, evaluations by
+    ``_ACCURACY_KEYS``. Raises UserError for a record with
     wrong fields.
     """
     found: dict[str, JsonObject] = {}
@@ -101,7 +102,7 @@ def identities(records: Iterable[JsonObject], *more_keys: str) -> dict[str, Json
 
 
 def is_shown(record: JsonObject) -> bool:
-    """Whether a record is of a circuit with an area, or of an evaluation."""
+    """Whether the page shows a record: that of a circuit with an area, or of an evaluation."""
     return _is_circuit(record) or _is_evaluation(record)
 
 
@@ -118,7 +119,7 @@ def _identity(record: JsonObject, keys: Iterable[str]) -> str:
 
 
 def _format(name: str) -> FormatEntry | None:
-    """Values of a format by its name; None for an unknown name or a missing file."""
+    """The page's entry of a format; None for an unknown name or a missing file."""
     try:
         fmt = load(name)
     except (FormatError, UserError, OSError):
@@ -228,7 +229,7 @@ def _accuracy(record: JsonObject) -> AccuracyEntry:
 
 
 def _measured(measure: JsonObject) -> tuple[str, str] | None:
-    """Title and value of a measure; None if its value or its interval is not known."""
+    """Title and text of a measure; None if its value or its interval is not known."""
     value, low, high = (number(measure, key) for key in ("value", "low", "high"))
     if value is None or low is None or high is None:
         return None
@@ -250,7 +251,7 @@ def _intervals(measures: JsonObject) -> dict[str, tuple[float, ...]]:
 
 
 def _published(names: Iterable[str]) -> list[AccuracyEntry]:
-    """Published accuracies of the formats among ``names``."""
+    """Entries of the published accuracies, for the formats among ``names``."""
     known = set(published()["w4a4_delta_percent"]["plain"]) & set(names)
     if not known:
         return []
@@ -278,6 +279,7 @@ def _figures(record: JsonObject, of: str) -> dict[str, float]:
 def _with_netlists(
     drawn: Iterable[HardwareEntry], records: Mapping[str, JsonObject], folder: Path | None
 ) -> Iterator[HardwareEntry]:
+    """The entries, with netlists from ``folder`` until :data:`MAX_VERILOG_BYTES` are used up."""
     left = MAX_VERILOG_BYTES
     for entry in drawn:
         name = text(records[entry.id], "netlist")

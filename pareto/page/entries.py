@@ -1,4 +1,4 @@
-"""The page's data for each circuit, each evaluation and each format."""
+"""The data that the page has for each circuit, each evaluation and each format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["AccuracyEntry", "FormatEntry", "HardwareEntry", "NetlistEntry", "Pag
 
 @dataclass(frozen=True, kw_only=True)
 class FormatEntry(Record):
-    """A format."""
+    """What the page says of a format."""
 
     title: str
     """The displayed name."""
@@ -24,7 +24,7 @@ class FormatEntry(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class HardwareEntry(Record):
-    """A circuit."""
+    """What the page says of a circuit: a MAC, a unit, an array or a decoder."""
 
     id: str
     """A key that identifies what was synthesized."""
@@ -37,9 +37,9 @@ class HardwareEntry(Record):
     facts: tuple[tuple[str, ...], ...]
     """Pairs of a title and a text, for the details."""
     grade: str
-    """``measured``."""
+    """Always ``measured``."""
     command: str
-    """The command that repeats it."""
+    """The command that repeats the synthesis."""
     file: str
     """The file name for saving its netlist."""
 
@@ -54,7 +54,7 @@ class NetlistEntry(HardwareEntry):
 
 @dataclass(frozen=True, kw_only=True)
 class AccuracyEntry(Record):
-    """An evaluation."""
+    """What the page says of the evaluation of a format on a model."""
 
     format: str
     """Format of the weights."""
@@ -69,7 +69,7 @@ class AccuracyEntry(Record):
     grade: str
     """``measured`` here, or ``published`` by others."""
     command: str
-    """The command that repeats it."""
+    """The command that repeats the evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +77,15 @@ class PageData(Record):
     """All data of the page."""
 
     summary: str
-    """The numbers of entries."""
+    """How many circuits, evaluations and formats there are, as a sentence."""
     versions: str
-    """The versions that made the records."""
+    """The versions of the tools that made the records, as a sentence."""
     formats: Mapping[str, FormatEntry]
     """The formats by name."""
     axes: tuple[JsonObject, ...]
-    """The possible axes and columns."""
+    """All figures that can be an axis or a column."""
     columns: tuple[str, ...]
-    """Columns of the table besides the two axes."""
+    """Names of the table's columns, besides the two axes of the plot."""
     hardware: tuple[NetlistEntry | HardwareEntry, ...]
     """The circuits."""
     accuracy: tuple[AccuracyEntry, ...]

@@ -1,4 +1,4 @@
-"""Read fields of records, which may come from any release and any kind of result."""
+"""Read fields of records, which may come from any release of halfbyte and be of any kind."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ __all__ = ["members", "number", "text"]
 
 
 def number(record: JsonObject, key: str) -> float | None:
-    """A number; None if it is null or missing. Raises UserError for any other value."""
+    """A number in a field; None if it is null or missing. Raises UserError for other values."""
     value = record.get(key)
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
@@ -16,13 +16,13 @@ def number(record: JsonObject, key: str) -> float | None:
 
 
 def text(record: JsonObject, key: str) -> str | None:
-    """A readable text; None if it is null or missing."""
+    """The value of a field as text; None if it is null or missing."""
     value = record.get(key)
     return None if value is None else str(value)
 
 
 def members(record: JsonObject, key: str) -> JsonObject:
-    """An object, empty if it is null or missing. Raises UserError for any other value."""
+    """A JSON object in a field; empty if null or missing. Raises UserError for other values."""
     value = record.get(key)
     if value is None:
         return {}

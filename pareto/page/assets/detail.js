@@ -1,11 +1,12 @@
-// Everything that is known of one point, and of two beside each other.
+// Draws all that is known of one point, and a comparison of two formats.
 
+// A picture of a line with a dot at each value of the format.
 function numberLine(format) {
   const values = format.values;
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const place = (value) => 14 + (572 * (value - low)) / (high - low || 1);
   const dots = unique(values).sort((a, b) => a - b);
-  const size = innerWidth < 640 ? 17 : 10;  // in units of the picture, which shrinks with the window
+  const size = innerWidth < 640 ? 17 : 10;  // of the letters: larger in a narrow window, where the picture shrinks
   let end = -Infinity;
   const marks = dots.map((value) => {
     const [x, digits] = [place(value), String(Number(value.toPrecision(4)))];
@@ -19,6 +20,7 @@ function numberLine(format) {
   return holder.firstChild;
 }
 
+// A table with a row for each title, text and grade.
 function rowsOf(pairs) {
   const rows = pairs.map(([name, value, grade]) => element("tr", {}, [element("th", { scope: "row", textContent: name }),
     element("td", { textContent: value }), element("td", { className: "grade", textContent: grade || "" })]));
@@ -29,6 +31,7 @@ function valuesOf(format) {
   return format.values.map((value) => Number(value.toPrecision(5))).join(", ");
 }
 
+// Title, text and grade of each figure that a record has; `of` is "hardware" or "accuracy".
 function figuresOf(record, of) {
   return DATA.axes.filter((each) => each.of === of && record.figures[each.name] !== undefined)
     .map((each) => [each.title + (each.unit ? `, ${each.unit}` : ""), text(record.figures[each.name], each.name), record.grade]);
@@ -45,7 +48,6 @@ function drawDetail(point) {
   const parts = [element("h2", { textContent: `${point.title} (${point.format})` })];
   if (format) { parts.push(numberLine(format), element("p", { textContent: `Values in code order: ${valuesOf(format)}` })); }
   parts.push(element("h3", { textContent: "Hardware" }), rowsOf([...hardware.facts, ...figuresOf(hardware, "hardware")]), commandOf(hardware));
-  if (hardware.layout) { parts.push(element("img", { src: hardware.layout, alt: "layout of the block" })); }
   if (hardware.verilog) { parts.push(saveButton(hardware)); }
   if (accuracy) { parts.push(element("h3", { textContent: "Accuracy" }), rowsOf([...accuracy.facts, ...figuresOf(accuracy, "accuracy")]), commandOf(accuracy)); }
   holder.replaceChildren(...parts);

@@ -1,4 +1,4 @@
-// Controls, and what happens when they change.
+// Builds the controls, and draws everything again when one of them changes.
 
 function fill(select, options, chosen) {
   select.replaceChildren(...options.map(([value, title]) => element("option", { value, textContent: title, selected: value === chosen })));
@@ -23,7 +23,7 @@ function choose(id) {
   $("detail").focus();
 }
 
-// Closes the details; the keyboard goes back to the row that opened them.
+// Closes the details, and gives the keyboard focus back to the row that opened them.
 function leave() {
   const index = [...$("table").tBodies[0].rows].findIndex((row) => row.getAttribute("aria-selected") === "true");
   state.chosen = null;
@@ -34,9 +34,10 @@ function leave() {
 
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
-  $("theme").textContent = name === "dark" ? "Light" : "Dark";  // what a click leads to
+  $("theme").textContent = name === "dark" ? "Light" : "Dark";  // the theme that a click chooses
 }
 
+// Name and title of each axis that has a figure; `kind` is "cost" or "quality".
 function axesFor(of, kind) {
   const records = DATA[of];
   return DATA.axes.filter((each) => each.of === of && each.kind === kind && records.some((record) => record.figures[each.name] != null))
@@ -50,7 +51,7 @@ function buildControls() {
   fill($("x"), costs, state.x);
   fill($("y"), gains.length ? gains : costs, state.y);
   const widths = unique(Object.values(DATA.formats).map((format) => format.bits)).sort((a, b) => a - b);
-  // Wider formats would squeeze those of four bits into a corner.
+  // By default, wide formats are not shown: they would squeeze those of four bits into a corner.
   const usual = widths.filter((width) => width <= 5).pop() || widths[widths.length - 1];
   fill($("bits"), widths.map((width) => [String(width), String(width)]), String(usual));
   for (const filter of FILTERS) {

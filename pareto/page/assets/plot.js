@@ -1,5 +1,6 @@
-// The scatter of cost against accuracy, drawn by plotly.
+// Draws the plot of cost against accuracy with plotly.
 
+// Unpacks the plotting library that the page carries as Base64 text.
 async function loadPlotly() {
   const packed = Uint8Array.from(atob($("plotly").textContent), (letter) => letter.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -12,12 +13,12 @@ function color(name) { return getComputedStyle(document.documentElement).getProp
 function axisLayout(name, logarithmic, upwards) {
   const each = axis(name);
   const unit = each.unit ? `, ${each.unit}` : "";
-  // Better is up, also where less is better.
+  // On the vertical axis, better figures are higher up, even if less is better.
   return { autorange: upwards && each.better === "less" ? "reversed" : true, title: { text: `${each.title}${unit} (${each.better} is better)` }, type: logarithmic ? "log" : "linear",
     gridcolor: color("--line"), zeroline: false };
 }
 
-// For each label the side of its dot where it covers the fewest other labels, dots and bars.
+// Chooses for each label the side of its dot on which it covers the fewest other labels, dots and bars.
 function labelPlaces(known, bars) {
   const scale = (values, logarithmic, size) => {
     const plain = values.map((value) => (logarithmic ? Math.log(Math.max(value, 1e-12)) : value));
@@ -61,7 +62,7 @@ function drawPlot(shown) {
       array: bars.map((bar, index) => bar[1] - known[index].y), arrayminus: bars.map((bar, index) => known[index].y - bar[0]) },
   }];
   if ($("frontier").checked && best.length) {
-    // The last step goes on to the edge: what lies beyond costs more and gains nothing.
+    // The last step goes on to the most costly point: more cost gains nothing there.
     const far = (axis(state.x).better === "less" ? Math.max : Math.min)(...known.map((point) => point.x));
     const steps = [...best, { x: far, y: best[best.length - 1].y }];
     traces.unshift({ x: steps.map((point) => point.x), y: steps.map((point) => point.y), mode: "lines", name: "frontier",

@@ -1,11 +1,11 @@
 "use strict";
-// What is shown, and the points that follow from it.
+// The state of the controls, and the points that it selects.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const state = { x: "area_um2", y: null, filters: {}, sort: "x", down: false, search: "", chosen: null };
 
-// Each filter picks one value of a field of the hardware records or of the accuracy records.
+// Each filter keeps the records with one value of a field, among the hardware or the accuracy records.
 const FILTERS = [
   { key: "unit", of: "hardware", title: "Unit" },
   { key: "technology", of: "hardware", title: "Technology" },
@@ -26,7 +26,7 @@ function fits(record, of) {
   return FILTERS.every((filter) => filter.of !== of || record.shown[filter.key] === state.filters[filter.key]);
 }
 
-// One point for each format that has a hardware record and an accuracy record under the filters.
+// One point for each hardware record that passes the filters. Its accuracy record is null if none passes.
 function points() {
   const bits = (record) => (DATA.formats[record.format] || { bits: 0 }).bits;
   const hardware = DATA.hardware.filter((record) => fits(record, "hardware") && bits(record) <= Number($("bits").value));
@@ -40,6 +40,7 @@ function points() {
 
 function axis(name) { return DATA.axes.find((each) => each.name === name); }
 
+// A figure of a point by the name of its axis; null if it is not known.
 function figure(pair, name) {
   const record = pair[axis(name).of];
   const value = record ? record.figures[name] : null;
@@ -48,7 +49,7 @@ function figure(pair, name) {
 
 function titleOf(name) { return (DATA.formats[name] || { title: name }).title; }
 
-// Points that no other point beats on both axes, in order of cost.
+// The points on the frontier, in order of cost: each has a better quality than all that cost less.
 function frontierOf(shown) {
   const costs = axis(state.x).better === "less" ? 1 : -1;
   const gains = axis(state.y).better === "less" ? -1 : 1;
@@ -62,6 +63,7 @@ function frontierOf(shown) {
   });
 }
 
+// A figure as text, with the decimals of its axis; a dash if it is not known.
 function text(value, name) {
   if (value === null || value === undefined) { return "–"; }
   if (typeof value !== "number") { return String(value); }
@@ -69,6 +71,7 @@ function text(value, name) {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+// A new HTML element with properties, attributes and children.
 function element(tag, properties = {}, children = []) {
   const made = document.createElement(tag);
   for (const [key, value] of Object.entries(properties)) {

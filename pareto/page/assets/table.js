@@ -1,4 +1,4 @@
-// The table under the plot: sorted by any column, filtered by a text, linked with the plot.
+// Draws the table under the plot. It can be sorted by any column and filtered by a text.
 
 const COLUMNS = () => unique([state.x, state.y, ...DATA.columns]);
 
