@@ -1,1 +1,1 @@
-"""Netlists as data: circuits, and-inverter graphs, and how Yosys hands them over."""
+"""Netlists as data: circuits, and-inverter graphs, and their exchange with Yosys."""

@@ -8,12 +8,14 @@ FALSE, TRUE = 0, 1
 
 
 class Aig:
-    """Logic over variables. A literal is ``2 * node``, plus 1 if the node is inverted.
+    """Logic over variables, as a list of numbered nodes.
 
-    Node 0 is the constant false, so the literals 0 and 1 are false and true. Any other node is a
-    variable, the AND of two literals, or a *table*. A table is a function of the first variables,
-    which are the operands' codes, and is given by its values. The two literals of an AND, its
-    fan-ins, have nodes with smaller numbers.
+    A *literal* stands for a node or its inverse: it is ``2 * node``, plus 1 for the inverse. The
+    methods that build logic take and return literals. Node 0 is the constant false, so the literals
+    0 and 1 are false and true. Any other node is a variable, the AND of two literals (its fan-ins),
+    or a *table*. A table is a function of the operands' codes, stored as one value for each
+    combination of codes. The codes are the first variables. Fan-ins have smaller node numbers than
+    their AND.
     """
 
     def __init__(self) -> None:
@@ -37,11 +39,11 @@ class Aig:
         return literal
 
     def word(self, width: int) -> list[int]:
-        """``width`` new variables, the least significant first."""
+        """The literals of ``width`` new variables, the least significant first."""
         return [self.variable() for _ in range(width)]
 
     def table(self, values: int) -> int:
-        """The function that is bit ``i`` of ``values`` where the codes read ``i``."""
+        """A table with the value ``values >> i & 1`` where the codes, as one number, are ``i``."""
         if values not in self._tabled:
             self._tabled[values] = self._node()
             self.tables[self._tabled[values] // 2] = values
@@ -84,7 +86,7 @@ class Aig:
         return self.disjunction(both, self.conjunction(third, self.disjunction(first, second)))
 
     def lookup(self, table: int, selects: Sequence[int]) -> int:
-        """Bit ``row`` of ``table``, where select ``i`` is ``row >> i & 1``."""
+        """Bit ``row`` of ``table``, where bit ``i`` of ``row`` is ``selects[i]``."""
         if not selects:
             return table & 1
         half = 1 << (len(selects) - 1)
@@ -94,7 +96,7 @@ class Aig:
         )
 
     def add(self, left: Sequence[int], right: Sequence[int], carry: int = FALSE) -> list[int]:
-        """The sum of two words of equal width, modulo their range, as a ripple-carry chain."""
+        """The sum of two words of equal width, without its last carry, by a ripple-carry chain."""
         total = []
         for one, other in zip(left, right, strict=True):
             total.append(self.exclusive(self.exclusive(one, other), carry))
@@ -102,9 +104,9 @@ class Aig:
         return total
 
     def simulate(self, values: Mapping[int, int], count: int) -> list[int]:
-        """The values of every node for ``count`` patterns at once: bit ``i`` for pattern ``i``.
+        """The values of every node for ``count`` input patterns at once, one pattern per bit.
 
-        ``values`` gives the values of variables and tables by node; missing ones are 0.
+        ``values`` gives the values of variables and tables by node; missing values are 0.
         """
         ones, result = (1 << count) - 1, [0] * len(self)
         for node in range(1, len(self)):
@@ -121,10 +123,11 @@ class Aig:
     def evaluate(
         self, words: Sequence[Sequence[int]], model: Mapping[int, int], codes: Sequence[int]
     ) -> list[int]:
-        """``words`` as unsigned numbers for the variables' values in ``model``.
+        """The unsigned numbers that ``words`` have for given values of the variables.
 
-        ``model`` gives a value for each literal. ``codes`` are the variables that the tables depend
-        on.
+        A word is a list of literals, the least significant first. ``model`` gives the values of
+        variables by their literals; missing values are 0. ``codes`` are the literals of the
+        variables that the tables depend on.
         """
         row = sum(model.get(literal, 0) << place for place, literal in enumerate(codes))
         values = {literal // 2: value for literal, value in model.items()}

@@ -40,7 +40,7 @@ class CircuitError(ToolError):
 
 
 class Gate(NamedTuple):
-    """One output of a cell: its truth table over ``inputs`` (:func:`function.truth_table`)."""
+    """One output of a cell, with its truth table over ``inputs`` (:func:`truth_table`)."""
 
     table: int
     inputs: tuple[Net, ...]
@@ -61,10 +61,12 @@ class Register(NamedTuple):
 
 @dataclass(frozen=True)
 class Circuit:
-    """One module: its ports and wires by name, as nets with the least significant bit first.
+    """One module. Its ports and wires are given by name, as nets, the least significant bit first.
 
-    Each gate comes after the gates that drive it. ``inputs`` does not contain the ``clock``. Every
-    net has at most one driver.
+    In ``gates``, each gate comes after the gates that drive it. ``inputs`` does not contain the
+    clock. Every net has at most one driver.
+
+    Some methods turn nets into literals of an and-inverter graph (:class:`Aig`).
     """
 
     inputs: Mapping[str, Sequence[Net]]
@@ -98,7 +100,7 @@ class Circuit:
         return self.outputs[name]
 
     def known(self, words: Mapping[str, Sequence[int]]) -> dict[Net, int]:
-        """The literals of nets, from words by the names of inputs or wires."""
+        """The literal of each net, from words of literals for named inputs or wires."""
         return {
             net: literal
             for name, word in words.items()
@@ -106,9 +108,9 @@ class Circuit:
         }
 
     def evaluate(self, aig: Aig, known: Mapping[Net, int]) -> dict[Net, int]:
-        """The literals of all nets that depend only on the ``known`` ones.
+        """The literals of all nets that depend only on the ``known`` nets; adds nodes to ``aig``.
 
-        An undefined value may be anything, so each place that reads one gets a variable.
+        An undefined value may be 0 or 1, so each gate input that reads one gets a new variable.
         """
         literals: dict[Net, int] = {**_CONSTANTS, **known}
         for gate in self.gates:
@@ -129,19 +131,20 @@ class Circuit:
             raise CircuitError(f"Net {error} has no defined value") from None
 
     def tied(self, wire: str) -> "Circuit":
-        """The circuit in which every reader of a named wire reads 0."""
+        """A copy in which everything that reads a named wire reads 0 instead."""
         return self.rewired(dict.fromkeys(self.wires[wire], "0"))
 
     def fixed(self, name: str, value: int) -> "Circuit":
-        """The circuit with the input ``name`` replaced by the constant ``value``."""
+        """A copy in which the constant ``value`` replaces the input ``name``."""
         bits = {net: str(value >> place & 1) for place, net in enumerate(self.inputs[name])}
         others = {other: nets for other, nets in self.inputs.items() if other != name}
         return replace(self.rewired(bits), inputs=others)
 
     def rewired(self, sources: Mapping[Net, Net]) -> "Circuit":
-        """The circuit in which every reader of a net in ``sources`` reads another net instead.
+        """A copy in which everything that reads a net in ``sources`` reads another net instead.
 
-        These other nets must be constants or inputs, so that the gates stay in order.
+        ``sources`` gives the other net. It must be a constant or an input, so that the gates stay
+        in order.
         """
 
         def source(net: Net) -> Net:
@@ -165,11 +168,11 @@ class Circuit:
 
 
 def read_circuits(text: str, cells: Mapping[str, Cell] | None = None) -> dict[str, Circuit]:
-    """The modules of Yosys' JSON ``text`` by name, made of Yosys' gates and library ``cells``.
+    """The modules of Yosys' JSON ``text``, by name.
 
-    Modules that instantiate other modules are left out. Raises CircuitError for another cell, a
-    missing or unknown pin, a net with two drivers, a combinational loop, and a register that the
-    library lacks or that is not clocked by ``clk``.
+    They may contain Yosys' own gates and the library cells ``cells``. Modules that instantiate
+    other modules are left out. Raises CircuitError for any other cell, a missing or unknown pin, a
+    net with two drivers, a combinational loop, or a register that is not clocked by ``clk``.
     """
     modules = json.loads(text)["modules"]
     return {
@@ -217,14 +220,14 @@ def _pins(name: str, cell: Mapping[str, Any], cells: Mapping[str, Cell]) -> dict
 
 
 def _pin_names(kind: str, cells: Mapping[str, Cell]) -> tuple[Collection[str], Collection[str]]:
-    """Inputs and outputs of a kind of cell; raises CircuitError for an unknown one."""
+    """Names of a cell's inputs and outputs; raises CircuitError for an unknown cell."""
     if kind in cells:
         return cells[kind].inputs, cells[kind].outputs
     if kind == _REGISTER:
         return ("C", "D"), ("Q",)
     if kind in _GATES:
         return _GATES[kind][0], "Y"
-    raise CircuitError(f"Cell {kind} is neither a gate nor one of the library's")
+    raise CircuitError(f"Cell {kind} is neither a Yosys gate nor a library cell")
 
 
 def _check_drivers(
@@ -235,7 +238,8 @@ def _check_drivers(
 ) -> None:
     """Raise CircuitError if a net has two drivers: input, clock, gate, register or constant.
 
-    Yosys merges nets that an ``assign`` joins, also with a constant.
+    Yosys makes one net of nets that an ``assign`` joins, and a constant of a net that is assigned
+    one. So a driven constant also means two drivers.
     """
     driven: set[Net] = set()
     drivers = [net for nets in inputs for net in nets]
@@ -250,7 +254,7 @@ def _check_drivers(
 
 
 def _wire_name(net: Net, wires: Mapping[str, Sequence[Net]]) -> str:
-    """The readable name of a net: its shortest one, with the bit."""
+    """The shortest name of a net, with the bit number if the name has several bits."""
     names = [
         f"{name}[{nets.index(net)}]" if len(nets) > 1 else name
         for name, nets in wires.items()
@@ -270,6 +274,7 @@ def _sorted(gates: Sequence[Gate]) -> list[Gate]:
 
 
 def _gates(kind: str, pins: Mapping[str, Net], cells: Mapping[str, Cell]) -> Iterator[Gate]:
+    """The gates of a combinational cell, one for each connected output."""
     inputs = tuple(_pin_names(kind, cells)[0])
     functions = cells[kind].outputs if kind in cells else {"Y": _GATES[kind][1]}
     for output, function in functions.items():
@@ -281,6 +286,7 @@ def _gates(kind: str, pins: Mapping[str, Net], cells: Mapping[str, Cell]) -> Ite
 def _register(
     kind: str, pins: Mapping[str, Net], cells: Mapping[str, Cell], clocks: Sequence[Net]
 ) -> Register | None:
+    """The register that a cell is; None for a combinational cell."""
     flip_flop = cells[kind].flip_flop if kind in cells else None
     if flip_flop is None and kind != _REGISTER:
         return None
@@ -290,7 +296,7 @@ def _register(
     if output not in pins:
         raise CircuitError(f"Pin {output} of a {kind} is not connected")
     if pins[clock] not in clocks:
-        raise CircuitError(f"A register is clocked by another net than {CLOCK}")
+        raise CircuitError(f"A register is clocked by a net other than {CLOCK}")
     tied = flip_flop.tied if flip_flop else {}
     return Register(
         pins[output],

@@ -1,4 +1,4 @@
-"""From RTL and netlists to circuits; one run of Yosys translates many of them."""
+"""Translates RTL components and netlists to circuits, many of them in one run of Yosys."""
 
 import re
 import tempfile
@@ -15,9 +15,9 @@ from halfbyte.rtl import to_rtlil
 
 __all__ = ["FUSED", "LOGIC", "PREPARE", "RIPPLE_CARRY", "lower", "run_lines"]
 
-# A proof is quick if RTL and netlist have many internal signals in common. So Yosys' adders and
-# comparators become carry chains. Yosys' own map builds prefix trees, whose carries do not occur in
-# the adders of a netlist.
+# A proof that RTL and netlist agree is quick if both have many internal signals in common. So this
+# techmap turns Yosys' adders and comparators into ripple-carry chains. Yosys' own techmap builds
+# prefix trees, whose carries do not occur in the adders of a netlist.
 RIPPLE_CARRY = """\
 (* techmap_celltype = "$lcu" *)
 module _halfbyte_lcu (P, G, CI, CO);
@@ -34,21 +34,22 @@ module _halfbyte_lcu (P, G, CI, CO);
   endgenerate
 endmodule
 """
-# The complaint in Yosys' log.
+# The error message in Yosys' log.
 _ERROR = re.compile(r"ERROR: ?([^\n]*)")
-# From modules with processes to flat modules of word-level cells. Tables first become memories,
-# then trees of multiplexers. Without `top`, flattening keeps every module.
+# Commands that turn modules with processes into flat modules of word-level cells. Tables first
+# become memories, then trees of multiplexers. Flattening keeps every module if none has the
+# attribute `top`.
 PREPARE = """\
 setattr -mod -unset top
 proc
 flatten -noscopeinfo
 memory_map
 """
-# Products become carry-save adders, as in synthesis. A multiplier of another structure would have
-# no internal signals in common with the netlist's.
+# A command that builds products from carry-save adders, as synthesis does. A multiplier of another
+# structure would have no internal signals in common with the netlist's multiplier.
 FUSED = "alumacc\n"
-# From word-level cells to two-input gates. Only constants are folded and equal cells merged; that
-# alone reduces the gates of a table to a tenth.
+# Commands that turn word-level cells into two-input gates. The only optimizations are to fold
+# constants and to merge equal cells; these alone reduce the gates of a table to a tenth.
 LOGIC = """\
 opt_expr
 opt_merge
@@ -63,7 +64,8 @@ clean
 def run_lines(lines: Sequence[str], files: Mapping[str, str], what: str) -> str:
     """The design as JSON after the Yosys commands ``lines``, which read ``files`` (name: text).
 
-    ``ripple.v``, which :data:`LOGIC` needs, is among the files. Raises ToolError if Yosys fails.
+    ``ripple.v``, which :data:`LOGIC` needs, is added to the files. ``what`` names the run in error
+    messages. Raises ToolError if Yosys fails.
     """
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
         folder = Path(temporary)
@@ -80,17 +82,17 @@ def lower(
     *,
     fused: bool = False,
 ) -> dict[str, Circuit]:
-    """Turn RTL components and mapped netlists into circuits, under the given names.
+    """Translate RTL components and netlists of library cells into circuits, by the given names.
 
     Parameters
     ----------
     components : mapping of str to component
-        RTL by name. All names, also those of ``netlists``, must be lower-case identifiers and must
-        differ from the modules of the netlists.
+        RTL by name. All names, also in ``netlists``, must be lower-case identifiers that differ
+        from the names of the netlists' own modules.
     netlists : mapping of str to (Path, str), optional
         For each name, the Verilog file and the module in it.
     cells : mapping of str to Cell, optional
-        The library that the netlists are mapped to.
+        The library cells that the netlists may contain.
     fused : bool
         Whether products are built as in synthesis. Units need this if their operands are too wide
         to be simulated exhaustively.
@@ -116,7 +118,7 @@ def lower(
             check_source(source.decode("latin-1"))
             (folder / f"{name}.v").write_bytes(source)
             lines += [f"read_verilog {name}.v", f"rename {module} {name}"]
-        # Flattened submodules are still there; their names have a dot.
+        # Submodules are still in the design after flattening; their names have a dot.
         lines += ["delete *.*", "write_json circuits.json"]
         try:
             run_yosys("\n".join(lines) + "\n", folder, "Reading circuits for a proof")

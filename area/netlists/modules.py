@@ -5,7 +5,7 @@ __all__ = ["ADDEND", "MAC", "MULTIPLIER", "RESOLVE"]
 # The same names as in ``MacSpec.parts``.
 MAC = "mac"
 MULTIPLIER = "multiplier"
-# The part of a MAC that depends only on the few bits of the codes and is searched separately.
+# The part of a MAC that depends only on the two codes; synthesis minimizes it separately.
 ADDEND = "mac.addend"
 # The last adder of a carry-save accumulator, which does not have to meet the clock.
 RESOLVE = "mac.resolve"

@@ -1,4 +1,4 @@
-"""A mapped netlist read from Yosys' JSON: gates in order, flip-flops, nets and their loads."""
+"""A netlist of library cells, read from Yosys' JSON: gates, flip-flops, nets and their loads."""
 
 import json
 from collections import defaultdict
@@ -48,11 +48,11 @@ class Sink(NamedTuple):
 
 @dataclass(frozen=True)
 class Netlist:
-    """A flat netlist with one clock.
+    """A flat netlist with at most one clock.
 
     ``inputs`` and ``outputs`` are the ports without the clock, bit 0 first. In ``gates``, every
-    gate comes after the gates that drive it. ``ties`` are the cells that give constants; pins on
-    their nets read ``"0"`` or ``"1"``.
+    gate comes after the gates that drive it. ``ties`` are the cells that give constants; the nets
+    that they drive are replaced by the constants ``"0"`` and ``"1"``.
     """
 
     inputs: Mapping[str, tuple[Net, ...]]
@@ -143,7 +143,7 @@ def read_netlist(path: Path, cells: Mapping[str, Cell], top: str) -> Netlist:
 
 
 def _constants(ties: Iterable[Instance]) -> dict[Net, Net]:
-    """The constant on each net that a tie cell drives."""
+    """The constant on each net that a tie cell (a cell without inputs) drives."""
     return {
         net: str(truth_table(tie.cell.outputs[pin], ()))
         for tie in ties
@@ -152,6 +152,7 @@ def _constants(ties: Iterable[Instance]) -> dict[Net, Net]:
 
 
 def _rewired(instance: Instance, constants: Mapping[Net, Net]) -> Instance:
+    """The instance with constants in place of the nets of tie cells."""
     pins = {pin: constants.get(net, net) for pin, net in instance.pins.items()}
     return replace(instance, pins=pins)
 
@@ -167,7 +168,7 @@ def _instance(name: str, body: Mapping[str, Any], cells: Mapping[str, Cell]) -> 
 
 
 def _in_order(gates: Iterable[Instance]) -> list[Instance]:
-    """The gates in topological order, otherwise in the given order."""
+    """The gates, each after the gates that drive it."""
     by_name = {gate.name: gate for gate in gates}
     driver = {net: gate.name for gate in by_name.values() for net in gate.outputs.values()}
     before = {

@@ -1,7 +1,7 @@
-"""Refuse texts of netlists that Yosys and a simulator would read differently.
+"""Refuses Verilog netlists that Yosys and another tool might read differently.
 
-A proof reads a netlist with Yosys, and chips and simulations are made with other tools. So nothing
-in the text may depend on who reads it.
+A proof reads a netlist with Yosys, but simulators and chip tools also read it. So nothing in the
+text may mean one thing to one tool and another thing to the next.
 """
 
 import re
@@ -10,7 +10,8 @@ from halfbyte.area.netlists.circuit import CircuitError
 
 __all__ = ["check_source"]
 
-# Comments, texts and escaped names, inside which nothing else counts; directives; module heads.
+# The parts of a text that matter here: directives, and keywords that begin a module. Comments,
+# strings and escaped names are matched too, so that nothing inside them is taken for such a part.
 _TOKENS = re.compile(
     r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"|\\\S+|`\w*|(?<![\w$])(?:macro)?module(?![\w$])',
     re.DOTALL,
@@ -23,10 +24,10 @@ _HARMLESS = frozenset(
 
 
 def check_source(text: str) -> None:
-    """Raise CircuitError unless ``text`` is one module that is the same for every tool.
+    """Raise CircuitError unless ``text`` is one module that means the same to every tool.
 
-    Conditional text, included text and macros are refused, and comments that switch a tool off.
-    Further modules are refused too, since a tool might take one of them for a cell of the library.
+    Conditional text, included text, macros, and comments that switch a tool off are refused. A
+    second module is refused too, since a tool might take it for a cell of the library.
     """
     modules = 0
     for token in _TOKENS.findall(text):
@@ -40,6 +41,6 @@ def check_source(text: str) -> None:
         modules += token in ("module", "macromodule")
     if modules > 1:
         raise CircuitError(
-            f"A netlist is one module of the library's cells; this has modules of its own "
-            f"({modules} in all): flatten it first"
+            f"A netlist must be one module of library cells, without modules of its own; this one "
+            f"has {modules} modules: flatten it first"
         )

@@ -1,4 +1,4 @@
-"""Netlists as structural Verilog that every tool reads: ports, scalar wires and cells.
+"""Writes netlists as structural Verilog that every tool reads: ports, one-bit wires and cells.
 
 Timing analysis, simulators and synthesis read this Verilog the same way. It has plain names, and
 does not use signed vectors, attributes or undefined values. A net is named after its port or after
@@ -15,8 +15,8 @@ from halfbyte.area.netlists.netlist import Net
 __all__ = ["structural_verilog"]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Reserved words of Verilog, and of the SystemVerilog that Verilator reads, that could be the name
-# of one of our signals.
+# Reserved words that a signal of the RTL might be called. They are words of Verilog and of
+# SystemVerilog, which Verilator reads.
 _WORDS = """
 always and assign begin bit bind buf byte case cell class clocking config const cover default
 design disable do edge else end endmodule enum event export expect extends final first_match for
@@ -32,7 +32,7 @@ _UNDEFINED = "x"
 
 
 def structural_verilog(text: str) -> str:
-    """The modules of ``text``, Yosys' ``write_json`` output; undefined values become 0."""
+    """Verilog of the modules in ``text``, Yosys' JSON (``write_json``); undefined values are 0."""
     modules = json.loads(text)["modules"]
     return "\n".join(_Module(name, body).text() for name, body in modules.items())
 
@@ -88,14 +88,14 @@ class _Module:
                 yield port["direction"], _escaped(name) + index, net
 
     def _name_ports(self) -> None:
-        """Name the ports, inputs first: an output on the net of an input is assigned from it."""
+        """Name the nets of ports. A net of an input and an output gets the input's name."""
         for direction in ("input", "output"):
             for port_direction, name, net in self._bits():
                 if port_direction == direction:
                     self.names.setdefault(net, name)
 
     def _name_signals(self) -> None:
-        """Name the nets of pins after their signals in the RTL; the shortest name is taken."""
+        """Name each net at a pin after its RTL signal; of several names, take the shortest."""
         used = {net for cell in self.body["cells"].values() for net in _nets(cell)}
         for signal, wire in sorted(
             self.body["netnames"].items(), key=lambda entry: (len(entry[0]), entry[0])
@@ -117,6 +117,7 @@ class _Module:
         return name
 
     def _net(self, net: Net) -> str:
+        """The name of a net; a net without a name gets one with its number."""
         if net not in self.names:
             self._declare(net, f"n{net}")
         return self.names[net]

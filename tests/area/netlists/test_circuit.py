@@ -82,8 +82,8 @@ def test_undefined_values_may_be_anything():
     [
         ([cell("$_NOT_", A=2, Y=3), cell("$_NOT_", A=3, Y=2)], "loop without a register"),
         ([cell("$_NOT_", A=2, Y=3), cell("$_NOT_", A=4, Y=3)], "Net 3 has two drivers"),
-        ([cell("mystery", A=2, Y=3)], "Cell mystery is neither a gate nor one of the library's"),
-        ([cell("$_DFF_P_", C=7, D=2, Q=3)], "clocked by another net than clk"),
+        ([cell("mystery", A=2, Y=3)], "Cell mystery is neither a Yosys gate nor a library cell"),
+        ([cell("$_DFF_P_", C=7, D=2, Q=3)], "clocked by a net other than clk"),
     ],
 )
 def test_what_is_not_a_synchronous_circuit_is_refused(cells, message):

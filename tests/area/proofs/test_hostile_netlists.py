@@ -132,7 +132,7 @@ MALFORMED = {
     "pins by position": (f"wire n; {BUFFER} b (n, w[0]);", "has no pin"),
     "two nets at a pin": (f"wire n; {BUFFER} b (.A(w), .X(n));", "4 nets are at pin A"),
     "output of a flip-flop": (f"{FLIP_FLOP} r (.CLK(clk), .D(a[0]));", "Pin Q of a"),
-    "unknown cell": ("mystery m (.A(w[0]));", "neither a gate nor one of the library's"),
+    "unknown cell": ("mystery m (.A(w[0]));", "neither a Yosys gate nor a library cell"),
     "no Verilog": ("gate gate gate;", "A netlist cannot be read"),
     "a loop": (f"wire n; {BUFFER} b (.A(n), .X(n));", "loop without a register"),
 }
@@ -155,7 +155,7 @@ DIFFERENT = {
     "a long comment": (f"/* synthesis\n translate_off */ {SHORT}", "translate_off"),
     "a cell of its own": (
         f"endmodule (* blackbox *) module {BUFFER}(input A, output X); assign X = !A;",
-        "2 in all",
+        "this one has 2 modules",
     ),
     "a cell name twice": (
         f"wire n, m; {BUFFER} b (.A(w[0]), .X(n)); {BUFFER} b (.A(w[0]), .X(m));",
