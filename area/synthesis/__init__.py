@@ -1,1 +1,1 @@
-"""From RTL to a netlist of library cells: scripts for Yosys, adders, recipes, annealing."""
+"""Synthesis from RTL to a netlist of library cells, by Yosys, ABC and simulated annealing."""

@@ -1,7 +1,8 @@
-"""Adders: Yosys techmaps that turn an addition into a chain of cells or gates, or a tree.
+"""Adders: Yosys techmaps that turn an addition into a chain of cells or gates, or into a tree.
 
-A chain of the library's full-adder cells is the smallest, and ABC does not change it. A chain of
-gates goes to ABC, which rearranges it for speed. The trees are Yosys' own.
+A chain is a ripple-carry adder. A chain of the library's full-adder cells is the smallest adder,
+and ABC does not change it. A chain of gates goes to ABC, which rearranges it for speed. The trees
+are parallel-prefix adders that come with Yosys.
 """
 
 from halfbyte.area.cells.cell import AdderCell
@@ -10,7 +11,7 @@ from halfbyte.area.cells.technology import Technology
 __all__ = ["CELLS", "GATES", "TREES", "adder_options", "adder_techmap"]
 
 CELLS, GATES = "cells", "gates"
-# Parallel prefix adders by name, with the Yosys file that has them; None for Yosys' default.
+# Parallel-prefix adders by name, with the Yosys file that contains them; None for Yosys' default.
 TREES = {
     "brent_kung": None,
     "sklansky": "sklansky.v",
@@ -20,7 +21,8 @@ TREES = {
 
 # A chain over the bits of Yosys' $alu cell. An operand may have no bits. Three kinds of bits do not
 # need a full adder: bit 0 of an addition with a constant carry, the last bit, whose carry is not
-# read, and a bit where B is constant zero.
+# read, and a bit where B is constant zero. `adder_techmap` replaces HALF_OF_BOTH, HALF_OF_CARRY and
+# FULL by a half or full adder.
 _CHAIN = """\
 (* techmap_celltype = "$alu" *)
 module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
@@ -78,7 +80,7 @@ endmodule
 
 
 def adder_options(adder: str) -> str:
-    """Options of ``techmap`` for an adder; a chain is read from ``adders.v``."""
+    """Options of Yosys' ``techmap`` for a named adder; a chain is read from ``adders.v``."""
     if adder in (CELLS, GATES):
         return "-map adders.v"
     tree = TREES[adder]
@@ -86,7 +88,7 @@ def adder_options(adder: str) -> str:
 
 
 def adder_techmap(technology: Technology, adder: str = CELLS) -> str:
-    """Verilog for ``techmap -map``: ripple-carry adders of the technology's adder cells.
+    """Verilog for ``techmap -map`` that makes ripple-carry adders of the technology's adder cells.
 
     If the technology lacks a full-adder cell, or if ``adder`` is not ``cells``, the bits become
     gates for ABC.
@@ -106,7 +108,7 @@ def adder_techmap(technology: Technology, adder: str = CELLS) -> str:
 
 
 def _bit(adder: AdderCell | None, inputs: tuple[str, ...], total: str, carry: str) -> str:
-    """One bit: a cell, with inverters behind inverted outputs, or logic without a cell."""
+    """Verilog of one bit: an adder cell, with its inverted outputs inverted back, or else logic."""
     if adder is None:
         pairs = [
             f"({left} & {right})"

@@ -1,4 +1,10 @@
-"""A combinational module of a design, annealed: from RTLIL to a netlist of cells."""
+"""Anneals a combinational module of a design: from RTLIL to a netlist of library cells.
+
+The module is usually the *addend* of a MAC: the product of two codes, made ready for the
+accumulator's adder (:class:`halfbyte.rtl.addend.Addend`). ABC first turns the module into a network
+of gates. The annealing (:mod:`halfbyte.area.synthesis.annealing`) then replaces gates at random in
+many *moves*, as far as a recipe says.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,18 +39,20 @@ __all__ = [
     "starting_network",
 ]
 
-# The time of a move is proportional to the gates. A module with more gates gets fewer moves.
+# The time of a move is proportional to the number of gates. A module with more gates than this gets
+# fewer moves, so that the annealing takes about the same time.
 LARGE = 100
-# The modules that were read for annealings, as gates. Most are annealed more than once.
+# Networks of gates from which annealings have started. Most of them are needed more than once.
 _started: dict[tuple[str, ...], Network] = {}
-# Results that are kept: MACs that differ in their accumulators have the same addend, and sketches
-# become MACs after all of them were made.
+# The number of annealed networks that are kept in memory. MACs that differ only in the accumulator
+# have the same addend. The search also anneals the addends of all architectures before it builds
+# MACs from some of them.
 KEPT = 64
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A network to be annealed. The result depends only on ``content`` and on the recipe."""
+    """A network to be annealed. Tasks with equal ``content`` and ``recipe`` have equal results."""
 
     content: tuple[object, ...]
     recipe: Recipe
@@ -55,9 +63,10 @@ class _Task:
 
 @lru_cache(KEPT)
 def _smallest(task: _Task) -> CellNetlist:
-    """The smallest netlist of a task's annealings."""
+    """The smallest of the netlists from a task's annealings, one for each seed."""
     network, gates, recipe = task.network, task.gates, task.recipe
-    # If an addend is never negated, or never odd, the RTL omits the port for it.
+    # The RTL omits an output of an addend that would be constant. Only an addend with all three
+    # outputs has an alternative.
     is_addend = {"odd", "rest", "negate"} == set(network.outputs)
     alternative = other_sign(network) if is_addend else None
     moves = round(min(1.0, LARGE / max(1, len(network.gates))) * recipe.moves)
@@ -80,11 +89,12 @@ def anneal_module(
     recipe: Recipe,
     folder: Path,
 ) -> CellNetlist:
-    """A module of a design in cells, annealed as a recipe says.
+    """A module of a design as a netlist of cells, annealed as a recipe says.
 
-    Large modules get fewer moves, so that the time stays about the same. ``read`` holds the Yosys
-    commands that load the design from ``design.il``. The recipe's ABC script minimizes the logic
-    before the annealing; it runs in ``folder``. Raises ToolError if Yosys or ABC fails.
+    ``read`` are the Yosys commands that load the design from ``design.il``. The recipe's ABC script
+    runs in ``folder`` and minimizes the logic before the annealing. A large module gets fewer moves
+    than the recipe says, so that the time stays about the same. Raises ToolError if Yosys or ABC
+    fails.
     """
     network = starting_gates(rtlil, module, read, technology, recipe, folder)
     return _annealed(network, technology, recipe)
@@ -93,10 +103,12 @@ def anneal_module(
 def anneal_multiplier(
     addend: Network, term_bits: int, technology: Technology, recipe: Recipe
 ) -> CellNetlist | None:
-    """A multiplier alone, annealed from the gates of its addend (:func:`starting_gates`).
+    """A multiplier without an accumulator, annealed from the gates of a MAC's addend.
 
-    ``term_bits`` is the width of its term. Returns None if the multiplier cannot be made from these
-    gates: the addend lacks an operand that does not matter, or the library lacks XOR.
+    :func:`starting_gates` makes these gates. The multiplier's outputs are a term of ``term_bits``
+    bits, and ``negate`` if the product is the term negated. Returns None if the multiplier cannot
+    be made from the gates: the product does not depend on one of the operands, so the addend lacks
+    it, or the library lacks an XOR cell.
     """
     network = _multiplier(addend, term_bits)
     gates = library_gates(technology)
@@ -105,9 +117,9 @@ def anneal_multiplier(
 
 
 def _multiplier(addend: Network, term_bits: int) -> Network:
-    """The network of a multiplier: an addend with its term inverted back where it is negated."""
+    """The network of a multiplier: an addend, and XORs that undo its inversion of negated terms."""
     outputs = dict(zip(_bits(addend.outputs), addend.nodes.outputs, strict=True))
-    zero = addend.sources - 2  # also the value of a port that the addend lacks
+    zero = addend.sources - 2  # the constant 0, also for an output that the addend lacks
     negate = outputs.get(("negate", 0), zero)
     nodes = Nodes(*(array.copy() for array in addend.nodes))
     free = max(addend.gates, default=addend.sources - 1) + 1
@@ -124,14 +136,14 @@ def _multiplier(addend: Network, term_bits: int) -> Network:
 
 
 def _bits(ports: Mapping[str, int]) -> list[tuple[str, int]]:
-    """The bits of all ports, each as the port's name and the place in it."""
+    """The bits of all ports, each as the port's name and the bit's place in the port."""
     return [(port, bit) for port, width in ports.items() for bit in range(width)]
 
 
 def _annealed(network: Network, technology: Technology, recipe: Recipe) -> CellNetlist:
-    """A network in cells, annealed as a recipe says; equal networks are annealed once."""
+    """A network as cells, annealed as a recipe says; equal networks are annealed only once."""
     ports = (*network.inputs.items(), *network.outputs.items())
-    nodes = network.nodes  # their values follow from the fields below
+    nodes = network.nodes  # `nodes.values` is left out below: it follows from the other arrays
     arrays = (nodes.kind, nodes.polarity, nodes.fan_ins, nodes.outputs)
     content = (technology.content_hash, ports, *(array.tobytes() for array in arrays))
     return _smallest(_Task(content, recipe, network, library_gates(technology), technology))
@@ -145,7 +157,7 @@ def starting_gates(
     recipe: Recipe,
     folder: Path,
 ) -> Network:
-    """The gates from which a module is annealed, as in :func:`anneal_module`; made only once."""
+    """The gates from which :func:`anneal_module` anneals a module; equal calls make them once."""
     key = rtlil, module, *recipe.abc, technology.content_hash
     if key not in _started:
         folder.mkdir(parents=True, exist_ok=True)
@@ -160,10 +172,11 @@ def starting_gates(
 def starting_network(
     module: str, read: Sequence[str], gates: str, cells: Mapping[str, Cell], folder: Path
 ) -> Network:
-    """A module as a network of gates with at most three inputs, by ``search.abc`` in ``folder``.
+    """A module as a network of gates with at most three inputs, ready for annealing.
 
-    ``gates`` are options of Yosys' ``abc`` that say what to map to. ``cells`` are the cells that
-    may appear in the result. Raises ToolError if Yosys or ABC fails.
+    ABC minimizes the module with the script ``search.abc``, which must be in ``folder``. ``gates``
+    are options of Yosys' ``abc`` that choose the gates to map to. ``cells`` are the library cells
+    that may appear in the result. Raises ToolError if Yosys or ABC fails.
     """
     lines = [
         *read,
@@ -183,11 +196,12 @@ def starting_network(
 
 
 def other_sign(network: Network) -> np.ndarray:
-    """The truth tables of an addend in which every product is negated the other way.
+    """The truth tables of an addend that negates exactly the terms that ``network`` does not.
 
-    The accumulator (:class:`halfbyte.rtl.addend.Addend`) still adds the same number: ``rest``, plus
-    1 if the product is even and ``negate`` is set. Rows are left unchanged where the other form
-    would need a wider ``rest``. Returns (outputs, words) uint64.
+    The accumulator still adds the same number, which is ``rest``, plus 1 if the product is even and
+    ``negate`` is set (:class:`halfbyte.rtl.addend.Addend`). A row is one pair of codes. Rows where
+    the other form would need a wider ``rest`` are left unchanged. Returns (outputs, words) uint64,
+    64 rows in a word.
     """
     tables = network.tables()
     bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)

@@ -1,11 +1,14 @@
-"""Meeting a clock: the recipes that trade area for speed, and the order of trying them.
+"""Meeting a clock: the recipes that trade area for speed, and the order in which they are tried.
 
-First every multiplier architecture is mapped in a few ways. The best architecture is then tried
-with more scripts and adders. The best two of these results are tried again with other delay targets
-for ABC, since ABC's timing differs a little from our own analysis. If no netlist meets the clock,
-the same is done with carry-save accumulators (:class:`halfbyte.rtl.Mac`). Only our own analysis
-decides: the smallest netlist that meets the clock is the best. If no netlist meets it, the fastest
-is the best.
+A recipe consists of an ABC script, a kind of adder and a delay target for ABC. There are three
+rounds. The first maps every promising multiplier architecture with a few recipes. The second tries
+the best architecture with more scripts and adders. The third repeats the best two results with
+other delay targets, since ABC's timing differs a little from our own timing analysis. If no netlist
+meets the clock, three more rounds try carry-save accumulators (:class:`halfbyte.rtl.Mac`), for the
+best architecture only.
+
+Only our own analysis decides which netlist is the best: the smallest that meets the clock, or the
+fastest if none meets it.
 """
 
 from halfbyte.area.synthesis.adders import CELLS, GATES, TREES
@@ -23,9 +26,10 @@ __all__ = [
     "retargeted",
 ]
 
-# Buffers for high fan-outs; then stronger cells where the clock needs them, weaker elsewhere.
+# Insert buffers at high fan-outs; then use stronger cells where the clock needs them, and weaker
+# cells elsewhere.
 _SIZE = ("topo", "buffer -c", "upsize {clock}", "dnsize {clock}")
-# Restructure for depth (SOP balancing), with structural choices for the mapper.
+# Reduce the logic depth (by SOP balancing), then give the mapper several structures to choose from.
 _SHORTEN = ("if -g", "strash", "dch -f")
 _SCRIPTS = {
     "sized": ("area mapping, then sizing", (*CLEAN, *RESUBSTITUTE, "dch", "amap -m", *_SIZE)),
@@ -42,31 +46,38 @@ _SCRIPTS = {
         (*CLEAN, *_SHORTEN, *_SHORTEN, "map -B 0.9 {clock}", *_SIZE),
     ),
 }
-# ABC gets this part of the clock period. The rest is for setup and for what ABC's timing omits.
+# ABC's delay target as a part of the clock period. The rest is for setup and for what ABC's timing
+# omits.
 _SHARE = 0.95
-# ABC does not see a chain of adder cells, and the logic around it has little time left.
+# The same if the adder is a chain of library cells: ABC does not see the chain, and the logic
+# around it has little time left.
 _SHARE_AROUND_CELLS = 0.15
+# The third round multiplies the delay target by these factors.
 _OTHER_SHARES = (1.1, 0.8, 0.65)
-# The number of structures in the second round, and of recipes then tried with other targets.
+# The number of best architectures in the second round, and of best results in the third. For
+# carry-save accumulators, an architecture with another segment length counts as another one.
 STRUCTURES, FINALISTS = 1, 2
 
 
 def named_recipe(script: str, adder: str, share: float | None = None) -> Recipe:
-    """A recipe by its ABC script and its adder; ABC gets ``share`` of the clock period."""
+    """The recipe of a named ABC script and adder; ABC's target is ``share`` clock periods."""
     description, abc = _SCRIPTS[script]
     if share is None:
         share = _SHARE_AROUND_CELLS if adder == CELLS else _SHARE
     return Recipe(f"{script}_{adder}", f"{description}; adder: {adder}", abc, adder, share)
 
 
+# The recipes of the first round.
 FIRST = (
     named_recipe("sized", "brent_kung"),
     named_recipe("level", "sklansky"),
     named_recipe("swift", "kogge_stone"),
 )
-# Saved carries make adders short, so mapping for area alone may be fast enough.
+# Carry-save accumulators: after how many bits a carry is saved, and the recipes of the first round.
+# Their adders are short, so a recipe that minimizes only area may be fast enough.
 SEGMENTS = (1, 2, 4, 8)
 SAVED = (QUICK, *FIRST)
+# The recipes of the second round.
 SECOND = (
     named_recipe("sized", CELLS),
     *(named_recipe("sized", adder) for adder in (GATES, *TREES)),
@@ -76,7 +87,7 @@ SECOND = (
 
 
 def retargeted(recipe: Recipe) -> list[Recipe]:
-    """The recipe with other delay targets for ABC; nothing for a recipe without a clock."""
+    """The recipe with other delay targets for ABC; an empty list for a recipe without a clock."""
     if recipe.share is None:
         return []
     return [
@@ -92,5 +103,5 @@ def retargeted(recipe: Recipe) -> list[Recipe]:
 
 
 def rank(area_um2: float, delay_ps: float, clock_ps: float) -> tuple[bool, float, float]:
-    """Sort key for netlists at a clock: the smallest that meet it first, then the fastest."""
+    """Sort key: netlists that meet the clock, smallest first; then the others, fastest first."""
     return (False, area_um2, delay_ps) if delay_ps <= clock_ps else (True, delay_ps, area_um2)

@@ -1,8 +1,9 @@
-"""One synthesis of a dot-product unit: its lanes come as netlists, its adders become cells.
+"""One synthesis of a dot-product unit, from its RTL and the finished netlist of a lane.
 
-The search for a lane is separate (:mod:`halfbyte.area.synthesis.lane`) and gives a netlist. The
-generator has placed the adders of the tree; each becomes a full-adder cell of the library. ABC maps
-the logic between them, and the FP32 stage if there is one.
+A *lane* multiplies one pair of codes. Its netlist comes from a search of its own
+(:mod:`halfbyte.area.synthesis.lane`). A tree of full adders adds the products. The RTL already
+contains each of these full adders, and each becomes a full-adder cell of the library. ABC maps the
+remaining logic, such as the FP32 stage if there is one.
 """
 
 import time
@@ -31,13 +32,13 @@ LANE_NETLIST = "lane.v"
 
 
 def adder_style(technology: Technology) -> AdderStyle:
-    """The polarity of the library's full-adder cell; plain if it does not have one."""
+    """Which outputs of the library's full-adder cell are inverted; none if it lacks such a cell."""
     cell = technology.full_adder
     return AdderStyle(cell.total_inverted, cell.carry_inverted) if cell else AdderStyle()
 
 
 def _full_adder(technology: Technology) -> str:
-    """A techmap from the tree's full adders to the library's; empty if it lacks one."""
+    """Verilog for ``techmap``: the tree's full adder as a library cell; empty if there is none."""
     cell = technology.full_adder
     if cell is None:
         return ""
@@ -58,19 +59,19 @@ def synthesize_dot(
     folder: Path,
     clock_ps: float | None = None,
 ) -> SynthesisResult:
-    """Synthesize a unit. All files stay in ``folder``, with ``netlist.v`` and ``netlist.json``.
+    """Synthesize a unit. All files stay in ``folder``, also ``netlist.v`` and ``netlist.json``.
 
     Parameters
     ----------
     rtlil : str
-        The unit, module ``dot``.
+        The unit; its top module is ``dot``.
     lane : str, optional
-        The netlist of a lane, module ``lane`` of the technology's cells. Without it, the lanes are
-        mapped with the rest.
+        The netlist of a lane in the technology's cells, as Verilog with the module ``lane``.
+        Without it, ABC maps the lanes together with the rest.
     technology : Technology
-        The cells. The unit's adders must be in :func:`adder_style`.
+        The library cells. The unit's RTL must have been made for their :func:`adder_style`.
     recipe : Recipe
-        Its script maps the logic outside of lanes and adders.
+        Its ABC script maps the logic outside of lanes and adders.
     folder : Path
         Created if it does not exist.
     clock_ps : float, optional
@@ -121,7 +122,7 @@ def _script(technology: Technology, has_lane: bool, recipe: Recipe) -> str:
         f"techmap {adder_options(recipe.adder)}",
         "techmap",
         "opt -full",
-        # The last state in which it is known which signal a register holds.
+        # Proofs need to know which signal each register holds. `dfflibmap` loses this.
         "write_json registers.json",
         "dfflibmap -liberty cells.lib",
         f"abc {cells} -script rest.abc {TOP}",

@@ -1,9 +1,11 @@
-"""Meeting a clock with a dot-product unit: which last adders and recipes are tried, in which order.
+"""Meeting a clock with a dot-product unit: the final adders and recipes to try, and their order.
 
-ABC sees neither the lanes nor the full-adder cells of the tree. In an integer unit it times only
-the final adder, about a third of the longest path. In an FP32 unit it times nearly all of the path.
-So the first delay target is a smaller part of the clock for integer units. The best netlists are
-tried again with other targets. As for MACs, only our own timing analysis decides.
+A unit consists of *lanes*, which multiply one pair of codes each, a tree of full adders that adds
+the products, a final adder, and in an FP32 unit a rounding stage. ABC sees neither the lanes nor
+the full-adder cells of the tree. In an integer unit it times only the final adder, about a third of
+the longest path. In an FP32 unit it times nearly all of the path. So the first delay target is a
+smaller part of the clock period for integer units. The best netlists are tried again with other
+delay targets. Only our own timing analysis decides which netlist is the best, as for MACs.
 """
 
 from collections.abc import Sequence
@@ -16,30 +18,32 @@ from halfbyte.rtl.dot import DotSpec, FinalAdder
 
 __all__ = ["NEAR", "DotWay", "first_ways", "other_ways"]
 
-# The part of the clock that is left for the logic which ABC times.
+# ABC's first delay target as a part of the clock period: for integer units, for FP32 units, and for
+# libraries without a full adder, where ABC sees the whole unit.
 _FINAL_ADDER_SHARE, _STAGE_SHARE, _WHOLE_SHARE = 0.35, 0.8, 0.95
-# Netlists that need at most this many clock periods may meet the clock by another delay target.
+# A netlist whose delay is at most this many clock periods may meet the clock with another delay
+# target.
 NEAR = 1.25
 _SCRIPTS, _ADDER = ("sized", "level", "swift"), "sklansky"
 
 
 @dataclass(frozen=True)
 class DotWay:
-    """A way to build a unit: the last adder of its sums, and the recipe."""
+    """A way to build a unit: the kind of its final adder, and the recipe."""
 
     final: FinalAdder
     recipe: Recipe
 
 
 def _share(spec: DotSpec, technology: Technology) -> float:
-    """The part of the clock that the first recipes give to ABC."""
+    """ABC's delay target in the first recipes, as a part of the clock period."""
     if technology.full_adder is None:
         return _WHOLE_SHARE
     return _STAGE_SHARE if spec.is_fp32 else _FINAL_ADDER_SHARE
 
 
 def first_ways(spec: DotSpec, technology: Technology) -> list[DotWay]:
-    """The ways that are tried first: both kinds of a fast last adder, with each script."""
+    """The ways that are tried first: both kinds of fast final adder, each with every script."""
     share = _share(spec, technology)
     return [
         DotWay(final, named_recipe(script, _ADDER, share))
@@ -49,10 +53,10 @@ def first_ways(spec: DotSpec, technology: Technology) -> list[DotWay]:
 
 
 def other_ways(best: Sequence[DotWay], near: Sequence[DotWay]) -> list[DotWay]:
-    """The first ways of both lists with other delay targets, each once.
+    """The first few ways of both lists, without repetitions, with other delay targets.
 
-    ``best`` are the best so far. ``near`` gave smaller netlists that miss the clock by less than
-    ``NEAR``, the smallest first.
+    ``best`` are all ways tried so far, the best first. ``near`` are the ways whose netlists miss
+    the clock but need at most ``NEAR`` clock periods, the smallest first.
     """
     chosen = dict.fromkeys((*best[:FINALISTS], *near[:FINALISTS]))
     return [DotWay(way.final, recipe) for way in chosen for recipe in retargeted(way.recipe)]

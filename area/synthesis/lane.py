@@ -1,4 +1,4 @@
-"""The search for a lane of a dot-product unit, with the same effort for every format."""
+"""Anneals a lane of a dot-product unit: the logic that multiplies one pair of codes."""
 
 import tempfile
 from pathlib import Path
@@ -24,19 +24,18 @@ if TYPE_CHECKING:
 __all__ = ["LANE_SCRIPT", "anneal_lane", "start_lane"]
 
 _MODULE = "lane"
-# ABC restructures the logic first; annealing improves most from such a start.
+# The ABC script before the annealing. Annealing gains most if ABC has restructured the logic first.
 LANE_SCRIPT = (
     *(*CLEAN, "&get -n", "&deepsyn -I 2 -J 10", "&put"),
     *(*RESUBSTITUTE, "dch", "amap -m", "topo"),
 )
-
-
-# Lanes in gates, by RTLIL and technology: one is annealed from several seeds.
+# The gates of lanes, by RTLIL and technology. They are kept because a lane is annealed several
+# times, with different seeds.
 _started: dict[tuple[str, str], Network] = {}
 
 
 def start_lane(rtlil: str, technology: Technology) -> Network:
-    """A lane, module ``lane`` of RTLIL, in gates. Raises ToolError if Yosys or ABC fails."""
+    """The module ``lane`` of ``rtlil`` as gates. Raises ToolError if Yosys or ABC fails."""
     key = rtlil, technology.content_hash
     if key not in _started:
         _started[key] = _start(rtlil, technology)
@@ -62,16 +61,17 @@ def _start(rtlil: str, technology: Technology) -> Network:
 def anneal_lane(
     start: Network, meaning: "LaneBits", technology: Technology, moves: int, seed: int
 ) -> CellNetlist:
-    """A lane in cells after annealing; ``meaning`` has the values of its bits."""
+    """A lane as cells, after ``moves`` moves of annealing; ``meaning`` says what its bits add."""
     gates = library_gates(technology)
     found = anneal(start, gates, moves, alternative=_alternative(start, meaning), seed=seed)
     return merged(found, gates, technology)
 
 
 def _alternative(network: Network, meaning: "LaneBits") -> np.ndarray:
-    """The other way to write a product: all bits inverted, where that has the same value.
+    """Truth tables with all bits of a product inverted, in rows where this gives the same value.
 
-    For example, a product of 0 may have either sign. Returns (outputs, words) uint64.
+    For example, a product of 0 may have either sign. A row is one pair of codes. Other rows are
+    unchanged. Returns (outputs, words) uint64, 64 rows in a word.
     """
     tables = network.tables()
     bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)

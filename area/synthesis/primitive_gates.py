@@ -1,4 +1,4 @@
-"""Multipliers of AND, OR, XOR and NOT gates, each at a cost of one, as in published searches."""
+"""Searches for multipliers with the fewest AND, OR, XOR and NOT gates, as published searches do."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from halfbyte.rtl.signed_product import SignedProduct
 
 __all__ = ["GATES", "UnitMultiplier", "search_unit_gates"]
 
-# Names of the gates, and their functions as Verilog.
+# The gates by kind and polarity (:mod:`.annealing.state`): their names, and expressions in Verilog.
 GATES = {
     (AND2, 0): ("AND", "{} & {}"),
     (AND2, 3 | OUTPUT): ("OR", "{} | {}"),
@@ -28,8 +28,10 @@ GATES = {
 _TOP = "product"
 # Name of the module in the file; a port may not have this name.
 _MODULE = "multiply"
+# The file may have another name than the module, which Verilator would warn about.
 _ANY_FILE = "/* verilator lint_off DECLFILENAME */\n"
-# Temperatures, found by trial: a little hotter than with areas, since all gates cost the same.
+# First and last temperature of the annealing, found by trial. They are a little higher than those
+# for areas of cells, since all gates cost the same.
 HOT, COLD = 0.24, 0.19
 _SCRIPT = (
     *(*CLEAN, "&get -n", "&deepsyn -I 4 -J 10", "&put"),
@@ -39,7 +41,7 @@ _SCRIPT = (
 
 @dataclass(frozen=True)
 class UnitMultiplier:
-    """A multiplier of codes whose product is a number in two's complement.
+    """A multiplier of two codes, made of gates; the product is in two's complement.
 
     Parameters
     ----------
@@ -109,9 +111,10 @@ def search_unit_gates(
     jobs: int = 1,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> UnitMultiplier:
-    """The multiplier with the fewest gates among annealings from some architectures and seeds.
+    """The multiplier with the fewest gates among annealings of every architecture with every seed.
 
-    ``moves`` is the length of each annealing. The same arguments give the same gates. Raises
+    Each annealing tries ``moves`` times to replace a gate. The same arguments give the same gates.
+    ``on_progress`` gets the number of finished annealings, of all annealings, and a text. Raises
     ArchitectureError for an architecture that does not fit, ValueError for codes of more than 12
     bits together, and ToolError if Yosys or ABC fails.
     """
@@ -136,7 +139,7 @@ def search_unit_gates(
 
 
 def _start(weight: Format, activation: Format, architecture: str) -> Network:
-    """An architecture in gates, before its annealing."""
+    """The gates of an architecture, before annealing."""
     component = SignedProduct(weight=weight, activation=activation, architecture=architecture)
     with tempfile.TemporaryDirectory(prefix="halfbyte-gates-") as temporary:
         folder = Path(temporary)

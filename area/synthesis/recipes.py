@@ -1,9 +1,12 @@
-"""The synthesis recipes: a fixed set, the same for every format.
+"""The synthesis recipes without a clock to meet: a fixed set, the same for every format.
 
-A recipe minimizes the logic of the addend (multiplier and sign) and maps it onto the cells of a
-technology. It uses an ABC script, and may anneal the result. The logic around the addend is the
-same in all recipes. The accumulator's addition becomes a ripple-carry chain of the library's full
-adders, the smallest adder when there is no clock to meet. The rest gets the quick recipe.
+A recipe minimizes the *addend* of a MAC, which is its logic without the accumulator, and maps it to
+the cells of a technology. It uses an ABC script, and may then anneal the result: it replaces gates
+at random in many *moves* (:mod:`halfbyte.area.synthesis.annealing`). All recipes map the rest of a
+MAC in the same way. The accumulator's addition becomes a ripple-carry chain of the library's full
+adders, the smallest adder. What then remains is mapped with the script of :data:`QUICK`.
+
+Recipes for a clock are in :mod:`halfbyte.area.synthesis.clocked`.
 """
 
 import math
@@ -38,18 +41,17 @@ class Recipe:
     Parameters
     ----------
     name : str
-        Name in the record.
+        The name that result records give.
     description : str
         One line that describes it.
     abc : tuple of str
-        Lines of the ABC script; ``{clock}`` is replaced by the target delay.
+        Lines of the ABC script. ``{clock}`` stands for the option with the target delay.
     adder : str
         The adder of the accumulator (:mod:`halfbyte.area.synthesis.adders`).
     share : float, optional
         For recipes with a clock: ABC's target delay as a fraction of the clock period.
     moves : int
-        Moves of the annealing (:mod:`halfbyte.area.synthesis.annealing`) after the script; 0 for no
-        annealing.
+        Number of moves of the annealing that follows the script; 0 for no annealing.
     seeds : int
         Number of annealings, each of ``moves`` moves; the best result is taken.
     """
@@ -68,7 +70,7 @@ class Recipe:
         return self.share is not None
 
     def script(self, clock_ps: float | None) -> str:
-        """The ABC script; raises ValueError if it lacks the clock that it needs."""
+        """The text of the ABC script; raises ValueError if a recipe with a clock gets none."""
         if self.share is None:
             return "\n".join(self.abc) + "\n"
         if clock_ps is None:
@@ -77,7 +79,7 @@ class Recipe:
         return "\n".join(self.abc).replace("{clock}", target) + "\n"
 
 
-# Merge equivalent nodes first, so that the next commands start from a clean AIG.
+# Merge equivalent nodes, so that the next commands start from a small and-inverter graph.
 CLEAN = ("strash", "ifraig", "scorr", "dc2", "strash")
 # The area-oriented script known as compress2rs: balance, resubstitute with growing cuts, rewrite,
 # refactor.
@@ -87,15 +89,15 @@ RESUBSTITUTE = (
     "rewrite -z -l; resub -K 10 -N 2 -l; balance -l; resub -K 12 -l; refactor -z -l",
     "resub -K 12 -N 2 -l; rewrite -z -l; balance -l",
 )
-# Area-oriented mapping with structural choices.
+# Map for area; before this, `dch` gives the mapper several structures to choose from.
 _MAP = ("dch", "amap -m", "topo")
 
 QUICK = Recipe(
     "resub", "resubstitution and rewriting, then area mapping", (*CLEAN, *RESUBSTITUTE, *_MAP)
 )
-# Every search is bounded by counts and has a fixed seed, never a time limit: the same input gives
-# the same netlist on any machine.
-# A longer search takes ten times as long, and annealing ends no lower.
+# Search over restructurings of the logic. A longer search takes ten times as long, and annealing
+# from its result does not find smaller netlists. All searches are limited by counts, not by time,
+# and have fixed seeds. So the same input gives the same netlist on any machine.
 _RESTRUCTURE = ("&get -n", "&deepsyn -I 1 -J 4", "&put")
 
 
@@ -118,22 +120,23 @@ BRIEF = Recipe(
     "resubstitution, then a few random rewirings, for large netlists",
     (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
 )
-# This recipe leaves out rewiring: annealing does the same better, and rewiring can crash on so few
-# cells.
+# This recipe leaves out rewiring: annealing gains more by similar changes, and ABC's rewiring can
+# crash with the few cells that are mapped to before an annealing.
 ANNEAL = Recipe(
     "anneal",
     "a search over restructurings, then annealing of the cells",
     (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_MAP),
     moves=100_000,
 )
-# A short annealing predicts the result of a long one better than mapping does.
+# A short annealing, to compare architectures. It predicts the result of a long annealing better
+# than mapping does.
 SKETCH = replace(
     ANNEAL,
     name="sketch",
     description="a search over restructurings, then a short annealing of the cells",
     moves=15_000,
 )
-# The best of all is annealed once more, for longer: most gain by it, and some only then.
+# The best result of a search is annealed once more, for longer. Most netlists get smaller by this.
 LONG = replace(
     ANNEAL,
     name="anneal_long",
@@ -142,32 +145,38 @@ LONG = replace(
 )
 RECIPES = (QUICK, DEEP, BRIEF, SKETCH, ANNEAL, LONG)
 
-# MACs are annealed if both codes together have at most this many bits. Two bits more mean four
-# times as many rows. A sketch is made of the addend of every likely architecture, and the best is
-# annealed. A second one is annealed, too, if its sketch is at most this many times as large. The
-# smaller of the two is annealed for longer.
+# MACs are annealed if both codes together have at most this many bits. Each further bit would
+# double the rows of the truth tables.
 MAX_ANNEALED_BITS = 8
+# First the addend of every likely architecture is annealed with `SKETCH`. At most this many of the
+# architectures, the smallest ones, are then annealed with `ANNEAL`, and the best of these with
+# `LONG`.
 FINALISTS = 2
+# An architecture is left out of the finalists if its sketch is more than this many times as large
+# as the smallest.
 CLOSE_RATIO = 1.04
-# Other MACs are synthesized in every architecture with the quick recipe. The best two of each
-# format then get a longer one; the second only if it is at most this many times as large as the
-# first. For shipped formats, it became the better one where it was at most 1.03 times as large.
+# MACs with wider codes are synthesized in every architecture with `QUICK`. At most this many of the
+# architectures, the smallest ones, then get a longer recipe.
 SECOND_ARCHITECTURES = 2
+# An architecture does not get the longer recipe if it is more than this many times as large as the
+# smallest. Among shipped formats, the second one became the best only if this ratio was at most
+# 1.03.
 HOPELESS_RATIO = 1.05
-# Beyond this many cells the deep search takes over 10 seconds.
+# `DEEP` takes more than 10 seconds for netlists with more cells.
 MAX_SEARCHED_CELLS = 200
 
 
 def recipes_for(cells: int) -> tuple[Recipe, ...]:
-    """The second-stage recipes for a netlist that has ``cells`` cells after the first."""
+    """The longer recipes for a netlist that has ``cells`` cells after :data:`QUICK`."""
     return (DEEP,) if cells <= MAX_SEARCHED_CELLS else (BRIEF,)
 
 
 def annealing(recipe: Recipe, effort: int) -> Recipe:
     """``recipe`` with ``effort`` times as many moves in total.
 
-    A longer annealing finds more, but the gain grows at most with the square root of the effort.
-    Several annealings from different seeds find more than one very long annealing.
+    The moves are divided among several annealings with different seeds, since these find smaller
+    netlists than a single, very long annealing. Their number is the square root of ``effort``,
+    rounded down. The gain in area grows at most with this number.
     """
     if effort == 1:
         return recipe

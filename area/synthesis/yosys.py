@@ -1,10 +1,10 @@
 """One synthesis: from RTLIL to a netlist of library cells and its area.
 
-The addend is the part of a MAC that depends only on the two codes. Without a clock, ABC or
-annealing minimizes the addend alone, and the rest is mapped around it. With a clock, the whole unit
-is flattened and mapped as one piece with all strengths of the cells, and ABC buffers and sizes it
-for the clock. A carry-save accumulator ends in an adder that does not have to meet the clock. This
-adder is mapped separately.
+The *addend* is the part of a MAC that depends only on the two codes. Without a clock to meet, ABC
+or annealing minimizes the addend alone, and the rest of the MAC is mapped around it. With a clock,
+the whole unit is flattened and mapped as one piece. ABC then inserts buffers and chooses among
+cells of all strengths. A carry-save accumulator ends in an adder that does not have to meet the
+clock. This adder is mapped separately.
 """
 
 import json
@@ -32,7 +32,7 @@ __all__ = [
     "write_netlist",
 ]
 
-# The file with a module that was annealed.
+# The file with the netlist of the annealed module.
 ANNEALED = "annealed.v"
 # Commands that write the netlist and its statistics.
 _WRITE = (
@@ -64,10 +64,11 @@ def synthesize_rtlil(
 ) -> SynthesisResult:
     """Synthesize module ``top`` of ``rtlil``; all files stay in ``folder``.
 
-    The files are script, log, statistics, ``netlist.v`` and ``netlist.json``. For units other than
-    MACs there is also ``registers.json``, the unit before its registers are mapped. A recipe with a
-    clock needs ``clock_ps``. For a recipe that anneals, ``annealed`` may hold the result of the
-    annealing: the addend of a MAC, or else ``top``.
+    The files are script, log, statistics, ``netlist.v`` and ``netlist.json``. Units other than MACs
+    and multipliers also get ``registers.json``, the unit before its registers are mapped, if the
+    recipe has neither a clock nor annealing. A recipe with a clock needs ``clock_ps``. For a recipe
+    that anneals, ``annealed`` may give a finished result of the annealing: the addend of a MAC, or
+    ``top`` for other units.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -133,8 +134,9 @@ def read_result(folder: Path, technology: Technology, start: float) -> Synthesis
 
 
 def _searched(top: str) -> str:
-    # The addend depends only on the two codes. Alone it is small enough for the searches of the
-    # recipes, whose time grows with the number of inputs. The rest of a MAC is mapped around it.
+    """The module that ABC or annealing minimizes: the addend of a MAC, or else ``top``."""
+    # The time of a recipe's searches grows with the number of inputs. The addend depends only on
+    # the two codes, so it is small enough.
     return ADDEND if top == MAC else top
 
 
@@ -151,14 +153,17 @@ def write_netlist(technology: Technology) -> list[str]:
 
 
 def _script(top: str, technology: Technology, annealed: bool) -> str:
-    """The script. It maps the searched module first, so that the rest can use its constants."""
+    """The Yosys script without a clock: the minimized module first, then the rest around it.
+
+    In this order, constant outputs of the minimized module simplify the rest.
+    """
     searched = _searched(top)
     lines = [
         *_read(top),
         f"flatten {searched}",
         *(_annealed(searched) if annealed else _mapped(searched, top)),
         *([f"hierarchy -top {top}"] if annealed or searched != top else []),
-        "flatten",  # also drops modules that are now parts of others
+        "flatten",  # also deletes modules that are now part of others
         *([] if searched == top else _around(top)),
         *write_netlist(technology),
     ]
@@ -174,9 +179,9 @@ def _mapped(module: str, top: str) -> list[str]:
     """Commands that map ``module`` to cells: a part of ``top``, or ``top`` itself."""
     part = "" if module == top else f" {module}"
     # Proofs need to know which signal each register holds. `dfflibmap` loses this, so the design
-    # is written just before. Still earlier, shared multiplexers would not be gates yet. Writing
-    # the design sorts it, which changes areas a little. So it is not written for MACs, whose proofs
-    # need only their ports.
+    # is written just before it. `simplemap` first turns shared multiplexers into gates. Writing the
+    # design sorts it, which changes areas a little. So it is not written for MACs and multipliers,
+    # whose proofs need only their ports.
     registers = ["simplemap", "write_json registers.json", "dfflibmap -liberty cells.lib"]
     return [
         f"alumacc{part}",
@@ -202,6 +207,7 @@ def _around(top: str) -> list[str]:
 
 
 def _clocked_script(top: str, technology: Technology, recipe: Recipe, apart: Sequence[str]) -> str:
+    """The Yosys script with a clock. Modules in ``apart`` are mapped separately, for area."""
     lines = [
         *_read(top),
         *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in apart),
@@ -223,6 +229,7 @@ def _clocked_script(top: str, technology: Technology, recipe: Recipe, apart: Seq
 
 
 def _read(top: str) -> list[str]:
+    """Commands that load the design and turn its processes into word-level logic."""
     return [
         "read_rtlil design.il",
         f"hierarchy -check -top {top}",
@@ -234,7 +241,7 @@ def _read(top: str) -> list[str]:
 
 
 def constraints(technology: Technology) -> str:
-    """What ABC assumes around a unit: a buffer (else an inverter) before it, a flip-flop behind."""
+    """ABC's constraints: a buffer, or else an inverter, drives inputs; outputs drive flip-flops."""
     state = technology.flip_flop.flip_flop
     load = technology.flip_flop.inputs[state.data] if state else 0.0
     driver = technology.buffer or technology.inverter
@@ -242,7 +249,7 @@ def constraints(technology: Technology) -> str:
 
 
 def _cell_counts(path: Path, technology: Technology) -> dict[str, int]:
-    """The count of each cell in the netlist; AssertionError for a cell of another library."""
+    """The number of each kind of cell in the netlist; AssertionError for an unknown cell."""
     design = json.loads(path.read_text())["design"]
     counts = {str(cell): int(count) for cell, count in design["num_cells_by_type"].items()}
     unknown = sorted(set(counts) - set(technology.cells))

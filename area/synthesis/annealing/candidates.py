@@ -1,7 +1,10 @@
-"""Candidates to replace a gate: they agree with it on the rows that matter.
+"""Finds candidates to replace a gate in a move of the annealing.
 
-Candidates read nodes that do not depend on the gate, or new gates. A few candidates are kept at
-random (:func:`offer`). :mod:`.kernel` computes their cost.
+A candidate has the same value as the gate on every row of the truth table where that value matters
+(``work.care``). It reads nodes that do not depend on the gate, or a few new gates. Functions called
+``offer...`` find candidates, of which a few are kept at random. :mod:`.kernel` then computes the
+cost of these. :class:`.state.Scratch` explains the arrays of ``work``, and the words *pool*,
+*literal* and *target*.
 """
 
 from typing import Any
@@ -31,20 +34,20 @@ from halfbyte.base.compiled import borrowing_jit
 
 __all__ = ["collect"]
 
-# The number of nodes that are tried in XORs.
+# In each move: the number of random nodes that are tried as the first input of an XOR.
 XORED = 8
-# The share of inverters among extra gates.
+# The probability that a new gate is an inverter even if another gate is possible.
 INVERTERS = 0.15
-# By how many bits a digest turns before it takes in the next word.
+# A digest is rotated left by 23 bits (the rest comes back from 64 - 23 = 41) for each word.
 TURN, OTHER_TURN = np.uint64(23), np.uint64(41)
 
 
 @borrowing_jit
 def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
-    """List what the gate may read: nodes that do not depend on it, and a few new gates.
+    """Fill the pool: nodes that do not depend on the gate, and a few new gates.
 
-    The constants, which are the last two inputs, come after these nodes: only wires read them
-    (:func:`offer_constants`).
+    The last two inputs are the constants. They come after the pool, since candidates do not read
+    them; they can only take the place of the gate (:func:`offer_constants`).
     """
     values = work.pool_values
     count = 0
@@ -62,6 +65,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
     base = count
     for extra in range(EXTRAS):
         kind = AND2 if np.random.random() < 0.8 else XOR2
+        # Only an AND may have inverted fan-ins: 11 stands for a, b and the output.
         polarity = np.random.randint(16) & (11 if kind == AND2 else OUTPUT)
         a, b = np.random.randint(base), np.random.randint(base)
         if a == b or np.random.random() < INVERTERS or cost[kind, polarity] >= IMPOSSIBLE:
@@ -78,7 +82,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
 
 @borrowing_jit
 def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
-    """Keep a candidate, let it replace another, or drop it; all have the same chance to stay."""
+    """Keep a candidate, let it replace another, or drop it; all are equally likely to stay."""
     work.counts[OFFERED] += 1
     slot = work.counts[CANDIDATES]
     if slot < KEPT:
@@ -93,28 +97,30 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
 
 @borrowing_jit
 def append(literals: Any, count: int, literal: int, fits: Any) -> int:
-    """Write a literal after ``count`` others; returns the new count, the old if it does not fit."""
+    """Write a literal after ``count`` others; returns the new count, which leaves out a misfit."""
     literals[count] = literal
     return count + 1 if fits else count
 
 
 @borrowing_jit
 def digest(value: Any, before: Any) -> Any:
-    """The digest of a truth table after one more word; it is linear in the bits."""
+    """The digest of a truth table after one more word, ``value``. It is linear in the bits."""
     return (before << TURN | before >> OTHER_TURN) ^ value
 
 
 @borrowing_jit
 def survey(work: Any, cost: Any) -> None:
-    """List the literals that cover each target; offer nodes, or inverses, that equal the gate.
+    """List the literals that cover each target; offer nodes that equal the gate or its inverse.
 
-    A literal covers a target if it is 1 on all of its rows, and on any row of ``care``.
+    A literal covers a target if it is 1 on all rows of the target, and on at least one row of
+    ``care``.
     """
     values, target = work.pool_values, work.target
     inverts = cost[NOT, 0] < IMPOSSIBLE
     ons, offs = 0, 0
     for place in range(work.counts[POOLED]):
-        # The rows of the targets where the node is 0 or 1.
+        # `on_0` has the rows where the gate is 1 and the node 0, `off_1` those where the gate is 0
+        # and the node 1, and so on; all words are ORed.
         on_0, on_1, off_0, off_1, code = NONE, NONE, NONE, NONE, NONE
         for word in range(len(work.words)):
             value, off, on = values[place, word], target[0, word], target[1, word]
@@ -138,7 +144,7 @@ def survey(work: Any, cost: Any) -> None:
 
 @borrowing_jit
 def cover_rest(work: Any, skip: int) -> int:
-    """List in ``others`` the literals that cover ``rest``, except one place; returns how many."""
+    """Write the literals that cover ``rest``, except place ``skip``, to ``others``; count them."""
     values = work.pool_values
     count = 0
     for place in range(work.counts[POOLED]):
@@ -159,7 +165,7 @@ def cover_rest(work: Any, skip: int) -> int:
 
 @borrowing_jit
 def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
-    """Write the truth tables of ``literals``, on the rows of a mask, to ``literal_values``."""
+    """Write the truth tables of literals, on the rows of a mask, to ``work.literal_values``."""
     for place in range(count):
         node, invert = literals[place] >> 1, NONE - np.uint64(literals[place] & 1)
         for word in range(len(work.words)):
@@ -169,7 +175,7 @@ def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
 
 @borrowing_jit
 def offer_constants(work: Any) -> None:
-    """Offer a constant for the gate if its value never matters or is always the same."""
+    """Offer a constant if the gate has the same value on all rows that matter, if any."""
     for level in range(2):
         wrong = NONE
         for word in range(len(work.words)):
@@ -181,7 +187,10 @@ def offer_constants(work: Any) -> None:
 
 @borrowing_jit
 def offer_ands(work: Any, cost: Any, output: int) -> None:
-    """Offer ANDs of two literals, and of three with one chosen at random."""
+    """Offer ANDs of two literals, or of three if the third, chosen at random, helps.
+
+    ``output`` is 1 for gates with an inverted output.
+    """
     literals, count = work.covers[1 - output], work.covered[1 - output]
     if count < 2:
         return
@@ -210,7 +219,7 @@ def offer_ands(work: Any, cost: Any, output: int) -> None:
 
 @borrowing_jit
 def offer_and_ors(work: Any, cost: Any, output: int) -> None:
-    """Offer ``(a & b) | c``, where ``c`` is chosen at random."""
+    """Offer ``(a & b) | c``, inverted if ``output`` is 1, where ``c`` is chosen at random."""
     on, off = work.target[1 - output], work.target[output]
     # c must be 0 wherever the target is 0, so its inverse must cover those rows.
     count = work.covered[output]
@@ -240,7 +249,7 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
 
 @borrowing_jit
 def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int, c: int) -> None:
-    """Offer a gate of literals if it exists, with its first two fan-ins in either order."""
+    """Offer a gate that reads literals, if there is such a gate; ``a`` and ``b`` may be swapped."""
     for _ in range(2):
         polarity = a & 1 | (b & 1) << 1 | (c & 1) << 2 | output << 3
         if cost[kind, polarity] < IMPOSSIBLE:
@@ -251,7 +260,7 @@ def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int,
 
 @borrowing_jit
 def is_xor(work: Any, i: int, j: int, invert: Any) -> bool:
-    """Whether two nodes of the pool have the gate as their XOR, or with ``invert`` as XNOR."""
+    """Whether the XOR of two nodes of the pool, XORed with ``invert``, equals the gate."""
     wrong, values = NONE, work.pool_values
     for word in range(len(work.words)):
         differs = values[i, word] ^ values[j, word] ^ work.target[1, word] ^ invert
@@ -261,7 +270,10 @@ def is_xor(work: Any, i: int, j: int, invert: Any) -> bool:
 
 @borrowing_jit
 def offer_xors(work: Any, cost: Any) -> None:
-    """Offer XOR and XNOR of two nodes, one of them chosen at random, a few times."""
+    """Offer XORs and XNORs of two nodes, of which the first is chosen at random.
+
+    Digests are compared first, since only pairs with fitting digests can be right.
+    """
     gate, ones = NONE, NONE
     for word in range(len(work.words)):
         gate = digest(work.target[1, word], gate)
@@ -280,7 +292,7 @@ def offer_xors(work: Any, cost: Any) -> None:
 
 @borrowing_jit
 def offer_multiplexer(work: Any, cost: Any) -> None:
-    """Offer a multiplexer with select and data chosen at random."""
+    """Offer a multiplexer whose select and data inputs are chosen at random."""
     if cost[MUX, 0] >= IMPOSSIBLE:
         return
     values = work.pool_values
@@ -306,7 +318,7 @@ def offer_multiplexer(work: Any, cost: Any) -> None:
 def collect(inputs: int, net: Any, work: Any, cost: Any) -> None:
     """Write candidates for a gate to ``work.candidates``.
 
-    :func:`.state.find_care` must have found the rows that matter.
+    :func:`.state.find_care` must have run for this gate: it finds the rows that matter.
     """
     fill_pool(inputs, net, work, cost)
     work.counts[OFFERED] = 0

@@ -33,13 +33,13 @@ __all__ = [
     "unit_gates",
 ]
 
-# Kind and polarity of a gate.
+# Kind of a gate (such as AND2), and polarity: bits 0 to 2 invert fan-ins, bit 3 inverts the output.
 GateFunction = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class PlacedCell:
-    """A cell that computes a function: ``pins`` in the order of the inputs, and ``output``."""
+    """A cell for a function: ``pins`` in the order of the function's inputs, and the output pin."""
 
     cell: Cell
     pins: tuple[str, ...]
@@ -48,7 +48,7 @@ class PlacedCell:
 
 @dataclass(frozen=True)
 class GateSet:
-    """The gates that a netlist may have.
+    """The gates that a network may have, and what they cost.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class GateSet:
 
     @property
     def typical(self) -> float:
-        """The cost of a typical two-input gate. It is the unit of temperatures."""
+        """The median cost of two-input gates, which is the unit of temperatures."""
         costs = self.cost[[AND2, XOR2]]
         return float(np.median(costs[costs < IMPOSSIBLE]))
 
@@ -72,8 +72,8 @@ class GateSet:
 def gate_functions() -> dict[GateFunction, int]:
     """All gates that the annealing knows, with their truth tables over the fan-ins.
 
-    The inverse of a multiplexer is left out. So are inverted fan-ins of an XOR and an inverted
-    select of a multiplexer, since these give the same functions again.
+    Multiplexers with an inversion are left out. XORs with inverted fan-ins are left out because
+    they have the same functions as XOR and XNOR.
     """
     masks = {NOT: 0, AND2: 3 | OUTPUT, XOR2: OUTPUT, AND3: 7 | OUTPUT, AO21: 7 | OUTPUT, MUX: 0}
     return {
@@ -85,7 +85,7 @@ def gate_functions() -> dict[GateFunction, int]:
 
 
 def _table(kind: int, polarity: int) -> int:
-    """A truth table: bit ``i`` is the value where the fan-ins, the first lowest, read ``i``."""
+    """A gate's truth table: bit ``i`` is the value where the fan-ins, first lowest, read ``i``."""
     table = 0
     for row, bits in enumerate(product((0, 1), repeat=FAN_INS[kind])):
         a, b, c = (*reversed(bits), 0, 0)[:3]
@@ -128,7 +128,7 @@ def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int
 
 
 def library_gates(technology: Technology) -> GateSet:
-    """The smallest cell of a technology for each gate that it has a cell for."""
+    """The gates for which a technology has a cell, with the smallest such cell and its area."""
     gates = {(FAN_INS[gate[0]], table): gate for gate, table in gate_functions().items()}
     # Sorted from small to large, since ABC breaks ties by the order of the cells.
     chosen = {

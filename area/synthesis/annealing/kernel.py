@@ -1,9 +1,13 @@
-"""The compiled loop of the annealing: each move replaces one gate by another.
+"""The compiled loop of the annealing: each move tries to replace one gate.
 
 The truth tables of a network are known completely (:mod:`.state`). A gate may be replaced by
-anything that agrees with it on the rows where its value matters (:mod:`.candidates`). Its value
-does not matter on rows where other gates mask it, or where either of the allowed outputs would
-result.
+anything that has the same value on the rows where this value matters (:mod:`.candidates`). The
+value does not matter on rows where other gates mask it, or where both values give outputs that are
+allowed.
+
+In all functions, ``inputs`` is the number of nodes before the gates, ``net`` the network
+(:class:`.state.Nodes`), ``work`` the working arrays (:class:`.state.Scratch`), and ``cost`` the
+cost of a gate by kind and polarity.
 """
 
 from typing import Any
@@ -24,13 +28,13 @@ from halfbyte.base.compiled import borrowing_jit
 
 __all__ = ["run"]
 
-# Smaller changes of the cost count as 0.
+# Smaller changes of the cost are rounding errors and count as 0.
 SMALLEST = 1e-9
 
 
 @borrowing_jit
 def release(inputs: int, net: Any, work: Any, cost: Any, node: int) -> float:
-    """Drop one use of a node; returns the cost of the gates that are then unused."""
+    """Take back one use of a node; returns the cost of the gates that thereby become unused."""
     freed, depth = 0.0, 1
     work.stack[0] = node
     while depth > 0:
@@ -47,7 +51,7 @@ def release(inputs: int, net: Any, work: Any, cost: Any, node: int) -> float:
 
 @borrowing_jit
 def retain(inputs: int, net: Any, work: Any, node: int) -> None:
-    """Undo :func:`release`."""
+    """Undo :func:`release` of a node."""
     depth = 1
     work.stack[0] = node
     while depth > 0:
@@ -62,9 +66,9 @@ def retain(inputs: int, net: Any, work: Any, node: int) -> None:
 
 @borrowing_jit
 def use(work: Any, cost: Any, place: int, step: int) -> float:
-    """Count a use of the node at a place of the pool, or with step -1 take the use back.
+    """Count a use of the node at a place of the pool; with ``step`` -1, take the use back.
 
-    Returns the cost of the node if it is an extra gate, which would have to be built; else 0.
+    Returns the cost of the node if it is a new gate, which would have to be built; else 0.
     """
     node = work.pool[place]
     if node >= 0:
@@ -79,7 +83,7 @@ def use(work: Any, cost: Any, place: int, step: int) -> float:
 
 @borrowing_jit
 def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int) -> float:
-    """The rise of the cost if a candidate replaces the gate ``node``."""
+    """The rise of the total cost if a candidate replaces ``node``; IMPOSSIBLE if they are equal."""
     kind, polarity = work.candidates[candidate, 0], work.candidates[candidate, 1]
     count = fan_in_count(kind)
     same = kind == net.kind[node] and polarity == net.polarity[node]
@@ -102,7 +106,7 @@ def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int)
 
 @borrowing_jit
 def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
-    """The node at a place of the pool; an extra gate gets a free node, or -1 if all are used."""
+    """The node at a place of the pool; a new gate is built in a free node. -1 if none is free."""
     found: int = work.pool[place]
     if found >= 0:
         return found
@@ -119,7 +123,7 @@ def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
 
 @borrowing_jit
 def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None:
-    """Replace a gate by a candidate; does nothing if there is no room for it."""
+    """Replace a gate by a candidate; leaves the gate if there is no free node for a new gate."""
     chosen = work.candidates[candidate]
     kind, count = chosen[0], fan_in_count(chosen[0])
     a = built(inputs, net, work, chosen[2], node)
@@ -143,7 +147,7 @@ def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None
 
 @borrowing_jit
 def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int, float]:
-    """A cheapest candidate, ties broken at random, and the rise of the cost."""
+    """The cheapest candidate (ties broken at random) and the rise of the cost; -1 for none."""
     best, chosen, equals = IMPOSSIBLE, -1, 0
     for candidate in range(work.counts[CANDIDATES]):
         change = rise(inputs, net, work, cost, node, candidate)
@@ -176,7 +180,7 @@ def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature:
 
 @borrowing_jit
 def keep(net: Any, best: Any) -> None:
-    """Copy the gates and outputs of a network."""
+    """Copy the gates and outputs of ``net`` to ``best``."""
     for node in range(net.kind.shape[0]):
         best.kind[node] = net.kind[node]
         best.polarity[node] = net.polarity[node]
@@ -199,7 +203,7 @@ def run(
     cold: float,
     seed: int,
 ) -> float:
-    """Anneal ``net`` from ``hot`` to ``cold``; keeps the cheapest in ``best``, returns its cost.
+    """Anneal ``net``; writes the cheapest network found to ``best`` and returns its cost.
 
     Parameters
     ----------
@@ -212,7 +216,14 @@ def run(
     cost : (KINDS, 16) float64
         Cost of a gate by kind and polarity.
     allowed : (2, outputs, words) uint64
-        Two truth tables of the outputs. On each row, all outputs must come from one of the two.
+        Two sets of truth tables for the outputs. On each row, all outputs must come from the same
+        set.
+    moves : int
+        Number of attempts to replace a gate.
+    hot, cold : float
+        First and last temperature, in the unit of ``cost``.
+    seed : int
+        Seed of the random numbers.
     """
     np.random.seed(seed)
     lowest = IMPOSSIBLE

@@ -1,4 +1,4 @@
-"""From annealed gates to cells; gates are merged into larger cells where that saves area."""
+"""Turns annealed gates into cells, and merges cells into larger ones where that saves area."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from halfbyte.area.synthesis.annealing.network import Network
 
 __all__ = ["CellNetlist", "merged"]
 
-# Cells with more inputs are rare, and they seldom fit.
+# The largest number of inputs of a merged cell. Larger cells are rare and seldom fit.
 MAX_PINS = 4
 
 
@@ -62,7 +62,7 @@ class CellNetlist:
 
 
 def merged(network: Network, gates: GateSet, technology: Technology) -> CellNetlist:
-    """The network in cells; a cell that feeds only one other is merged into it to save area."""
+    """The network as cells. A cell that feeds only one other is merged with it to save area."""
     instances = {}
     for node in network.gates:
         placed = gates.cells[network.function(node)]
@@ -91,12 +91,12 @@ def _merger(
     uses: Counter[int],
     library: Mapping[tuple[int, int], PlacedCell],
 ) -> tuple[int, _Instance] | None:
-    """A node that only ``node`` reads, and the cell that replaces both; None if none saves area.
+    """A node that only ``node`` reads, and one cell that replaces both; None if none saves area.
 
-    Of several, it is the pair that saves most.
+    If there are several such pairs, it is the pair that saves most.
     """
     outer = instances[node]
-    best, found = 1e-9, None
+    best, found = 1e-9, None  # a smaller gain is a rounding error
     for inner_node in dict.fromkeys(outer.reads):
         inner = instances.get(inner_node)
         if inner is None or uses[inner_node] != 1:
@@ -110,7 +110,7 @@ def _merger(
 
 
 def _composed(outer: _Instance, inner_node: int, inner: _Instance, reads: Sequence[int]) -> int:
-    """Truth table over ``reads`` of a cell with another cell in front of one of its pins."""
+    """Truth table, over ``reads``, of cell ``outer`` with cell ``inner`` at one of its inputs."""
     table = 0
     for row in range(2 ** len(reads)):
         value = {source: row >> place & 1 for place, source in enumerate(reads)}
@@ -120,5 +120,6 @@ def _composed(outer: _Instance, inner_node: int, inner: _Instance, reads: Sequen
 
 
 def _looked_up(instance: _Instance, value: dict[int, int]) -> int:
+    """The output of a cell for the values of the nodes that it reads."""
     row = sum(value[source] << place for place, source in enumerate(instance.reads))
     return instance.table >> row & 1

@@ -1,4 +1,4 @@
-"""``Network``: a combinational netlist as arrays, with the truth tables of its nodes."""
+"""Combinational netlists as arrays, with the truth tables of their nodes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ __all__ = ["MAX_INPUTS", "Network", "read_network"]
 MAX_INPUTS = 12
 # Rows of a truth table in a word.
 WORD = 64
-# Spare nodes for gates that an annealing needs in between.
+# Free nodes, since an annealing may need more gates for a time.
 SPARE = 100
 
 
@@ -26,15 +26,15 @@ SPARE = 100
 class Network:
     """A combinational netlist.
 
-    The first nodes are the inputs, bit by bit in the order of ``inputs``. The constants 0 and 1
-    follow, then the gates.
+    It has numbered nodes. The first are the inputs, bit by bit in the order of ``inputs``. The
+    constants 0 and 1 follow, then the gates.
 
     Parameters
     ----------
     inputs, outputs : mapping of str to int
         Ports and their widths.
     nodes : Nodes
-        The arrays; see :mod:`.kernel`.
+        Arrays that describe the gates and outputs.
     """
 
     inputs: Mapping[str, int]
@@ -48,7 +48,7 @@ class Network:
 
     @property
     def gates(self) -> list[int]:
-        """The gates that outputs need, each after the gates that it reads."""
+        """The gates that outputs depend on, each after the gates that it reads."""
         order: list[int] = []
         seen = set(range(self.sources))
 
@@ -82,7 +82,10 @@ class Network:
         return Counter(self.function(node) for node in self.gates)
 
     def tables(self) -> np.ndarray:
-        """Truth tables of the outputs, (outputs, words) uint64; bit i of word j is row 64 j + i."""
+        """Truth tables of the outputs, (outputs, words) uint64; bit i of word j is row 64 j + i.
+
+        Bit k of the row number is the value of input node k.
+        """
         for node in self.gates:
             evaluate(self.nodes, node)
         values: np.ndarray = self.nodes.values[self.nodes.outputs]
@@ -96,7 +99,7 @@ class Network:
         *,
         signed: bool = False,
     ) -> str:
-        """A Verilog module with these ports.
+        """A Verilog module with the network's ports.
 
         Parameters
         ----------
@@ -160,7 +163,7 @@ def read_network(circuit: Circuit, inputs: Sequence[str], outputs: Sequence[str]
 
 @cache
 def _identified(count: int, table: int) -> tuple[GateFunction, tuple[int, ...]]:
-    """The gate with this truth table over its inputs in some order, and that order."""
+    """The gate with this truth table if its inputs are reordered, and the order of the inputs."""
     gates = {(FAN_INS[kind], known): (kind, p) for (kind, p), known in gate_functions().items()}
     for order in permutations(range(count)):
         reordered = 0
@@ -174,7 +177,7 @@ def _identified(count: int, table: int) -> tuple[GateFunction, tuple[int, ...]]:
 
 
 def _empty(bits: int, count: int) -> Nodes:
-    """Arrays for ``count`` nodes, with the truth tables of the inputs and constants."""
+    """Arrays for ``count`` nodes, without gates; inputs and constants have their truth tables."""
     rows = np.arange(max(WORD, 2**bits))
     values = np.zeros((count, len(rows) // WORD), np.uint64)
     for bit in range(bits):

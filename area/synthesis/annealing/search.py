@@ -1,4 +1,4 @@
-"""The annealing of a network: its temperatures, its length, and the check of its result."""
+"""Anneals a network, and checks that the result still has the right function."""
 
 from dataclasses import replace
 
@@ -11,8 +11,9 @@ from halfbyte.area.synthesis.annealing.state import MIN_WORDS, Nodes, scratch
 
 __all__ = ["anneal"]
 
-# Temperatures in typical gates, found by trial on the multipliers of 4-bit formats. Above 0.2 the
-# multipliers only grow. Most improvements come between 0.2 and 0.1.
+# First and last temperature, in units of the cost of a typical gate (`GateSet.typical`), found by
+# trial on the multipliers of 4-bit formats. At temperatures above 0.2 the multipliers only grow.
+# Most improvements come between 0.2 and 0.1.
 HOT, COLD = 0.18, 0.1
 
 
@@ -26,7 +27,9 @@ def anneal(
     hot: float = HOT,
     cold: float = COLD,
 ) -> Network:
-    """A network that costs no more, after ``moves`` moves; the same input gives the same result.
+    """A network with the function of ``network`` that costs as much or less.
+
+    The same arguments give the same result. Raises AssertionError if the function has changed.
 
     Parameters
     ----------
@@ -37,17 +40,19 @@ def anneal(
     moves : int
         Number of attempts to replace a gate.
     alternative : ndarray, optional
-        (outputs, words) uint64: truth tables that the outputs may have instead. On each row, either
-        all outputs come from ``network`` or all come from ``alternative``.
+        (outputs, words) uint64: truth tables that the outputs may have instead. On each row (one
+        combination of input values), all outputs come either from ``network`` or from
+        ``alternative``.
     seed : int
         Seed of the random numbers.
     hot, cold : float
-        First and last temperature, in typical gates.
+        First and last temperature, in units of the cost of a typical gate.
     """
     tables = network.tables()
     allowed = np.stack([tables, tables if alternative is None else alternative])
     current, best = _copy(network.nodes), _copy(network.nodes)
-    # Few words are repeated, so that most networks share one compiled loop; this changes nothing.
+    # Short truth tables are repeated up to MIN_WORDS words, so that most networks share one
+    # compiled loop. Repeated rows do not change the result.
     repeats = (1, -(-MIN_WORDS // tables.shape[1]))
     work = scratch(len(current.kind), np.tile(current.values[: network.sources], repeats))
     limits = hot * gates.typical, cold * gates.typical

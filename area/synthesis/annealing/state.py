@@ -1,9 +1,12 @@
-"""The state of a network during annealing: order, truth tables and care.
+"""The arrays of a network during annealing: gates, their order, and truth tables.
 
-A *network* is a list of nodes: the inputs first, then the gates in any order. Each gate has a kind
-and a polarity (:mod:`.functions`) and up to three fan-ins. The truth table of every node over all
-inputs is known, as words of 64 rows. Loops over words are compiled for one number of words, and do
-not stop early: short loops without branches are faster.
+A *network* is a list of nodes: the inputs first, then the two constants, then the gates in any
+order. Each gate has a kind, a polarity (which inputs and outputs are inverted), and up to three
+fan-ins, the nodes that it reads. A *row* of a truth table is one combination of input values. The
+truth table of every node is known, in words of 64 rows.
+
+Functions with :func:`borrowing_jit` are compiled. Their loops over words are compiled for one
+number of words, and do not stop early: short loops without branches are faster.
 """
 
 from typing import Any, NamedTuple
@@ -42,20 +45,24 @@ __all__ = [
     "scratch",
 ]
 
+# Kinds of gates with fan-ins a, b and c. AO21 is (a & b) | c, and MUX is a if c else b.
 NOT, AND2, XOR2, AND3, AO21, MUX = range(6)
 KINDS = 6
+# The number of fan-ins of each kind.
 FAN_INS = (1, 2, 2, 3, 3, 3)
-# Polarity: bits 0 to 2 invert fan-ins, bit 3 the output.
+# Polarity: bits 0 to 2 invert the fan-ins, bit 3 (this mask) the output.
 OUTPUT = 8
-# A wire: another node takes the place of a gate.
+# The kind of a candidate that is no gate: an existing node takes the place of a gate.
 WIRE = -1
-# A cost of this or more means that the gate does not exist.
+# A gate with this cost or more does not exist in the library.
 IMPOSSIBLE = 1e9
-# In each move: the number of random extra gates, which are not built yet, and of candidates whose
-# cost is computed.
+# In each move: the number of random extra gates, which are not part of the network yet, and the
+# largest number of candidates whose cost is computed.
 EXTRAS, KEPT = 4, 8
+# A word without rows.
 NONE = np.uint64(0)
-# The least number of words that loops are compiled for: two codes of four bits have as many.
+# The least number of words that loops are compiled for. Truth tables of two 4-bit codes have this
+# many words.
 MIN_WORDS = 4
 # Indices into `Scratch.counts`.
 ORDERED, POOLED, OFFERED, CANDIDATES = range(4)
@@ -69,7 +76,7 @@ class Nodes(NamedTuple):
     kind, polarity : (nodes,) int64
         Kind and polarity of each gate.
     fan_ins : (nodes, 3) int64
-        The nodes that each gate reads; a gate with fewer repeats the first.
+        The nodes that each gate reads. If there are fewer than three, the first is repeated.
     outputs : (outputs,) int64
         The nodes that are outputs.
     values : (nodes, words) uint64
@@ -86,8 +93,10 @@ class Nodes(NamedTuple):
 class Scratch(NamedTuple):
     """Working arrays; each move, or :func:`refresh`, writes them anew.
 
-    The *pool* is what the gate may read: existing nodes, then :data:`EXTRAS` new gates. It has room
-    for ``nodes + EXTRAS``. A *literal* is twice a place in the pool, plus 1 if inverted.
+    A move tries to replace one gate, here called *the gate*. A *candidate* is what could replace
+    it. Candidates read from the *pool*: existing nodes, then :data:`EXTRAS` new gates. A *literal*
+    is twice a place in the pool, plus 1 if that node is inverted. A *target* is the set of rows
+    where the gate must be 0, or the set where it must be 1.
 
     Attributes
     ----------
@@ -95,44 +104,45 @@ class Scratch(NamedTuple):
         As many zeros as a truth table has words. Unlike the shape of an array, the length of a
         tuple is known when the loops are compiled.
     order : (nodes,) int64
-        The gates that outputs need, each after those that it reads; ``counts[ORDERED]`` of them.
+        The gates that outputs depend on, each after the gates that it reads; the first
+        ``counts[ORDERED]`` entries are used.
     mark : (nodes,) int64
         1 for gates that are in ``order``.
     stack : (6 * nodes,) int64
-        Nodes that are still to be visited.
+        Nodes that a search still has to visit.
     uses : (nodes,) int64
-        Number of needed gates and outputs that read each node.
+        For each node, the number of outputs and of gates in ``order`` that read it.
     values : (2 * nodes, words) uint64
-        The truth table of each node. The second half holds those of ``downstream`` nodes for the
-        opposite value of the gate.
+        The truth table of each node. The second half has the truth tables that ``downstream`` nodes
+        would have if the gate were inverted.
     downstream : (nodes,) int64
         1 for the gate itself, and for gates that depend on it.
     pool : (nodes + EXTRAS,) int64
-        The node at each place, or -1 - n for extra n; ``counts[POOLED]`` of them, then two
-        constants.
+        The node at each place, or -1 - n for new gate n. After the first ``counts[POOLED]``
+        entries come the two constants.
     pool_values : (nodes + EXTRAS, words) uint64
         The truth table at each place.
     digests : (nodes + EXTRAS,) uint64
-        A digest of each truth table on the rows of ``care``. The digest of an XOR is the XOR of
-        digests.
+        A digest of each truth table of the pool, on the rows of ``care``. The digest of the XOR of
+        two tables is the XOR of their digests.
     covers : (2, 2 * (nodes + EXTRAS) + 1) int64
-        The literals that are 1 on all rows of each target; ``covered`` of them.
+        For each target, the literals that are 1 on all of its rows.
     covered : (2,) int64
-        The lengths of ``covers``.
+        The number of literals in both rows of ``covers``.
     literals, others : (2 * (nodes + EXTRAS) + 1,) int64
         Literals, or places in the pool, from which a gate could be built.
     literal_values : (2 * (nodes + EXTRAS), words) uint64
-        The truth tables of some literals, on some rows.
+        The truth tables of the literals that are looked at, on the rows that matter for them.
     extras : (EXTRAS, 5) int64
-        New gates: kind, polarity and three nodes that they read.
+        The new gates: kind, polarity and the three nodes that each reads.
     care : (words,) uint64
         The rows on which the gate's value matters.
     target : (2, words) uint64
         The rows of ``care`` where the gate is 0, and those where it is 1.
     rest : (words,) uint64
-        The rows of a target that are still to be covered.
+        The rows of a target that a part of a candidate does not cover yet.
     candidates : (KEPT, 5) int64
-        Kind, polarity and three places in the pool; ``counts[CANDIDATES]`` of them.
+        Kind, polarity and three places in the pool; the first ``counts[CANDIDATES]`` are used.
     counts : (4,) int64
         Counters with the indices :data:`ORDERED`, :data:`POOLED`, :data:`OFFERED`,
         :data:`CANDIDATES`.
@@ -163,7 +173,7 @@ class Scratch(NamedTuple):
 
 @borrowing_jit
 def fan_in_count(kind: int) -> int:
-    """The number of nodes that a gate reads."""
+    """The number of nodes that a gate of a kind reads."""
     if kind <= NOT:
         return 1
     return 2 if kind <= XOR2 else 3
@@ -204,7 +214,7 @@ def scratch(nodes: int, sources: np.ndarray) -> Scratch:
 
 @borrowing_jit
 def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
-    """Sort the gates that outputs need, count their readers, evaluate them; returns their cost."""
+    """Sort the gates that outputs depend on, count readers, evaluate; returns the gates' cost."""
     work.mark[:] = 0
     work.uses[:] = 0
     count, total = 0, 0.0
@@ -246,9 +256,9 @@ def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
 def compute(
     words: Any, values: Any, row: int, kind: int, polarity: int, a: int, b: int, c: int
 ) -> None:
-    """Write the truth table of a gate to a row; it reads the rows ``a``, ``b`` and ``c``.
+    """Write a gate's truth table to ``values[row]``; its fan-ins have rows ``a``, ``b`` and ``c``.
 
-    ``words`` has the length of a row (:class:`Scratch`).
+    ``words`` is as long as a truth table (:class:`Scratch`).
     """
     invert_a = NONE - np.uint64(polarity & 1)
     invert_b = NONE - np.uint64(polarity >> 1 & 1)
@@ -288,7 +298,7 @@ def evaluate(net: Any, node: int) -> None:
 
 @borrowing_jit
 def flip(net: Any, work: Any, position: int) -> None:
-    """Compute the truth tables of dependent nodes for the opposite value of a gate."""
+    """Compute the truth tables that the nodes downstream would have if a gate were inverted."""
     order, downstream, values = work.order, work.downstream, work.values
     nodes = net.kind.shape[0]
     for place in range(position):
