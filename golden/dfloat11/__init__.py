@@ -1,8 +1,9 @@
 """DFloat11: lossless weights in about ten and a half bits, by a variable-length exponent code.
 
-There are two layouts of our own. :func:`compress` writes layout 1 (prefix), which hardware decodes.
-:mod:`halfbyte.golden.dfloat11.joint` writes layout 2 (joint), which is smaller. :func:`decompress`
-reads both. :mod:`halfbyte.golden.dfloat11.published` has the layout of the ``dfloat11`` package.
+halfbyte has two layouts of its own. :func:`compress` writes layout 1 (prefix), which hardware
+decodes. :mod:`halfbyte.golden.dfloat11.joint` writes layout 2 (joint), which is smaller.
+:func:`decompress` reads both. :mod:`halfbyte.golden.dfloat11.published` has the layout of the
+``dfloat11`` package.
 ``docs/dfloat11.md`` describes all three.
 """
 

@@ -28,7 +28,7 @@ __all__ = ["benchmark_codec", "encode_with_package", "package_encoder", "timed_r
 
 INSTALL = "pip install --no-deps dfloat11==0.5.0 dahuffman==0.4.2"
 _PEERS = ("dfloat11", "zipnn", "openzl")
-PACKAGE_ELEMENTS = 1 << 20  # for its encoder, which takes about a second for them
+PACKAGE_ELEMENTS = 1 << 20  # weights for the package's encoder, which takes about a second
 
 
 def package_encoder() -> ModuleType:
@@ -50,7 +50,7 @@ def package_encoder() -> ModuleType:
 def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published.Module:
     """Compress BF16 weights of one dimension with the package, as its ``compress_model`` does.
 
-    What the package prints is dropped.
+    The package's output to the terminal is dropped.
     """
     with (
         warnings.catch_warnings(action="ignore"),
@@ -80,7 +80,10 @@ def _nothing() -> None:
 def _medians(
     function: Callable[[], object], repeats: int, before: Callable[[], object]
 ) -> tuple[float, float]:
-    """Seconds by the clock, and seconds of all cores. A first call compiles and fills caches."""
+    """Median seconds by the clock, and of all cores together.
+
+    If there are several repeats, an untimed call comes first, to compile and to fill caches.
+    """
     if repeats > 1:
         before()
         function()
@@ -105,7 +108,7 @@ class _Run:
 
 
 def _copy_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
-    """The jobs that copy the same bytes, to memory that is already there and to fresh memory."""
+    """The jobs that copy the bytes of the weights, to used and to fresh memory."""
     words = weights.view(torch.uint16).numpy()
     kept = np.empty_like(words)
 
@@ -117,7 +120,7 @@ def _copy_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
 
 
 def _own_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
-    """The jobs of our own two layouts and of the published one."""
+    """The jobs of halfbyte's two layouts and of the published layout."""
     elements, module = len(weights), published.encode([weights])
     runs: dict[str, _Run] = {}
     for title, data, encode in (
@@ -163,10 +166,10 @@ def benchmark_codec(
 ) -> list[CodecBenchRecord]:
     """Time each direction of each layout on normally distributed BF16 weights; a record for each.
 
-    Two records tell how fast the same bytes are copied, on the same cores.
-    The package's encoder is one thread of Python, so it gets fewer weights and runs once.
-    ``with_peers`` times other codecs in the same run. Raises UserError if one of those is not
-    installed.
+    For comparison, two records tell how fast the same cores copy the same bytes. The encoder of the
+    ``dfloat11`` package is one thread of Python, so it gets fewer weights and runs once.
+    ``with_peers`` times other codecs in the same run. Raises UserError if the package or one of
+    these codecs is not installed.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
@@ -208,8 +211,8 @@ def timed_record(
     size : int
         Bytes of their compressed form.
     repeats : int
-        Runs whose median counts. If there are several, another one comes before them, to compile
-        and to fill caches.
+        Timed runs; the record has their median. If there are several, an untimed run comes first,
+        to compile and to fill caches.
     tools : sequence of str
         Packages whose versions are recorded, beside halfbyte, numba and PyTorch.
     before : callable

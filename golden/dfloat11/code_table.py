@@ -14,11 +14,11 @@ __all__ = ["ESCAPE", "ESCAPED_BITS", "LENGTH_LIMIT", "SYMBOLS", "CodeTable"]
 
 SYMBOLS = 256
 ESCAPE = 256
-"""A table's entry for every symbol without a row. The symbol itself follows the escape's code."""
+"""The entry of the row for all symbols without a row. The symbol follows the escape's code."""
 ESCAPED_BITS = 8
 LENGTH_LIMIT = 12
-"""Bits of the longest code. Twelve comparators then find a length, and a look-up table has 4096
-entries; the loss against unlimited codes is below 0.003 bits per weight on normal weights."""
+"""Bits of the longest code. So twelve comparators find the length of a code, and a look-up table
+has 4096 entries. On normal weights, the limit costs less than 0.003 bits per weight."""
 _NO_ESCAPE = 0xFFFF
 
 
@@ -121,14 +121,14 @@ class CodeTable:
 
     @cached_property
     def words(self) -> NDArray[np.uint32]:
-        """(256, 2): :attr:`encoder` side by side, as the native loops take it."""
+        """(256, 2), by symbol: the bits to write, and their number, for the loops in C++."""
         return np.ascontiguousarray(np.stack(self.encoder, axis=1).astype(np.uint32))
 
     @cached_property
     def several(self) -> NDArray[np.uint8]:
-        """(4096, 6): by the next 12 bits, the symbols that the native loops decode at once.
+        """(4096, 6): by the next 12 bits, the symbols that the loops in C++ decode at once.
 
-        An entry is ``Several`` in ``prefix.h``. All are 0 without those loops.
+        An entry is the structure ``Several`` in ``prefix.h``. All are 0 without a C++ compiler.
         """
         table = np.zeros((1 << LENGTH_LIMIT, 6), dtype=np.uint8)
         native = library()
@@ -137,9 +137,10 @@ class CodeTable:
         return table
 
     def to_bytes(self) -> bytes:
-        """Rows and escape (uint16), rows of each length 1 to 12 (uint16), symbols (uint8).
+        """The table as bytes, little-endian.
 
-        Little-endian. In the escape's row the symbol is stored as zero.
+        First come 14 numbers of 16 bits: the number of rows, the escape's row, and how many codes
+        have 1, 2, ... 12 bits. Then each row has one byte: its symbol, or 0 in the escape's row.
         """
         escape = self.rows.index(ESCAPE) if ESCAPE in self.rows else _NO_ESCAPE
         per_length = [self.lengths.count(length) for length in range(1, LENGTH_LIMIT + 1)]
@@ -164,7 +165,7 @@ class CodeTable:
             raise ValueError("the code table is cut off")
         count, escape, *per_length = np.frombuffer(data[:head_bytes], dtype="<u2").tolist()
         if sum(per_length) != count:
-            raise ValueError(f"the code table says {count} rows, and {sum(per_length)} by length")
+            raise ValueError(f"the code table has {count} rows, but {sum(per_length)} lengths")
         if not 1 <= count <= SYMBOLS + 1:
             raise ValueError(f"the code table must have 1 to {SYMBOLS + 1} rows, not {count}")
         end = head_bytes + count

@@ -53,10 +53,10 @@ __all__ = [
 ]
 
 CODES = ("best", "fixed")
-"""How codes are chosen: the best for each tensor, or one that hardware decodes without a table."""
+"""The best code for each tensor, or one of eight that hardware decodes without a table."""
 _Words = NDArray[np.uint16] | NDArray[np.uint8]
-_PIECE = 64  # chunks of a core that are decoded at once: 2 MiB of BF16
-_TOGETHER = 16  # chunks of a core, at least: to wake it takes as long as to decode four
+_PIECE = 64  # chunks in a piece, for each core: 2 MiB of BF16
+_TOGETHER = 16  # chunks that a core takes at a time; waking it takes as long as decoding four
 _NO_DIGEST = bytes(32)
 _REASONS = {
     WRONG_CRC: "its CRC is wrong",
@@ -93,7 +93,7 @@ class Measured:
     Parameters
     ----------
     header : TensorHeader
-        Without the digest.
+        The header, without the digest.
     counts : array
         (256,) int64, as :func:`symbol_counts` gives them.
     lengths : array
@@ -137,10 +137,10 @@ def measure(
     max_length : int, optional
         Bits of the longest code, 1 to 12: 10 for BF16 and 12 for the others.
     codes : str
-        ``best`` for the shortest code within these limits, ``fixed`` for the best of the eight that
-        hardware knows (:class:`FixedCode`); for types other than BF16 both are the same.
+        ``best`` for the shortest code within these limits, ``fixed`` for the best of eight codes
+        that hardware knows (:class:`FixedCode`). For types other than BF16 both are the same.
     reading : Reading, optional
-        Digests the tensor meanwhile, for :func:`compress`.
+        Computes the tensor's digest in the same pass. Give it to :func:`compress` afterwards.
 
     Raises
     ------
@@ -201,10 +201,10 @@ def compress(
 ) -> Tensor:
     """The compressed form of a tensor: (bytes,) uint8, the same for the same input.
 
-    measured: the result of :func:`measure` or :func:`measure_with` for this very tensor, for other
-    limits, for a given code, or to save time; reading: what :func:`measure` was given.
-    Raises as :func:`measure` does. For data without structure the result is larger than the tensor;
-    :attr:`Measured.pays` says so beforehand.
+    measured: the result of :func:`measure` or :func:`measure_with` for this tensor. By default,
+    :func:`measure` is called without options. reading: the object that :func:`measure` was given.
+    Raises the errors of :func:`measure`. For data without structure the result is larger than the
+    tensor; :attr:`Measured.pays` says so beforehand.
     """
     if measured is None:
         reading = Reading()
@@ -246,7 +246,7 @@ def _elements(header: TensorHeader, first: int, last: int) -> int:
 
 
 def _room(header: TensorHeader, first: int, last: int) -> _Words:
-    """Room for the elements of these chunks."""
+    """Memory for the elements of these chunks."""
     return room(_elements(header, first, last), f"u{header.kind.bytes}")
 
 
@@ -260,9 +260,9 @@ def _decode(
     out: _Words | None = None,
     then: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Elements of chunks ``first`` up to ``last``; reads nothing outside of them.
+    """Elements of chunks ``first`` up to ``last``; reads nothing outside of these chunks.
 
-    ``then`` gets ranges of decoded chunks, as :func:`over_ranges` says.
+    ``then`` is called for each range of decoded chunks, in order: see :func:`over_ranges`.
     """
     kind, table, count = header.kind, header.table, last - first
     out = _room(header, first, last) if out is None else out[: _elements(header, first, last)]
@@ -288,10 +288,10 @@ def _decode(
 
 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
-    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,); reads no others.
 
-    Every chunk except the last has 16384 elements. Raises as :func:`decompress`, and ValueError for
-    chunks that do not exist. ``verify`` checks their CRCs.
+    Every chunk except the last has 16384 elements. Raises the errors of :func:`decompress`, and
+    ValueError for chunks that do not exist. ``verify`` checks the CRCs of these chunks.
     """
     header, parts, starts = _open(data)
     check_integer("first", first, 0, header.chunks)
@@ -328,7 +328,7 @@ def _compare(header: TensorHeader, digest: bytes) -> None:
 
 
 def opened(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data`` without verification; its header is read now, once."""
+    """A function that decodes ``data`` without verification; the header is read only once, here."""
     found = _open(data)
     header = found[0]
     return lambda: _decode(*found, 0, header.chunks, False).reshape(header.shape)
@@ -337,8 +337,8 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
     """The elements in order, verified, a few chunks at a time.
 
-    A piece is overwritten when the one after the next is made. ``digest``: whether to check the
-    digest of the whole tensor too. Raises as :func:`decompress`.
+    The memory of a piece is reused for the second piece after it. ``digest``: whether to check the
+    digest of the whole tensor, too. Raises the errors of :func:`decompress`.
     """
     found = _open(data)
     header, step = found[0], _PIECE * cores()

@@ -1,4 +1,4 @@
-"""Which decoder serves a device: the codec's own on the CPU, registered ones on others.
+"""Finds the decoder for a device: the codec's own on the CPU, a registered one on others.
 
 A package offers a decoder through an entry point of the group ``halfbyte.dfloat11.decoders``, named
 by PyTorch's device type. So this package needs no import of the packages above it.
@@ -19,11 +19,12 @@ __all__ = ["GROUP", "Prepared", "prepare"]
 GROUP = "halfbyte.dfloat11.decoders"
 
 Prepared = Callable[[], Tensor]
-"""Gives the tensor, on the device of its compressed form, without a check of CRCs or digest."""
+"""Decodes to the device of the compressed form, without a check of CRCs or digest."""
 
 
 @cache
 def _registered(device_type: str) -> Callable[[Tensor], Prepared]:
+    """The entry point for this type of device; UserError if there is none."""
     found = entry_points(group=GROUP, name=device_type)
     if not found:
         raise UserError(f"No decoder of DFloat11 is installed for {device_type} devices")
@@ -34,8 +35,8 @@ def _registered(device_type: str) -> Callable[[Tensor], Prepared]:
 def prepare(data: Tensor, *, device: torch.device | str | None = None) -> Prepared:
     """A function that decodes ``data`` ((bytes,) uint8, verified before) as often as it is called.
 
-    device: where it decodes, by default where ``data`` is. The CPU decodes data from any device:
-    the data is copied to it, and the tensor back.
+    device: where it decodes, by default where ``data`` is. The CPU can decode data of any device:
+    the data is copied to the CPU, and the tensor is copied back.
 
     Raises UserError if there is no decoder for the device, ToolError if it cannot be built.
     """

@@ -1,8 +1,8 @@
-"""SHA-256 of bytes that come in pieces, of two messages at once, and beside the count of symbols.
+"""SHA-256 of bytes that come in pieces, for two messages at once, while symbols are counted.
 
-A round of SHA-256 waits for the one before. A second message fills a part of these gaps: both
-together take a third longer than one. So a tensor and the file around it are digested together.
-Counting symbols in the same pass takes no extra time.
+Each round of SHA-256 waits for the round before. A second message uses some of this waiting time:
+two messages take only a third longer than one. So a tensor and the file around it are digested
+together. Counting symbols in the same pass takes no extra time.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from halfbyte.golden.dfloat11.threads import cores, meanwhile, over_ranges
 __all__ = ["Digest", "Reading", "counts_of"]
 
 _STATE_BYTES = 32 + 8 + 64  # ``Sha256`` in sha256.h
-_ALIGNED = 64  # words; whole blocks of the digest
+_ALIGNED = 64  # words; a multiple of a block of SHA-256, which has 64 bytes
 
 
 def _native() -> Any:
@@ -30,7 +30,7 @@ def _native() -> Any:
 
 
 class Digest:
-    """SHA-256 of a message that comes in pieces; by :mod:`hashlib` without the native loops."""
+    """SHA-256 of a message that comes in pieces; by :mod:`hashlib` if the C++ loops are missing."""
 
     def __init__(self) -> None:
         self._native = _native()
@@ -38,7 +38,7 @@ class Digest:
         self._other = hashlib.sha256()
 
     def add(self, data: NDArray[np.uint8], other: "Digest | None" = None) -> None:
-        """Add bytes, (bytes,) contiguous, to this message, and to another if given."""
+        """Add bytes, (bytes,) contiguous, to this message, and to the message of ``other``."""
         if self._native is None:
             for each in (self, other):
                 if each is not None:
@@ -57,7 +57,7 @@ class Digest:
     ) -> NDArray[np.int64]:
         """Add words of 8 or 16 bits, and count their symbols as :func:`count_symbols` does, (256,).
 
-        To be called only if :attr:`is_native`.
+        Call it only if :attr:`is_native`.
         """
         counts = np.zeros(256, dtype=np.int64)
         second = address(other._state) if other is not None else 0
@@ -86,12 +86,12 @@ def counts_of(words: NDArray[Any], shift: int) -> NDArray[np.int64]:
 class Reading:
     """Counts the symbols of a tensor and digests its bytes.
 
-    One core does both in one pass. Several cores work side by side for the most part.
+    One core alone does both in one pass. With several cores, one core digests while others count.
 
     Parameters
     ----------
     whole : Digest, optional
-        The digest of the file that holds the tensor. It takes the same bytes.
+        The digest of the file that holds the tensor. The tensor's bytes are added to it, too.
     """
 
     def __init__(self, whole: Digest | None = None) -> None:
@@ -100,7 +100,7 @@ class Reading:
         self._wait: Callable[[], None] = lambda: None
 
     def counts(self, words: NDArray[Any], shift: int) -> NDArray[np.int64]:
-        """The counts of symbols, (256,). To be called once, with the words of the whole tensor."""
+        """The counts of symbols, (256,). Call it once, with the words of the whole tensor."""
         if not self._own.is_native:
             self.begin(words)
             return counts_of(words, shift)
@@ -115,7 +115,7 @@ class Reading:
 
     def begin(self, words: NDArray[Any]) -> None:
         """Digest the bytes of a tensor whose symbols need not be counted."""
-        # Not a function of this object: in such a circle, the tensor's memory would live on.
+        # A method of this object would make a reference cycle that keeps the tensor's memory alive.
         self._wait = meanwhile(partial(self._own.add, words.view(np.uint8), self._whole))
 
     def digest(self) -> bytes:

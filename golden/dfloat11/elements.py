@@ -1,4 +1,7 @@
-"""The element types of the codec, and how an element splits into a symbol and raw bits."""
+"""The element types of the codec, and how an element splits into a symbol and raw bits.
+
+The symbol is coded. The raw bits are stored as they are.
+"""
 
 from dataclasses import dataclass
 
@@ -16,14 +19,14 @@ class ElementType:
     name : str
         Name in safetensors.
     code : int
-        Its number in the layout.
+        Its number in the header of a compressed tensor.
     torch_dtype : torch.dtype
         Type in PyTorch.
     rows, max_length : int
         Default limits: rows of the code table, and bits of a code. The exponents of trained weights
-        take few values: fifteen of them and an escape, in codes of at most ten bits, cost less than
-        0.01 bits per weight and are small in hardware. The symbols of the other types, which hold
-        mantissa bits too, take nearly all values.
+        take few values. A table of fifteen of them and an escape for all others, with codes of at
+        most ten bits, costs less than 0.01 bits per weight and is small in hardware. The symbols of
+        the other types hold mantissa bits, too, and take nearly all values.
     """
 
     name: str
@@ -39,17 +42,17 @@ class ElementType:
 
     @property
     def shift(self) -> int:
-        """Place of the symbol's lowest bit.
+        """The position of the symbol's lowest bit.
 
         In 16-bit elements bits 14 to 7 are the symbol: BF16's exponent, or FP16's exponent and the
-        three upper bits of its mantissa. The sign and the lower seven bits stay raw. In 8-bit
+        three upper bits of its mantissa. The sign and the lower seven bits are raw. In 8-bit
         elements all bits are the symbol.
         """
         return 7 if self.bytes == 2 else 0
 
     @property
     def raw_bytes(self) -> int:
-        """Bytes of an element that are not coded."""
+        """Bytes of an element's raw bits."""
         return self.bytes - 1
 
 

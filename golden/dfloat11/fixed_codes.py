@@ -1,10 +1,10 @@
 """Eight fixed codes for the exponents of BF16 weights; a decoder needs no table for them.
 
 Trained weights differ in scale, but hardly in the shape of their distribution. Below the most
-common exponent, each next one is about half as frequent. Above it, only two occur, seldom three. So
-a code counts down from a highest exponent, which can be any. Three bits give the shape of the code.
-One chooses the first lengths: 2, 2, 2, 3 or, flat, 2, 2, 3, 3, 3. Two choose the length of the code
-of the highest exponent: 4, 5, 6 or 7 bits.
+common exponent, each next lower exponent is about half as frequent. Above it, only two exponents
+occur, rarely three. So a code counts down from its *highest* exponent, which can be any exponent.
+Three bits give the shape of the code. One bit selects the first lengths: 2, 2, 2, 3 or, *flat*, 2,
+2, 3, 3, 3. The other two select the length of the highest exponent's code: 4, 5, 6 or 7 bits.
 
 Every such code is also a code table (:class:`CodeTable`), so every reader of the layout decodes it.
 ``rtl.dfloat11.fixed`` decodes it without the table.
@@ -20,14 +20,14 @@ from halfbyte.golden.dfloat11.code_table import ESCAPE, ESCAPED_BITS, SYMBOLS, C
 __all__ = ["FIXED_CODES", "FixedCode"]
 
 FIXED_CODES = 8
-_ONES = 8  # at the start of a code with a second part
-_FIRST_TURN = 4  # bits of the highest exponent's code, at the least
-# Code lengths of the first ranks; each following rank has one bit more.
+_ONES = 8  # A code that starts with eight ones has a second part.
+_FIRST_TURN = 4  # least length of the highest exponent's code
+# Lengths of the first codes, without and with the flat shape. Each later code has one bit more.
 _FIRST_LENGTHS = {False: (2, 2, 2), True: (2, 2, 3, 3)}
-# The first ranks in the order of their codes, as steps below the highest exponent.
+# The exponents of these codes, as steps below the highest exponent.
 _FIRST_STEPS = {False: (2, 3, 1), True: (2, 3, 1, 4)}
-# Lengths of the second parts after eight ones: two exponents further down, the one above the
-# highest, two more further down, and the escape.
+# Lengths of the second parts after eight ones: for the next two lower exponents, for the exponent
+# above the highest, for two more lower exponents, and for the escape.
 _REST = (2, 2, 2, 3, 4)
 _REST_ESCAPE = 4
 
@@ -42,8 +42,8 @@ class FixedCode:
         0 to 7. Bits 1 and 0 hold the length of the highest exponent's code, minus 4. Bit 2 selects
         the flat shape.
     highest : int
-        The exponent from which the code counts down, 0 to 255; one more exponent lies above it.
-        Exponents below 0 wrap around to 255 and below.
+        The exponent from which the code counts down, 0 to 255. The code has one exponent above it.
+        Exponents count modulo 256.
 
     Raises
     ------
@@ -60,7 +60,7 @@ class FixedCode:
 
     @cached_property
     def lengths(self) -> dict[int, int]:
-        """Bits of a code by steps below the highest exponent; -1 is the one above it."""
+        """Bits of each code. The key is the steps below the highest exponent; -1 is above it."""
         is_flat = self.number >= FIXED_CODES // 2
         turn = _FIRST_TURN + self.number % (FIXED_CODES // 2)
         steps = list(_FIRST_STEPS[is_flat])
@@ -84,7 +84,7 @@ class FixedCode:
         return self.table.rows[0]
 
     def bits(self, counts: Sequence[int]) -> int:
-        """Bits of the stream for exponents that occur ``counts`` times ((256,))."""
+        """Bits of the stream for exponents that occur ``counts`` times, (256,)."""
         escaped = _ONES + _REST_ESCAPE + ESCAPED_BITS
         saved = sum(
             (escaped - length) * int(counts[(self.highest - step) % SYMBOLS])
@@ -94,7 +94,7 @@ class FixedCode:
 
     @classmethod
     def best(cls, counts: Sequence[int]) -> "FixedCode":
-        """The code with the shortest stream for exponents that occur ``counts`` times ((256,))."""
+        """The code with the shortest stream for exponents that occur ``counts`` times, (256,)."""
         # With any other highest exponent the common exponents would have long codes.
         common = max(range(SYMBOLS), key=lambda symbol: counts[symbol])
         candidates = (

@@ -1,7 +1,8 @@
 """Input for the hardware without a table: two packets for each chunk of a tensor in a fixed code.
 
-``rtl.dfloat11.fixed`` defines the packets. Stream and raw bytes come from the compressed tensor.
-Header and CRC are computed here, from its verified weights.
+A packet is a run of bytes with a mark at its end. ``rtl.dfloat11.fixed`` defines the content.
+Stream and raw bytes come from the compressed tensor. Header and CRC are computed here, from the
+verified weights.
 """
 
 from collections.abc import Iterator
@@ -18,21 +19,21 @@ from halfbyte.golden.dfloat11.layout import read_header, split
 
 __all__ = ["fixed_packets"]
 
-EXPONENT = 7  # where it begins in a BF16 number
-ZEROS_BITS = 2  # of the code that is all zeros
+EXPONENT = 7  # position of the exponent's lowest bit in a BF16 number
+ZEROS_BITS = 2  # length of the code that is all zeros
 
 
 def fixed_packets(data: Tensor, *, symbols: int = 1) -> Iterator[tuple[bytes, bytes]]:
-    """Codes and raw bytes of every chunk of a compressed tensor.
+    """The packet of codes and the packet of raw bytes of every chunk of a compressed tensor.
 
     Parameters
     ----------
     data : Tensor
-        (bytes,) uint8, as :func:`compress` gives it for BF16 and ``codes="fixed"``.
+        (bytes,) uint8, as :func:`compress` returns it for BF16 and ``codes="fixed"``.
     symbols : int
-        Weights that a lane gives in a cycle, 1 or 2. If 2, packets have whole pairs of bytes. A
-        chunk with an odd number of weights then gets one more, with code 00, which the receiver
-        must drop.
+        Weights that the hardware decodes in a cycle, 1 or 2. With 2, packets have an even number of
+        bytes. A chunk with an odd number of weights then gets one more weight, with code 00, which
+        the receiver must drop.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Damaged data for the decoders: for any input they must return, or report what is wrong.
+"""Gives damaged data to the decoders. For any input, they must decode it or report what is wrong.
 
 ``python -m halfbyte.golden.dfloat11.fuzz 1000000`` runs that many damaged inputs. Set
 ``HALFBYTE_CODEC=numba``, ``NUMBA_BOUNDSCHECK=1`` and a separate ``NUMBA_CACHE_DIR`` in the
@@ -29,7 +29,7 @@ _HOSTILE = (0, 1, 0x7F, 0x80, 0xFF)
 
 
 def _samples(seed: int) -> list[torch.Tensor]:
-    """Tensors of every element type and of codes that are short, long, escaped and lone."""
+    """Tensors of all element types except uint8, with short, long, escaped and lone codes."""
     generator = torch.Generator().manual_seed(seed)
     normal = [torch.randn(n, generator=generator) for n in _LENGTHS]
     spread = torch.randn(3000, generator=generator) * torch.logspace(-30, 30, 3000)
@@ -43,14 +43,14 @@ def _samples(seed: int) -> list[torch.Tensor]:
 
 
 def corpus(seed: int) -> tuple[list[NDArray[np.uint8]], list[published.Module]]:
-    """Inputs to damage: compressed tensors in our own layout, and modules in the published one."""
+    """Inputs to damage: compressed tensors in layout 1, and modules in the published layout."""
     samples = _samples(seed)
     modules = [published.encode([s]) for s in samples[:6] if s.dtype == torch.bfloat16]
     return [compress(sample).numpy() for sample in samples], modules
 
 
 def _joint_corpus(seed: int) -> list[NDArray[np.uint8]]:
-    """Inputs to damage in layout 2: other types, and FP32 with low bits that are zero."""
+    """Inputs to damage in layout 2: the same types, and FP32 with and without low zero bits."""
     samples = _samples(seed)
     wide = [samples[4].float(), samples[5].float() + 1e-3]
     return [joint.compress(sample).numpy() for sample in (*samples, *wide)]
@@ -80,6 +80,7 @@ def _mend_header(data: NDArray[np.uint8]) -> None:
 
 
 def _own(data: NDArray[np.uint8], dice: random.Random) -> None:
+    """Decode a damaged copy of a tensor in layout 1 or 2."""
     damaged = _damage(data, dice)
     if dice.random() < 0.7:
         _mend_header(damaged)
@@ -88,6 +89,7 @@ def _own(data: NDArray[np.uint8], dice: random.Random) -> None:
 
 
 def _published(module: published.Module, dice: random.Random) -> None:
+    """Decode a module in the published layout, with one part damaged."""
     name = dice.choice(("luts", "encoded_exponent", "output_positions", "gaps", "sign_mantissa"))
     array: Any = getattr(module, name)
     damaged: Any = _damage(np.ascontiguousarray(array).reshape(-1).view(np.uint8), dice)
@@ -98,6 +100,7 @@ def _published(module: published.Module, dice: random.Random) -> None:
 
 
 def _secded(data: NDArray[np.uint8], dice: random.Random) -> None:
+    """Correct damaged bytes with the check bytes of the undamaged ones."""
     checks = check_bytes(torch.from_numpy(data))
     correct(torch.from_numpy(_damage(data, dice)), checks)
 
@@ -107,8 +110,8 @@ def fuzz(
 ) -> Counter[str]:
     """Decode ``count`` damaged inputs, the same for the same seed.
 
-    Returns, by decoder, how many were decoded (damage may hit unchecked parts) and how many
-    refused. Any error other than :class:`CorruptError` is a fault of the decoder and is raised.
+    Returns, by decoder, how many inputs were decoded (damage may hit unchecked parts) and how many
+    were refused. Any error except :class:`CorruptError` is a fault of the decoder and is raised.
     """
     dice = random.Random(seed)  # noqa: S311 (no secret)
     coded, modules = corpus(seed)

@@ -1,9 +1,10 @@
-"""The Huffman code of the published layout, bit for bit that of ``dahuffman`` 0.4.2.
+"""The Huffman code of the published layout, which is that of the ``dfloat11`` package.
 
-The code is not canonical. It includes an end-of-file symbol with weight 1, the least of all
-symbols. The two lightest nodes are joined, the lighter one under bit 0; of two equal weights, the
-node with the smaller first symbol is the lighter. Two nodes never have the same first symbol, so
-the tree depends only on the counts.
+The code equals that of ``dahuffman`` 0.4.2 bit for bit. It is not canonical, and it includes an
+end-of-file symbol with weight 1, which is less than every other symbol. In each step, the two
+lightest nodes are joined, the lighter one under bit 0. If two nodes have equal weights, the one
+with the smaller first symbol counts as lighter. Two nodes never have the same first symbol, so the
+tree depends only on the counts.
 """
 
 import heapq
@@ -18,7 +19,8 @@ END = -1
 """The end-of-file symbol; less than every exponent."""
 
 LENGTH_LIMIT = 32
-"""Bits of the longest code. So five bits can say where in 64 bits the first code starts."""
+"""Bits of the longest code. So the first code that starts in any 64 bits starts in the first 32,
+and five bits hold its position."""
 
 
 class Code(NamedTuple):

@@ -1,7 +1,8 @@
-"""Layout 2: exponent and upper mantissa bits are coded together.
+"""Layout 2: a symbol is the exponent and some upper mantissa bits.
 
-It comes within 0.02 bits per weight of the entropy of those symbols. Layout 1 loses 0.1 bits to
-codes of whole bits and its index. Layout 2 also takes FP32. Hardware decodes layout 1 only.
+The result comes within 0.02 bits per weight of the entropy of the symbols. Layout 1 loses 0.1 bits,
+since its codes have whole bits and it stores an index. Layout 2 also takes FP32. Hardware decodes
+layout 1 only.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,14 +29,14 @@ __all__ = [
     "pieces",
 ]
 
-_PIECE = 16  # chunks of a core that are decoded at once: 2 MiB of BF16
+_PIECE = 16  # chunks in a piece, for each core: 2 MiB of BF16
 
 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
-    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,); reads no others.
 
-    Every chunk except the last has 65536 elements. Raises as :func:`decompress`, and ValueError for
-    chunks that do not exist.
+    Every chunk except the last has 65536 elements. Raises the errors of :func:`decompress`, and
+    ValueError for chunks that do not exist.
     """
     opened = OpenedJoint.of(data)
     check_integer("first", first, 0, opened.header.chunks)
@@ -55,7 +56,7 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
 
 
 def opened(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data`` without verification; its header is read now, once."""
+    """A function that decodes ``data`` without verification; the header is read only once, here."""
     found = OpenedJoint.of(data)
     header = found.header
     return lambda: found.decode(0, header.chunks, verify=False).reshape(header.shape)
@@ -64,7 +65,8 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 def pieces(data: Tensor) -> Iterator[Tensor]:
     """The elements in order, verified, a few chunks at a time.
 
-    A piece is overwritten when the one after the next is made. Raises as :func:`decompress`.
+    The memory of a piece is reused for the second piece after it. Raises the errors of
+    :func:`decompress`.
     """
     found = OpenedJoint.of(data)
     chunks, kind = found.header.chunks, found.header.kind

@@ -1,4 +1,4 @@
-"""Which symbols a tensor has, and how often: this decides its code in layout 2."""
+"""Counts the symbols of a tensor, which decide its code in layout 2."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,18 +35,18 @@ def words_of(tensor: Tensor, kind: ElementType) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class JointCounts:
-    """The counts that decide the code of a tensor. Add them for tensors that share a code.
+    """The counts that decide the code of a tensor. For tensors that share a code, add their counts.
 
     Parameters
     ----------
     kind : ElementType
         Type of the elements.
     counts : array
-        (2^width,) int64, of the widest symbols.
+        (2^width,) int64: how often each symbol occurs, with the widest symbols of the type.
     zeros : int
         Low bits that are zero in all elements.
     ones : array, optional
-        (blocks,) uint32: the bits that are 1 in any element of a block; not for several tensors.
+        (blocks,) uint32: the bits that are 1 in any element of a block; None for a sum of counts.
     """
 
     kind: ElementType
@@ -64,7 +64,7 @@ class JointCounts:
 
     @cached_property
     def choice(self) -> tuple[Fields, SymbolTable, float]:
-        """Fields, table, and bits of the whole without the overhead of chunks."""
+        """Fields, table, and bits of the compressed form without the overhead of chunks."""
         most = widest(self.kind.name, 8 * self.kind.bytes)
         return choose(self.kind.name, most, self.counts, self.zeros)
 
@@ -73,7 +73,11 @@ class JointCounts:
         return entropy(self.counts)
 
     def bytes(self) -> int:
-        """About how many bytes the compressed form takes."""
+        """About how many bytes the compressed form takes.
+
+        The header has about 100 bytes. A chunk has 16 bytes of CRC and sizes, and its states cost
+        about a byte for each of their words.
+        """
         chunks = -(-self.elements // CHUNK)
         return int(self.choice[2]) // 8 + 100 + chunks * (16 + STATE_WORDS)
 

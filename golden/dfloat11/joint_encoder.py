@@ -1,8 +1,9 @@
 """Compresses a tensor to layout 2.
 
-The tensor is read twice. First its symbols are coded, to streams whose sizes are known only then.
-With these sizes the result is laid out, and the streams, raw bits and CRCs are written to their
-places. So nothing but the streams is in memory twice, and they are a quarter of the result.
+The tensor is read twice. First, its symbols are coded to streams, whose sizes are not known before.
+From these sizes follow the places of all parts in the result. Then the streams, raw bits and CRCs
+are written to their places. So only the streams are in memory twice; they are a quarter of the
+result.
 """
 
 import ctypes
@@ -26,7 +27,8 @@ from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = ["compress"]
 
-_KEPT = 512  # chunks of which the room is kept for the next tensor: 128 MiB at most, mostly 16
+# Memory for at most this many chunks is kept for the next tensor: up to 128 MiB, mostly 16 MiB.
+_KEPT = 512
 _PLACE_WORDS = CHUNK + STATE_WORDS + 1  # 16-bit words that a chunk's stream takes at most
 _Words = NDArray[Any]
 
@@ -42,8 +44,8 @@ class _Coded:
 
 
 class _Kept(threading.local):
-    """The room for the next tensor that a thread compresses. Fresh memory costs time: a virtual
-    machine may have given it back to its host.
+    """The memory that a thread keeps for the next tensor. Fresh memory costs time, since a virtual
+    machine may have to ask its host for it.
     """
 
     room: "_Room | None" = None
@@ -54,7 +56,7 @@ _KEPT_ROOM = _Kept()
 
 @dataclass(frozen=True)
 class _Room:
-    """Room for streams and escapes in the worst case; memory is taken only where it is written."""
+    """Memory for streams and escapes in the worst case; the system gives only pages in use."""
 
     streams: NDArray[np.uint16]
     escapes: NDArray[np.uint16]
@@ -65,7 +67,8 @@ class _Room:
         sizes, kept = np.zeros((chunks, 2), dtype=np.uint32), _KEPT_ROOM.room
         if kept is not None and len(kept.sizes) >= chunks:
             return cls(kept.streams, kept.escapes, sizes)
-        # NumPy takes large pages, which are quick to get. Small ones hold only what is written.
+        # NumPy asks for large pages, which are quick to get. PyTorch takes small pages: the system
+        # gives only those that are written.
         _KEPT_ROOM.room = None
         escapes = torch.empty(chunks * CHUNK, dtype=torch.uint16).numpy()
         if chunks > _KEPT:
@@ -75,7 +78,7 @@ class _Room:
         return _KEPT_ROOM.room
 
     def code(self, header: JointHeader, words: _Words, first: int, last: int) -> _Coded:
-        """Code chunks ``first`` up to ``last``; ``sizes`` gets their words and escapes."""
+        """Code chunks ``first`` up to ``last``; ``sizes`` gets how many words and escapes."""
         streams, escapes = self.streams[first * _PLACE_WORDS :], self.escapes[first * CHUNK :]
         sizes, native = self.sizes[first:last], library()
         if native is None:
@@ -106,8 +109,9 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
     """The compressed form of a tensor in layout 2: (bytes,) uint8, the same for the same input.
 
     tensor: BF16, FP16, FP32, FP8 (E4M3, E5M2), INT8 or uint8; any shape, at least one element.
-    counts: the result of :func:`count` for it, to save time, or those of several tensors together.
-    Raises TypeError for another type, ValueError for an empty tensor or more than 65535 dimensions.
+    counts: the result of :func:`count` for this tensor, to save time, or the sum of the results for
+    several tensors that share a code. Raises TypeError for another type, ValueError for an empty
+    tensor or more than 65535 dimensions.
     """
     counts = counts or count(tensor)
     if not tensor.numel():
@@ -120,7 +124,7 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
     raw = int(raw_sizes(left_out, len(words), fields.raw_bits).sum())
     empty = JointHeader(kind, shape, fields, table, 0, 0, raw)
     room = _Room.of(empty.chunks)
-    # Few ranges: each takes whole large pages of the room.
+    # There are few ranges, so that each fills large pages.
     coded = over_ranges(
         lambda first, last: room.code(empty, words, first, last),
         empty.chunks,

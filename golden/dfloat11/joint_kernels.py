@@ -1,5 +1,8 @@
-"""The loops of layout 2 in numba, element by element. They are the reference for
-``native/joint*.h``, and replace them on machines without a C++ compiler.
+"""The loops of layout 2 in numba, element by element.
+
+They are the reference for the loops in ``native/joint.h`` and ``native/joint_encode.h``, and run
+on machines without a C++ compiler. Coder i mod 32 codes element i. Its *state* is a number from
+2^16 up to 2^32 (``native/joint_coders.h`` names the sources).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["count", "decode", "encode", "write_raw"]
 
 _Array = NDArray[Any]
-_LOW = 1 << 16  # the least state
+_LOW = 1 << 16  # the least state, with which each coder begins to code
 GOOD, WRONG_CRC, NOT_THE_END, WRONG_ESCAPES = range(4)
 
 
@@ -28,7 +31,10 @@ GOOD, WRONG_CRC, NOT_THE_END, WRONG_ESCAPES = range(4)
 def count(
     words: _Array, shift: int, width: int, first: int, last: int, counts: _Array, ones: _Array
 ) -> None:
-    """Add the symbols of blocks ``first`` up to ``last``; ``ones`` gets the bits that occur."""
+    """Count the symbols of blocks ``first`` up to ``last``.
+
+    ``ones`` gets, for each block, the bits that are 1 in any of its elements.
+    """
     mask = (1 << width) - 1
     for block in range(first, last):
         for i in range(block * BLOCK, min((block + 1) * BLOCK, len(words))):
@@ -45,12 +51,13 @@ def _raw_bits(word: Any, width: int, shift: int, zeros: int) -> Any:
 
 @jit
 def _left_out(zeros: int, element: int) -> Any:
-    """How many low bits an element leaves out, by its chunk's word."""
+    """How many low bits an element leaves out; ``zeros`` is the word of its chunk (joint_raw)."""
     return zeros & 0xFF if (zeros >> (16 + element // BLOCK)) & 1 == 0 else 0
 
 
 @jit
 def _joined(symbol: int, raw: int, width: int, shift: int, zeros: int) -> Any:
+    """An element from its symbol and its raw bits, the inverse of :func:`_raw_bits`."""
     high = raw >> (shift - zeros)
     low = raw & ((1 << (shift - zeros)) - 1)
     return high << (shift + width) | symbol << shift | low << zeros
@@ -68,7 +75,7 @@ def _read_bits(data: _Array, place: int, count: int) -> Any:
 
 @jit
 def _write_raw(words: _Array, layout: _Array, raw: _Array) -> None:
-    """layout: width, shift, zeros, base, escape."""
+    """Write the raw bits of a chunk. layout: width, shift, zeros, base, escape."""
     width, shift, zeros, _, _ = layout
     bit, word_bits = 0, 8 * words.itemsize
     raw[:] = 0
@@ -85,7 +92,7 @@ def _encode_chunk(
     words: _Array, layout: _Array, frequencies: _Array, starts: _Array, stream: _Array,
     escapes: _Array, sizes: _Array,
 ) -> None:  # fmt: skip
-    """The stream goes to the array's end."""
+    """Code a chunk, from its last element to its first. The stream fills the end of its array."""
     width, shift, _, base, escape = layout
     mask, rows, kept = (1 << width) - 1, len(frequencies), 0
     for i in range(len(words)):
@@ -102,7 +109,7 @@ def _encode_chunk(
             row = rows - 1
         frequency = np.int64(frequencies[row])
         state = states[i % CODERS]
-        if state >= frequency << 20:
+        if state >= frequency << 20:  # the next state would exceed 32 bits
             place -= 1
             stream[place] = state & 0xFFFF
             state >>= 16
@@ -120,6 +127,7 @@ def _decode_chunk(
     words: _Array, escapes: _Array, raw: _Array, layout: _Array, slots: _Array, rows: int,
     out: _Array,
 ) -> int:  # fmt: skip
+    """Decode a chunk, from its first element to its last; the result is GOOD or what is wrong."""
     width, shift, zeros, base, escape = layout
     word_bits, bit = 8 * out.itemsize, 0
     states = np.empty(CODERS, dtype=np.int64)
@@ -157,6 +165,7 @@ def _decode_chunk(
 
 
 def _layout(header: "JointHeader", zeros: int = 0) -> NDArray[np.int64]:
+    """The numbers that the loops need, in the order of :func:`_write_raw`."""
     fields, table = header.fields, header.table
     numbers = fields.width, fields.shift, zeros, table.base, table.escape
     return np.array(numbers, dtype=np.int64)
@@ -170,8 +179,11 @@ def encode(
     header: "JointHeader", words: _Array, first: int, last: int, streams: _Array, escapes: _Array,
     sizes: _Array,
 ) -> None:  # fmt: skip
-    """Code chunks ``first`` up to ``last``: streams and escapes one after the other, and a row of
-    ``sizes`` for each."""
+    """Code chunks ``first`` up to ``last``.
+
+    The streams of the chunks follow each other without gaps. The escapes do, too. Each chunk has a
+    row of ``sizes``: words of the stream, and escapes.
+    """
     words_at, escapes_at = 0, 0
     room, kept = np.empty(CHUNK + STATE_WORDS + 1, np.uint16), np.empty(CHUNK, np.uint16)
     table, layout = header.table, _layout(header)
@@ -197,8 +209,10 @@ def write_raw(opened: "OpenedJoint", words: _Array, first: int, last: int) -> No
 def decode(
     opened: "OpenedJoint", first: int, last: int, check: bool, out: _Array, results: _Array
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` to the start of ``out``, their results to
-    ``results``."""
+    """Decode chunks ``first`` up to ``last`` to ``out``, and write to ``results`` if each is good.
+
+    Chunk ``first`` goes to the start of ``out``.
+    """
     header, parts, starts = opened.header, opened.parts, opened.starts
     for chunk in range(first, last):
         begin = (chunk - first) * CHUNK

@@ -24,16 +24,17 @@ VERSION = 2
 CHUNK = 65536
 """Elements that are coded, checked and decoded on their own."""
 PAIR = 2
-"""Chunks that the loops code or decode at once: one fills the time that the other waits."""
+"""Chunks that the loops code or decode at once: while one waits for memory, the other goes on."""
 CODERS = 32
+"""Range coders of a chunk. Coder i mod 32 codes element i."""
 STATE_WORDS = 2 * CODERS
-"""Words of 16 bits that hold the states with which a chunk begins."""
+"""Words of 16 bits, at the start of a chunk, that hold the first states of its coders."""
 # Magic, version, bytes of the header, its CRC-32C, element type, symbol's width and place, escape,
 # dimensions, rows, base, zeros, elements, words of the stream, escapes, bytes of the raw part.
 _FIXED = struct.Struct("<6sHIIBBBBHHH2xQQQQ")
 
 JOINT_TYPES = {**ELEMENT_TYPES, "F32": ElementType("F32", 7, torch.float32, 256, 12)}
-"""What this layout codes, by name."""
+"""The element types that this layout codes, by name."""
 
 
 def _aligned(count: int) -> int:
@@ -55,7 +56,8 @@ class JointHeader:
     table : SymbolTable
         The rows and their frequencies.
     words, escapes, raw_bytes : int
-        Totals of all chunks: 16-bit words of the stream, escaped symbols, bytes of the raw part.
+        Totals of all chunks: 16-bit words of the stream, symbols without a row in the table, bytes
+        of the raw part.
     """
 
     kind: ElementType

@@ -1,4 +1,4 @@
-"""A compressed tensor of layout 2 whose header was read: its chunks decode one by one."""
+"""A compressed tensor of layout 2 whose header was read, and whose chunks can be decoded."""
 
 import ctypes
 from functools import cached_property
@@ -32,11 +32,11 @@ _REASONS = {
     2: "its codes do not end where its sizes say",
     3: "its escapes are not as many as its sizes say",
 }
-_TOGETHER = 2 * PAIR  # chunks of a core, at least: to wake it takes as long as to decode one
+_TOGETHER = 2 * PAIR  # chunks that a core takes at a time; waking it takes as long as decoding one
 
 
 class Structure(ctypes.Structure):
-    """``joint::Tensor`` in joint.h."""
+    """The C++ structure ``joint::Tensor`` of joint.h."""
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in (
@@ -49,7 +49,7 @@ class Structure(ctypes.Structure):
 
 
 def structure_of(header: JointHeader, *pointers: int) -> Structure:
-    """The argument for the native loops; what the pointers lead to must outlive it.
+    """The argument of the C++ loops; the header and the parts must outlive it.
 
     pointers: addresses of the parts, in the order of the structure; missing ones are null.
     """
@@ -100,7 +100,7 @@ class OpenedJoint:
 
     @cached_property
     def structure(self) -> Structure:
-        """The argument for the native loops; this object must outlive it."""
+        """The argument of the C++ loops; this object must outlive it."""
         parts = self.parts
         return structure_of(
             self.header, address(parts.crcs), *map(address, self.starts), address(self.zeros),
@@ -141,11 +141,11 @@ class OpenedJoint:
         return torch.from_numpy(out).view(kind.torch_dtype)
 
     def product(self, x: Tensor) -> Tensor | None:
-        """The matrix by vectors, without decoding it to memory; None without native loops.
+        """The matrix times each vector, without decoding the matrix to memory.
 
-        x: (vectors, inputs) float32 on the CPU. Returns (vectors, outputs) float32: products of
-        BF16 weights, summed in FP32 in the order of ``product.h``. Raises CorruptError for codes
-        that do not end where they should.
+        x: (vectors, inputs) float32 on the CPU. Returns (vectors, outputs) float32, summed in FP32
+        in the order of ``product.h``; None if the weights are not BF16, or without the C++ loops.
+        Raises CorruptError for codes that do not end where they should.
         """
         native, header = library(), self.header
         outputs, inputs = header.shape

@@ -1,8 +1,9 @@
 """Which low bits are left out of the raw bits of layout 2, since they are zero.
 
-A chunk leaves out the same number of low bits in all its blocks, except in blocks whose elements
-need these bits. So rows of an FP32 matrix that were once stored in FP16 take less room. A chunk's
-word has the number in its lowest byte, and from bit 16 on a bit for each block that keeps the bits.
+The raw bits of an element are those outside its symbol. A chunk leaves out the same number of low
+bits in all its blocks, except in blocks whose elements need these bits. So rows of an FP32 matrix
+that were once stored in FP16 take less room. Each chunk has a word of 32 bits for this. Its lowest
+byte is the number of bits that are left out. Bit 16 + i is 1 if block i keeps all bits.
 """
 
 from typing import Any
@@ -23,7 +24,7 @@ _Words = NDArray[np.uint32]
 
 
 def trailing_zeros(ones: NDArray[Any], bits: int) -> NDArray[np.int64]:
-    """How many of the lowest bits are 0 in each word of ``bits`` bits; all where a word is 0."""
+    """How many of the lowest bits are 0 in each word of ``bits`` bits; ``bits`` for a word of 0."""
     wide = ones.astype(np.int64)
     found: NDArray[np.int64] = np.where(
         wide == 0, bits, np.bitwise_count((wide & -wide) - 1).astype(np.int64)
@@ -40,9 +41,9 @@ def _groups(elements: int) -> NDArray[np.int64]:
 
 
 def packed(zeros: NDArray[np.int64], elements: int) -> _Words:
-    """(chunks,) uint32: the words of the chunks that leave out the most bits.
+    """(chunks,) uint32: the word of each chunk, such that the chunk leaves out the most bits.
 
-    zeros: (blocks,) low bits that could be left out of each block.
+    zeros: (blocks,): how many low bits each block could leave out.
     """
     groups = _groups(elements)
     able = np.zeros(groups.size, dtype=np.int64)
@@ -71,7 +72,7 @@ def are_sound(words: _Words, elements: int, most: int) -> bool:
 
 
 def raw_sizes(words: _Words, elements: int, raw_bits: int) -> NDArray[np.int64]:
-    """(chunks,): bytes of the raw bits; an element has ``raw_bits`` before bits are left out."""
+    """(chunks,): bytes of the raw bits. Without omissions, an element has ``raw_bits``."""
     groups = _groups(elements)
     blocks = np.arange(BLOCKS, dtype=np.uint32)
     kept = (words[:, None] >> (16 + blocks) & 1).astype(np.int64)

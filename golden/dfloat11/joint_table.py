@@ -1,8 +1,8 @@
 """Which bits of an element are coded together in layout 2, and how often each symbol occurs.
 
-A symbol is the exponent with the upper bits of the mantissa, or all bits of 8-bit types. Rows are
-neighbouring symbols from a base on, each with a frequency out of 4096; the last row may be the
-escape, for symbols outside.
+A symbol is the exponent with the upper bits of the mantissa, or all bits of 8-bit types. The rows
+of a table are for neighbouring symbols, from a base on. Each row has a frequency out of 4096. The
+last row may be the escape, which stands for all symbols without a row.
 """
 
 from collections.abc import Iterator
@@ -29,10 +29,11 @@ SCALE = 1 << SCALE_BITS
 """Sum of a table's frequencies."""
 MAX_ROWS = 256
 MAX_WIDTH = 11
-"""Bits of the longest symbol: 2048 counters fit the first cache."""
+"""Bits of the longest symbol. 2048 counters fit the first-level cache."""
 _ESCAPED_BITS = 16
 _EXPONENT_BITS = {"BF16": 8, "F16": 5, "F32": 8}
-# Candidate shares: rarer symbols take the escape. The share with the lowest cost is used.
+# Shares to try. The table ends at the first and last symbols with more than this share, and symbols
+# outside take the escape. The share with the lowest cost is used.
 _RARE = (0.0, 2.0**-20, 2.0**-17, 2.0**-14)
 
 
@@ -45,8 +46,8 @@ class Fields:
     bits : int
         Bits of an element: 8, 16 or 32.
     width, shift : int
-        Bits of the symbol, and the place of its lowest bit. The other bits are stored raw, without
-        the low ones that are zero in a whole chunk.
+        Bits of the symbol, and the position of its lowest bit. The other bits are stored as they
+        are (*raw*), except low bits that are zero in whole blocks.
 
     Raises
     ------
@@ -61,6 +62,7 @@ class Fields:
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_WIDTH or self.shift + self.width > self.bits:
             raise ValueError("the symbol does not fit the element")
+        # One load of 64 bits, up to 7 bits early, must hold the raw bits of 64 // bits elements.
         if self.raw_bits * (64 // self.bits) + 7 > 64:
             raise ValueError("the bits beside the symbol do not fit the element")
 
@@ -103,7 +105,11 @@ class SymbolTable:
 
     @cached_property
     def slots(self) -> NDArray[np.uint32]:
-        """(4096,): by the low bits of a state: place in the row, frequency - 1, row."""
+        """(4096,): by the low 12 bits of a coder's state, the row and the place in it.
+
+        ``[31:24] row, [23:12] frequency - 1, [11:0] place``. A row has as many places as its
+        frequency says.
+        """
         found = np.zeros(SCALE, dtype=np.uint32)
         start = 0
         for row, frequency in enumerate(self.frequencies):
@@ -155,7 +161,7 @@ class SymbolTable:
 
 
 def _quantized(counts: NDArray[np.int64]) -> tuple[int, ...]:
-    """Frequencies that sum to the scale, in proportion; at least 1 for what occurs."""
+    """Frequencies that sum to SCALE, in proportion to ``counts``; 0 only for counts of 0."""
     shares = counts * (SCALE / counts.sum())
     found = np.where(counts > 0, np.maximum(1, np.rint(shares)), 0).astype(np.int64)
     left = SCALE - int(found.sum())
@@ -185,7 +191,7 @@ def _table(counts: NDArray[np.int64], rare: float) -> SymbolTable:
     inside = counts[first:last]
     if not outside:
         return SymbolTable(first, _quantized(inside), False)
-    if last == len(counts):  # the escape's row must not lead past the last symbol
+    if last == len(counts):  # base plus rows, with the escape's, must not exceed the symbols
         first, last = max(first - 1, 0), last - 1
         inside = counts[first:last]
         outside = int(counts.sum() - inside.sum())
@@ -203,6 +209,7 @@ def widest(kind: str, bits: int) -> Fields:
 def _candidates(
     kind: str, most: Fields, counts: NDArray[np.int64]
 ) -> Iterator[tuple[Fields, NDArray[np.int64]]]:
+    """Fields with fewer and fewer mantissa bits, each with the counts of its symbols."""
     yield most, counts
     for width in range(most.width - 1, _EXPONENT_BITS.get(kind, most.width) - 1, -1):
         counts = counts.reshape(-1, 2).sum(axis=1)
@@ -216,7 +223,7 @@ def order_0(counts: NDArray[np.int64]) -> float:
 
 
 def entropy(counts: NDArray[np.int64]) -> float:
-    """Bits of all symbols together, plus an estimate of the bits of their table."""
+    """Bits of all symbols together, plus those of their table, estimated at 11 for each row."""
     used = counts[counts > 0]
     return float((used * np.log2(used.sum() / used)).sum()) + 11.0 * len(used)
 
@@ -235,7 +242,7 @@ def choose(
     counts : array
         (2^width,) int64, for the symbols of ``most``.
     zeros : int
-        Low bits that are zero in all elements: they cost nothing.
+        Low bits that are zero in all elements. They cost nothing.
     """
     total = int(counts.sum())
     options = list(_candidates(kind, most, counts))

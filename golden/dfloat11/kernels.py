@@ -1,11 +1,14 @@
-"""The inner loops of the codec, over ranges of chunks.
+"""The inner loops of the codec for layout 1, over ranges of chunks, in numba.
 
-Their callers check what can be checked beforehand: the sizes of arrays, and that the chunks' places
-are in the stream. The stream itself is never trusted. For any bits, a loop stays inside its arrays,
-ends, and reports what it found. All numbers are int64 and below 2^63.
+The callers check the sizes of arrays, and that the chunks lie in the stream. The content of the
+stream is never trusted: for any bits, a loop stays inside its arrays, ends, and reports what it
+found. All numbers are int64 and below 2^63.
 
-Common arguments: ``words`` are the elements (uint16 or uint8). ``shift`` is 7 for 16 bits: bits 14
-to 7 are the symbol and the others go to ``raw``. It is 0 for 8 bits, which are all symbol.
+Common arguments: ``words`` are the elements (uint16 or uint8). ``shift`` is 7 for elements of 16
+bits: bits 14 to 7 are the symbol, and the others go to ``raw``. It is 0 for elements of 8 bits, all
+of which are the symbol. ``lookup`` is :attr:`CodeTable.lookup`: by the next ``max_length`` bits,
+the symbol plus 512 times the length of its code; 0 if no code matches. Symbol 256 is the escape:
+the eight bits after it are the symbol.
 """
 
 from typing import Any
@@ -35,7 +38,7 @@ __all__ = [
 CHUNK = 16384
 """Elements that are coded, checked and decoded on their own."""
 SEGMENT = 512
-"""Elements whose length in bits is recorded, so that decoding can begin at each."""
+"""Elements in a segment. Its length in bits is stored, so decoding can begin at any segment."""
 SEGMENTS = CHUNK // SEGMENT
 """Segments in a chunk: as many as threads in a warp of a GPU."""
 WORD = 32  # bits; the unit of the stream, first bit most significant
@@ -104,10 +107,10 @@ def count_symbols(words: _Array, shift: int, first: int, last: int, counts: _Arr
 def measure_chunks(
     words: _Array, shift: int, bits: _Array, first: int, last: int, lengths: _Array
 ) -> None:
-    """Bits of every segment of chunks ``first`` up to ``last``.
+    """Write to ``lengths`` the bits of every segment of chunks ``first`` up to ``last``.
 
-    bits: (256,), by symbol. lengths: (chunks, SEGMENTS), the result. A segment without elements has
-    0 bits.
+    bits: (256,), the length of each symbol's code. lengths: (chunks, SEGMENTS). A segment without
+    elements has 0 bits.
     """
     for chunk in range(first, last):
         for segment in range(SEGMENTS):
@@ -179,7 +182,7 @@ def _decode_segment(
 ) -> int:  # fmt: skip
     """Elements ``first`` up to ``last`` from the bits ``position`` up to ``end`` of the stream.
 
-    Bits from ``end`` on read as the rest of the stream's last word, then as zeros.
+    From ``end`` on, the decoder sees the rest of that word, then zeros.
     """
     word = position // WORD
     end_word = (end + WORD - 1) // WORD
@@ -234,7 +237,7 @@ def decode_chunks(
 
     stream, lengths: uint8, the bytes of uint32 words and of uint16 lengths. starts: (chunks + 1,),
     inside the stream and as far apart as the lengths say. out: (elements,) uint16 or uint8.
-    ``check`` compares the CRCs; it is not needed for data that was checked before.
+    ``check`` says whether to compare the CRCs.
     """
     words = stream.view(np.uint32)
     bits = lengths.view(np.uint16)

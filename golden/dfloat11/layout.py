@@ -46,12 +46,14 @@ CRC_AT = 12
 
 
 class CorruptError(UserError):
-    """Compressed data that is damaged or was never valid; says what is wrong with it."""
+    """Compressed data is damaged or was never valid. The message says what is wrong."""
 
 
 def aligned_bytes(data: Tensor) -> NDArray[np.uint8]:
-    """The memory of compressed data, (bytes,) uint8 on the CPU. It is copied if its address is not
-    aligned for the loops. TypeError for anything else.
+    """Compressed data, (bytes,) uint8 on the CPU, as an array.
+
+    The array shares the tensor's memory if its address is a multiple of 8, as the loops need it.
+    Otherwise it is a copy. Raises TypeError for anything but bytes in one dimension.
     """
     if data.dtype != torch.uint8 or data.ndim != 1:
         raise TypeError(
@@ -194,7 +196,7 @@ def read_header(data: NDArray[np.uint8]) -> TensorHeader:
 
 
 class _Sized(Protocol):
-    """A header, of either of our layouts."""
+    """A header of layout 1 or 2."""
 
     @property
     def size(self) -> int: ...
@@ -204,7 +206,7 @@ class _Sized(Protocol):
 
 
 def blank(header: _Sized) -> NDArray[np.uint8]:
-    """Memory for a compressed tensor, in which only the padding is written, and is zero."""
+    """Memory for a compressed tensor. Its padding is zero, and all else is not yet written."""
     data: NDArray[np.uint8] = room(header.total_size)
     position = header.size
     for size in header.part_sizes():

@@ -1,7 +1,7 @@
-"""The layouts of compressed tensors, by the version in their header. All will stay readable.
+"""The layouts of compressed tensors, by the version in their header.
 
-A layout is a row of :data:`LAYOUTS`. Hardware decodes version 1 only (:mod:`.codec`). Version 2
-(:mod:`.joint`) is smaller and takes FP32.
+:data:`LAYOUTS` has an entry for each layout. All will stay readable. Hardware decodes only version
+1 (:mod:`.codec`). Version 2 (:mod:`.joint`) is smaller and takes FP32.
 """
 
 from collections.abc import Callable, Iterator
@@ -51,15 +51,15 @@ class Layout:
     chunk : int
         Elements of a part that can be decoded separately.
     read_header : callable
-        Takes the first bytes, or all.
+        Takes the first bytes of a compressed tensor, or all; returns the header.
     decompress, decompress_chunks : callable
-        Take all bytes. Give the tensor, or the elements of some chunks.
+        Take all bytes; return the tensor, or the elements of some chunks.
     opened : callable
-        Takes all bytes. Gives a function that decodes them without verification, as often as it is
-        called.
+        Takes all bytes; returns a function that decodes them without verification, as often as it
+        is called.
     pieces : callable
-        Takes all bytes, and whether the digest of the whole tensor is compared, where the layout
-        has one. Gives the elements piece by piece, verified.
+        Takes all bytes, and whether to compare the digest of the whole tensor, if the layout has
+        one; yields the elements piece by piece, verified.
     """
 
     title: str
@@ -119,18 +119,18 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
 
 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
-    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,); reads no others.
 
-    The layout decides how many elements a chunk has. Raises as :func:`decompress`, and ValueError
-    for chunks that do not exist. ``verify`` checks their CRCs.
+    The layout decides how many elements a chunk has. Raises the errors of :func:`decompress`, and
+    ValueError for chunks that do not exist. ``verify`` checks the CRCs of these chunks.
     """
     return _of(data).decompress_chunks(data, first, last, verify=verify)
 
 
 def opened(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data`` as often as it is called. Verify ``data`` before.
+    """A function that decodes ``data``, without verification, as often as it is called.
 
-    The header is read now, once. Raises as :func:`decompress`.
+    The header is read only once, here. Raises the errors of :func:`decompress`.
     """
     return _of(data).opened(data)
 
@@ -138,8 +138,8 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
     """The elements that were compressed to ``data``, in order, verified, (elements of a piece,).
 
-    A piece has a few chunks. It is overwritten when the one after the next is made.
-    ``digest=False`` checks the CRCs but not the digest of the whole tensor; it is for callers who
-    compare the elements with the original. Raises as :func:`decompress`, perhaps after some pieces.
+    A piece has a few chunks. Its memory is reused for the second piece after it. ``digest=False``
+    checks the CRCs but not the digest of the whole tensor; it is for callers who compare the
+    elements with the original. Raises the errors of :func:`decompress`, perhaps after some pieces.
     """
     return _of(data).pieces(data, digest)

@@ -93,7 +93,7 @@ def decode_chunks(
     out: _Array,
     results: _Array,
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` to ``out``; their results go to ``results``."""
+    """Decode chunks ``first`` up to ``last`` to ``out``; whether they are good, to ``results``."""
     native = library()
     if native is None:
         kernels.decode_chunks(

@@ -11,7 +11,9 @@ from halfbyte.base import UserError
 
 __all__ = ["canonical_codes", "code_lengths"]
 
-_Package = tuple[int, tuple[int, ...]]  # weight, and the symbols in it (repeated)
+# A coin is one symbol with its weight. A package joins two coins or packages. Both have this type:
+# the weight, and the symbols, which may repeat.
+_Package = tuple[int, tuple[int, ...]]
 
 
 def code_lengths(weights: Sequence[int], limit: int) -> list[int]:
@@ -36,8 +38,8 @@ def code_lengths(weights: Sequence[int], limit: int) -> list[int]:
             (left[0] + right[0], left[1] + right[1])
             for left, right in zip(merged[0::2], merged[1::2], strict=False)
         ]
-    # The first 2 n - 2 coins of the last merge are n - 1 packages. The length of a symbol's code is
-    # the number of times it is in them.
+    # For n symbols, the n - 1 lightest packages of the last round are the solution. The length of a
+    # symbol's code is the number of times that the symbol is in these packages.
     taken = Counter(symbol for _, symbols in packages[: len(weights) - 1] for symbol in symbols)
     return [taken[symbol] for symbol in range(len(weights))]
 

@@ -1,8 +1,10 @@
 """The layout of the ``dfloat11`` package, version 0.5.0: the same bytes, with added checks.
 
-A module is one stream of the exponents of all its weights, and a byte of sign and mantissa for each
-weight. Look-up tables decode the stream; the code itself is not stored. ``docs/dfloat11.md``
-describes the parts.
+A *module* holds the weights of some layers: one stream of all their exponents, and a byte of sign
+and mantissa for each weight. Look-up tables decode the stream; the code itself is not stored. A GPU
+decodes the stream in *blocks* of 512 threads, with 8 bytes (a *piece*) for each thread. A *gap* is
+the number of bits from the start of a piece to the first code that starts in it.
+``docs/dfloat11.md`` describes all parts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,18 +62,21 @@ class UnrepresentableError(UserError):
 
 @dataclass(frozen=True)
 class Module:
-    """One compressed module: the tensors that the package stores, under its names.
+    """One compressed module: the tensors that the package stores, under the package's names.
 
     Parameters
     ----------
     luts : array
-        (tables + 1, 256) uint8: look-up tables; the last row has the code lengths by exponent.
-    encoded_exponent, sign_mantissa, gaps : array
-        uint8: the stream; a byte for each element; five bits for each 8 bytes of the stream, in
-        whole blocks of 512.
+        (tables + 1, 256) uint8: look-up tables. The last row has the code lengths, by exponent.
+    encoded_exponent : array
+        uint8: the stream.
+    sign_mantissa : array
+        uint8: sign and mantissa of each element.
+    gaps : array
+        uint8: the gaps of all pieces in five bits each, packed. The last block is filled up with
+        zeros.
     output_positions : array
-        uint32: the first element of each block of 4096 bytes of the stream, then the number of
-        elements.
+        uint32: the first element of each block, then the number of elements.
     split_positions : tuple of int
         Where the elements of each weight but the first begin.
     """
@@ -95,10 +100,11 @@ class Module:
 
 
 def _tables(codes: Mapping[int, Code]) -> NDArray[np.uint8]:
-    """Look-up tables and code lengths; UnrepresentableError if an entry cannot point to all tables.
+    """Look-up tables, then a row of code lengths; UnrepresentableError if they are too many.
 
-    Each table belongs to one prefix of whole bytes with which longer codes begin. Shorter prefixes
-    come first, and prefixes of one length in the order of the codes.
+    A table is indexed by one byte of the stream. An entry is an exponent, or leads to the table for
+    the next byte. So each table belongs to a prefix of whole bytes with which longer codes begin.
+    Shorter prefixes come first, and prefixes of one length come in the order of the codes.
     """
     symbols = [(symbol, code) for symbol, code in codes.items() if symbol != END]
     prefixes = [Code(0, 0)]
@@ -185,7 +191,7 @@ def encode(weights: Sequence[Tensor]) -> Module:
     combined = torch.cat([weight.detach().flatten() for weight in weights]).cpu()
     words = combined.view(torch.uint16).numpy()
     stream = np.zeros(-(-total // 8), dtype=np.uint8)
-    gaps = np.zeros(blocks * THREADS_PER_BLOCK + 1, dtype=np.uint8)  # 1: the end, beyond a block
+    gaps = np.zeros(blocks * THREADS_PER_BLOCK + 1, dtype=np.uint8)  # one spare
     positions = np.zeros(blocks + 1, dtype=np.uint32)
     end = codes[END]
     encode_stream(words, values, bits, end.value, end.bits, stream, gaps, positions)
@@ -195,7 +201,7 @@ def encode(weights: Sequence[Tensor]) -> Module:
 
 
 def _checked_positions(module: Module) -> NDArray[np.uint32]:
-    """Output positions, (blocks + 1,); CorruptError if the module's parts do not match."""
+    """The output positions, (blocks + 1,); CorruptError if the module's parts do not match."""
     luts, positions = module.luts, module.output_positions
     elements = len(module.sign_mantissa)
     if luts.ndim != 2 or luts.shape[1] != _SIDE or not 2 <= len(luts) <= _MAX_TABLES + 1:
@@ -235,9 +241,9 @@ def _checked_positions(module: Module) -> NDArray[np.uint32]:
 def decode(module: Module) -> list[Tensor]:
     """The weights of a module: BF16 tensors of one dimension.
 
-    Raises :class:`CorruptError` if parts do not match each other, or the stream does not match its
-    index. The layout has no checksum. So wrong bits of sign or mantissa are never detected, and
-    wrong bits of the stream not in all cases.
+    Raises :class:`CorruptError` if parts do not match each other, or if the stream does not match
+    the gaps and output positions. The layout has no checksum. So wrong bits of sign or mantissa are
+    never detected, and wrong bits of the stream are not always detected.
     """
     positions = _checked_positions(module)
     blocks = len(positions) - 1

@@ -1,7 +1,7 @@
-"""The inner loops of the published layout.
+"""The inner loops of the published layout (:mod:`halfbyte.golden.dfloat11.published`).
 
-Streams are never trusted, and all numbers are int64 below 2^63, as in
-:mod:`halfbyte.golden.dfloat11.kernels`.
+The content of a stream is never trusted: for any bits, a loop stays inside its arrays, ends, and
+reports what it found. All numbers are int64 below 2^63.
 """
 
 from typing import Any
@@ -22,11 +22,11 @@ __all__ = [
 _Array = NDArray[Any]
 
 PIECE_BITS = 64
-"""Bits of the stream for one thread of the GPU. Each such piece has a gap."""
+"""Bits of the stream for one thread of the GPU (a piece)."""
 BLOCK_BITS = 512 * PIECE_BITS
-"""Bits of the stream for one block of threads. Each block has an output position."""
+"""Bits of the stream for one block of threads."""
 POINTER = 240
-"""Entries of a look-up table from here on lead to table 256 - entry."""
+"""An entry of a look-up table from 240 on leads to table 256 - entry. Lower ones are exponents."""
 _LEVELS = 4  # bytes of the longest code
 
 GOOD, NOT_A_CODE, WRONG_GAP, WRONG_END = range(4)
@@ -39,9 +39,10 @@ def encode_stream(
 ) -> None:  # fmt: skip
     """Write exponents of ``words`` (uint16) to ``stream`` (uint8), and the index arrays.
 
-    values, bits: by exponent, its code. end_value, end_bits: the code of the end-of-file symbol;
-    its first bits fill the last byte. gaps: by piece. positions: by block, and one more. All arrays
-    must be long enough and hold zeros.
+    values, bits: the code of each exponent, and its length. end_value, end_bits: the code of the
+    end-of-file symbol, whose first bits fill the last byte. gaps: for each piece, the bits before
+    its first code. positions: the first element of each block, then the number of elements. All
+    arrays must be long enough and hold zeros.
     """
     buffer = 0
     held = 0  # below 8 + 32
@@ -80,9 +81,10 @@ def _decode_block(
     stream: _Array, luts: _Array, gaps: _Array, position: Any,
     other: _Array, out: _Array, first: Any, last: Any,
 ) -> tuple[int, int]:  # fmt: skip
-    """Decode elements ``first`` up to ``last`` from bit ``position``; the result and the next bit.
+    """Decode elements ``first`` up to ``last`` from bit ``position`` on.
 
-    Bits beyond the stream read as zeros.
+    Returns whether the block is good, and the position of the next bit. Beyond the stream, all bits
+    are taken as zeros.
     """
     tables = len(luts) - 1
     place = position // 8

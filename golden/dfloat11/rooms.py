@@ -1,4 +1,4 @@
-"""Memory for results. Memory that nobody uses any more is kept for the next result.
+"""Memory for results (*rooms*). A room that nobody uses any more is kept for the next result.
 
 Fresh memory costs time: the operating system clears each page when it is first touched, and two
 threads do not get pages faster than one. A virtual machine may have to ask its host for them, too.
@@ -13,16 +13,16 @@ from numpy.typing import DTypeLike, NDArray
 __all__ = ["LEAST", "MOST", "room"]
 
 LEAST = 1 << 22
-"""Bytes from which on memory is kept; the C library keeps smaller pieces itself."""
+"""Memory of at least this many bytes is kept. The C library itself keeps smaller pieces."""
 MOST = 1 << 28
-"""Bytes that are kept at most, while nobody uses them."""
-_LOOSE = 2  # times the wanted size that kept memory may have
+"""At most this many unused bytes are kept."""
+_LOOSE = 2  # kept memory is reused if it is at most this many times as large as wanted
 
 _Memory = NDArray[np.uint8]
 
 
 class _Loan:
-    """The owner of an array, for NumPy: all views of it keep this object alive."""
+    """Lends memory to an array. All views of the array keep this object alive."""
 
     def __init__(self, memory: _Memory) -> None:
         self.__array_interface__ = memory.__array_interface__
@@ -31,15 +31,15 @@ class _Loan:
 class _Kept:
     """Memory that nobody uses, the oldest first.
 
-    A loan may end in any thread, even within these functions, so that a lock could wait for itself.
-    Instead, no step on the dictionary can be interrupted.
+    A loan may end in any thread, even while that thread runs these functions. With a lock, the
+    thread would then wait for itself. Instead, each single operation on the dictionary is atomic.
     """
 
     def __init__(self) -> None:
         self._free: dict[int, _Memory] = {}
 
     def give_back(self, memory: _Memory) -> None:
-        """Keep this memory; the oldest goes if that is too much."""
+        """Keep this memory. If too much is kept, drop the oldest."""
         self._free[id(memory)] = memory
         free = self._free.copy()
         too_much = sum(map(len, free.values())) - MOST
@@ -57,7 +57,7 @@ class _Kept:
                 memory = self._free.pop(key, None)
                 if memory is not None:  # another thread may have taken it
                     return memory
-        return np.empty(size, dtype=np.uint8)  # NumPy asks for large pages
+        return np.empty(size, dtype=np.uint8)  # NumPy asks the system for large pages
 
 
 _KEPT = _Kept()

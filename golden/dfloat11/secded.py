@@ -1,9 +1,10 @@
 """Single error correction, double error detection: a check byte for each 64 bits.
 
 The odd-weight-column code of M. Y. Hsiao, "A class of optimal minimum odd-weight-column SEC-DED
-codes", IBM Journal of Research and Development 14(4), 1970. A data bit's column has three or five
-ones. The sum of two columns has an even number of ones, so it is never a column. The check bytes
-cost 12.5 per cent.
+codes", IBM Journal of Research and Development 14(4), 1970. The *column* of a data bit is a byte
+with a 1 for each check bit that covers the data bit. Columns have three or five ones. The exclusive
+or of two columns has an even number of ones, so it is never a column. The check bytes add 12.5 per
+cent to the size.
 """
 
 from itertools import combinations
@@ -24,7 +25,7 @@ WORD_BYTES = 8
 
 
 def _columns() -> tuple[int, ...]:
-    """Syndromes of the 64 data bits: the 56 bytes with three ones, and eight with five."""
+    """The columns of the 64 data bits: the 56 bytes with three ones, and eight with five."""
     masks = [
         sum(1 << bit for bit in ones)
         for count, wanted in ((3, 56), (5, 8))
@@ -38,7 +39,7 @@ COLUMNS = _columns()
 
 
 def _byte_tables() -> NDArray[np.uint8]:
-    """(8, 256): what a byte of the word adds to the check byte."""
+    """(8, 256): what each byte of a word, by its value, contributes to the check byte."""
     values = np.arange(256)
     tables = np.zeros((WORD_BYTES, 256), dtype=np.uint8)
     for bit, column in enumerate(COLUMNS):
@@ -47,7 +48,10 @@ def _byte_tables() -> NDArray[np.uint8]:
 
 
 def _positions() -> NDArray[np.int64]:
-    """By syndrome: the wrong data bit, 64 for a wrong check bit, -1 for more than one wrong bit."""
+    """By syndrome: the wrong data bit, 64 for a wrong check bit, -1 for more than one wrong bit.
+
+    The syndrome is the exclusive or of the stored and the computed check byte.
+    """
     table = np.full(256, -1, dtype=np.int64)
     table[list(COLUMNS)] = np.arange(len(COLUMNS))
     table[[1 << bit for bit in range(8)]] = len(COLUMNS)
@@ -75,7 +79,10 @@ def _encode(data: _Array, first: int, last: int, checks: _Array) -> None:
 
 @jit
 def _correct(data: _Array, checks: _Array, first: int, last: int) -> tuple[int, int]:
-    """Correct words in place; return how many, and the first that cannot be corrected, or -1."""
+    """Correct words in place, up to the first that cannot be corrected.
+
+    Returns the number of corrected words, and the word that cannot be corrected, or -1.
+    """
     corrected = 0
     for word in range(first, last):
         syndrome = _check_byte(data, word) ^ checks[word]
@@ -91,7 +98,7 @@ def _correct(data: _Array, checks: _Array, first: int, last: int) -> tuple[int, 
 
 
 def check_bytes(data: Tensor) -> Tensor:
-    """(words,) uint8: check bytes of ``data`` ((bytes,) uint8). Zeros fill up the last word."""
+    """(words,) uint8: check bytes of ``data``, (bytes,) uint8. Zeros fill up the last word."""
     words = -(-len(data) // WORD_BYTES)
     padded = torch.nn.functional.pad(data, (0, words * WORD_BYTES - len(data)))
     raw = padded.numpy()

@@ -1,6 +1,7 @@
 """Input for the hardware that loads a code table: two packets for each chunk of a tensor.
 
-``rtl.dfloat11.framing`` defines the packets. All their contents come from the compressed tensor.
+A packet is a run of words or bytes with a mark at its end. ``rtl.dfloat11.framing`` defines the
+content, all of which comes from the compressed tensor.
 """
 
 from collections.abc import Iterator
@@ -14,10 +15,10 @@ __all__ = ["table_packets"]
 
 
 def table_packets(data: Tensor) -> Iterator[tuple[list[int], list[int]]]:
-    """Words of 32 bits and raw bytes of every chunk of a compressed tensor.
+    """The packet of 32-bit words and the packet of raw bytes of every chunk of a compressed tensor.
 
-    data: (bytes,) uint8, as :func:`compress` gives it. Raises CorruptError if its header is damaged
-    or its length is wrong; chunks are not checked.
+    data: (bytes,) uint8, as :func:`compress` returns it. Raises CorruptError if the header is
+    damaged or the length of ``data`` is wrong; chunks are not checked.
     """
     header = read_header(data.numpy())
     parts = split(data.numpy(), header)

@@ -27,7 +27,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _helpers() -> ThreadPoolExecutor:
-    """A thread for each core but the one that calls; there must be two cores at least."""
+    """A thread for each core except that of the caller; there must be at least two cores."""
     return _pool(cores() - 1)
 
 
@@ -46,12 +46,12 @@ class _Follower:
         self._at_work = threading.Lock()
 
     def is_done(self, piece: int) -> None:
-        """Note that this range is finished, and go on."""
+        """Note that range ``piece`` is finished, and call the function where possible."""
         self._done[piece] = True
         self.go_on()
 
     def go_on(self) -> None:
-        """Take all ranges whose turn it is, unless another thread does so now."""
+        """Call the function for all ranges whose turn it is, unless another thread is at it."""
         if not self._at_work.acquire(blocking=False):
             return
         try:
@@ -72,10 +72,13 @@ def over_ranges(
 ) -> list[Any]:
     """Call ``function(first, last)`` on all cores, for ranges that together cover ``count``.
 
-    There are ``per_thread`` ranges for each core. Each thread, the caller's among them, takes the
-    next when it is done with one, so that a core that is slow or comes late costs little time.
-    Ranges begin at multiples of ``step``. Plain threads suffice, since the functions run without
-    the lock. Numba's own threads must not be started from two threads at a time, nor before a fork.
+    There are ``per_thread`` ranges for each core. Each thread, including the caller, takes another
+    range when it is done with one. So a core that is slow or starts late costs little time. Ranges
+    begin at multiples of ``step``.
+
+    Plain threads suffice, since the functions run without the interpreter's lock. They are safer
+    than numba's own threads, which must not be started from two threads at a time, nor before a
+    fork.
 
     ``then`` is called for each range after ``function``: one at a time, in order, on any core.
     Returns the results of ``function`` in the order of the ranges.
@@ -89,7 +92,7 @@ def over_ranges(
     pieces = min(steps, per_thread * threads)
     bounds = [min(steps * piece // pieces * step, count) for piece in range(pieces + 1)]
     found: list[Any] = [None] * pieces
-    left = iter(range(pieces))  # a step of it cannot be interrupted, so no piece is taken twice
+    left = iter(range(pieces))  # next() cannot be interrupted, so no piece is taken twice
     follower = _Follower(then, bounds) if then is not None else None
 
     def work() -> None:
@@ -101,7 +104,7 @@ def over_ranges(
     helpers = [_helpers().submit(work) for _ in range(threads - 1)]
     try:
         work()
-    finally:  # helpers may still use what the caller lends; those that wait find nothing to do
+    finally:  # helpers that have begun may still use the caller's arrays; the others are cancelled
         begun = [helper for helper in helpers if not helper.cancel()]
         wait(begun)
     for helper in begun:
@@ -112,7 +115,10 @@ def over_ranges(
 
 
 def meanwhile(function: Callable[[], _Item]) -> Callable[[], _Item]:
-    """Start ``function`` on another core, if there is one; the result waits for its own result."""
+    """Start ``function`` on another core, if there is one.
+
+    Returns a function that waits for the result of ``function`` and returns it.
+    """
     if cores() < 2:
         found = function()
         return lambda: found
@@ -126,9 +132,9 @@ def meanwhile(function: Callable[[], _Item]) -> Callable[[], _Item]:
 
 
 def behind(items: Iterable[_Item], function: Callable[[_Item], Any]) -> None:
-    """Call ``function`` for each item, on another core, if there is one, while the next is made.
+    """Call ``function`` for each item, on another core if possible, while the next item is made.
 
-    So an item must stay valid while the next is made.
+    So an item must stay valid while the next item is made.
     """
     finish: Callable[[], Any] = _nothing
     try:
@@ -136,7 +142,7 @@ def behind(items: Iterable[_Item], function: Callable[[_Item], Any]) -> None:
             last, finish = finish, _nothing
             last()
             finish = meanwhile(partial(function, item))
-    finally:  # it may still use what the caller lends
+    finally:  # the function may still use an item
         finish()
 
 

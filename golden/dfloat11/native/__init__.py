@@ -1,7 +1,7 @@
 """The codec's loops in C++, compiled for this machine on first use.
 
-:func:`library` gives them, or None without a compiler. Then the loops of
-:mod:`halfbyte.golden.dfloat11.kernels` do the same work. ``HALFBYTE_CODEC=numba`` selects these.
+:func:`library` returns them, or None without a compiler. Then loops in numba do the same work, such
+as those of :mod:`halfbyte.golden.dfloat11.kernels`. ``HALFBYTE_CODEC=numba`` selects numba's loops.
 ``HALFBYTE_CODEC=sanitized`` adds the address and undefined-behaviour sanitizers, whose runtime must
 be loaded before Python (``LD_PRELOAD``).
 """
@@ -61,7 +61,10 @@ def _cache_folder() -> Path:
 
 
 def build(*, sanitize: bool = False) -> Path:
-    """The library's file. ToolError without a compiler that knows C++17."""
+    """Compile the loops if need be, and return the library's file.
+
+    Raises ToolError without a compiler that knows C++17.
+    """
     folder = Path(__file__).parent
     files = {path.name: path.read_text() for path in sorted(folder.glob("*.[ch]*"))}
     return compiled_library(host_compiler(sanitize=sanitize), _MAIN, files, _cache_folder())

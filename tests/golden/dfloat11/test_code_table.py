@@ -123,7 +123,7 @@ class TestCodeTable:
         ("head", "symbols", "message"),
         [
             ([2, 0xFFFF, 2], b"\1", "cut off"),
-            ([3, 0xFFFF, 2], b"\1\2\3", "says 3 rows, and 2 by length"),
+            ([3, 0xFFFF, 2], b"\1\2\3", "has 3 rows, but 2 lengths"),
             ([0, 0xFFFF, 0], b"", "must have 1 to 257 rows, not 0"),
             ([258, 0xFFFF, 258], bytes(258), "must have 1 to 257 rows, not 258"),
             ([2, 2, 2], b"\1\2", "the escape is not in the code table"),
