@@ -1,4 +1,4 @@
-"""Read and write models as files: tensor files, quantized checkpoints, compressed folders.
+"""Read and write models on disk: tensor files, quantized checkpoints, compressed folders.
 
-PyTorch is imported only when something is computed.
+A checkpoint is a folder with a model's weights and its configuration.
 """

@@ -1,4 +1,4 @@
-"""Find the kind of a model by its configuration, and the parameter of each stored tensor."""
+"""Find the kind of a model from its configuration, and the parameter for each stored tensor."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -30,12 +30,12 @@ __all__ = [
     "skeleton",
 ]
 
-DESCRIPTION = "halfbyte.json"  # describes a checkpoint that halfbyte quantized
-_CAUSAL = ("CausalLM", "LMHeadModel")
+DESCRIPTION = "halfbyte.json"  # the file that describes a checkpoint that halfbyte quantized
+_CAUSAL = ("CausalLM", "LMHeadModel")  # how the class names of causal language models end
 _MAX_BYTES = 100_000_000  # of a JSON file
-# Configurations of parts that do not handle text: vision and sound.
+# Entries of a configuration that describe parts for images and sound.
 _OTHER_PARTS = ("vision_config", "audio_config")
-# Files beside config.json in which quantizers say what they did.
+# Files beside config.json that tools for quantization write.
 _QUANTIZER_FILES = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
 
 
@@ -49,13 +49,13 @@ def quantization_of(config: Mapping[str, object]) -> Mapping[str, object] | None
 
 
 def is_quantized(folder: Path) -> bool:
-    """Whether :mod:`halfbyte.checkpoints.streaming` wrote codes to the folder."""
+    """Whether the folder holds codes that :mod:`halfbyte.checkpoints.streaming` wrote."""
     path = folder / DESCRIPTION
     return path.is_file() and read_config(path).get("content") == "codes"
 
 
 def check_not_quantized(config: Mapping[str, object], folder: Path, *, own: bool = False) -> None:
-    """Raise UserError if the weights are quantized. With ``own``, halfbyte's own codes may be."""
+    """Raise UserError if the weights are quantized. ``own`` allows codes that halfbyte wrote."""
     if own and is_quantized(folder):
         return
     found = quantization_of(config)
@@ -70,7 +70,7 @@ def check_not_quantized(config: Mapping[str, object], folder: Path, *, own: bool
 
 
 def architectures(config: Mapping[str, object]) -> list[str]:
-    """The classes that a configuration names."""
+    """The names of classes in a configuration's entry ``architectures``."""
     found = config.get("architectures")
     return [str(name) for name in found] if isinstance(found, list | tuple) else []
 
@@ -99,7 +99,7 @@ def kind_of(config: Mapping[str, object], folder: Path) -> str:
 
 
 def _kind_by_type(config: Mapping[str, object], folder: Path) -> str:
-    """The kind by the model's type, for a configuration without architectures."""
+    """The kind from the entry ``model_type``, for a configuration without ``architectures``."""
     from transformers.models.auto import modeling_auto
 
     kind = config.get("model_type")
@@ -116,9 +116,9 @@ def _kind_by_type(config: Mapping[str, object], folder: Path) -> str:
 
 
 def model_class(kind: str) -> Any:
-    """The class in transformers for ``causal`` or ``encoder``, or the class of this name.
+    """The class of transformers for ``causal`` or ``encoder``, or the class with the name ``kind``.
 
-    Raises UserError if there is none.
+    Raises UserError if transformers has no such class.
     """
     import transformers
 
@@ -132,7 +132,7 @@ def model_class(kind: str) -> Any:
 
 
 def plain_config(folder: Path) -> Any:
-    """The configuration as an object of transformers, without its entries on quantization."""
+    """The folder's configuration as an object of transformers, without its quantization entry."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -142,9 +142,9 @@ def plain_config(folder: Path) -> Any:
 
 
 def skeleton(folder: Path, kind: str) -> Any:
-    """The model that ``config.json`` describes, on the meta device: modules without data.
+    """The model that ``config.json`` describes, on PyTorch's meta device: its tensors have no data.
 
-    Raises UserError if transformers does not know it.
+    Raises UserError if transformers cannot create it.
     """
     import torch
 
@@ -160,16 +160,20 @@ def skeleton(folder: Path, kind: str) -> Any:
 
 
 def reason_of(error: BaseException) -> str:
-    """The error of another library as one line."""
+    """The message of another library's error, as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if lines and "ignore_mismatched_sizes" in lines[0]:  # "look at the above report"
+    # transformers lists the wrong shapes only in its log.
+    if lines and "ignore_mismatched_sizes" in lines[0]:
         return "its tensors have other shapes than config.json gives"
     count = 2 if lines and lines[0].endswith(":") else 1
     return " ".join(lines[:count] or [type(error).__name__])[:300]
 
 
 def not_read(model: "nn.Module") -> "list[nn.Module]":
-    """Modules whose outputs no evaluation reads, such as the pooler of an encoder."""
+    """Modules whose outputs no evaluation uses: the pooler of an encoder, if there is one.
+
+    A pooler computes one vector from the first token's output.
+    """
     from torch import nn
 
     pooler = getattr(model, "pooler", None)
@@ -178,18 +182,18 @@ def not_read(model: "nn.Module") -> "list[nn.Module]":
 
 @dataclass(frozen=True)
 class Place:
-    """The parameter that a stored tensor becomes when transformers loads it.
+    """The parameter of a model into which transformers loads a stored tensor.
 
     Parameters
     ----------
     name : str
         Name of the parameter in the model; several tensors may become one parameter.
     is_turned : bool
-        Whether its last two dimensions are exchanged when it is loaded.
+        Whether loading exchanges the last two dimensions of the tensor.
     axes : tuple of int
-        Dimensions of the parameter along which tensors are joined or a tensor is cut.
+        Dimensions of the parameter along which loading joins tensors or cuts the tensor.
     is_converted : bool
-        Whether its shape may change on the way.
+        Whether loading may change the shape.
     """
 
     name: str
@@ -199,11 +203,11 @@ class Place:
 
 
 def places(model: Any, stored: Iterable[str]) -> dict[str, Place]:
-    """The place of each stored tensor that transformers would load into the model.
+    """The parameter for each of the ``stored`` tensors that transformers would load.
 
-    Names in a checkpoint may differ from those in the model. They may have another prefix, or come
-    from an older version. The checkpoint may also have a tensor for each expert where the model has
-    one for all experts.
+    Names in a checkpoint may differ from those in the model: they may have another prefix, or be
+    those of an older version of transformers. In a mixture of experts, a checkpoint may have one
+    tensor for each expert, while the model has one for all experts.
     """
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key

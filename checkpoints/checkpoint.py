@@ -19,8 +19,8 @@ __all__ = ["CONFIG", "INDEX", "Checkpoint"]
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
 
-# Some layers of these models are the ``Conv1D`` of transformers, which stores (inputs, outputs).
-# Those layers have the names below. All other layers store (outputs, inputs).
+# In these models, layers with the names in _CONV1D_LAYERS are of the class ``Conv1D`` of
+# transformers, which stores (inputs, outputs). All other layers store (outputs, inputs).
 _CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
 _CONV1D_LAYERS = ("c_attn", "q_attn", "c_proj", "c_fc")
 
@@ -37,16 +37,16 @@ class Checkpoint:
     ----------
     path : Path
     config : dict
-        ``config.json``; empty for a lone file.
+        The content of ``config.json``; empty for a single file.
     shards : tuple of TensorFile
-        In the order of their names.
+        The safetensors files, in the order of their names.
     tensors : dict
-        Name to :class:`StoredTensor`, over all shards.
+        The tensors of all shards: name to :class:`StoredTensor`.
 
     Raises
     ------
     UserError
-        A part is missing or damaged, or its name leads out of the directory.
+        A file is missing or damaged, or the index names a file outside of the directory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +69,8 @@ class Checkpoint:
             self.tensors |= shard.tensors
 
     def _open_shards(self) -> tuple[TensorFile, ...]:
-        if (self.path / SINGLE).is_file():  # transformers prefers it to an index, too
+        """The single file, or the shards of the index. Raises UserError if one is missing."""
+        if (self.path / SINGLE).is_file():  # transformers also prefers this file to an index
             return (TensorFile.open(self.path / SINGLE),)
         if not (self.path / INDEX).exists():
             files = sorted(self.path.glob("*.safetensors"))
@@ -95,7 +96,7 @@ class Checkpoint:
 
     @cached_property
     def plan(self) -> Plan:
-        """The tensors that are quantized, and why the others are not: see :mod:`.plan`."""
+        """Which tensors are quantized, and why the others are not (:mod:`.plan`)."""
         return plan_of(self.path, self.config, self.tensors)
 
     @property
@@ -104,7 +105,7 @@ class Checkpoint:
         return self.plan.weights
 
     def is_transposed(self, name: str) -> bool:
-        """Whether a weight is stored as (inputs, outputs): the ``Conv1D`` of the GPT-2 family."""
+        """Whether a weight is stored as (inputs, outputs), as in the ``Conv1D`` layers of GPT-2."""
         layer = name.split(".")[-2:-1]
         model = self.config.get("model_type")
         return model in _CONV1D_MODELS and bool(layer) and layer[0] in _CONV1D_LAYERS

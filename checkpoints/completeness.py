@@ -1,4 +1,8 @@
-"""Check that the stored tensors are exactly those of the model, in names and shapes."""
+"""Check that the stored tensors of a model are those that it needs, in names and shapes.
+
+A *head* is a layer on top of an encoder, for example for classification. A *pooler* computes one
+vector for a text. No evaluation here uses either.
+"""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -19,8 +23,8 @@ __all__ = ["check_complete", "check_names", "check_shapes", "of_the_head"]
 def check_complete(model: Any, tensors: Mapping[str, StoredTensor], folder: Path) -> None:
     """Raise UserError unless the tensors are exactly those that the model needs.
 
-    The model is on the meta device. Tensors that transformers does not report, such as buffers of
-    older versions, are ignored here too.
+    The model is on PyTorch's meta device. Tensors that transformers ignores without a warning, such
+    as buffers of older versions, are ignored here, too.
     """
     where = places(model, tensors)
     found = {place.name for place in where.values()}
@@ -36,7 +40,7 @@ def check_complete(model: Any, tensors: Mapping[str, StoredTensor], folder: Path
 
 
 def _tied(model: Any, found: set[str]) -> set[str]:
-    """Names of tensors that share their data with one of the ``found``."""
+    """Names of the model's tensors that share their data with one of the ``found`` tensors."""
     same: dict[int, set[str]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         same.setdefault(id(tensor), set()).add(name)
@@ -46,14 +50,17 @@ def _tied(model: Any, found: set[str]) -> set[str]:
 
 
 def _tied_names(model: Any) -> dict[str, str]:
-    """For each tensor that the model ties to another: the name of that other."""
+    """The tensors that the model ties to others, so that they share data: name to name."""
     return dict(getattr(model, "all_tied_weights_keys", None) or {})
 
 
 def _wrong_shapes(
     wanted: "Mapping[str, Tensor]", where: Mapping[str, Place], tensors: Mapping[str, StoredTensor]
 ) -> list[str]:
-    """Tensors whose shape is not the model's. Converted ones are skipped: they may differ."""
+    """Names of stored tensors that have another shape than in the model.
+
+    Tensors that transformers converts when it loads them are not checked: their shape may change.
+    """
     return [
         name
         for name, place in where.items()
@@ -64,10 +71,9 @@ def _wrong_shapes(
 def check_names(
     model: "nn.Module", missing: Iterable[str], unexpected: Iterable[str], folder: Path
 ) -> None:
-    """Raise UserError if a needed tensor is missing, or if one has no place in the model.
+    """Raise UserError if a needed tensor is ``missing``, or if one is ``unexpected`` in the model.
 
-    No evaluation reads an encoder's pooler, so its tensors may be missing. Tensors of a head on top
-    of the encoder may be present.
+    The tensors of an encoder's pooler may be missing. Tensors of a head may be present.
     """
     unread = {id(p) for layer in not_read(model) for p in layer.parameters()}
     optional = {name for name, p in model.named_parameters() if id(p) in unread}
@@ -84,13 +90,13 @@ def check_names(
 
 
 def check_shapes(wrong: Iterable[str], folder: Path) -> None:
-    """Raise UserError if there are tensors of a ``wrong`` shape; the error names the first."""
+    """Raise UserError if ``wrong``, the names of tensors of a wrong shape, is not empty."""
     if listed := sorted(wrong):
         raise UserError(f"{folder}: the shape of {_named(listed)} is not that of the model")
 
 
 def of_the_head(folder: Path, names: set[str]) -> set[str]:
-    """The ``names`` that belong to a head on top of the encoder, by the checkpoint's class.
+    """Those of the ``names`` that belong to a head of the class that the configuration names.
 
     Returns an empty set if transformers does not know the class.
     """
@@ -107,7 +113,7 @@ def of_the_head(folder: Path, names: set[str]) -> set[str]:
         try:
             with torch.device("meta"):
                 known = set(make(config).state_dict())
-        except Exception:  # noqa: S112 (a class that cannot be made has no names)
+        except Exception:  # noqa: S112 (transformers cannot create this model)
             continue
         prefix = getattr(kind, "base_model_prefix", "")
         found |= {each for each in names if each in known or f"{prefix}.{each}" in known}
@@ -115,6 +121,6 @@ def of_the_head(folder: Path, names: set[str]) -> set[str]:
 
 
 def _named(names: Iterable[str]) -> str:
-    """The first name, and how many more."""
+    """The first name, and how many more there are, for a message."""
     first, *others = names
     return f"{first[:200]}" + (f" and {len(others)} more" if others else "")

@@ -1,4 +1,4 @@
-"""Recognize weights that another program has quantized, if the configuration does not say so."""
+"""Recognize weights that another program has quantized without a note in the configuration."""
 
 import re
 from collections.abc import Mapping
@@ -9,16 +9,17 @@ from halfbyte.checkpoints.tensor_file import StoredTensor
 
 __all__ = ["check_no_codes"]
 
-# Names of weights: plain, or packed by GPTQ, AWQ, compressed-tensors, HQQ, MXFP4 or Quanto.
+# How the names of weights end: plain weights, and codes that GPTQ, AWQ, compressed-tensors, HQQ,
+# MXFP4 (as in gpt-oss) and Quanto store.
 _WEIGHT = re.compile(r"(?:^|[._])(?:weight|weight_packed|qweight|qzeros|W_q|blocks|_data)$")
-_NOT_CODES = ("BF16", "I64", "U64")
+_NOT_CODES = ("BF16", "I64", "U64")  # types that begin like integers or booleans but hold no codes
 
 
 def check_no_codes(tensors: Mapping[str, StoredTensor], folder: Path) -> None:
-    """Raise UserError if a weight is stored as codes. Codes read as numbers give another model.
+    """Raise UserError if a weight is stored as codes, which must not be read as numbers.
 
-    Integers and Booleans are codes. FP8 is a code if the same layer has a scale, and a plain number
-    otherwise. Integers of 64 bits are indices: no quantizer stores codes in them.
+    Integers and booleans count as codes, but for integers of 64 bits, which are indices. FP8 counts
+    as a code if the same layer has a scale, and as a plain number otherwise.
     """
     scaled = {_layer(name) for name in tensors if "scale" in name.rpartition(".")[2].lower()}
     for name, tensor in tensors.items():
@@ -32,5 +33,5 @@ def check_no_codes(tensors: Mapping[str, StoredTensor], folder: Path) -> None:
 
 
 def _layer(name: str) -> str:
-    """The layer that a tensor belongs to."""
+    """The name of the layer that a tensor belongs to."""
     return name.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""A checkpoint in several files, the shards: which tensor is where, and whether all are there."""
+"""Checkpoints in several files, the shards: find the shard of each tensor, and missing shards."""
 
 import re
 from collections.abc import Iterable
@@ -11,13 +11,15 @@ __all__ = ["INDEX", "check_shards", "read_index"]
 
 INDEX = "model.safetensors.index.json"
 
+# Such as model-00001-of-00003.safetensors: its stem, its number, the rest of the name, the count.
 _SHARD = re.compile(r"(.+)-(\d+)(-of-(\d+)(?:\.\w+)?\.safetensors)")
 
 
 def read_index(folder: Path) -> dict[str, Path]:
-    """The shard of each tensor, as the path of an existing file.
+    """Read the index of a folder: the name of each tensor, and the path of its shard.
 
-    Raises UserError for an index that cannot be read, names files elsewhere, or names missing ones.
+    Raises UserError if the index cannot be read, or if it names a file that is missing or not in
+    the folder.
     """
     index = folder / INDEX
     places = read_config(index).get("weight_map")
@@ -30,7 +32,7 @@ def read_index(folder: Path) -> dict[str, Path]:
 
 
 def _checked(index: Path, name: object) -> str:
-    """The name, if it is that of a file in the folder: no file elsewhere is opened."""
+    """The name of a shard, unchanged. Raises UserError if it leads out of the folder."""
     if not isinstance(name, str) or name != Path(name).name or "\\" in name or "\0" in name:
         raise UserError(f"{index} must name shards beside it, not {name!r:.100}")
     if not name.endswith(".safetensors"):
@@ -41,8 +43,8 @@ def _checked(index: Path, name: object) -> str:
 def check_shards(paths: Iterable[Path]) -> None:
     """Check that no shard is missing, by names such as ``model-00001-of-00003.safetensors``.
 
-    Shards that have an index are left to it: it may list fewer. Numbers begin at 1, or at 0. Raises
-    UserError that names the first missing one.
+    The numbers begin at 1 or 0. Shards with an index are not checked: the index may list fewer.
+    Raises UserError, which names the first shard that is missing.
     """
     sets: dict[tuple[Path, str, str, int], dict[int, Path]] = {}
     for path in paths:

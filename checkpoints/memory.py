@@ -1,8 +1,9 @@
-"""Find how much memory is available, so that a lack of it is reported before work starts.
+"""Find how much memory is available, so that a lack of memory is reported before work starts.
 
 Linux states it as ``MemAvailable`` in ``/proc/meminfo`` (proc(5)). A process may also be in control
-groups with limits: ``memory.max`` in version 2, ``memory.limit_in_bytes`` in version 1. Cached
-files of a group count as used there. They can be dropped, so they are added to what is free.
+groups, which limit its memory: by ``memory.max`` in version 2 of control groups, and by
+``memory.limit_in_bytes`` in version 1. The memory that a group uses includes cached files. Linux
+can drop these, so they count as available here.
 """
 
 import re
@@ -14,7 +15,8 @@ from halfbyte.base import UserError
 __all__ = ["available_memory", "check_memory", "readable_size"]
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
-# Version: mount below /sys/fs/cgroup, limit, usage, and the reclaimable part in memory.stat.
+# For each version of control groups: the files with the limit and the usage in bytes, and the entry
+# of the file memory.stat with the bytes of cached files.
 _GROUP_FILES = {
     2: ("memory.max", "memory.current", "inactive_file"),
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -22,6 +24,7 @@ _GROUP_FILES = {
 
 
 def _text(path: Path) -> str:
+    """The content of a file; empty if it cannot be read."""
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError):
@@ -29,19 +32,23 @@ def _text(path: Path) -> str:
 
 
 def _integer(path: Path) -> int | None:
+    """The number in a file; None if there is none."""
     text = _text(path).strip()
-    return int(text) if text.isdecimal() else None  # "max" where there is no limit
+    return int(text) if text.isdecimal() else None  # a group without a limit has the text "max"
 
 
 def _field(path: Path, pattern: str) -> int | None:
+    """The number that the first group of a pattern matches in a file; None without a match."""
     match = re.search(pattern, _text(path), re.MULTILINE)
     return int(match[1]) if match else None
 
 
 def _groups(root: Path) -> Iterator[tuple[int, Path]]:
-    """Version and folder of every group that limits this process, from its own up to the root.
+    """Version and folder of every control group that may limit this process.
 
-    In a container the path may be that of the host. Then only its last folders may exist here.
+    These are the root group and the process's own group with all groups above it. In a container,
+    the process may see the paths of the host, which do not exist in the container. Such a folder
+    then counts as one without a limit.
     """
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -58,6 +65,7 @@ def _groups(root: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _group_room(version: int, folder: Path) -> int | None:
+    """Bytes that a control group may still use; None if it has no limit."""
     limit_name, usage_name, cached_name = _GROUP_FILES[version]
     limit, usage = _integer(folder / limit_name), _integer(folder / usage_name)
     if limit is None or usage is None:
@@ -67,9 +75,10 @@ def _group_room(version: int, folder: Path) -> int | None:
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process can still use without swapping; None if the system does not say.
+    """Bytes of memory that this process can still use without swapping.
 
-    ``root`` is the folder that contains ``proc`` and ``sys``.
+    Returns None if the system does not state it. ``root`` is the folder that contains ``proc`` and
+    ``sys``.
     """
     kilobytes = _field(root / "proc/meminfo", r"^MemAvailable:\s+(\d+) kB$")
     rooms = [_group_room(version, folder) for version, folder in _groups(root)]
@@ -78,15 +87,15 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 
 def readable_size(count: int) -> str:
-    """A number of bytes for people: ``1.5 KiB`` for 1536."""
+    """A number of bytes as a text with a unit: ``1.5 KiB`` for 1536."""
     power = min(max(0, (count.bit_length() - 1) // 10), len(_UNITS) - 1)
     return f"{count / 1024**power:.{1 if power else 0}f} {_UNITS[power]}"
 
 
 def check_memory(needed_bytes: int, what: str, remedy: str = "take a smaller model") -> None:
-    """Raise UserError if more memory is needed than available.
+    """Raise UserError if more memory is needed than is available.
 
-    ``what`` begins the message, and ``remedy`` ends it.
+    The message begins with ``what``, the work that needs the memory, and ends with ``remedy``.
     """
     available = available_memory()
     if available is not None and needed_bytes > available:

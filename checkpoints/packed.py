@@ -1,4 +1,8 @@
-"""A quantized checkpoint on disk: its ``halfbyte.json``, and how its weights are read."""
+"""A quantized checkpoint on disk: write its description, ``halfbyte.json``, and read its weights.
+
+An :class:`Operand` says how weights are quantized: blocks, scales, clipping and signs. A *mirrored*
+block is quantized with the negated values of the format.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -44,7 +48,7 @@ __all__ = [
 ]
 
 DIGEST_KEY = "halfbyte.description"
-"""In a shard's metadata: the digest of the description that it was written with."""
+"""The entry of a shard's metadata with the digest of the description that belongs to the shard."""
 
 _Record = TypeVar("_Record", bound=Record)
 
@@ -60,7 +64,7 @@ class Settings:
     operand : Operand
         Blocks, scales, clipping, signs.
     dequantize : bool
-        Write values in the original type, not codes and scales.
+        Whether to write dequantized values in the original type instead of codes and scales.
     storage : Storage
         The layout of codes and scales in the files.
     """
@@ -73,29 +77,29 @@ class Settings:
 
 @dataclass(frozen=True)
 class StoredFormat:
-    """The format in which a checkpoint's weights are stored."""
+    """The format in which a checkpoint's weights are stored, and how they were quantized to it."""
 
     format: Format
     operand: Operand
 
     def is_that_of(self, fmt: Format, operand: Operand) -> bool:
-        """Whether the original, quantized to ``fmt`` as ``operand`` says, gives these weights."""
+        """Whether quantizing the original to ``fmt``, as ``operand`` says, gives these weights."""
         wanted = operand.format_of(fmt)
         same = (wanted.values, wanted.ties) == (self.format.values, self.format.ties)
         return same and _comparable(operand) == _comparable(self.operand)
 
     def record(self) -> dict[str, Json]:
-        """The format's name and the operand's settings, as a JSON object."""
+        """The operand's settings and the format's name, as a JSON object."""
         return {**self.operand.record(), "format": self.format.name}
 
 
 def _comparable(operand: Operand) -> tuple[Any, ...]:
-    """All settings that decide the values, without format and ties."""
+    """All settings of an operand that affect the values, but for format and ties."""
     return operand.block, operand.scale_format, operand.clip, operand.supernormal_sign
 
 
 def format_record(fmt: Format) -> FormatDescription:
-    """A record with everything that is needed to decode a format's codes; values are exact."""
+    """A record with everything that is needed to decode a format's codes: values as fractions."""
     return FormatDescription(
         name=fmt.name,
         title=fmt.title,
@@ -106,7 +110,7 @@ def format_record(fmt: Format) -> FormatDescription:
 
 
 def format_from(record: FormatDescription) -> Format:
-    """The format of a record. Raises ValueError or UserError if it does not describe a format."""
+    """The format that a record describes. Raises ValueError or UserError if it is not valid."""
     return Format(
         name=record.name,
         title=record.title,
@@ -117,11 +121,12 @@ def format_from(record: FormatDescription) -> Format:
 
 
 def _operand_from(record: Mapping[str, object]) -> Operand:
+    """The operand that a record describes, without a format of its own."""
     block = record["block"]
     if block is not None and not isinstance(block, int):
         raise ValueError(f"block must be an integer or null, not {block!r:.60}")
     return Operand(
-        block=block,  # the record holds the format itself, beside the operand
+        block=block,
         scale_format=ScaleFormat(record["scale_format"]),
         clip=Clipping(record["clip"]),
         supernormal_sign=SupernormalSign(record["supernormal_sign"]),
@@ -130,7 +135,7 @@ def _operand_from(record: Mapping[str, object]) -> Operand:
 
 
 def describe(checkpoint: Checkpoint, to: Settings) -> CheckpointDescription:
-    """The content of ``halfbyte.json``."""
+    """The content of ``halfbyte.json`` for a checkpoint that is quantized with these settings."""
     weights = {weight.name: _weight_record(weight) for weight in checkpoint.weights}
     return CheckpointDescription(
         model=checkpoint.path.resolve().name,
@@ -163,7 +168,7 @@ def _weight_record(weight: StoredWeight) -> WeightDescription:
 
 @dataclass(frozen=True)
 class _Description:
-    """The content of ``halfbyte.json``."""
+    """The content of ``halfbyte.json``, as far as it is needed to read the weights."""
 
     stored: StoredFormat
     storage: Storage
@@ -187,6 +192,7 @@ def description_digest(record: Mapping[str, object]) -> str:
 
 
 def _description(folder: Path) -> _Description:
+    """Read ``halfbyte.json``. Raises UserError if it is missing or invalid."""
     path = folder / DESCRIPTION
     try:
         record = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
@@ -209,20 +215,20 @@ def _description(folder: Path) -> _Description:
 
 
 def _known(kind: type[_Record], data: Mapping[str, object]) -> _Record:
-    """A record from an object of another release, which may have more fields."""
+    """A record from JSON. Unknown fields, which another release may have written, are ignored."""
     return kind.from_json({each.name: data[each.name] for each in fields(kind)})
 
 
 def stored_format(folder: Path) -> StoredFormat:
-    """The format of a folder's codes. Raises UserError if it has none."""
+    """The format in a folder's ``halfbyte.json``. Raises UserError if there is no such file."""
     return _description(folder).stored
 
 
 def read_quantized(folder: Path, name: str) -> Quantized:
     """Read one weight of a folder that :func:`.streaming.quantize_checkpoint` wrote.
 
-    The codes are (outputs, inputs), even if the model stores (inputs, outputs). Experts, if there
-    are several, are the first dimension.
+    The codes have the shape (outputs, inputs), even if the model stores (inputs, outputs). If the
+    weight has matrices of several experts, the experts are the first dimension.
 
     Raises UserError if the folder has no such weight, or has values instead of codes.
     """
@@ -253,9 +259,10 @@ def _raw(tensor: StoredTensor) -> Tensor:
 
 
 def stored_values(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the original by name. Quantized ones are the FP32 values of their codes.
+    """Names and values of all tensors of the model that was quantized.
 
-    Raises UserError if the folder is not a quantized checkpoint.
+    A quantized tensor has the FP32 values of its codes, in the shape of the original. Raises
+    UserError if the folder holds no codes.
     """
     description, checkpoint = _description(folder), Checkpoint(folder)
     description.check_shards(checkpoint)
@@ -270,7 +277,7 @@ def stored_values(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _as_stored(values: Tensor, about: WeightDescription) -> Tensor:
-    """The values of matrices, (outputs, inputs), in the layout of the original tensor."""
+    """Values of shape (outputs, inputs), or with experts first, in the layout of the original."""
     layout = Layout(about.layout)
     if about.experts is None:
         return from_matrix(values, about.shape, layout, about.groups)

@@ -1,8 +1,11 @@
 """Decide which tensors of a checkpoint are quantized.
 
-The model is created from its configuration, without data. :func:`halfbyte.golden.layers.survey`
-finds its weights, and the stored tensors are those that transformers would load into them. If the
-configuration is missing or unknown to transformers, the names of the tensors decide.
+The model is created from its configuration, without data, and
+:func:`halfbyte.golden.layers.survey` finds the weights to quantize. The stored tensors that
+transformers would load into these weights are quantized. If there is no configuration, or
+transformers does not know it, the names of the stored tensors decide.
+
+In a mixture of experts, *experts* are layers of the same shape; a token uses only some of them.
 """
 
 import re
@@ -28,7 +31,8 @@ from halfbyte.golden.layers import Layout, WeightMatrix, survey
 
 __all__ = ["Plan", "StoredWeight", "plan_of"]
 
-# Without a model, these parts of a name mark tables and tensors that usually stay precise.
+# If only names decide: a tensor whose name has one of these parts, or a part that contains one of
+# these words, is not quantized. It is an embedding, an output layer or a norm.
 _KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
 _KEPT_WORDS = ("embed", "norm")
 _ELSEWHERE = "not in the model that is evaluated"
@@ -37,23 +41,23 @@ _EXPERT = re.compile(r"\.experts?\.(\d+)\.")
 
 @dataclass(frozen=True)
 class StoredWeight:
-    """A stored tensor that is quantized, as one matrix or several.
+    """A stored tensor that is quantized. It holds one matrix, or a matrix for each expert.
 
     Parameters
     ----------
     tensor : StoredTensor
         The tensor in its file.
     layout : Layout
-        The order of a matrix's dimensions in it.
+        The order of the dimensions of each matrix.
     experts : int or None
-        How many matrices it holds, one after the other; None for a tensor without this dimension.
+        The size of the first dimension if the tensor holds a matrix for each expert, else None.
     groups : int
-        Groups of a transposed convolution.
+        Groups of a convolution; 1 for other layers.
     family : str
-        A name that tensors share if they become one matrix of the model. They then share the
-        layer's clipping ratio, and the scale of the whole tensor if there is one.
+        A name that tensors share if the model joins them to one matrix. Such tensors share the
+        clipping ratio of the layer, and the scale of the whole tensor if there is one.
     kind : str
-        The class of the layer in the model; empty where the weight comes without a model.
+        The class name of the layer in the model; empty if only names decided.
     """
 
     tensor: StoredTensor
@@ -95,10 +99,10 @@ class Plan:
         Every other floating-point tensor of two or more dimensions, with the reason why it is
         copied.
     told_by : str
-        ``model`` if the model decided, ``names`` if only names did.
+        ``model`` if the model's layers decided, ``names`` if only the names of tensors did.
     flaw : str or None
-        A message that says how the tensors differ from those of the model. None if they do not
-        differ, or if there is no model to compare with.
+        A message that says how the stored tensors differ from those of the model. None if they do
+        not differ, or if there is no model to compare with.
     """
 
     weights: tuple[StoredWeight, ...] = ()
@@ -108,7 +112,7 @@ class Plan:
 
 
 def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, StoredTensor]) -> Plan:
-    """The plan for the tensors of a folder with a configuration, or of a file without one.
+    """The plan for the ``tensors`` of a checkpoint; ``config`` is empty for a single file.
 
     Raises UserError if the weights are quantized already.
     """
@@ -118,15 +122,16 @@ def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, Stor
         if config.get("architectures") or config.get("model_type"):
             try:
                 model = skeleton(path, _kind(config, path))
-            except UserError:  # what transformers does not know
+            except UserError:  # transformers does not know this model
                 return _by_names(tensors)
             plan = _by_model(model, tensors)
             if plan.weights or any(why != _ELSEWHERE for why in plan.kept.values()):
                 return replace(plan, flaw=_flaw(model, tensors, path))
-    return _by_names(tensors)  # the tensors are those of another model
+    return _by_names(tensors)  # no configuration, or one that describes another model
 
 
 def _flaw(model: Any, tensors: Mapping[str, StoredTensor], path: Path) -> str | None:
+    """How the stored tensors differ from those of the model; None if they do not."""
     try:
         check_complete(model, tensors, path)
     except UserError as error:
@@ -135,7 +140,7 @@ def _flaw(model: Any, tensors: Mapping[str, StoredTensor], path: Path) -> str | 
 
 
 def _kind(config: Mapping[str, object], path: Path) -> str:
-    """The kind of the model; for an unsupported kind, the class that the configuration names."""
+    """``causal`` or ``encoder``; for other models, the class that the configuration names."""
     try:
         return kind_of(config, path)
     except UserError:
@@ -143,10 +148,12 @@ def _kind(config: Mapping[str, object], path: Path) -> str:
 
 
 def _is_matrix(tensor: StoredTensor) -> bool:
+    """Whether a tensor has two or more dimensions, elements, and a floating-point type."""
     return len(tensor.shape) >= 2 and tensor.elements > 0 and tensor.dtype in FLOATING
 
 
 def _by_model(model: Any, tensors: Mapping[str, StoredTensor]) -> Plan:
+    """The plan by the layers of the model that would load the tensors."""
     found = survey(model, not_read(model))
     matrices_of: dict[int, list[WeightMatrix]] = {}
     for matrix in found.matrices.values():
@@ -178,7 +185,11 @@ def _by_model(model: Any, tensors: Mapping[str, StoredTensor]) -> Plan:
 def _stored(
     tensor: StoredTensor, place: Place, matrices: list[WeightMatrix]
 ) -> StoredWeight | None:
-    """The tensor as matrices of the model; None if its blocks would differ from the model's."""
+    """The tensor with its layout; None if it cannot be quantized block by block as it is stored.
+
+    Blocks run along the inputs. If loading joins or cuts tensors along the inputs, or rearranges
+    them in another way, the blocks in the model would contain other elements.
+    """
     first = matrices[0]
     kind = type(first.layer).__name__
     dimensions = len(tensor.shape)
@@ -206,6 +217,7 @@ def _stored(
 
 
 def _by_names(tensors: Mapping[str, StoredTensor]) -> Plan:
+    """The plan by the names of the tensors alone."""
     weights, kept = [], {}
     for name, tensor in tensors.items():
         if not _is_matrix(tensor):

@@ -1,4 +1,8 @@
-"""Records of what was done to models on disk."""
+"""Records of what was done to models on disk.
+
+Lossless compression stores tensors in a shorter code, or copies them if that is not smaller. Check
+bytes are extra bytes that allow a reader to correct one wrong bit in each 64 (SECDED).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,14 +26,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TensorRecord(Record):
-    """What became of one tensor, or of several that are stored together."""
+    """How the compression of a model stored one tensor, or several together."""
 
     name: str
     """Name of the first tensor."""
     dtype: str
-    """Type of the tensors."""
+    """Type of the first tensor."""
     tensors: int
-    """Tensors that are stored together."""
+    """Number of tensors that are stored together."""
     elements: int
     """Elements of these tensors."""
     raw_bytes: int
@@ -37,33 +41,34 @@ class TensorRecord(Record):
     stored_bytes: int
     """Bytes of these tensors as stored, without check bytes."""
     coded: bool
-    """Whether they were coded; otherwise they are copied."""
+    """Whether the tensors are stored in a shorter code; otherwise they are copied."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompressionRecord(Record):
-    """A model compressed to halfbyte's own layout."""
+    """The lossless compression of a model to halfbyte's own layout."""
 
     source: str
     """File or folder that was read."""
     output: str
     """File or folder that was written."""
     layout: str
-    """``joint`` or ``prefix``."""
+    """``joint``, the smaller layout, or ``prefix``, which hardware and GPUs decode."""
     codes: str
-    """``table``, ``fixed``, or ``best`` for the smaller of both."""
+    """Codes of the layout ``prefix``: ``best`` for the shortest, or ``fixed`` for one of the eight
+    that hardware knows."""
     secded: bool
-    """Whether check bytes were added."""
+    """Whether check bytes were added, which correct one wrong bit in each 64."""
     verified: bool
-    """Whether everything was decoded again before it was written."""
+    """Whether everything was decoded and compared with the original before the end."""
     tensors: int
-    """Tensors in all."""
+    """Number of tensors that are stored; repetitions of an equal tensor do not count."""
     coded: int
-    """Tensors that were coded."""
+    """Number of tensors that are stored in a shorter code."""
     coded_elements: int
-    """Elements that were coded."""
+    """Number of elements that are stored in a shorter code."""
     coded_bits_per_element: float | None
-    """Bits per coded element; null if nothing was coded."""
+    """Mean bits of these elements, as stored; null if there are none."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
@@ -71,7 +76,7 @@ class CompressionRecord(Record):
     left_out: tuple[str, ...]
     """Files that were not copied."""
     details: tuple[TensorRecord, ...]
-    """What became of each tensor."""
+    """How each tensor was stored."""
     seconds: float
     """Time that it took, in s."""
     versions: Mapping[str, str | None]
@@ -80,24 +85,27 @@ class CompressionRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedCompressionRecord(Record):
-    """A model compressed to the layout of the ``dfloat11`` package."""
+    """The lossless compression of a model to the layout of the ``dfloat11`` package.
+
+    A module is a transformer block, or a single linear layer or embedding.
+    """
 
     source: str
     """File or folder that was read."""
     output: str
     """Folder that was written."""
     layout: str
-    """``dfloat11``."""
+    """Always ``dfloat11``."""
     verified: bool
-    """Whether everything was decoded again before it was written."""
+    """Whether every module was decoded and compared with the original before it was written."""
     modules: int
-    """Modules that were coded."""
+    """Number of modules that were compressed."""
     coded_elements: int
-    """Elements that were coded."""
+    """Number of weights in these modules."""
     coded_bits_per_element: float | None
-    """Bits per coded element; null if nothing was coded."""
+    """Mean bits of these weights, as stored; null if nothing was compressed."""
     kept: Mapping[str, str]
-    """Modules that stay as they are, and why."""
+    """Modules that were copied uncompressed, with the reasons."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
@@ -112,16 +120,16 @@ class PublishedCompressionRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class DecompressionRecord(Record):
-    """A compressed model that was restored."""
+    """The decompression of a model to its original files."""
 
     source: str
     """File or folder that was read."""
     output: str
     """File or folder that was written."""
     corrected_words: int
-    """Words of 64 bits that had a wrong bit, which was corrected."""
+    """Words of 64 bits in which a wrong bit was corrected."""
     lost: tuple[str, ...]
-    """Damaged tensors that could not be restored."""
+    """Names of damaged tensors of the compressed files, which could not be decoded."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
@@ -134,16 +142,16 @@ class DecompressionRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedDecompressionRecord(Record):
-    """A model in the layout of the ``dfloat11`` package that was restored."""
+    """The decompression of a model that was in the layout of the ``dfloat11`` package."""
 
     source: str
     """Folder that was read."""
     output: str
     """Folder that was written."""
     tensors: int
-    """Tensors of the model."""
+    """Number of tensors of the model."""
     corrected_words: int
-    """Always 0: the layout has no check bytes."""
+    """Always 0, since this layout cannot correct wrong bits."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
@@ -156,14 +164,14 @@ class PublishedDecompressionRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationRecord(Record):
-    """Whether a compressed file decodes to data with the right digests."""
+    """Whether a compressed file can be decoded to its original."""
 
     file: str
     """File that was verified."""
     bytes: int
     """Bytes of the file."""
     corrected_words: int
-    """Words of 64 bits that had a wrong bit, which was corrected."""
+    """Words of 64 bits in which a wrong bit was corrected."""
     error: str | None
     """What is damaged; null if nothing is."""
     seconds: float
@@ -172,27 +180,27 @@ class VerificationRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class PartRecord(Record):
-    """A part of a compressed file."""
+    """A part of a compressed file: one or several tensors of the original, stored together."""
 
     tensor: str
-    """Name of the first tensor in it."""
+    """Name of the first tensor in the part."""
     tensors: int
-    """Tensors in it."""
+    """Number of tensors in the part."""
     dtype: str
     """Types of the tensors."""
     shape: tuple[int, ...] | None
     """Shape of the tensor; null if there are several."""
     elements: int
-    """Elements of all."""
+    """Number of elements of all tensors in the part."""
     layout: str
-    """How it is coded."""
+    """How the part is coded: ``joint`` or ``prefix``; ``as it was`` for a copy."""
     raw_bits: float | None
-    """Bits per element as they were."""
+    """Bits per element in the original; null if the part has no elements."""
     entropy_bits: float | None
     """Bits per element of an ideal code: the entropy of exponent and upper mantissa bits, plus all
     other bits; null for a copy."""
     stored_bits: float | None
-    """Bits per element as they are stored."""
+    """Bits per element as stored; null if the part has no elements."""
     bytes: int
     """Bytes of the part."""
 
@@ -212,30 +220,30 @@ class QuantizationRecord(Record):
     operand: JsonObject
     """How weights were quantized: blocks, scales, clipping, signs."""
     dequantized: bool
-    """Whether values were written instead of codes and scales."""
+    """Whether dequantized values were written instead of codes and scales."""
     storage: str
-    """How codes and scales lie in the files."""
+    """Layout of codes and scales in the files: ``halfbyte`` or ``compressed-tensors``."""
     weights: int
-    """Tensors that were quantized."""
+    """Number of tensors that were quantized."""
     copied: int
-    """Tensors that were copied."""
+    """Number of tensors that were copied."""
     unquantized: Mapping[str, str]
-    """Matrices that were copied, and why."""
+    """Tensors of two or more dimensions that were copied, with the reasons."""
     told_by: str
-    """How weights were recognized: by the ``model``'s modules, or by ``names`` if transformers does
-    not know the model."""
+    """What decided which tensors are quantized: the layers of the ``model``, or the ``names`` of
+    tensors if transformers does not know the model."""
     parameters: int
-    """Elements that were quantized."""
+    """Number of elements that were quantized."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
     """Bytes of the files that were written."""
     shards: int
-    """Files of the model."""
+    """Number of files with the model's weights."""
     shards_kept: int
-    """Files that an earlier run had written already."""
+    """Number of these files that an earlier run had already written."""
     needed_memory: int
-    """Bytes of memory that the run needs at most, besides the program itself."""
+    """Most bytes of memory that the run needs, without those of the program itself."""
     seconds: float
     """Time that it took, in s."""
     versions: Mapping[str, str | None]
@@ -247,13 +255,14 @@ class FormatDescription(Record):
     """Everything that is needed to decode a format's codes."""
 
     name: str
-    """A word for files and commands."""
+    """The short name for files and commands."""
     title: str
-    """The name that people use."""
+    """The name for readers."""
     bits: int
     """Bits of a code."""
     ties: str
-    """Where midpoints between two values go."""
+    """How a midpoint between two values is rounded: ``down`` to the lower value, or ``even`` to the
+    code with an even last bit."""
     values: tuple[str, ...]
     """The value of each code, as an exact fraction."""
 
@@ -267,20 +276,20 @@ class WeightDescription(Record):
     inputs: int
     """Columns of its matrix, along which blocks run."""
     experts: int | None
-    """Matrices in the tensor; null if the tensor is one matrix."""
+    """Number of matrices in the tensor, one for each expert; null if the tensor is one matrix."""
     dtype: str
     """Type of the original tensor."""
     shape: tuple[int, ...]
     """Shape of the original tensor."""
     layout: str
-    """How the original tensor holds the matrix."""
+    """Order of the dimensions of the original tensor, such as ``outputs, inputs``."""
     groups: int
-    """Groups of a convolution; 1 for others."""
+    """Groups of a convolution; 1 for other layers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointDescription(Record):
-    """What the ``halfbyte.json`` of a quantized checkpoint says."""
+    """The content of ``halfbyte.json``, which describes a quantized checkpoint."""
 
     model: str
     """Name of the folder that was read."""
@@ -291,19 +300,19 @@ class CheckpointDescription(Record):
     operand: JsonObject
     """How weights were quantized: blocks, scales, clipping, signs."""
     content: str
-    """``codes``, with their scales, or ``values``."""
+    """What the files hold: ``codes`` with their scales, or dequantized ``values``."""
     storage: str
-    """How codes and scales lie in the files."""
+    """Layout of codes and scales in the files: ``halfbyte`` or ``compressed-tensors``."""
     codes_per_byte: int
     """2 if two codes share a byte, otherwise 1."""
     weights: Mapping[str, WeightDescription]
     """The weights that were quantized, by the names of their tensors."""
     copied: tuple[str, ...]
-    """Tensors that were copied."""
+    """Names of the tensors that were copied."""
     unquantized: Mapping[str, str]
-    """Matrices that were copied, and why."""
+    """Tensors of two or more dimensions that were copied, with the reasons."""
     told_by: str
-    """How weights were recognized: by the ``model``'s modules, or by ``names`` if transformers does
-    not know the model."""
+    """What decided which tensors are quantized: the layers of the ``model``, or the ``names`` of
+    tensors if transformers does not know the model."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""

@@ -1,18 +1,23 @@
-"""The layout of a weight's codes and scales in safetensors files.
+"""The layouts of a quantized weight's codes and scales in safetensors files.
+
+A *block* is a run of neighbouring elements that share a scale. A *mirrored* block is quantized with
+the negated values of the format.
 
 halfbyte's own layout has these tensors for a weight ``NAME``:
 
 - ``NAME.codes``: uint8. Codes of at most 4 bits are stored two to a byte, the even index in the low
   half.
-- ``NAME.scales``: one for each block, in FP32, FP16 or BF16, or as a byte for 8-bit types.
-- ``NAME.tensor_scale``: FP32, only with E4M3 scales.
-- ``NAME.mirrored``: uint8, 0 or 1 for each block, only if blocks may be mirrored.
+- ``NAME.scales``: the scale of each block, in FP32, FP16 or BF16, or as a byte for 8-bit types.
+- ``NAME.tensor_scale``: a further scale of the whole tensor, in FP32, only with E4M3 scales.
+- ``NAME.mirrored``: uint8, 1 for a mirrored block and 0 for others, only if blocks may be mirrored.
 
-Rows are outputs, and blocks run along the inputs. Experts are the first dimension.
+Rows are the outputs of the layer, and blocks run along the inputs. If a tensor holds matrices of
+several experts, the experts are the first dimension.
 
-transformers and vLLM read the layout of compressed-tensors as ``mxfp4-pack-quantized`` and
-``nvfp4-pack-quantized``. It has the tensors ``weight_packed`` and ``weight_scale``. NVFP4 also has
-``weight_global_scale``: one over the tensor's scale.
+The layout of the compressed-tensors package is read by transformers and vLLM, as
+``mxfp4-pack-quantized`` or ``nvfp4-pack-quantized``. It has the tensors ``weight_packed`` for codes
+and ``weight_scale`` for scales. NVFP4 also has ``weight_global_scale``: the reciprocal of the scale
+of the whole tensor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +39,7 @@ __all__ = ["STORAGES", "CompressedTensors", "OwnStorage", "Storage", "is_packed"
 NIBBLE = 4  # bits
 _TYPES = {ScaleFormat.FP32: "F32", ScaleFormat.FP16: "F16", ScaleFormat.BF16: "BF16"}
 _TORCH = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "U8": torch.uint8}
-_MX, _NV = 32, 16  # elements of a block
+_MX, _NV = 32, 16  # elements of a block in MXFP4 and in NVFP4
 
 
 def is_packed(fmt: Format) -> bool:
@@ -47,12 +52,12 @@ Shapes = dict[str, tuple[str, tuple[int, ...]]]
 
 
 class Storage(Protocol):
-    """A layout of quantized weights."""
+    """A layout of quantized weights in files. An ``operand`` says how weights are quantized."""
 
     name: str
 
     def names(self, weight: str, operand: Operand) -> dict[str, str]:
-        """Tensor names by kind: ``codes``, ``scales``, ``tensor_scale`` and ``mirrored``."""
+        """Names of a weight's tensors, by ``codes``, ``scales``, ``tensor_scale``, ``mirrored``."""
         ...
 
     def shapes(self, weight: StoredWeight, fmt: Format, operand: Operand) -> Shapes:
@@ -60,15 +65,15 @@ class Storage(Protocol):
         ...
 
     def parts(self, quantized: Quantized, operand: Operand) -> dict[str, Tensor]:
-        """The data of some rows by kind; the scale of the whole tensor is not included."""
+        """The data to write for some rows, by ``codes``, ``scales`` and ``mirrored``."""
         ...
 
     def tensor_scale(self, scale: Tensor) -> Tensor:
-        """What is written for the scale of a whole tensor."""
+        """The data to write for the scale of a whole tensor, float32."""
         ...
 
     def scales(self, parts: Mapping[str, Tensor], scale_format: ScaleFormat) -> Tensor:
-        """The FP32 scales of the blocks from the tensors that were read."""
+        """The FP32 scales of the blocks, computed from the tensors that were read, by kind."""
         ...
 
     def check(self, plan: Plan, fmt: Format, operand: Operand) -> None:
@@ -76,20 +81,22 @@ class Storage(Protocol):
         ...
 
     def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Json]:
-        """The ``quantization_config`` of the model's configuration."""
+        """The entry ``quantization_config`` for the model's configuration."""
         ...
 
 
 def _blocks(inputs: int, operand: Operand) -> int:
+    """Blocks in a row of this many inputs; a whole row is one block if no block size is given."""
     return 1 if operand.block is None else -(-inputs // operand.block)
 
 
 def _lead(weight: StoredWeight) -> tuple[int, ...]:
+    """The dimension of the experts, which precedes those of a matrix; empty for one matrix."""
     return () if weight.experts is None else (weight.experts,)
 
 
 class OwnStorage:
-    """halfbyte's own layout, for every format and recipe."""
+    """halfbyte's own layout, for every format and every way to quantize weights."""
 
     name = "halfbyte"
 
@@ -240,6 +247,7 @@ class CompressedTensors:
 
 
 def _others(weights: Sequence[StoredWeight]) -> list[StoredWeight]:
+    """The weights that are not the single matrix of a linear layer."""
     return [each for each in weights if each.kind != "Linear" or each.experts is not None]
 
 

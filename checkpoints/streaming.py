@@ -1,12 +1,14 @@
-"""Quantize a checkpoint of any size in a small, constant amount of memory.
+"""Quantize a checkpoint of any size in a small amount of memory.
 
-Tensors are read in pieces of whole rows, about a quarter of a million elements each. Only one piece
-at a time is in memory in FP32. Tensors that are not quantized are copied in pieces, too.
+Tensors are read in *pieces* of whole rows, about a quarter of a million elements each. Only one
+piece at a time is in memory in FP32. Tensors that are not quantized are copied in pieces, too.
+
+A checkpoint has one or several files, the *shards*. An :class:`Operand` says how weights are
+quantized: blocks, scales, clipping and signs.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from halfbyte.checkpoints.packed import (
     description_digest,
     format_record,
 )
+from halfbyte.checkpoints.pieces import blaming, matrices, pieces_of, rows_per_piece
 from halfbyte.checkpoints.plan import StoredWeight
 from halfbyte.checkpoints.records import QuantizationRecord
 from halfbyte.checkpoints.storage import STORAGES, OwnStorage
@@ -33,77 +36,57 @@ from halfbyte.formats import Format
 from halfbyte.golden import Quantized, quantize
 from halfbyte.golden.clipping import RATIOS, clip_ratios, layer_errors
 from halfbyte.golden.codec import check_fp32_range
-from halfbyte.golden.layers import Layout, from_matrix, to_matrix
+from halfbyte.golden.layers import Layout, from_matrix
 from halfbyte.golden.operand import Clipping, Operand
 from halfbyte.golden.rounding import BlockRounding
 
-__all__ = ["blaming", "matrices", "needed_memory", "quantize_checkpoint"]
+__all__ = ["needed_memory", "quantize_checkpoint"]
 
-_OnTensor = Callable[[str, int], None]  # present tensor, and how many more are done
+_OnTensor = Callable[[str, int], None]  # name of the present tensor, and how many more are done
 
-PIECE_ELEMENTS = 1 << 18
-# Bytes for each element of a piece at the peak. The piece in its own type and in FP32, its padded
-# copy, quotients, intervals (int32) and codes take 33, measured. The allocator may keep as much
-# again of earlier pieces.
+# Bytes of memory for each element of a piece, at most. By measurement, the quantizer needs 33: for
+# the piece in its own type and in FP32, a padded copy, quotients, indices (int32) and codes. The
+# allocator may keep as much memory again from earlier pieces. The rest is reserve.
 PIECE_BYTES_PER_ELEMENT = 72
-_COPY_BUFFER = 1 << 24  # bytes, with room for the allocator
-_KEY = "halfbyte"  # in a shard's metadata: what its content depends on
-
-
-def _rows_per_piece(inputs: int) -> int:
-    return max(1, PIECE_ELEMENTS // inputs)
+_COPY_BUFFER = 1 << 24  # bytes to copy a tensor; a piece of it has 4 MiB, the rest is reserve
+_KEY = "halfbyte"  # the entry of a shard's metadata with a hash of all that its content depends on
 
 
 def needed_memory(checkpoint: Checkpoint, *, dequantize: bool = False) -> int:
-    """The most bytes that quantizing needs, besides the program itself.
+    """The most bytes of memory that quantizing needs, without those of the program itself.
 
-    It needs a piece in FP32 and what the quantizer computes from it. If a weight is not stored row
-    by row, or has several experts, one whole matrix is in memory, too, in the weight's own type.
-    With ``dequantize`` this matrix counts three times.
+    It needs a piece in FP32 and the quantizer's results for it. If a weight is not stored row by
+    row, or has matrices of several experts, one whole matrix is in memory, too, in the weight's own
+    type. With ``dequantize``, up to three copies of this matrix are in memory.
     """
     needed = _COPY_BUFFER
     for weight in checkpoint.weights:
         outputs, inputs = weight.matrix_shape
-        piece = min(outputs, _rows_per_piece(inputs)) * inputs * PIECE_BYTES_PER_ELEMENT
+        piece = min(outputs, rows_per_piece(inputs)) * inputs * PIECE_BYTES_PER_ELEMENT
         is_whole = weight.layout is not Layout.ROWS or weight.experts is not None
         matrix = weight.tensor.bytes // (weight.experts or 1)
         needed = max(needed, piece + (matrix * (3 if dequantize else 1) if is_whole else 0))
     return needed
 
 
-def matrices(weight: StoredWeight) -> Iterator[tuple[int, Iterator[tuple[int, Tensor]]]]:
-    """For each matrix of a weight: its number and its pieces.
-
-    A piece is the number of its first row, and its rows, (rows, inputs), in the stored type.
-    """
-    for number in range(weight.experts or 1):
-        yield number, _pieces(weight, number)
-
-
-def _pieces(weight: StoredWeight, number: int) -> Iterator[tuple[int, Tensor]]:
-    outputs, inputs = weight.matrix_shape
-    step = _rows_per_piece(inputs)
-    whole: Tensor | None = None
-    if weight.experts is not None:
-        whole = to_matrix(weight.tensor.read(number, number + 1)[0], weight.layout)
-    elif weight.layout is not Layout.ROWS:
-        whole = to_matrix(weight.tensor.read(), weight.layout, weight.groups)
-    for first in range(0, outputs, step):
-        last = min(first + step, outputs)
-        rows = weight.tensor.read(first, last) if whole is None else whole[first:last].contiguous()
-        yield first, rows
-
-
 @dataclass(frozen=True)
 class _Shared:
-    """Figures that are the same for all blocks of a matrix of the model."""
+    """What all blocks of a matrix of the model have in common.
+
+    ``tensor_absmax`` is the largest absolute value, for formats of scales that need it. ``clip`` is
+    the clipping ratio of the layer, by which the largest value of each block is multiplied.
+    """
 
     tensor_absmax: Tensor | None = None
     clip: float | None = None
 
 
 class _Quantizer:
-    """Quantizes pieces of weights. A first pass finds what the pieces of a matrix share."""
+    """Quantizes pieces of weights.
+
+    If all pieces of a matrix share a scale or a clipping ratio, it reads the matrix once more, to
+    find them before the first piece is quantized.
+    """
 
     def __init__(self, checkpoint: Checkpoint, to: Settings) -> None:
         self.to = to
@@ -113,7 +96,7 @@ class _Quantizer:
         self._known: dict[tuple[str, int], _Shared] = {}
 
     def shared(self, weight: StoredWeight, number: int) -> _Shared:
-        """What the pieces of matrix ``number`` of a stored tensor share."""
+        """What all blocks of matrix ``number`` of a stored tensor have in common."""
         key = weight.family, number
         if key not in self._known:
             family = self._families[weight.family]
@@ -129,20 +112,25 @@ class _Quantizer:
         return self.to.operand.scale_format.has_tensor_scale
 
     def _absmax(self, family: list[StoredWeight], number: int) -> Tensor:
-        pieces = [p.abs().amax().float() for w in family for _, p in _pieces(w, number)]
-        return torch.stack(pieces).amax()
+        """The largest absolute value in the tensors that become one matrix, float32."""
+        largest = [p.abs().amax().float() for w in family for _, p in pieces_of(w, number)]
+        return torch.stack(largest).amax()
 
     def _layer_clip(self, family: list[StoredWeight], number: int, absmax: Tensor | None) -> float:
+        """The clipping ratio with the smallest squared error in the tensors of one matrix."""
         rounding = BlockRounding(self.to.format, self.to.operand, absmax)
         errors = torch.zeros(len(RATIOS), dtype=torch.float64)
         for weight in family:
-            for first, rows in _pieces(weight, number):
+            for first, rows in pieces_of(weight, number):
                 with blaming(weight, first, rows):
                     errors += layer_errors(rounding, rows.float())
         return RATIOS[errors.tolist().index(float(errors.min()))]
 
     def quantize(self, weight: StoredWeight, number: int, first: int, rows: Tensor) -> Quantized:
-        """Quantize a piece, (rows, inputs). A UserError names the row that is not finite."""
+        """Quantize a piece, (rows, inputs), of matrix ``number``; ``first`` is its first row.
+
+        Raises UserError, which names the row, if a value is not finite.
+        """
         operand, shared = self.to.operand, self.shared(weight, number)
         with blaming(weight, first, rows):
             clip: float | Tensor = 1.0 if shared.clip is None else shared.clip
@@ -160,26 +148,8 @@ class _Quantizer:
             )
 
 
-@contextmanager
-def blaming(weight: StoredWeight, first: int, rows: Tensor) -> Iterator[None]:
-    """Within this context, errors name the tensor, the layer and the row."""
-    try:
-        yield
-    except (ValueError, UserError) as error:
-        layer = weight.name.removesuffix(".weight")
-        where = f"Layer {layer}: tensor {weight.name} in {weight.tensor.file}"
-        bad = (~rows.to(torch.float32).isfinite()).sum(dim=1)  # (rows,)
-        if not bool(bad.any()):
-            raise UserError(f"{where} cannot be quantized: {error}") from error
-        row = int(bad.nonzero()[0])
-        kind = "NaN" if bool(rows[row].isnan().any()) else "values that are infinite in FP32"
-        raise UserError(
-            f"{where} holds {kind}, first in the row of output {first + row}; the checkpoint is "
-            "damaged or its training diverged"
-        ) from error
-
-
 def _write_codes(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Quantizer) -> None:
+    """Quantize a weight, and write its codes and scales."""
     storage, operand = quantizer.to.storage, quantizer.to.operand
     names = storage.names(weight.name, operand)
     for number, pieces in matrices(weight):
@@ -194,6 +164,7 @@ def _write_codes(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Qua
 
 
 def _write_values(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Quantizer) -> None:
+    """Quantize a weight, and write its dequantized values in the original type and layout."""
     shape = weight.tensor.shape if weight.experts is None else weight.tensor.shape[1:]
     for number, pieces in matrices(weight):
         values = (
@@ -223,7 +194,10 @@ def _layout(
 
 
 def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
-    """A key of all that a finished shard depends on; the source counts by its size and time."""
+    """A hash of all that a finished shard depends on.
+
+    The hash does not cover the data of the source file, but its name, size and time.
+    """
     status = shard.path.stat()
     return content_key(
         {
@@ -240,9 +214,10 @@ def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
 
 
 def _is_finished(path: Path, key: str) -> bool:
+    """Whether an earlier run wrote this shard with the same key."""
     try:
         return path.is_file() and TensorFile.open(path).metadata.get(_KEY) == key
-    except UserError:  # it was damaged meanwhile and is written again
+    except UserError:  # the file is damaged, so it is written again
         return False
 
 
@@ -254,7 +229,7 @@ def _write_shard(
     digest: str,
     on_tensor: _OnTensor,
 ) -> bool:
-    """Write a shard, unless it exists with the same settings; returns whether it was written."""
+    """Write a shard, unless an earlier run wrote it with the same key; returns whether it wrote."""
     to = quantizer.to
     key = _shard_key(shard, checkpoint, to)
     if _is_finished(target, key):
@@ -275,6 +250,7 @@ def _write_shard(
 
 
 def _check_source(checkpoint: Checkpoint, to: Settings) -> None:
+    """Raise UserError if the checkpoint cannot be quantized with these settings."""
     if not checkpoint.path.is_dir():
         raise UserError(f"{checkpoint.path} is one file: give its directory, with {CONFIG}")
     check_not_quantized(checkpoint.config, checkpoint.path)
@@ -318,8 +294,9 @@ def quantize_checkpoint(
     """Quantize :attr:`Checkpoint.weights` into the folder ``output``; copy everything else.
 
     Writes codes and scales (:mod:`halfbyte.checkpoints.storage`). With ``dequantize`` it writes the
-    values that the hardware has, in the original type and with the original names, so that any tool
-    can run them. An interrupted run continues with the missing shards.
+    values that these codes and scales stand for, in the original type and with the original names,
+    so that any tool can run the model. After an interruption, a new run writes only the shards that
+    are missing.
 
     Parameters
     ----------
@@ -332,11 +309,12 @@ def quantize_checkpoint(
     operand : Operand, optional
         Blocks, scales, clipping and signs; blocks of 128 with FP32 scales if not given.
     dequantize : bool
-        Write values instead of codes.
+        Whether to write values instead of codes.
     storage : str
         ``halfbyte``, or ``compressed-tensors`` for MXFP4 and NVFP4 models that transformers loads.
     on_progress : callable, optional
-        Called with the tensors done, all tensors, and the name of the present one.
+        Called with the number of tensors that are done, the number of all tensors, and the name of
+        the present tensor.
 
     Returns
     -------

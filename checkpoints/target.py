@@ -1,7 +1,8 @@
 """The folder to which a quantized checkpoint is written, in Hugging Face layout.
 
-``halfbyte.json`` is written first: it marks the folder. ``config.json`` is written last: without
-it, no tool takes the folder for a model. So a run may be killed at any time in between.
+``halfbyte.json`` is written first. It shows a later run that the folder may be written to.
+``config.json`` is written last, since without it no tool takes the folder for a model. So a run
+that is killed leaves nothing that looks like a complete model.
 """
 
 import fcntl
@@ -20,10 +21,12 @@ from halfbyte.checkpoints.tensor_file import TensorFile
 
 __all__ = ["TargetFolder"]
 
-# Files besides weights that belong to a model: configuration, tokenizer, code, licence.
+# Files that are copied with the weights: configurations, tokenizer and code by the ends of their
+# names, licences by the starts.
 _COMPANIONS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py")
-_FREE = {"versions"}  # may differ between a run and the one that continues it
 _LEGAL = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY")
+# Entries of halfbyte.json in which a run may differ from the earlier run that it continues.
+_FREE = {"versions"}
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -31,6 +34,7 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _is_companion(path: Path) -> bool:
+    """Whether a file is copied as it is from the model's folder."""
     if path.name in (CONFIG, DESCRIPTION) or path.name.endswith(".index.json"):
         return False
     is_wanted = path.suffix in _COMPANIONS or path.name.upper().startswith(_LEGAL)
@@ -68,7 +72,10 @@ class TargetFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Create the folder and lock it for other runs; UserError if another run has the lock."""
+        """Within this context, the folder exists and is locked.
+
+        Raises UserError if another run has locked it.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
@@ -81,9 +88,10 @@ class TargetFolder:
             os.close(descriptor)
 
     def begin(self, description: CheckpointDescription) -> None:
-        """Write ``halfbyte.json``; remove configuration, index, partial files and other shards.
+        """Write ``halfbyte.json``, and remove files that an earlier run left unfinished.
 
-        Raises UserError if the folder holds another model, or this one in another form.
+        These are configuration, index, partial files, and shards with other names. Raises UserError
+        if the folder holds another model, or this model quantized in another way.
         """
         content = description.as_json()
         self._check_same(content)
@@ -95,7 +103,7 @@ class TargetFolder:
             path.unlink(missing_ok=True)
 
     def _check_same(self, description: JsonObject) -> None:
-        """Raise UserError unless the folder is empty or from an earlier run of the same kind."""
+        """Raise UserError if ``halfbyte.json`` exists and describes another model or settings."""
         path = self.path / DESCRIPTION
         if not path.is_file():
             return
@@ -111,13 +119,13 @@ class TargetFolder:
             )
 
     def finish(self, settings: Settings) -> None:
-        """Write the index, the tokenizer and other files, and last the configuration."""
+        """Write the index, copy the tokenizer and other files, and write the configuration."""
         if (self.source.path / INDEX).is_file():
             self._write_index()
         for path in filter(_is_companion, sorted(self.source.path.iterdir())):
             write_atomically(self.path / path.name, path.read_bytes())
         config = {k: v for k, v in self.source.config.items() if k != "quantization_config"}
-        if not settings.dequantize:  # so that no tool takes codes for missing weights
+        if not settings.dequantize:  # with this entry, tools see that the weights are quantized
             plan = self.source.plan
             config["quantization_config"] = settings.storage.config(
                 plan, settings.format, settings.operand
@@ -125,6 +133,7 @@ class TargetFolder:
         _write_json(self.path / CONFIG, config)
 
     def _write_index(self) -> None:
+        """Write the index: which tensor is in which shard."""
         shards = [TensorFile.open(self.path / shard.path.name) for shard in self.source.shards]
         tensors = [tensor for shard in shards for tensor in shard.tensors.values()]
         index = {

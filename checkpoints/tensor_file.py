@@ -1,10 +1,10 @@
-"""Read and write safetensors files piece by piece.
+"""Read and write safetensors files in pieces, without memory for a whole tensor.
 
 A file has three parts: eight bytes with the length of the header, the header in JSON (name, dtype,
 shape and place of each tensor), and the data (https://github.com/huggingface/safetensors,
-"Format"). The safetensors package maps the data into memory; this module reads it instead. Mapped
-pages count as used memory, and the process ends if somebody shortens a mapped file. Pieces are
-written at their place in the file. So neither reading nor writing needs memory for a whole tensor.
+"Format"). The safetensors package maps files into memory. This module reads them instead, because
+mapped pages count as used memory, and because the process is killed if another program shortens a
+mapped file.
 """
 
 import json
@@ -37,9 +37,9 @@ __all__ = [
 ]
 
 MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors package
-METADATA = "__metadata__"
-_LENGTH_BYTES = 8
-_COPY_BYTES = 1 << 22
+METADATA = "__metadata__"  # the entry of a header that is not a tensor: text to text
+_LENGTH_BYTES = 8  # of the header's length, at the start of a file
+_COPY_BYTES = 1 << 22  # read at a time when data is copied
 
 FLOATING = {
     "F64": torch.float64,
@@ -47,7 +47,7 @@ FLOATING = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
-"""Floating-point types that are read as numbers. FP8 is not: it usually comes with scales."""
+"""Floating-point types that are read as numbers. FP8 is left out: it usually comes with scales."""
 
 _TORCH = FLOATING | {
     "BOOL": torch.bool,
@@ -58,6 +58,7 @@ _TORCH = FLOATING | {
     "I64": torch.int64,
 }
 _EIGHT_BITS = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
+# Bits per element of each type that the file format knows.
 _BITS = {name: 8 * dtype.itemsize for name, dtype in _TORCH.items()} | {
     "F4": 4,
     "F6_E2M3": 6,
@@ -91,8 +92,9 @@ class StoredTensor:
     dtype : str
         The type by its name in safetensors: ``BF16``, ``F32``, ``U8`` and so on.
     shape : tuple of int
+        The size of each dimension.
     start : int
-        Byte of the file at which its data begins.
+        Byte of the file at which the tensor's data begins.
     """
 
     name: str
@@ -118,18 +120,18 @@ class StoredTensor:
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """The type in PyTorch; UserError if this module cannot read it."""
+        """The type in PyTorch. Raises UserError if this module cannot read it as numbers."""
         if self.dtype not in _TORCH:
             raise UserError(f"Tensor {self.name} in {self.file} has unsupported type {self.dtype}")
         return _TORCH[self.dtype]
 
     @property
     def torch_dtype_of_bytes(self) -> torch.dtype:
-        """As :attr:`torch_dtype`, but also for 8-bit types that are only read as bytes."""
+        """Like :attr:`torch_dtype`, but also for FP8, which this module reads only as bytes."""
         return _EIGHT_BITS.get(self.dtype) or self.torch_dtype
 
     def read(self, first: int = 0, last: int | None = None) -> Tensor:
-        """Rows ``first`` up to ``last`` (excluded) of the first dimension; all if not given.
+        """Read rows ``first`` to ``last`` (excluded) of the first dimension, by default all.
 
         A tensor without dimensions is read whole. Raises UserError if the file was cut off.
         """
@@ -143,43 +145,46 @@ class StoredTensor:
         return data.view(dtype).reshape(last - first, *rest)
 
     def read_bytes(self, offset: int = 0, count: int | None = None) -> Tensor:
-        """``count`` bytes of the data from ``offset`` on, uint8; all if not given."""
+        """Read ``count`` bytes of the data, by default all, from ``offset`` on: (count,) uint8."""
         data = memory_for(self.bytes if count is None else count)
         self.read_into(data, offset)
         return data
 
     def read_into(self, data: Tensor, offset: int = 0) -> None:
-        """Fill ``data``, (bytes,) uint8, from byte ``offset`` of the tensor's data on."""
+        """Fill ``data``, (bytes,) uint8, with the tensor's data from byte ``offset`` on."""
         with self.file.open("rb", buffering=0) as file:
             file.seek(self.start + offset)
             _fill(file, memory_of(data), self.file)
 
     def pieces(self) -> Iterator[Tensor]:
-        """The data of any type, as uint8, in pieces of a few MiB (a multiple of 8 bytes)."""
+        """The data, whatever its type, as uint8 in pieces of 4 MiB; the last may be shorter."""
         for offset in range(0, self.bytes, _COPY_BYTES):
             yield self.read_bytes(offset, min(_COPY_BYTES, self.bytes - offset))
 
     def copy_to(self, writer: "TensorFileWriter") -> None:
-        """Append the data, whatever its type, to the tensor of this name in another file."""
+        """Write the data, whatever its type, to the tensor of the same name in another file."""
         for piece in self.pieces():
             writer.append(self.name, piece)
 
 
 def memory_for(size: int) -> Tensor:
-    """New memory, (size,) uint8. NumPy asks for large pages, which are quicker on first use."""
+    """New memory, (size,) uint8, with any content.
+
+    Large memory comes from NumPy, which asks for large pages; their first use is quicker.
+    """
     if size < _COPY_BYTES:
         return torch.empty(size, dtype=torch.uint8)
     return torch.from_numpy(np.empty(size, dtype=np.uint8))
 
 
 def memory_of(data: Tensor) -> memoryview:
-    """The memory of a uint8 tensor, for reading from it or into it."""
+    """The memory of a uint8 tensor as a memoryview, for file operations."""
     array: Any = data.numpy()
     return memoryview(array)
 
 
 def _fill(file: Any, view: memoryview, path: Path) -> None:
-    """Read until ``view`` is full: one call may give less, at most 2 GiB on Linux."""
+    """Read until ``view`` is full. One call may read less: on Linux, at most 2 GiB."""
     while len(view):
         count = file.readinto(view)
         if not count:
@@ -188,19 +193,20 @@ def _fill(file: Any, view: memoryview, path: Path) -> None:
 
 
 def _read_header(path: Path) -> bytes:
+    """The JSON of the header. Raises UserError if the file is too short for it."""
     with path.open("rb") as file:
         prefix = file.read(_LENGTH_BYTES)
         length = int.from_bytes(prefix, "little")
-        room = path.stat().st_size - _LENGTH_BYTES
-        if len(prefix) < _LENGTH_BYTES or not 2 <= length <= min(room, MAX_HEADER):
+        available = path.stat().st_size - _LENGTH_BYTES
+        if len(prefix) < _LENGTH_BYTES or not 2 <= length <= min(available, MAX_HEADER):
             raise _corrupt(path, "its header is cut off, or its first 8 bytes are not a length")
         return file.read(length)
 
 
 def parse_header(raw: bytes, path: Path) -> tuple[dict[str, "StoredTensor"], dict[str, str]]:
-    """Tensors in the order of their data, and the metadata, from the JSON of the header.
+    """Read the JSON of a header: the tensors in the order of their data, and the metadata.
 
-    Raises UserError, which names ``path``, if the header contradicts itself.
+    Raises UserError, which names ``path``, if the header is invalid or contradicts itself.
     """
     try:
         header = json.loads(raw.decode("utf-8"), object_pairs_hook=unique_keys)
@@ -223,13 +229,14 @@ def parse_header(raw: bytes, path: Path) -> tuple[dict[str, "StoredTensor"], dic
 
 
 def _are_sizes(value: object) -> TypeGuard[list[int]]:
+    """Whether a value is a list of integers that are not negative."""
     return isinstance(value, list) and all(type(each) is int and each >= 0 for each in value)
 
 
 def _stored(path: Path, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int]:
     """A tensor from its entry in the header, and the byte at which it ends."""
     what = f"tensor {name[:200]!r}"
-    if any("\ud800" <= letter <= "\udfff" for letter in name):  # JSON can say it, UTF-8 cannot
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # valid in JSON, but not in UTF-8
         raise _corrupt(path, f"{what} has half a surrogate pair in its name")
     if not isinstance(entry, dict):
         raise _corrupt(path, f"{what} has no description")
@@ -251,10 +258,11 @@ class TensorFile:
     Parameters
     ----------
     path : Path
+        The file.
     tensors : dict
         Name to :class:`StoredTensor`, in the order of the data.
     metadata : dict
-        Text to text.
+        The header's metadata, text to text.
     """
 
     path: Path
@@ -262,16 +270,16 @@ class TensorFile:
     metadata: dict[str, str]
 
     def header_bytes(self) -> bytes:
-        """The header as it is in the file: JSON, perhaps padded with blanks."""
+        """The bytes of the header as they are in the file: JSON, perhaps padded with blanks."""
         with self.path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             return file.read(length)
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read the header, but no data.
+        """Read the header of a file, but no data.
 
-        Raises UserError for a file that is truncated or otherwise corrupt.
+        Raises UserError if the file is cut off or otherwise damaged.
         """
         raw = _read_header(path)
         tensors, metadata = parse_header(raw, path)
@@ -284,21 +292,24 @@ class TensorFile:
 class TensorFileWriter:
     """A context manager that writes a safetensors file in pieces.
 
-    The file gets its name when it is complete. Until then, the pieces are in a hidden file beside
-    it. An error removes this file; if the process is killed, the next attempt removes it. Several
-    writers of one file do not disturb each other.
+    The pieces go to a hidden file in the same folder, which gets the name ``path`` when it is
+    complete. After an error, the hidden file is removed. If the process is killed, the next writer
+    of ``path`` removes it. Each process that writes ``path`` has its own hidden file.
 
     Parameters
     ----------
     path : Path
+        The file to write.
     layout : mapping
         Tensor name to dtype (named as in safetensors) and shape.
     metadata : mapping
-        Text to text.
+        The header's metadata, text to text.
     replace : bool
-        Whether a file of this name may exist; otherwise it raises UserError at the end.
+        Whether to replace an existing file. If False, UserError is raised at the end if ``path``
+        exists.
     check : callable, optional
-        Called with the complete file before it gets its name; it may raise.
+        Called with the path of the complete hidden file before it gets its name. If it raises, the
+        file is removed.
     """
 
     def __init__(
@@ -320,7 +331,10 @@ class TensorFileWriter:
     def _lay_out(
         self, layout: Mapping[str, tuple[str, tuple[int, ...]]], metadata: Mapping[str, str]
     ) -> bytes:
-        """Give every tensor its place. The widest types are first, so that all are aligned."""
+        """Give every tensor its place; returns the bytes of the header, with its length.
+
+        Tensors with the widest elements come first, so that all are aligned.
+        """
         header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
         places: dict[str, tuple[int, int]] = {}
         position = 0
@@ -345,7 +359,7 @@ class TensorFileWriter:
         return self
 
     def append(self, name: str, data: Tensor) -> None:
-        """Write the next bytes of tensor ``name``: those of ``data``, in row-major order."""
+        """Write ``data``, in row-major order, behind the data that tensor ``name`` already has."""
         raw = memory_of(data.contiguous().flatten().view(torch.uint8))
         position = self._next[name]
         assert position + len(raw) <= self._end[name], f"more data than {name} has room for"  # noqa: S101
@@ -354,9 +368,10 @@ class TensorFileWriter:
         self._next[name] = position + len(raw)
 
     def _complete(self) -> None:
-        """Write the file through to the disk, and check it meanwhile.
+        """Wait until the file is on the disk, and call ``check`` meanwhile.
 
-        A later run trusts a file that has its name. So it must be whole even after a power cut.
+        A later run takes a file with its final name for complete. So it must be complete on the
+        disk before it gets this name, in case the power fails.
         """
         if self._check is None:
             os.fsync(self._file.fileno())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from halfbyte.base import Progress, Record, UserError
 from halfbyte.checkpoints.checkpoint import Checkpoint
-from halfbyte.checkpoints.streaming import blaming, matrices
+from halfbyte.checkpoints.pieces import blaming, matrices
 from halfbyte.checkpoints.tensor_file import StoredTensor
 from halfbyte.formats import Format
 from halfbyte.golden import quantize

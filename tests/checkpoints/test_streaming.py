@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from halfbyte.base import UserError
-from halfbyte.checkpoints import memory, streaming
+from halfbyte.checkpoints import memory, pieces, streaming
 from halfbyte.checkpoints.checkpoint import Checkpoint
 from halfbyte.checkpoints.packed import format_from, read_quantized
 from halfbyte.checkpoints.records import CheckpointDescription
@@ -64,7 +64,7 @@ def gpt2(tmp_path_factory):
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Pieces of a few rows, so that small tensors come in several."""
-    monkeypatch.setattr(streaming, "PIECE_ELEMENTS", 200)
+    monkeypatch.setattr(pieces, "PIECE_ELEMENTS", 200)
 
 
 def run(source, output, name="e2m1_sp", **options):
