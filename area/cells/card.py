@@ -45,6 +45,7 @@ def _setup_to_card(flip_flop: FlipFlop) -> dict[str, object] | None:
 
 
 def _output_to_card(cell: Cell, pin: str) -> dict[str, object]:
+    """An output as plain data: its function, the axes of its tables, its timing and energies."""
     card: dict[str, object] = {"function": cell.outputs[pin]}
     arcs = cell.arcs.get(pin)
     if arcs:

@@ -85,6 +85,7 @@ def read_cells(library: Group) -> Iterator[tuple[str, Cell | str]]:
 
 
 def _is_excluded(name: str, group: Group) -> bool:
+    """Whether synthesis should not use the cell, by its name, attributes and groups."""
     flags = (group.text(key, "false").lower() for key in _EXCLUDING_ATTRIBUTES)
     return (
         not _NAME.fullmatch(name)

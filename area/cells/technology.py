@@ -44,6 +44,7 @@ _XOR3, _MAJORITY3 = (3, 0b10010110), (3, 0b11101000)
 
 
 def _inverted(function: tuple[int, int]) -> tuple[int, int]:
+    """The inverse of a function."""
     inputs, table = function
     return inputs, table ^ ((1 << 2**inputs) - 1)
 
@@ -207,6 +208,7 @@ class Technology:
     def _adder(
         self, inputs: int, total: tuple[int, int], carry: tuple[int, int]
     ) -> AdderCell | None:
+        """The smallest cell that gives both functions, each as it is or inverted."""
         found = []
         for cell in self.plain_cells:
             if cell.flip_flop or len(cell.inputs) != inputs or len(cell.outputs) != 2:

@@ -35,6 +35,7 @@ def rounded(value: float) -> float:
 
 
 def _numbers(values: str | list[str]) -> list[float]:
+    """The numbers in an attribute; raises UserError if there are none or one is malformed."""
     text = " ".join(values) if isinstance(values, list) else values
     try:
         numbers = [float(word) for word in text.replace(",", " ").split()]
@@ -170,6 +171,7 @@ def read_arcs(
 
 
 def _slowest(edges: Sequence[Edge]) -> Edge | None:
+    """The largest delay and transition of several edges at each point; None without edges."""
     return Edge(*(greatest(tables) for tables in zip(*edges, strict=True))) if edges else None
 
 

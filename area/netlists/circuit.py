@@ -183,6 +183,7 @@ def read_circuits(text: str, cells: Mapping[str, Cell] | None = None) -> dict[st
 
 
 def _circuit(module: Mapping[str, Any], cells: Mapping[str, Cell]) -> Circuit:
+    """The circuit of one module of Yosys' JSON."""
     ports: dict[str, dict[str, Sequence[Net]]] = {"input": {}, "output": {}}
     for name, port in module["ports"].items():
         if port["direction"] not in ports:

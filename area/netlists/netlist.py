@@ -158,6 +158,7 @@ def _rewired(instance: Instance, constants: Mapping[Net, Net]) -> Instance:
 
 
 def _instance(name: str, body: Mapping[str, Any], cells: Mapping[str, Cell]) -> Instance:
+    """A cell of Yosys' JSON as an instance, or as a register if it is a flip-flop."""
     if body["type"] not in cells:
         raise AssertionError(f"Netlist holds an unmapped cell: {body['type']}")
     pins = {pin: bits[0] for pin, bits in body["connections"].items() if bits}

@@ -95,7 +95,7 @@ class _Module:
                     self.names.setdefault(net, name)
 
     def _name_signals(self) -> None:
-        """Name each net at a pin after its RTL signal; of several names, take the shortest."""
+        """Name each net at a pin after its RTL signal; the shortest of several names is taken."""
         used = {net for cell in self.body["cells"].values() for net in _nets(cell)}
         for signal, wire in sorted(
             self.body["netnames"].items(), key=lambda entry: (len(entry[0]), entry[0])

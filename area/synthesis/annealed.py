@@ -3,7 +3,7 @@
 The module is usually the *addend* of a MAC: the product of two codes, made ready for the
 accumulator's adder (:class:`halfbyte.rtl.addend.Addend`). ABC first turns the module into a network
 of gates. The annealing (:mod:`halfbyte.area.synthesis.annealing`) then replaces gates at random in
-many *moves*, as far as a recipe says.
+many *moves*. A recipe (:mod:`.recipes`) gives the ABC script and the number of moves.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,8 +2,8 @@
 
 A *lane* multiplies one pair of codes. Its netlist comes from a search of its own
 (:mod:`halfbyte.area.synthesis.lane`). A tree of full adders adds the products. The RTL already
-contains each of these full adders, and each becomes a full-adder cell of the library. ABC maps the
-remaining logic, such as the FP32 stage if there is one.
+contains each of these full adders, and each becomes a full-adder cell if the library has one. ABC
+maps the remaining logic, such as the FP32 stage if there is one.
 """
 
 import time
@@ -103,6 +103,7 @@ def synthesize_dot(
 
 
 def _script(technology: Technology, has_lane: bool, recipe: Recipe) -> str:
+    """The Yosys script; with ``has_lane``, a netlist replaces the module of the lane."""
     cells = "-liberty cells.lib"
     if recipe.clocked:
         cells = "-liberty strengths.lib -constr clock.constr"

@@ -43,6 +43,7 @@ def start_lane(rtlil: str, technology: Technology) -> Network:
 
 
 def _start(rtlil: str, technology: Technology) -> Network:
+    """Map a lane to gates with Yosys and ABC."""
     read = [
         "read_rtlil design.il",
         f"hierarchy -check -top {_MODULE}",
@@ -61,7 +62,7 @@ def _start(rtlil: str, technology: Technology) -> Network:
 def anneal_lane(
     start: Network, meaning: "LaneBits", technology: Technology, moves: int, seed: int
 ) -> CellNetlist:
-    """A lane as cells, after ``moves`` moves of annealing; ``meaning`` says what its bits add."""
+    """A lane as cells, after ``moves`` moves of annealing; ``meaning`` gives each bit's weight."""
     gates = library_gates(technology)
     found = anneal(start, gates, moves, alternative=_alternative(start, meaning), seed=seed)
     return merged(found, gates, technology)

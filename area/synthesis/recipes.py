@@ -1,10 +1,11 @@
 """The synthesis recipes without a clock to meet: a fixed set, the same for every format.
 
-A recipe minimizes the *addend* of a MAC, which is its logic without the accumulator, and maps it to
-the cells of a technology. It uses an ABC script, and may then anneal the result: it replaces gates
-at random in many *moves* (:mod:`halfbyte.area.synthesis.annealing`). All recipes map the rest of a
-MAC in the same way. The accumulator's addition becomes a ripple-carry chain of the library's full
-adders, the smallest adder. What then remains is mapped with the script of :data:`QUICK`.
+A recipe minimizes the *addend* of a MAC, the logic that makes a signed product of two codes, and
+maps it to the cells of a technology. It uses an ABC script, and may then anneal the result: it
+replaces gates at random in many *moves* (:mod:`halfbyte.area.synthesis.annealing`). All recipes map
+the rest of a MAC in the same way. The accumulator's addition becomes a ripple-carry chain of the
+library's full adders, the smallest kind of adder. What then remains is mapped with the script of
+:data:`QUICK`.
 
 Recipes for a clock are in :mod:`halfbyte.area.synthesis.clocked`.
 """
@@ -121,7 +122,7 @@ BRIEF = Recipe(
     (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
 )
 # This recipe leaves out rewiring: annealing gains more by similar changes, and ABC's rewiring can
-# crash with the few cells that are mapped to before an annealing.
+# crash with the small set of cells from which an annealing starts.
 ANNEAL = Recipe(
     "anneal",
     "a search over restructurings, then annealing of the cells",
@@ -149,11 +150,11 @@ RECIPES = (QUICK, DEEP, BRIEF, SKETCH, ANNEAL, LONG)
 # double the rows of the truth tables.
 MAX_ANNEALED_BITS = 8
 # First the addend of every likely architecture is annealed with `SKETCH`. At most this many of the
-# architectures, the smallest ones, are then annealed with `ANNEAL`, and the best of these with
-# `LONG`.
+# architectures, those with the smallest addends, are then annealed with `ANNEAL`, and the best of
+# these with `LONG`.
 FINALISTS = 2
-# An architecture is left out of the finalists if its sketch is more than this many times as large
-# as the smallest.
+# An architecture is not annealed further if its addend after `SKETCH` is more than this many times
+# as large as the smallest.
 CLOSE_RATIO = 1.04
 # MACs with wider codes are synthesized in every architecture with `QUICK`. At most this many of the
 # architectures, the smallest ones, then get a longer recipe.

@@ -115,7 +115,7 @@ def annealed_addend(
 
 
 def read_result(folder: Path, technology: Technology, start: float) -> SynthesisResult:
-    """The result in a folder in which :func:`write_netlist` ran; writes ``netlist.v`` there too.
+    """The result of a synthesis that ended with :func:`write_netlist`; also writes ``netlist.v``.
 
     ``start`` is when the synthesis began (``time.monotonic``).
     """

@@ -97,7 +97,7 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
 
 @borrowing_jit
 def append(literals: Any, count: int, literal: int, fits: Any) -> int:
-    """Write a literal after ``count`` others; returns the new count, which leaves out a misfit."""
+    """Write a literal after ``count`` others; returns the new count, the old if not ``fits``."""
     literals[count] = literal
     return count + 1 if fits else count
 

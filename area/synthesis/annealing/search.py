@@ -27,9 +27,10 @@ def anneal(
     hot: float = HOT,
     cold: float = COLD,
 ) -> Network:
-    """A network with the function of ``network`` that costs as much or less.
+    """The cheapest network found with the same outputs as ``network``, or the alternative ones.
 
-    The same arguments give the same result. Raises AssertionError if the function has changed.
+    It never costs more than ``network``. The same arguments give the same result. Raises
+    AssertionError if the outputs are wrong.
 
     Parameters
     ----------

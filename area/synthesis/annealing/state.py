@@ -52,7 +52,7 @@ KINDS = 6
 FAN_INS = (1, 2, 2, 3, 3, 3)
 # Polarity: bits 0 to 2 invert the fan-ins, bit 3 (this mask) the output.
 OUTPUT = 8
-# The kind of a candidate that is no gate: an existing node takes the place of a gate.
+# The kind of a candidate that is not a gate: an existing node takes the place of a gate.
 WIRE = -1
 # A gate with this cost or more does not exist in the library.
 IMPOSSIBLE = 1e9
@@ -128,7 +128,7 @@ class Scratch(NamedTuple):
     covers : (2, 2 * (nodes + EXTRAS) + 1) int64
         For each target, the literals that are 1 on all of its rows.
     covered : (2,) int64
-        The number of literals in both rows of ``covers``.
+        For each target, the number of literals in ``covers``.
     literals, others : (2 * (nodes + EXTRAS) + 1,) int64
         Literals, or places in the pool, from which a gate could be built.
     literal_values : (2 * (nodes + EXTRAS), words) uint64
@@ -256,7 +256,7 @@ def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
 def compute(
     words: Any, values: Any, row: int, kind: int, polarity: int, a: int, b: int, c: int
 ) -> None:
-    """Write a gate's truth table to ``values[row]``; its fan-ins have rows ``a``, ``b`` and ``c``.
+    """Write a gate's truth table to ``values[row]``; its fan-ins' are ``values[a]`` and so on.
 
     ``words`` is as long as a truth table (:class:`Scratch`).
     """
