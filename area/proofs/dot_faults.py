@@ -10,8 +10,8 @@ from dataclasses import replace
 from halfbyte.area.netlists.circuit import Circuit
 from halfbyte.area.proofs.dot import Tree, prove_accumulator, wrong_product, wrong_sum
 from halfbyte.area.proofs.linear import TreeCell
-from halfbyte.area.proofs.mac import PROVED, REFUTED
 from halfbyte.area.proofs.registers import MappedUnit, prove_circuits
+from halfbyte.area.proofs.results import PROVED, REFUTED, STATUS
 from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["fault_verdicts"]
@@ -58,9 +58,9 @@ def _wrong_base(spec: DotSpec, tree: Tree) -> tuple[str, Tree]:
 def fault_verdicts(
     spec: DotSpec, tree: Tree, lane: Circuit, rtl: Circuit, netlist: MappedUnit
 ) -> Mapping[str, str]:
-    """For each fault, whether the proof refuted the unit with it.
+    """The status of the proof of a unit with each fault, by the fault's name.
 
-    The verdict must be ``refuted``. Any other verdict is reported as ``proved``.
+    The status must be ``refuted``.
     """
     changes = {
         "swapped outputs of an adder": _swapped_outputs,
@@ -69,13 +69,17 @@ def fault_verdicts(
     }
     trees = {name: _altered_adder(tree, change) for name, change in changes.items()}
     trees["swapped bits of a lane"] = _swapped_bits(tree)
-    seen = {name: wrong_sum(each, spec)[0] is not None for name, each in trees.items()}
+    found = {name: _status(wrong_sum(each, spec)[0]) for name, each in trees.items()}
     operands = dict.fromkeys(lane.inputs["w"], lane.inputs["a"][0])
-    seen["swapped operand of a lane"] = wrong_product(lane.rewired(operands), spec) is not None
+    found["swapped operand of a lane"] = _status(wrong_product(lane.rewired(operands), spec))
     if spec.adds_base and not spec.is_fp32:
         name, wrong = _wrong_base(spec, tree)
-        seen[name] = prove_accumulator(wrong, spec).equal is False
+        found[name] = STATUS[prove_accumulator(wrong, spec).equal]
     port = "addend" if spec.chained else "clear"
     other = rtl.rewired({rtl.inputs[port][0]: "0"})
-    seen["netlist of another unit"] = prove_circuits(other, netlist).status == REFUTED
-    return {name: REFUTED if refuted else PROVED for name, refuted in seen.items()}
+    found["netlist of another unit"] = prove_circuits(other, netlist).status
+    return found
+
+
+def _status(counterexample: str | None) -> str:
+    return PROVED if counterexample is None else REFUTED

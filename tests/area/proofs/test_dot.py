@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,8 @@ from halfbyte.area.proofs.dot import (
     wrong_product,
     wrong_sum,
 )
+from halfbyte.area.proofs.dot_faults import fault_verdicts
+from halfbyte.area.proofs.equivalence import Verdict
 from halfbyte.area.proofs.linear import TreeCell, reduce_to_inputs
 from halfbyte.formats import SCALE_CODES, Overflow, Ties, load
 from halfbyte.rtl.dot import Accumulator, AdderStyle, DotSpec, FinalAdder
@@ -126,6 +129,18 @@ def test_a_missing_clear_is_seen(unit):
     spec, tree = unit
     around = tree.around.rewired({tree.around.inputs["clear"][0]: "0"})
     assert prove_accumulator(replace(tree, around=around), spec).equal is False
+
+
+def test_a_fault_on_which_the_solver_gives_up_is_undecided(unit, monkeypatch):
+    spec, tree = unit
+    proof = SimpleNamespace(status="undecided")
+    faults = "halfbyte.area.proofs.dot_faults"
+    monkeypatch.setattr(f"{faults}.prove_accumulator", lambda *_: Verdict(None, 1, 1))
+    monkeypatch.setattr(f"{faults}.prove_circuits", lambda *_: proof)
+    lane = lower({"lane": spec.lane()})["lane"]
+    found = fault_verdicts(spec, tree, lane, tree.around, None)
+    assert found.pop("missing clear") == found.pop("netlist of another unit") == "undecided"
+    assert set(found.values()) == {"refuted"}
 
 
 def test_a_lane_of_another_table_is_seen():
