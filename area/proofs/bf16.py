@@ -6,8 +6,9 @@ stages. The sum is proved separately for each difference of the summands' expone
 is then an integer of fixed width.
 
 If one summand is far smaller than the other, it affects rounding only by its sign and by not being
-zero. The proof replaces it by one unit far below the other summand. The result is the same: the
-nearest points where rounding changes are more than twice as far away as the largest such summand.
+zero. The proof replaces it by a small number of the same sign: one unit, far below the last bit of
+the other summand. The result is the same: the nearest points where rounding changes are more than
+twice as far away as the largest such summand.
 """
 
 import time
@@ -173,7 +174,7 @@ class _Sum:
 
 
 def _near(circuit: Circuit, difference: int) -> Verdict:
-    """Prove the sum where the product's exponent is ``difference`` above the augend's."""
+    """Prove the sum stage where the product's exponent is ``difference`` above the augend's."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -201,7 +202,7 @@ def _difference(words: Words, inputs: _Sum) -> list[int]:
 
 
 def _far_above(circuit: Circuit) -> Verdict:
-    """Prove the sum where the augend is far below the product."""
+    """Prove the sum stage where the augend is far below the product."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -216,7 +217,7 @@ def _far_above(circuit: Circuit) -> Verdict:
 
 
 def _far_below(circuit: Circuit) -> Verdict:
-    """Prove the sum where the product is far below the augend, or 0."""
+    """Prove the sum stage where the product is far below the augend, or 0."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)

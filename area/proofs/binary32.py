@@ -1,4 +1,4 @@
-"""FP32 and BF16 by their definition (IEEE 754-2019, 3.4 and 4.3.1), to prove the RTL against.
+"""FP32 and BF16 by their definition (IEEE 754-2019, 3.4 and 4.3.1), as a specification for proofs.
 
 This module does not use the RTL. A number is an integer times a power of two. Sums and products are
 exact. Rounding picks the place of the last bit, then looks at all bits below it.
@@ -57,7 +57,7 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
     """The FP32 magnitude, 31 bits, nearest to ``integer * 2 ** exponent``; ties to even.
 
     The result keeps 24 bits from the highest 1, but no bit below exponent -149. For each possible
-    place of the last bit, the bits above are kept, and the bits below decide whether one is added.
+    place of the last bit, the bits from there up are kept. The bits below decide whether to add 1.
     """
     words = Words(aig)
     width = len(integer)

@@ -22,7 +22,8 @@ __all__ = ["Verdict", "compare"]
 # With this many random patterns, few nodes that differ look equal.
 MIN_PATTERNS = 2**12
 SEED = 1
-# Conflicts that the solver may spend on an inner candidate, and on an output.
+# The most conflicts that the solver may spend on an inner candidate, and on an output, before it
+# gives up.
 INNER_CONFLICTS, OUTPUT_CONFLICTS = 2_000, 500_000
 SOLVER = "glucose4"
 
@@ -31,9 +32,9 @@ SOLVER = "glucose4"
 class Verdict:
     """``equal`` is True (proved), False (refuted) or None (the solver gave up).
 
-    ``codes`` is the number of values of the codes, all of which were simulated. ``queries`` is the
-    number of questions to the solver. ``model`` is a counterexample: for each variable's literal, a
-    value such that the words differ. It is None if there is no counterexample.
+    ``codes`` is the number of combinations of the codes' bits; all were simulated. ``queries`` is
+    the number of questions to the solver. ``model`` is a counterexample: for each variable's
+    literal, a value such that the words differ. It is None if there is no counterexample.
     """
 
     equal: bool | None
@@ -154,7 +155,7 @@ class _Sweep:
             self._add(node, code_nodes)
 
     def _add(self, node: int, code_nodes: set[int]) -> None:
-        """Find an earlier literal that can replace a node, and give the solver what it needs."""
+        """Add a node: find an earlier literal that is equal, or describe the node to the solver."""
         fanins = self._aig.ands[node]
         own = 2 * node
         if fanins is not None:

@@ -1,6 +1,7 @@
-"""The proof that the DFloat11 lane with fixed codes decodes: one step from any state.
+"""The proof that a DFloat11 lane with fixed codes decodes correctly: one step from any state.
 
-A lane reads chunks of a compressed tensor and gives its BF16 weights. Eight fixed codes encode the
+DFloat11 compresses BF16 weights without loss. A lane reads chunks of a compressed tensor and gives
+its weights. Eight fixed codes encode the
 weights' exponents; a chunk names the code that it uses and the highest exponent in it. A code word
 of more than eight bits is eight ones and a *rest*. The rest 1111 is the escape: the exponent itself
 follows in eight plain bits.
@@ -49,7 +50,9 @@ _XOR = 0b0110  # truth table of an XOR gate
 def code_words(number: int) -> Mapping[str, int]:
     """The words of at most eight bits in one code.
 
-    The value of a word says how far its exponent is below the highest one.
+    The value of a word says how far its exponent is below the highest one. Bit 2 of ``number``,
+    *flat*, says that the words that begin with 10 have three bits, not two. Bits 0 and 1, *late*,
+    plus 4 are the length of the highest exponent's word.
     """
     flat, late = number >= 4, number % 4
     short = {"00": 2, "01": 3, "100" if flat else "10": 1}

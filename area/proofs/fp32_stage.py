@@ -4,7 +4,7 @@ An FP32 stage (:class:`Fp32Sum`) adds a block's scaled sum to an FP32 accumulato
 specification is :class:`halfbyte.rtl.bf16.accumulate.Accumulate`. It computes the same sum, but was
 designed independently, with another order of comparing, negating and rounding. There is one case
 for each difference of the summands' exponents. The alignment is then fixed wiring, and the logic is
-small enough for SAT. One more case on either side covers all larger differences.
+small enough for SAT. One more case on each side covers all larger differences.
 
 The block is assumed to be an output of :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: its top
 bit is 1, or it is +0. The accumulator's only NaN is 7FC00000. A *limited* stage is for sums that

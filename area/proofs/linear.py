@@ -57,6 +57,7 @@ class LinearForm:
             return True
 
         def value(row: int) -> int:
+            """The weighted sum of the outputs in a row of the truth tables."""
             return sum(weight * (cell.outputs[net] >> row & 1) for net, weight in driven.items())
 
         offset = value(0)
@@ -75,10 +76,10 @@ class LinearForm:
 
 
 def reduce_to_inputs(cells: Sequence[TreeCell], *words: Sequence[Net]) -> LinearForm:
-    """The sum of ``words``, modulo 2 to the power of their width, as a linear form of inputs.
+    """The sum of ``words`` as a linear form of the tree's inputs.
 
-    If a cell's outputs cannot be replaced at their weights, they stay in the form. Raises
-    CircuitError for a loop.
+    The modulus is 2 to the power of the width of a word. If a cell's outputs cannot be replaced at
+    their weights, they stay in the form. Raises CircuitError for a loop.
     """
     form = LinearForm(1 << len(words[0]))
     for word in words:

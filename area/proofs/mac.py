@@ -1,11 +1,11 @@
-"""Proofs that a MAC's RTL equals its specification, and its netlist the RTL.
+"""Proofs that a MAC's RTL equals its specification, and that its netlist equals its RTL.
 
-A MAC is proved over one clock edge. Both sides start with the same value of ``acc``, from *any*
-state of the registers and with any codes, ``clear`` and ``enable``. The next values of ``acc`` must
-be equal. So both sides are equal after the first clear, and from then on they never differ. A
-netlist may encode its state in any way, as long as ``acc`` follows from it. The RTL may have
-several states with the same ``acc``; the proof shows that the next ``acc`` does not depend on which
-of these states the RTL starts from.
+A proof compares two *sides*, RTL and specification or netlist and RTL, over one clock edge. Both
+sides start with the same value of ``acc``, from *any* state of the registers and with any codes,
+``clear`` and ``enable``. The next values of ``acc`` must be equal. So both sides are equal after
+the first clear, and from then on they never differ. A netlist may encode its state in any way, as
+long as ``acc`` follows from it. The RTL may have several states with the same ``acc``; the proof
+shows that the next ``acc`` does not depend on which of these states the RTL starts from.
 """
 
 from collections.abc import Sequence
@@ -190,6 +190,7 @@ def _product(
 
 
 def _inputs(unit: MacSpec | MultiplierArchitecture) -> Inputs:
+    """A variable for each input of a unit, and constants for ``clear`` and ``enable`` it lacks."""
     aig = Aig()
     is_mac = isinstance(unit, MacSpec)
     return Inputs(

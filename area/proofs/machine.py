@@ -53,7 +53,7 @@ State = Mapping[Net, int]
 
 
 def initial_state(aig: Aig, circuit: Circuit) -> dict[Net, int]:
-    """A free state: a variable for each register."""
+    """A state with a new variable for each register."""
     return {register.output: aig.variable() for register in circuit.registers}
 
 

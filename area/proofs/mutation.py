@@ -102,7 +102,7 @@ def mutate(macs: Mapping[str, MacSpec | DotSpec], *, count: int, seed: int) -> M
 
 
 def is_equivalent(mutated: Mutated, mutant: Mutant, mac: MacSpec) -> bool:
-    """Whether a proof shows that the mutant does what the MAC does."""
+    """Whether a proof shows that the mutant does what the unchanged MAC does."""
     circuit = mutated.circuits[mutant.unit].fixed(SELECT, mutant.number)
     return prove_netlist(circuit, mutated.originals[mutant.unit], mac).status == PROVED
 

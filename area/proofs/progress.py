@@ -28,7 +28,7 @@ from halfbyte.rtl import to_rtlil
 __all__ = ["MAX_IDLE", "ProgressError", "prove_progress"]
 
 MAX_IDLE = 7
-"""The most cycles without a beat on any stream, in which a CRC is computed or a state changes."""
+"""The most cycles without a beat on any stream; a CRC is computed then, or a state changes."""
 _TIMEOUT = 600  # seconds; on an idle core the proof takes about ten
 
 _SCRIPT = """\

@@ -2,9 +2,9 @@
 
 A register of the netlist has the name of the RTL register it was mapped from, so it holds a known
 bit of a signal. From *any* common state of the registers and for any inputs, all outputs and the
-next values of all registers must be equal. Both sides then stay equal once their registers are
-equal, for example after a reset, a loaded table or a cleared sum. A register without a partner may
-have any value, so a proof does not depend on which registers synthesis has dropped.
+next values of all registers must be equal. So RTL and netlist stay equal once their registers are
+equal, for example after a reset, a loaded table or a cleared sum. A register that only one of them
+has may have any value, so a proof does not depend on which registers synthesis has dropped.
 """
 
 import json
@@ -27,7 +27,7 @@ from halfbyte.area.proofs.results import REFUTED, STATUS, ProofError, UnitProof
 __all__ = ["Bit", "MappedUnit", "prove_circuits", "prove_unit", "read_mapped_unit"]
 
 Bit = tuple[str, int]
-"""A bit of a named signal."""
+"""The name of a signal, and the place of a bit in it."""
 
 _METHOD = "any state by SAT, {pairs} outputs and registers, {queries} queries"
 _RTL = "rtl"

@@ -142,11 +142,11 @@ class DotProof(ProofStatus):
     netlist: str
     """Whether the unit's netlist does what its RTL does."""
     fp32_stage: str | None = None
-    """Whether the unit's FP32 stage equals a stage designed independently; null if not proved."""
+    """Whether the FP32 stage equals an independent one; null if no proof was asked for."""
     method: str
     """How it was proved."""
     simulated: str | None
-    """The parts that were only simulated and compared with the golden model; null if all proved."""
+    """The parts that were only simulated, against the golden model; null if there are none."""
     faults: Mapping[str, str]
     """For each injected fault: the verdict of the proof, which must be ``refuted``."""
     seconds: float

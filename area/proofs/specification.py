@@ -18,6 +18,7 @@ __all__ = ["product", "product_tables", "saturated", "step"]
 
 @cache
 def _tables(weight: Format, activation: Format) -> tuple[int, ...]:
+    """The tables of :func:`product_tables`."""
     products = np.multiply.outer(np.array(activation.integers), np.array(weight.integers)).ravel()
     _check_products(products.tolist(), weight, activation)
     width = signed_width(int(products.min()), int(products.max()))

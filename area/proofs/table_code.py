@@ -1,14 +1,14 @@
-"""The proof that the reader with a code table decodes any canonical code.
+"""The proof that the DFloat11 decoder's symbol reader decodes any canonical code.
 
 The specification is the rule of DFloat11's own layout. A code table has one row for each symbol.
 Rows are sorted by code length. The first code is all zeros. Each later code is its predecessor plus
-1, shifted left to its own length. A code is complete if every stream of bits begins with one of its
-words.
+1, shifted left to its own length. Codes that follow this rule are *canonical*. They are *complete*
+if every stream of bits begins with one of them.
 
 The reader looks at the bits at some place in the stream, and finds the row whose code they begin
-with. It gives the row's symbol and the place after the code. This is proved for every complete code
-that fits in the table, every place and all bits. :mod:`.table_loader` shows that only such tables
-are loaded.
+with. It gives the row's symbol and the place after the code. This is proved for all complete
+canonical codes that fit in the table, every place and all bits. :mod:`.table_loader` shows that
+only such tables are loaded.
 """
 
 import time
@@ -190,7 +190,10 @@ class _Specification:
         )
 
     def results(self) -> dict[str, list[int]]:
-        """The outputs that the reader must give for any table, place and bits."""
+        """The outputs that the reader must give for any table, place and bits.
+
+        Also sets ``decided``, the condition that the bits begin with exactly one code.
+        """
         aig, words = self.aig, self.words
         (escaped,) = self.inputs["escaped"]
         bits = self.window()
