@@ -14,7 +14,7 @@ from halfbyte.pareto.system import ArrayModel, ChipModel, Storage
 __all__ = ["AXES", "LANE_AREA", "MAC_AREA", "Axis", "check_axis", "default_axis", "make_axis"]
 
 Records = Sequence[HardwareRecord]
-# The format of the MACs on the chip whose area shares are published.
+# The chip whose area shares are published has MACs of this format.
 _BASELINE = "int4"
 
 
@@ -109,7 +109,7 @@ def make_axis(
     Parameters
     ----------
     name : str
-        One of :data:`AXES` of the records' unit.
+        One of :data:`AXES` of the records' unit, as :func:`check_axis` ensures.
     formats : sequence of Format
         The formats of the records.
     areas : sequence of record
@@ -128,7 +128,8 @@ def make_axis(
     Raises
     ------
     UserError
-        The axis is unknown, or all records lack its figure.
+        If all records lack the figure of the axis, if INT4 is missing for ``chip_overhead``, or if
+        no SRAM of the technology is known for ``array_area``.
     """
     by_name = {fmt.name: fmt for fmt in formats}
     if name in _PLAIN:

@@ -68,7 +68,7 @@ def _line(place: int) -> _Line:
 def draw_area(
     axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[str, str]
 ) -> list[Label]:
-    """The least area that meets each clock, as steps; rings mark the fastest netlist found.
+    """Draw the least area that meets each clock, as steps, and rings at the fastest netlists.
 
     Returns the labels of the rings, to be placed when the limits are final.
 

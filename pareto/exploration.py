@@ -2,7 +2,8 @@
 
 An exploration synthesizes many formats, each in several designs. A *parent* is a distribution of
 values, or several, that the formats should represent well. A *supernormal* value takes the code of
-negative zero; the *base* of such a format has a second zero there.
+negative zero; the *base* of such a format has a second zero in its place. A *quantum* is the
+largest step that divides all values of a format.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,8 @@ class Candidate:
     record : SynthesisRecord
         The smallest of the format's designs.
     distances : mapping of str to float
-        For each parent's name, the SQNR lost against the best possible values, in dB.
+        For each parent's name, the signal-to-quantization-noise ratio (SQNR) that is lost against
+        the best possible values, in dB.
     """
 
     format: Format
@@ -100,7 +102,7 @@ class Findings:
 
     @property
     def shown(self) -> tuple[Candidate, ...]:
-        """The frontier and the candidates that equal a shipped format, by ascending area."""
+        """The frontier and the candidates with a shipped format's values, by ascending area."""
         shipped = {fmt.values for fmt in bundled()}
         chosen = [
             each
@@ -201,6 +203,7 @@ def _bases(formats: Sequence[Format]) -> dict[str, Format | None]:
     """The base of each format, by the format's name; None if it is not among the formats."""
 
     def rest(fmt: Format) -> tuple[Fraction, ...]:
+        """All values except that with the code of negative zero."""
         half = len(fmt.values) // 2
         return (*fmt.values[:half], *fmt.values[half + 1 :])
 

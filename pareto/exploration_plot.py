@@ -1,7 +1,7 @@
 """Plots of an exploration: all formats with their frontier, and the gain by supernormal value.
 
 A *supernormal* value takes the code of negative zero. The *base* of such a format is the same
-format without this value.
+format without this value. A *parent* is a distribution of values by which formats are judged.
 """
 
 from collections.abc import Mapping, Sequence

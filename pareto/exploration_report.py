@@ -1,7 +1,8 @@
 """The findings of an exploration as files: plots, a table of the best formats, CSV and JSON.
 
 The *frontier* has the formats that no other format beats in area and accuracy. *Shipped* formats
-come with halfbyte.
+come with halfbyte. A *base* has a second zero; its variants have a *supernormal* value instead. A
+*parent* is a distribution of values by which formats are judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ def write_exploration(
 
 
 def _shipped_titles(findings: Findings) -> dict[str, str]:
-    """Titles of the candidates that equal a shipped format, by the candidate's name."""
+    """Titles of the candidates with the values of a shipped format, by the candidate's name."""
     shipped = {fmt.values: fmt.title for fmt in reversed(bundled())}
     return {
         each.format.name: shipped[each.format.values]
@@ -73,7 +74,7 @@ def _shipped_titles(findings: Findings) -> dict[str, str]:
 
 
 def _groups(findings: Findings) -> list[list[Candidate]]:
-    """Groups of candidates, each a base and its variants with one more (supernormal) value."""
+    """Groups of candidates, each a base and its variants."""
     groups: dict[str, list[Candidate]] = {}
     for each in findings.candidates:
         if each.base is not None:

@@ -23,7 +23,7 @@ BLOCKS = (16, 32, 64, 128, 256)
 # Names of recipes: quantized weights, weights and activations, and weights with the supernormal's
 # sign chosen per block.
 _W4, _W4A4, _SIGN = "dotzel2024", "dotzel2024_w4a4", "w4_sign"
-# The ranked formats of the paper's Table 8.
+# The formats of the paper's Table 8 that are ranked here.
 _RANKED = ("nf4", "sf4", "int4", "e2m1", "e2m1_sr", "e2m1_sp", "e3m0", "apot4", "apot4_sp")
 
 
@@ -147,7 +147,7 @@ def findings(
 
 
 def _weights_are_t(ks_deltas: Mapping[str, Mapping[str, float]]) -> Finding:
-    """Whether Student's t fits the weights of most layers better than the normal distribution."""
+    """Whether Student's t fits weights better than the normal distribution, on average."""
     theirs = [each["ks_delta"] for each in published()["weight_profile"].values()]
     source = np.random.default_rng(1)
     rows = []

@@ -1,4 +1,4 @@
-"""Labels of the points of a plot: close to their own marker, clear of other labels and markers."""
+"""Place the labels of a plot's points close to their markers, clear of other labels and markers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,9 +58,8 @@ class Label:
 def place_labels(axes: Axes, labels: Sequence[Label], *lines: Corners) -> None:
     """Write each label where it overlaps least and is closest to its own marker.
 
-    ``lines`` are corners in data coordinates, of a staircase for example. Labels keep off them.
-    The limits of ``axes`` must be final. Raises TypeError unless the figure is drawn by Agg, which
-    can measure text.
+    Labels avoid ``lines``, each given by its corners in data coordinates. The limits of ``axes``
+    must be final. Raises TypeError unless the figure is drawn by Agg, which can measure text.
     """
     canvas = axes.figure.canvas
     canvas.draw()

@@ -62,7 +62,7 @@ class Level:
 
     @property
     def relative(self) -> dict[str, float]:
-        """Each area over that of E2M1. Raises UserError if E2M1 is not among the formats."""
+        """The ratio of each area to E2M1's. Raises UserError if E2M1 is not among the formats."""
         areas = self.areas
         if BASELINE not in areas:
             raise UserError(f"Areas are compared with {BASELINE}: add it to the formats")
@@ -70,7 +70,7 @@ class Level:
 
 
 def level_rows(levels: Sequence[Level]) -> list[dict[str, Json]]:
-    """A row for each format, with its area and its area over that of E2M1 at every level."""
+    """A row for each format, with its area and the ratio to E2M1's area at every level."""
     rows: list[dict[str, Json]] = []
     for record in levels[0].records:
         row: dict[str, Json] = {"format": record.format, "activation": record.activation}
@@ -82,7 +82,7 @@ def level_rows(levels: Sequence[Level]) -> list[dict[str, Json]]:
 
 
 def _measured_with(record: HardwareRecord) -> dict[str, Json]:
-    """The library, terms and tool versions for which the figures of a record hold."""
+    """The library, number of terms and tool versions for which a record's figures hold."""
     named = {"technology": record.technology, "corner": record.corner, "terms": record.terms}
     return {**named, **{f"{tool}_version": text for tool, text in record.versions.items()}}
 
@@ -92,7 +92,7 @@ def write_levels(
 ) -> list[Path]:
     """Write the plot and its data (CSV, JSON) to ``folder``; returns the files.
 
-    Their names have the technology, and the dataflow of weight-stationary arrays.
+    File names contain the technology, and ``weight`` for weight-stationary arrays.
 
     Raises UserError if a netlist is not proved, or E2M1 is missing.
     """

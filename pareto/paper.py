@@ -1,4 +1,4 @@
-"""The published figures of Dotzel et al. (2024), *the paper*, which this project compares."""
+"""The published figures of Dotzel et al. (2024), *the paper*, for comparison with our own."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

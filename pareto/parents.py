@@ -26,7 +26,7 @@ class Parent:
     title : str
         The displayed name.
     distributions : tuple
-        Pairs for ``formats.codebooks``: ``("normal", None)`` or ``("student_t", nu)``.
+        Pairs as ``formats.codebooks`` takes them: ``("normal", None)`` or ``("student_t", nu)``.
     """
 
     name: str
@@ -37,9 +37,9 @@ class Parent:
 def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
     """The parent with a name: ``normal``, ``tNU`` for Student's t, or a model.
 
-    For a model, Student's t is fitted to the weights of each layer. If the nu of a layer is too low
-    for a finite variance, the lowest nu with a finite variance is used. Raises UserError for an
-    unknown model or a nu out of range.
+    NU, or nu, are the degrees of freedom of Student's t. For a model, Student's t is fitted to the
+    weights of each layer. If the nu of a layer is too low for a finite variance, the lowest nu with
+    a finite variance is used. Raises UserError for an unknown model or a nu out of range.
     """
     if name == "normal":
         return Parent(name, "normal", (("normal", None),))

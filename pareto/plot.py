@@ -33,7 +33,8 @@ _LOSSLESS = "#7A4F9A"
 # If the lossless point costs more than this many times the greatest other cost, it is drawn at the
 # edge, with a hollow marker at this share of the width from the edge.
 _FAR, _EDGE = 1.5, 0.06
-# Room for labels beside the outermost points, as a share of the axis, in a picture of nine inches.
+# Room for labels beside the outermost points, as a share of the axis: in a picture of nine inches,
+# and at most in a narrower picture.
 _MARGIN, _INCHES, _WIDEST_MARGIN = 0.1, 9.0, 0.25
 # The vertical axis as a share of the figure's height, and the width of a letter.
 _AXIS_SHARE, _LETTER_POINTS = 0.85, 5.5

@@ -85,7 +85,7 @@ def within_area(
 ) -> Recommendation:
     """The most accurate format among those with a MAC of at most ``max_area`` um^2.
 
-    Parameters and errors are those of :func:`within_loss`.
+    The other parameters and the errors are those of :func:`within_loss`.
     """
     table = _table(areas, evaluations)
     if not (table.areas <= max_area).any():
@@ -156,6 +156,6 @@ def _recommend(table: _Table, rule: _Rule, criterion: str) -> Recommendation:
     return Recommendation(
         criterion,
         _choice(table, rule, row),
-        # The certainty of the second choice also says how often it would win against all formats.
+        # The certainty of the second choice: the share of resamples in which it beats all formats.
         _choice(table, rule, table.names.index(others.names[second])) if second >= 0 else None,
     )

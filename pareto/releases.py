@@ -34,11 +34,11 @@ class ReleaseRecord(Record):
     technology: str
     """The technology of the areas."""
     areas_um2: Mapping[str, float]
-    """Area of the MAC by format, in um^2: lossless for 256 terms, no clock."""
+    """Area of the MAC by format, in um^2: for lossless sums of 256 products, without a clock."""
     delays_ps: Mapping[str, float | None]
     """Shortest clock period of the MAC by format, in ps."""
     energies_fj: Mapping[str, float | None]
-    """Energy of the MAC for a multiplication and addition by format, with glitches, in fJ."""
+    """Energy of the MAC per multiplication and addition by format, with glitches, in fJ."""
     gemm_ratios: Mapping[str, float]
     """Time of the golden model's block-scaled product over that of torch.matmul, by format."""
     codec_gb_per_second: Mapping[str, float]
@@ -50,7 +50,7 @@ class ReleaseRecord(Record):
 
 
 def read_releases(paths: Sequence[Path]) -> list[ReleaseRecord]:
-    """The records of files, the oldest release first.
+    """Read the records in files, the oldest release first.
 
     Raises UserError if a file is not a record, if two are of one release, or if the list is empty.
     """

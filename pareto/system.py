@@ -27,8 +27,9 @@ __all__ = [
 
 MAX_COUNT = 2**24
 BF16_BITS, FP32_BITS = 16, 32
-# Bits of control in an element, which is a unit of an array with its registers: in a
-# weight-stationary array "load"; else "clear", "take", and whether a result is on its way.
+# Control bits in an element of an array, which is a unit with its registers. A weight-stationary
+# element has "load". An output-stationary element has "clear", "take", and whether a result is on
+# its way.
 LOAD_BITS, CONTROL_BITS = 1, 3
 
 
@@ -119,7 +120,7 @@ class ArrayArea:
 
 @dataclass(frozen=True)
 class Storage:
-    """How the buffers store values: in blocks with one scale each, or with one scale per row.
+    """How buffers store values: in blocks with one scale each, or with one scale per matrix row.
 
     Scales of rows are so few that they are not counted.
 

@@ -46,7 +46,7 @@ class UnitCandidate:
     block : int
         Products that share a scale.
     sqnr_db : float
-        Signal-to-noise ratio of results.
+        Signal-to-noise ratio of layers' results, in dB.
     areas : mapping of int to float
         Area per lane in um^2 by the number of lanes.
     """

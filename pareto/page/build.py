@@ -17,10 +17,11 @@ _SCRIPTS = ("state.js", "plot.js", "table.js", "detail.js", "main.js")
 
 
 def write_page(path: Path, records: Iterable[JsonObject], netlists: Path | None = None) -> Path:
-    """Write all ``records`` as one HTML page that needs no server and no network; under 5 MB.
+    """Write all ``records`` as one HTML page, which needs no server and no network.
 
-    ``records`` and ``netlists`` are those of :func:`halfbyte.pareto.page.data.page_data`. Returns
-    ``path``. Raises UserError if there is nothing to show.
+    The page has less than 5 MB. ``records`` and ``netlists`` are those of
+    :func:`halfbyte.pareto.page.data.page_data`. Returns ``path``. Raises UserError if there is
+    nothing to show.
     """
     data = json.dumps(
         page_data(records, netlists).as_json(), separators=(",", ":"), allow_nan=False

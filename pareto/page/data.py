@@ -87,8 +87,7 @@ def identities(records: Iterable[JsonObject], *more_keys: str) -> dict[str, Json
     """The last record of each circuit and evaluation, by a key of what the record measures.
 
     Circuits are distinguished by ``_HARDWARE_KEYS`` and ``more_keys``, evaluations by
-    ``_ACCURACY_KEYS``. Raises UserError for a record with
-    wrong fields.
+    ``_ACCURACY_KEYS``. Raises UserError for a record with wrong fields.
     """
     found: dict[str, JsonObject] = {}
     for record in records:
