@@ -58,7 +58,7 @@ class FlipFlop:
     data, clock, output : str
         Names of the pins.
     inverted : bool
-        Whether the output is QN.
+        Whether the output is the inverse of the state (QN).
     setup : tuple of two Table, optional
         Setup times in ps of a rising and a falling data input, over the slews of data and clock.
         None if the library does not state them.
@@ -97,9 +97,9 @@ class Cell:
     inputs : mapping of str to float
         Capacitance of each input in fF.
     outputs : mapping of str to str
-        Function of each output; ``IQ`` or ``IQN`` for a flip-flop.
+        Function of each output. For a flip-flop it is ``IQ``, the state, or ``IQN``, its inverse.
     arcs : mapping
-        ``arcs[output][input]`` is the timing from one to the other.
+        ``arcs[output][input]`` is the timing from the input to the output.
     flip_flop : FlipFlop, optional
         For a flip-flop: its pins and setup times.
     energies : mapping
@@ -108,10 +108,11 @@ class Cell:
     input_energies : mapping of str to Table
         Internal energy in fJ of a transition of an input alone.
     late_inputs : mapping of str to float
-        Capacitances in fF for the latest arrival: the upper ends, if the library gives ranges.
+        The upper ends of the inputs' capacitances in fF, for the longest delay; empty if the
+        library does not give ranges.
     untimed : str
-        A quantity that delays and energies need and the library does not state, such as a
-        capacitance, which is then 0 here; empty if there is none.
+        What is missing for computing delays and energies, such as a capacitance (0 above); empty if
+        nothing is missing.
 
     Raises
     ------
@@ -144,7 +145,7 @@ class Cell:
         return any(self.energies.values()) or bool(self.input_energies)
 
     def late_capacitance(self, pin: str) -> float:
-        """Capacitance of an input in fF for the latest arrival."""
+        """Capacitance of an input in fF for the longest delay (``late_inputs``)."""
         return self.late_inputs.get(pin, self.inputs[pin])
 
 

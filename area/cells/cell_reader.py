@@ -192,7 +192,7 @@ def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> 
     """The possible states of the cell, in which ``when`` conditions are evaluated."""
     functions = {pin: body.text("function") for pin, body in _pins(group, "output").items()}
     for state in group.all("ff") if flip_flop else ():
-        # The state variable is free; the second variable is its inverse.
+        # The state variable may be 0 or 1; the second variable is its inverse.
         inputs, (variable, inverse) = [*inputs, state.arguments[0]], [*state.arguments, ""][:2]
         functions |= {inverse: f"!{variable}"} if inverse else {}
     return States(tuple(inputs), functions, flip_flop.tied if flip_flop else {})

@@ -219,7 +219,7 @@ class Sense(NamedTuple):
 
 
 def sense(table: int, inputs: int, place: int) -> Sense:
-    """How the function ``table`` with ``inputs`` inputs follows the input at ``place``."""
+    """The sense of the input at ``place`` in a function with ``inputs`` inputs."""
     rows = [row for row in range(2**inputs) if not row >> place & 1]
     steps = {(table >> (row | 1 << place) & 1) - (table >> row & 1) for row in rows}
     return Sense(1 in steps, -1 in steps)

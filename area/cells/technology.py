@@ -62,7 +62,7 @@ class Technology:
     corner : str
         Process, temperature and voltage.
     source, licence : str
-        Where the library comes from.
+        Where the library comes from, and its licence.
     cells : mapping of str to Cell
         Areas in um^2, times in ps, capacitances in fF, leakage in nW, energies in fJ.
     voltage : float, optional

@@ -239,8 +239,8 @@ def _check_drivers(
 ) -> None:
     """Raise CircuitError if a net has two drivers: input, clock, gate, register or constant.
 
-    Yosys makes one net of nets that an ``assign`` joins, and a constant of a net that is assigned
-    one. So a driven constant also means two drivers.
+    Yosys merges nets that an ``assign`` joins. A net that is joined to a constant becomes this
+    constant, so a constant with a driver also means two drivers.
     """
     driven: set[Net] = set()
     drivers = [net for nets in inputs for net in nets]

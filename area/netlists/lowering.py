@@ -49,7 +49,7 @@ memory_map
 # structure would have no internal signals in common with the netlist's multiplier.
 FUSED = "alumacc\n"
 # Commands that turn word-level cells into two-input gates. The only optimizations are to fold
-# constants and to merge equal cells; these alone reduce the gates of a table to a tenth.
+# constants and to merge equal cells; these alone divide the number of gates of a table by ten.
 LOGIC = """\
 opt_expr
 opt_merge

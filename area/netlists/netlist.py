@@ -81,7 +81,7 @@ class Netlist:
 
     @cached_property
     def late_loads(self) -> Mapping[Net, float]:
-        """Like :attr:`loads`, with the capacitances for the latest arrival."""
+        """Like :attr:`loads`, with the upper ends of the capacitances, for the longest delay."""
         return {
             net: sum(sink.instance.cell.late_capacitance(sink.pin) for sink in sinks)
             for net, sinks in self.sinks.items()

@@ -114,9 +114,9 @@ def search_unit_gates(
     """The multiplier with the fewest gates among annealings of every architecture with every seed.
 
     Each annealing tries ``moves`` times to replace a gate. The same arguments give the same gates.
-    ``on_progress`` gets the number of finished annealings, of all annealings, and a text. Raises
-    ArchitectureError for an architecture that does not fit, ValueError for codes of more than 12
-    bits together, and ToolError if Yosys or ABC fails.
+    ``on_progress`` is called with the number of finished annealings, the number of all annealings,
+    and a text. Raises ArchitectureError for an architecture that does not fit, ValueError for codes
+    of more than 12 bits together, and ToolError if Yosys or ABC fails.
     """
     starts = {name: _start(weight, activation, name) for name in architectures}
 

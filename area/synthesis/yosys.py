@@ -44,7 +44,7 @@ _WRITE = (
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """Areas of a netlist and of its flip-flops, in um^2, and the number of cells of each kind."""
+    """Area and number of a netlist's cells and of its flip-flops, and the time of its synthesis."""
 
     area_um2: float
     register_um2: float

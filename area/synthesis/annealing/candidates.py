@@ -175,7 +175,7 @@ def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
 
 @borrowing_jit
 def offer_constants(work: Any) -> None:
-    """Offer a constant if the gate has the same value on all rows that matter, if any."""
+    """Offer a constant if the gate has this value on all rows that matter (there may be none)."""
     for level in range(2):
         wrong = NONE
         for word in range(len(work.words)):

@@ -140,7 +140,7 @@ class Scratch(NamedTuple):
     target : (2, words) uint64
         The rows of ``care`` where the gate is 0, and those where it is 1.
     rest : (words,) uint64
-        The rows of a target that a part of a candidate does not cover yet.
+        For a candidate ``(a & b) | c``: the rows where it must be 1 although ``c`` is 0.
     candidates : (KEPT, 5) int64
         Kind, polarity and three places in the pool; the first ``counts[CANDIDATES]`` are used.
     counts : (4,) int64
@@ -256,7 +256,7 @@ def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
 def compute(
     words: Any, values: Any, row: int, kind: int, polarity: int, a: int, b: int, c: int
 ) -> None:
-    """Write a gate's truth table to ``values[row]``; its fan-ins' are ``values[a]`` and so on.
+    """Write a gate's truth table to ``values[row]``; its fan-ins have the indices a, b and c.
 
     ``words`` is as long as a truth table (:class:`Scratch`).
     """
