@@ -1,4 +1,8 @@
-"""Exploration: spaces of many designs, run in parallel, with results that are kept."""
+"""Exploration: synthesize all designs of a space in parallel, and store their records.
+
+A space is every combination of chosen formats, architectures, recipes and other axes. A trial is
+one of these combinations.
+"""
 
 from halfbyte.area.exploration.proof import prove_trial
 from halfbyte.area.exploration.run import Exploration, Failure, explore

@@ -1,4 +1,4 @@
-"""A Dask cluster as joblib's workers."""
+"""Run joblib's tasks on a Dask cluster."""
 
 import logging
 import re
@@ -16,9 +16,10 @@ __all__ = ["cluster_workers"]
 
 _ADDRESS = re.compile(r"(?:tcp|tls)://(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})")
 _CONNECT_SECONDS = 30.0
-# If no result arrives for this long, tasks count as lost. The slowest take a minute or two.
+# If no result arrives for this long, the tasks count as lost. The slowest tasks take a minute or
+# two.
 _PATIENCE_SECONDS = 900.0
-# A cluster without workers may soon get new ones.
+# A run waits this long for new workers if a cluster has lost its last one.
 _EMPTY_SECONDS = 30.0
 _POLL_SECONDS = 2.0
 
@@ -27,16 +28,18 @@ _POLL_SECONDS = 2.0
 def cluster_workers(
     address: str, empty_seconds: float = _EMPTY_SECONDS, poll_seconds: float = _POLL_SECONDS
 ) -> Iterator[Any]:
-    """A function that runs joblib's delayed calls on the cluster and yields results as they come.
+    """Connect to a cluster, and yield a function that runs joblib's delayed calls on it.
 
-    Dask itself gives the tasks of a dead worker to other workers. If the cluster has no workers for
-    ``empty_seconds``, the function raises ToolError. Any other exception comes from one of the
-    running tasks.
+    The function yields the results of the calls as they come. Dask itself gives the tasks of a dead
+    worker to other workers. If the cluster has no workers for ``empty_seconds``, the function
+    raises ToolError. Any other exception comes from one of the running tasks.
 
     Parameters
     ----------
     address : str
         Address of the scheduler, ``tcp://host:port``.
+    empty_seconds, poll_seconds : float
+        How long the cluster may be without workers, and the time between two checks, in s.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def cluster_workers(
                 address, timeout=_CONNECT_SECONDS, set_as_default=False
             )
         except (OSError, ValueError) as error:
-            raise UserError(f"No Dask scheduler answers at {address}, but {error}") from None
+            raise UserError(f"No Dask scheduler answers at {address} ({error})") from None
         with closing(client):
             if not client.ncores():
                 raise UserError(
@@ -68,7 +71,7 @@ def cluster_workers(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Dask's log, which prints tracebacks for what halfbyte reports in one line."""
+    """Silence Dask's log, which prints tracebacks of errors that halfbyte reports in one line."""
     loggers = [logging.getLogger(name) for name in ("distributed", "tornado")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -81,7 +84,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_address(address: str) -> None:
-    """Raise UserError if nothing answers; Dask's client is slow and prints tracebacks instead."""
+    """Raise UserError if the address is wrong or nothing answers there.
+
+    Dask's own client would take longer to notice, and would print tracebacks.
+    """
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise UserError(f"A scheduler's address is like tcp://host:8786, not {address[:100]!r}")
@@ -98,12 +104,13 @@ def _check_address(address: str) -> None:
 def _run(
     client: Any, address: str, empty_seconds: float, poll_seconds: float, calls: Iterator[Any]
 ) -> Iterator[Any]:
+    """Run joblib's delayed calls on the cluster, and yield their results as they come."""
     # This name is not public, but there is no other way to make joblib use a cluster of one thread.
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]
         def effective_n_jobs(self, n_jobs: int) -> int:
-            """At least two: joblib would run a single job in this process."""
+            """Return at least 2, since joblib runs the tasks in this process if there is 1 job."""
             return max(2, int(super().effective_n_jobs(n_jobs)))
 
         def give_up(self) -> None:
@@ -115,7 +122,7 @@ def _run(
     empty = threading.Event()
 
     def watch() -> None:
-        """Watch the workers: joblib would wait forever for a cluster without workers."""
+        """Give up if there are no workers for too long; joblib itself would wait forever."""
         without = 0.0
         while not done.wait(poll_seconds):
             without = 0.0 if _has_workers(client) else without + poll_seconds

@@ -1,4 +1,7 @@
-"""Families of formats for a space: a few parameters define many named formats."""
+"""Families of formats for a space: a few parameters define many named formats.
+
+A supernormal value is a value that takes the code of negative zero.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +18,7 @@ __all__ = ["MAX_FORMATS", "Family", "SupernormalGrid", "ValueSets"]
 
 MAX_FORMATS = 100_000
 MINUS = "\N{MINUS SIGN}"
-# Without the sign there are 2^(bits - 1) magnitudes.
+# Least and greatest width in bits of a value set's codes, with the sign.
 SET_BITS = (2, 5)
 MAX_MAGNITUDE = 64
 
@@ -25,7 +28,8 @@ class SupernormalGrid:
     """Variants of a format: each gives one value of a grid to the code of negative zero.
 
     Values that the format already has are left out. Midpoints round to the lower value, as in
-    Dotzel et al. (2024), since no single code order suits every value on the grid.
+    Dotzel et al. (2024). The rule ``ties: even`` would need codes of different parity for
+    neighbouring values, which many of these formats do not have.
 
     Parameters
     ----------
@@ -34,7 +38,7 @@ class SupernormalGrid:
     start, stop : Fraction
         Ends of the grid, both included, in the units of the format's values.
     step : Fraction
-        Distance of neighbouring values, positive.
+        Positive distance between neighbouring values.
 
     Raises
     ------
@@ -65,10 +69,10 @@ class SupernormalGrid:
             )
 
     def formats(self) -> Iterator[Format]:
-        """The formats, named by the value: ``e2m1_p5``, ``e2m1_m39_16`` for -39/16.
+        """The formats, named by the value: ``e2m1_p5`` for +5, ``e2m1_m39_16`` for -39/16.
 
-        Formats with the largest quantum come first, so that any first part of them is a coarser
-        grid.
+        The quantum is the largest number that divides all values. Formats with a larger quantum
+        come first, so a run that stops early has finished a coarser grid.
         """
         count = int((self.stop - self.start) / self.step) + 1
         values = (self.start + index * self.step for index in range(count))
@@ -91,18 +95,17 @@ class SupernormalGrid:
 
 @dataclass(frozen=True)
 class ValueSets:
-    """All signed sets of magnitudes from 0 to m: every choice of the magnitudes in between.
+    """All formats of a sign and integer magnitudes from 0 to m, with every choice in between.
 
-    The magnitudes are integers. Sets whose members have a common divisor are left out, since
-    divided by it they are sets of a smaller m. Code bit ``bits - 1`` is the sign, so that there are
-    two zeros.
+    A set with a common divisor is left out, since dividing by it gives a set with a smaller m. Bit
+    ``bits - 1`` of a code is the sign, so there are two zeros.
 
     Parameters
     ----------
     bits : int
-        2 to 5, sign included.
+        Width of the codes in bits, 2 to 5, with the sign.
     greatest : int
-        The magnitude m, at least 2^(bits-1) - 1 and at most 64.
+        The largest magnitude m, at least 2^(bits-1) - 1 and at most 64.
 
     Raises
     ------

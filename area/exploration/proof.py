@@ -1,4 +1,4 @@
-"""Proofs of chosen designs of a space. A run itself proves nothing, to save time."""
+"""Proofs of chosen designs of a space. A run over a space proves nothing, to save time."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,7 @@ __all__ = ["prove_trial"]
 def prove_trial(trial: MacTrial) -> MacProof:
     """Prove a design by synthesizing it again, which gives the same netlist.
 
-    Raises ProofError with a counterexample if it is refuted, ToolError if synthesis fails.
+    Raises ProofError with a counterexample if the netlist is wrong, ToolError if synthesis fails.
     """
     design, clock = trial.design, trial.clock_ps
     with tempfile.TemporaryDirectory(prefix="halfbyte-prove-") as temporary:

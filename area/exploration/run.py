@@ -1,4 +1,9 @@
-"""Run a space in local processes or on a Dask cluster. Runs can be resumed and shared."""
+"""Compute the designs of a space in local processes or on a Dask cluster.
+
+A trial is one design of the space, with all that its record depends on. Trials are stored under
+keys, and a run skips those that are stored. So a run can be stopped and continued, and several runs
+can share the work of a space. A worker is a process that computes tasks of a few trials each.
+"""
 
 import os
 import time
@@ -23,14 +28,17 @@ from halfbyte.base import JsonObject, Progress, RecordError, ToolError, UserErro
 
 __all__ = ["Exploration", "Failure", "explore"]
 
-# A task with this many designs takes a few seconds. That is long against the time of sending it,
-# and little is lost if a worker dies.
+# A task with this many designs takes a few seconds. That is long compared with the time to send it,
+# and short enough that little is lost if a worker dies.
 DESIGNS_PER_TASK = 8
+# Tasks are smaller if there would otherwise be fewer than this, so that all workers get some.
 LEAST_TASKS = 32
-# How often a design that runs alone may kill its worker.
+# A design fails if its worker dies more often than this.
 MAX_DEATHS = 2
-# After this many failures of workers in a row, without a record, the designs are not to blame.
+# If workers fail more often than this without any result in between, the designs are not to blame,
+# and the run ends.
 MAX_FAILURES_IN_A_ROW = 6
+# Time between two checks for results of other runs.
 _OTHERS_POLL_SECONDS = 1.0
 
 
@@ -49,7 +57,7 @@ class Exploration:
     Parameters
     ----------
     trials : list of MacTrial or DotTrial
-        The space's designs, each once: the first of those with the same contents.
+        The space's designs. If several have the same key, only the first is listed.
     records : list of SynthesisRecord or DotRecord
         Records of the trials that have one, in their order.
     failures : list of Failure
@@ -67,7 +75,7 @@ class Exploration:
     seconds: float
 
     def trial_of(self, record: SynthesisRecord) -> MacTrial:
-        """The MAC of one of ``records``; raises LookupError for any other record."""
+        """The trial of one of ``records`` of a MAC; raises LookupError for any other record."""
 
         def named(trial: MacTrial) -> tuple[object, ...]:
             design = trial.design
@@ -94,19 +102,20 @@ def explore(
     scheduler: str | None = None,
     on_progress: Progress = unheard,
 ) -> Exploration:
-    """Compute the records of ``space`` that the store lacks.
+    """Compute the records of ``space`` that the store lacks; returns all of its records.
 
     Parameters
     ----------
     space : Space
-        Designs to synthesize.
+        The designs to synthesize.
     store : ResultStore
-        Where records are looked up and added, a task at a time. A run that is killed loses only the
-        tasks that its workers were running.
+        The store in which records are looked up, and to which they are added after each task. A run
+        that is killed loses only the tasks that its workers were running.
     jobs : int, optional
         Processes at a time; all cores by default. A cluster uses all its workers.
     scheduler : str, optional
-        Address of a Dask scheduler, ``tcp://host:port``. Its workers need the same halfbyte.
+        Address of a Dask scheduler, ``tcp://host:port``. Its workers need the same version of
+        halfbyte.
     on_progress : callable, optional
         Called with ``(done, total, label)``; the first call counts the records in the store.
 
@@ -119,7 +128,7 @@ def explore(
     """
     start = time.monotonic()
     trials = {trial.key(): trial for trial in reversed(list(space.trials()))}
-    trials = dict(reversed(trials.items()))  # the first of equal ones, in order
+    trials = dict(reversed(trials.items()))  # of trials with one key, the first is kept
     run = _Run(trials, store, on_progress)
     with _workers(jobs, scheduler) as workers:
         run.work(workers)
@@ -152,6 +161,7 @@ _Workers = Callable[[Iterator[Any]], Iterator[list[Outcome]]]
 
 @contextmanager
 def _workers(jobs: int | None, scheduler: str | None) -> Iterator[_Workers]:
+    """Provide a function that runs tasks, on the cluster if there is a scheduler."""
     if scheduler is not None:
         with cluster_workers(scheduler) as run_on_cluster:
             yield run_on_cluster
@@ -170,7 +180,7 @@ def _workers(jobs: int | None, scheduler: str | None) -> Iterator[_Workers]:
 
 @dataclass
 class _Run:
-    """One run over a space; trials are referred to by their keys."""
+    """One run over a space, which refers to trials by their keys."""
 
     trials: dict[str, AnyTrial]
     store: ResultStore
@@ -182,12 +192,13 @@ class _Run:
     _failures_in_a_row: int = 0
 
     def work(self, workers: _Workers) -> None:
-        """Compute every missing record, or note why that failed."""
+        """Compute every missing record, or note in ``failed`` why that is not possible."""
         known = self.store.get(self.trials)
         self._done = len(known)
         self.on_progress(self._done, len(self.trials), "")
         missing = [key for key in self.trials if key not in known]
-        # Trials that other runs compute are looked up again once there is nothing else to do.
+        # Other runs are computing the trials in ``elsewhere``. Wait for their records, and compute
+        # the trials of runs that have ended without them.
         elsewhere = self._round(workers, _portions(missing))
         while elsewhere:
             known = self.store.get(elsewhere)
@@ -199,10 +210,10 @@ class _Run:
                 time.sleep(_OTHERS_POLL_SECONDS)
 
     def _round(self, workers: _Workers, tasks: list[list[str]]) -> list[str]:
-        """Run ``tasks``, again if workers die; returns the keys that belong to other runs.
+        """Run ``tasks``, and run them again if workers die; returns the keys of other runs' trials.
 
-        It is not known which of the running designs killed a worker. So each of them runs again
-        alone, and one that kills its worker then is to blame.
+        If a worker dies, any of the running designs may be the cause. So each of them runs again
+        alone. A design that still kills its worker fails.
         """
         elsewhere: list[str] = []
         queue = deque([tasks] if tasks else [])
@@ -214,7 +225,7 @@ class _Run:
                 continue
             except ToolError:
                 raise
-            except Exception as error:  # libraries raise many kinds when a process is gone
+            except Exception as error:  # libraries raise many kinds of errors if a process dies
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
             self._count_failure(reason)
             if waiting:
@@ -234,9 +245,10 @@ class _Run:
         at_work: set[str],
         elsewhere: list[str],
     ) -> None:
-        """Run tasks until ``waiting`` is empty.
+        """Run tasks until ``waiting`` is empty, and keep their outcomes.
 
-        After an exception, ``at_work`` holds the keys of the tasks that were running.
+        ``elsewhere`` gets the keys that another run has claimed. After an exception, ``at_work``
+        holds the keys of the tasks that were running.
         """
 
         def tasks() -> Iterator[Any]:
@@ -257,6 +269,7 @@ class _Run:
                 at_work.difference_update(outcome.key for outcome in outcomes)
 
     def _keep(self, outcomes: Sequence[Outcome]) -> None:
+        """Store the records of a task, and note its failures."""
         found = {each.key: each.record.as_json() for each in outcomes if each.record is not None}
         self.store.add(found)
         for each in outcomes:
@@ -286,6 +299,6 @@ class _Run:
 
 
 def _portions(keys: Sequence[str]) -> list[list[str]]:
-    """The keys as tasks. If there are few keys, tasks are small, so that all workers get some."""
+    """The keys divided into tasks."""
     size = min(DESIGNS_PER_TASK, max(1, len(keys) // LEAST_TASKS))
     return [list(keys[start : start + size]) for start in range(0, len(keys), size)]

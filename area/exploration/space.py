@@ -1,4 +1,7 @@
-"""A space of designs: the product of its axes, from a YAML file."""
+"""A space of designs, read from a YAML file: every combination of the values on its axes.
+
+The axes are lists of formats, architectures, recipes, clocks and so on. A trial is one combination.
+"""
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
@@ -40,33 +43,35 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Space:
-    """The axes of a space; its designs are their product.
+    """The axes of a space. Its designs are all combinations of one value from each axis.
 
     Parameters
     ----------
     name : str
-        Lower-case identifier; names the folder of its results.
+        Lower-case identifier, which also names the folder of the results.
     title : str
         A readable name.
     formats : tuple of Format
-        Weight formats: the named ones, then those of the families.
+        Weight formats: the named ones, then those of the families
+        (:mod:`halfbyte.area.exploration.families`).
     activations : tuple of Format or None
         Activation formats; None means the weight's own format.
     architectures : tuple of str
         Architectures; one that does not fit a pair of formats is left out for that pair.
     recipes : tuple of Recipe
-        Each recipe gives a design; a recipe with a clock gives one for each clock.
+        Synthesis recipes. A recipe for a clock gives one design for each clock.
     terms : tuple of int
-        Products that the accumulator holds without loss.
+        Numbers of products that the accumulator can add without loss.
     clocks : tuple of float or None
-        Periods in ps for the recipes with a clock; None allows the recipes without one.
+        Periods in ps for the recipes that meet a clock. None must be among them if there are other
+        recipes.
     technologies : tuple of Technology
-        Cells that designs are synthesized with; each one gives records of its own.
+        Technologies to whose cells every design is mapped.
     multipliers : bool
-        Whether records state the areas of the multiplier and the accumulator. A run then takes half
-        as long again.
+        Whether the multipliers of MACs are also synthesized alone. Records then state the areas of
+        multiplier and accumulator, and a run takes about 1.5 times as long.
     operands : Operands, optional
-        The operands for energies; without them, energy and delay are not measured.
+        The operands on which energies are measured; without them, energy and delay are null.
     has_macs : bool
         Whether single MACs are among the designs.
     units : UnitAxes, optional
@@ -112,7 +117,7 @@ class Space:
             raise UserError(f"Clocks need a recipe for a clock: {names}")
 
     def trials(self) -> Iterator[AnyTrial]:
-        """All designs, format by format: a run that stops early has finished some formats."""
+        """All designs, format by format, so that a run that stops early has finished some."""
         for weight in self.formats:
             for other in self.activations:
                 for terms in self.terms:
@@ -191,7 +196,7 @@ def _build(data: Mapping[Any, Any], folder: Path) -> Space:
     if not formats:
         raise UserError("A space needs formats or families")
     clocks = _axis(data, "clocks", [NONE], _clock)
-    # Whether a clock is met is known only from a measured delay.
+    # Only a measured delay tells whether a clock is met.
     measure = _flag(data, "measure") or clocks != (None,)
     has_macs, units = unit_axes(data, _axis)
     return Space(
@@ -228,6 +233,7 @@ def _text(data: Mapping[Any, Any], key: str, default: str) -> str:
 
 
 def _entries(data: Mapping[Any, Any], key: str, default: list[Any]) -> list[Any]:
+    """The list under ``key``. Only ``formats`` and ``families`` may be empty lists."""
     entries = data.get(key, default)
     if not isinstance(entries, list) or not (entries or key in ("formats", "families")):
         raise UserError(f"{key} must be a list with at least one entry, not {entries!r:.60}")
@@ -245,7 +251,7 @@ def _axis(
 
 
 def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, ...]:
-    """Names from ``known``; all of them if ``key`` is missing."""
+    """The names under ``key``, which must be in ``known``; all known ones if it is missing."""
     if data.get(key, ALL) == ALL:
         return tuple(known)
     chosen = _entries(data, key, [])
@@ -258,7 +264,7 @@ def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, 
 
 
 def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple[Recipe, ...]:
-    """The recipes: the quick one by default; ``all`` means all that the clocks allow."""
+    """The space's recipes: by default only the quick one; for ``all``, all that fit the clocks."""
     by_name = {recipe.name: recipe for recipe in (*_OF_MACS, *DOT_RECIPES)}
     if "recipes" not in data:
         return RECIPES[:1]
@@ -280,7 +286,7 @@ def _activation(entry: object, folder: Path) -> Format | None:
 
 
 def _check_names(formats: list[Format]) -> None:
-    """Check that each name means one format, since records hold only the name."""
+    """Check that formats of the same name are equal, since records hold only the name."""
     seen: dict[str, Format] = {}
     for fmt in formats:
         if seen.setdefault(fmt.name, fmt).values != fmt.values:
@@ -315,6 +321,7 @@ def _clock(entry: object) -> float | None:
 
 
 def _family(entry: object, what: str, folder: Path) -> Family:
+    """A family of formats from its YAML entry; ``what`` names the entry in messages."""
     kinds: dict[str, Callable[[Mapping[Any, Any], str], Family]] = {
         "supernormal": lambda data, place: _supernormal(data, place, folder),
         "value_sets": _value_sets,

@@ -1,4 +1,4 @@
-"""The store of an exploration: records by content in SQLite, shared by many runs."""
+"""The store of explorations: records in an SQLite file that several runs share."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ from halfbyte.base import JsonObject, UserError, json_text
 
 __all__ = ["ResultStore"]
 
-# The version of the file, which also marks it as ours; raised when the tables change.
+# The version of the tables, stored in the file; increase it when the tables change.
 _VERSION = 1
 _TABLES = """\
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, record TEXT NOT NULL);
@@ -31,20 +31,21 @@ CREATE VIEW IF NOT EXISTS designs AS SELECT
   json_extract(record, '$.area_um2') AS area_um2,
   record FROM results;
 """
-# SQLite takes at most 32766 parameters in a statement; older versions take 999.
+# Parameters in one statement. SQLite takes at most 32766, and older versions take 999.
 _MANY = 900
-_PATIENCE_SECONDS = 60.0  # for another run's transaction, which takes milliseconds
+# The longest wait for another run's transaction, which takes milliseconds.
+_PATIENCE_SECONDS = 60.0
 
 
 class ResultStore:
-    """Records under keys that say what they were computed from; records are never changed.
+    """Records by key. A key is a hash of all that a record depends on; records are never changed.
 
-    Many processes of one machine may use the same file at the same time, and each may be killed at
-    any moment: a record is stored completely or not at all. A run claims a record before it
-    computes it, so that no other run does the same work. Each run locks a file of its own. The
-    system drops the lock when the process ends, and claims of runs without a lock no longer count.
+    Many processes of one machine may use the same file at the same time. Each may be killed at any
+    moment: a record is stored completely or not at all. A run claims a key before it computes the
+    record, so that no other run does the same work. Each run locks a file of its own. The operating
+    system drops the lock when the process ends. Claims of runs without a lock do not count.
 
-    The view ``designs`` shows the records to SQL. Threads may share a store.
+    SQL programs can read the records through the view ``designs``. Threads may share a store.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ class ResultStore:
         self._run = uuid.uuid4().hex
         self._run_file = self._hold_lock()
         for path in self._locks.iterdir():
-            self._is_alive(path.name)  # removes what killed runs have left
+            self._is_alive(path.name)  # removes the lock files of killed runs
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -98,7 +99,7 @@ class ResultStore:
         return database
 
     def _hold_lock(self) -> int:
-        """Make this run's lock file; other runs must not see it before it is locked."""
+        """Make this run's lock file, under a hidden name until it is locked; returns its handle."""
         hidden = self.path.with_name(f".{self._run}")
         file = os.open(hidden, os.O_CREAT | os.O_RDWR, 0o666)
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -122,7 +123,7 @@ class ResultStore:
         return int(count)
 
     def get(self, keys: Collection[str]) -> dict[str, JsonObject]:
-        """The stored records of ``keys``."""
+        """The stored records of ``keys``; keys without a record are left out."""
         found: dict[str, JsonObject] = {}
         with self._lock:
             for some in _portions(keys):
@@ -143,7 +144,7 @@ class ResultStore:
     def claim(self, keys: Collection[str]) -> set[str]:
         """Claim the ``keys`` that are not stored and not claimed by another live run.
 
-        Returns all of ``keys`` that this run has claimed.
+        Returns the ``keys`` that this run has claimed, now or before.
         """
         with self._transaction() as database:
             self._drop_claims_of_the_dead(database)
@@ -163,7 +164,7 @@ class ResultStore:
         return mine
 
     def release(self, keys: Collection[str]) -> None:
-        """Drop this run's claims on ``keys``, since it could not compute them."""
+        """Drop this run's claims on ``keys``, whose records it could not compute."""
         with self._transaction() as database:
             rows = [(key, self._run) for key in keys]
             database.executemany("DELETE FROM claims WHERE key = ? AND run = ?", rows)
@@ -174,7 +175,7 @@ class ResultStore:
         database.executemany("DELETE FROM claims WHERE run = ?", [(run,) for run in dead])
 
     def _is_alive(self, run: str) -> bool:
-        """Whether the run still holds its lock; if not, its file is removed."""
+        """Whether the run still holds its lock; if not, its lock file is removed."""
         path = self._locks / run
         try:
             file = os.open(path, os.O_RDWR)
@@ -190,7 +191,7 @@ class ResultStore:
         return False
 
     def close(self) -> None:
-        """Drop all claims; the store can be opened again."""
+        """Drop this run's claims and close the file; a new object can open it again."""
         with self._lock:
             with self._transaction() as database:
                 database.execute("DELETE FROM claims WHERE run = ?", (self._run,))
@@ -200,10 +201,12 @@ class ResultStore:
 
 
 def _portions(keys: Collection[str]) -> Iterator[list[str]]:
+    """The keys in lists that are short enough for one statement."""
     listed = list(keys)
     for start in range(0, len(listed), _MANY):
         yield listed[start : start + _MANY]
 
 
 def _marks(values: Collection[str]) -> str:
+    """Question marks that stand for the values in a statement: ``?, ?, ?``."""
     return ", ".join("?" * len(values))

@@ -1,4 +1,8 @@
-"""The designs of a space: MACs and dot-product units, with all that their records depend on."""
+"""Trials: the designs of a space, each with all that its record depends on.
+
+A design is a MAC or a dot-product unit. A lane is the part of such a unit that multiplies one pair
+of codes.
+"""
 
 from dataclasses import astuple, dataclass, replace
 
@@ -25,7 +29,7 @@ ExploredRecord = SynthesisRecord | DotRecord
 
 @dataclass(frozen=True)
 class MacTrial:
-    """One design of a space, with everything that its record depends on.
+    """One MAC of a space, with everything that its record depends on.
 
     Parameters
     ----------
@@ -34,11 +38,11 @@ class MacTrial:
     recipe : Recipe
         The only recipe that is tried.
     technology : Technology
-        Cells to synthesize with.
+        The technology to whose cells the design is mapped.
     clock_ps : float, optional
-        The clock period to meet, for recipes with a clock.
+        The clock period in ps to meet, for recipes with a clock.
     operands : Operands, optional
-        The operands for energies; without them, energy and delay are not measured.
+        The operands on which energies are measured; without them, energy and delay are null.
     multiplier : bool
         Whether the multiplier is also synthesized alone.
     """
@@ -51,7 +55,7 @@ class MacTrial:
     multiplier: bool = False
 
     def key(self) -> str:
-        """Hash of inputs, code and tool versions, but not of the names of formats."""
+        """A hash of inputs, code and tool versions; names of formats do not count."""
         key = design_key(self.design, self.recipe, self.technology, self.clock_ps, self.operands)
         return f"{key}-multiplier" if self.multiplier else key
 
@@ -76,7 +80,10 @@ class MacTrial:
         )
 
     def named(self, record: SynthesisRecord) -> SynthesisRecord:
-        """The same record under the names of this trial's formats and technology."""
+        """The record with the names of this trial's formats and technology.
+
+        A stored record may come from another trial whose formats have the same values.
+        """
         return replace(
             record,
             format=self.design.weight.name,
@@ -89,7 +96,7 @@ class MacTrial:
 class DotTrial:
     """One dot-product unit of a space, with everything that its record depends on.
 
-    A search finds its lane first. The lane is kept for all units with the same formats.
+    A search finds the unit's lane first. The lane is stored for all units with the same formats.
 
     Parameters
     ----------
@@ -98,11 +105,11 @@ class DotTrial:
     recipe : Recipe
         The only recipe that is tried.
     technology : Technology
-        Cells to synthesize with.
+        The technology to whose cells the design is mapped.
     effort : float
-        Factor by which lanes are annealed longer than by default.
+        Factor on the length of the annealing that searches for the lane.
     operands : Operands, optional
-        The operands for energies; without them, energy and delay are not measured.
+        The operands on which energies are measured; without them, energy and delay are null.
     """
 
     design: DotSpec
@@ -112,7 +119,7 @@ class DotTrial:
     operands: Operands | None = None
 
     def key(self) -> str:
-        """Hash of inputs, code and tool versions, but not of the names of formats."""
+        """A hash of inputs, code and tool versions; names of formats do not count."""
         return content_key(
             {
                 **self.design.content,
@@ -152,7 +159,10 @@ class DotTrial:
         return job.record(MappedDot(**vars(result), measured=measured, proof=None))
 
     def named(self, record: DotRecord) -> DotRecord:
-        """The same record under the names of this trial's formats and technology."""
+        """The record with the names of this trial's formats and technology.
+
+        A stored record may come from another trial whose formats have the same values.
+        """
         return replace(
             record,
             format=self.design.weight.name,

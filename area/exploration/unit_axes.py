@@ -1,4 +1,7 @@
-"""The dot-product units of a space: the product of lanes, scales and blocks."""
+"""The dot-product units of a space: all combinations of lanes, scales and block sizes.
+
+A lane multiplies one pair of codes in a cycle. A block is a group of products that share a scale.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,31 +16,32 @@ __all__ = ["DOT", "MAC", "UNIT_KEYS", "UnitAxes", "unit_axes"]
 
 MAC, DOT = "mac", "dot"
 UNIT_KEYS = ("units", "lanes", "scales", "blocks", "effort")
-# In a list of blocks: as many products as the unit has lanes.
+# This entry in a list of block sizes means as many products as the unit has lanes.
 LANES = "lanes"
 NO_SCALE = "none"
 MAX_EFFORT = 1000
 
 Read = Callable[[Any], Any]
-# Reads a list of a space: takes the space, the list's key, a default, and a reader of entries.
+# A function that reads a list of a space. It takes the space's YAML data, the list's key, a default
+# list, and a function that reads an entry.
 ReadAxis = Callable[[Mapping[Any, Any], str, list[Any], Read], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
 class UnitAxes:
-    """The units of a space for each pair of formats.
+    """The axes for the dot-product units of a space.
 
     Parameters
     ----------
     lanes : tuple of int
-        Products per cycle.
+        Numbers of lanes.
     scales : tuple of ScaleCode or None
         Types of the blocks' scales; None means an integer accumulator, without scales.
     blocks : tuple of int or None
-        Products that share a scale; None means as many as lanes. Those that the lanes do not divide
-        are left out.
+        Block sizes in products; None means as many products as lanes. A block size that is not a
+        multiple of the number of lanes is left out.
     effort : float
-        Factor by which lanes are annealed longer than by default.
+        Factor on the length of the annealing that searches for a lane.
     """
 
     lanes: tuple[int, ...]
@@ -46,7 +50,7 @@ class UnitAxes:
     effort: float = 1.0
 
     def designs(self, weight: Format, activation: Format, terms: int) -> Iterator[DotSpec]:
-        """The units of two formats, each once; those that cannot exist are left out."""
+        """The units for two formats, each once; impossible combinations are left out."""
         for scale in self.scales:
             for lanes in self.lanes:
                 sizes = [None] if scale is None else [block or lanes for block in self.blocks]
@@ -63,7 +67,7 @@ def _design(
     block: int | None,
     terms: int,
 ) -> Iterator[DotSpec]:
-    """The unit; nothing if its formats are too wide for the accumulator."""
+    """Yield the unit, or nothing if its formats are too wide for the accumulator."""
     kind = Accumulator.FP32 if scale else Accumulator.INTEGER
     try:
         yield DotSpec(

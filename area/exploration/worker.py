@@ -1,4 +1,4 @@
-"""The work of a worker: it computes a few designs, one after another."""
+"""What a worker process does: it computes a few designs, one after another."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.5
 
 
 class OtherVersionError(RuntimeError):
-    """A worker's code, Python or tools differ from those of the process that sent the work."""
+    """The code, Python or tools of a worker differ from those of the process that sent the work."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Outcome:
 def compute(tasks: Sequence[tuple[str, AnyTrial]], sender: int) -> list[Outcome]:
     """Compute trials, given with their keys; returns their outcomes in order.
 
-    A design that fails does not stop the others. ``sender`` is the process that sent the trials. If
-    it is the parent of this process, this process ends with it. Raises :class:`OtherVersionError`
-    if a key is another one here, since the record would differ too.
+    A design that fails does not stop the others. ``sender`` is the ID of the process that sent the
+    trials. If it is the parent of this process, this process ends when its parent ends. Raises
+    :class:`OtherVersionError` if a trial has another key in this process than in the sender, since
+    its record would differ too.
     """
     if os.getppid() == sender:
         _end_with(sender)
@@ -50,7 +51,7 @@ def compute(tasks: Sequence[tuple[str, AnyTrial]], sender: int) -> list[Outcome]
 
 @cache
 def _end_with(parent: int) -> None:
-    """End this process when its parent ends; joblib's workers would outlive a killed parent."""
+    """End this process when its parent ends; joblib's workers otherwise outlive a killed parent."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -65,5 +66,5 @@ def _outcome(key: str, trial: AnyTrial) -> Outcome:
         return Outcome(key, trial.compute())
     except ToolError as error:
         return Outcome(key, None, str(error))
-    except Exception as error:  # our own defect in one design must not end the run
+    except Exception as error:  # a defect of halfbyte in one design must not end the run
         return Outcome(key, None, f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Runs on a small Dask cluster: one that works, one whose workers die, one that is not there."""
+"""Runs on a small Dask cluster: one that works, one whose workers die, and a missing one."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ register_pickle_by_value(sys.modules[__name__])
 
 
 class Elsewhere(MacTrial):
-    """Says which process computes it, before the real work."""
+    """A trial whose record has the computing process's ID in the field ``operands``."""
 
     def compute(self):
         return replace(super().compute(), operands=str(os.getpid()))
@@ -46,7 +46,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def cluster():
-    """One worker of one thread; joblib by itself would then work in this process."""
+    """One worker with one thread, for which joblib alone would run the tasks in this process."""
     with LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as cluster:
@@ -66,7 +66,7 @@ def test_a_cluster_of_one_thread_works_and_survives_the_death_of_its_worker(clus
     def kill_once(done, total, label):
         if done and not killed:
             killed.extend(first)
-            os.kill(killed[0], signal.SIGKILL)  # its nanny starts another
+            os.kill(killed[0], signal.SIGKILL)  # Dask then starts another worker
 
     found = explore(
         SpaceElsewhere(), store, scheduler=cluster.scheduler_address, on_progress=kill_once
@@ -76,8 +76,8 @@ def test_a_cluster_of_one_thread_works_and_survives_the_death_of_its_worker(clus
     assert len(found.records) == len(list(SPACE.trials()))
     processes = {int(record.operands) for record in found.records}
     assert os.getpid() not in processes
-    assert processes & first  # before its death
-    assert processes - first  # after it
+    assert processes & first  # records from before the worker's death
+    assert processes - first  # records from the worker that replaced it
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_a_cluster_that_loses_its_last_worker_is_reported(cluster, store, monkey
             scheduler=cluster.scheduler_address,
             on_progress=lambda *_: cluster.scale(0),
         )
-    assert store.claim(["anything"]) == {"anything"}  # the store is as good as before
+    assert store.claim(["anything"]) == {"anything"}  # the store still works
 
 
 def test_a_cluster_without_workers_is_refused(store):

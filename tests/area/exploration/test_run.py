@@ -1,4 +1,4 @@
-"""Runs over a space: what is computed, shared, retried and reported."""
+"""Runs over a space: what they compute, share with other runs, repeat and report."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def store(tmp_path):
 
 
 class FakeWorkers:
-    """Runs tasks here; the process "dies" at ``deadly`` keys, with others at work beside."""
+    """Runs tasks in this process, two at a time; both "die" if one has a key in ``deadly``."""
 
     def __init__(self, deadly=()):
         self.deadly = set(deadly)
@@ -89,7 +89,7 @@ def test_only_a_design_that_kills_its_worker_is_lost(store, monkeypatch, culprit
     assert run.failed[KEYS[culprit]] == "its worker died 3 times (RuntimeError: a process is gone)"
     assert set(store.get(KEYS)) == set(KEYS) - {KEYS[culprit]}
     assert max(workers.started.values()) == 3
-    assert store.claim([KEYS[culprit]]) == {KEYS[culprit]}  # free for the next run
+    assert store.claim([KEYS[culprit]]) == {KEYS[culprit]}  # the next run can claim it
 
 
 def test_workers_that_never_work_end_the_run(store, monkeypatch):
@@ -156,7 +156,7 @@ register_pickle_by_value(sys.modules[__name__])
 
 
 class SpaceWithBadDesigns:
-    """The small space with a design that Yosys refuses and one that kills its worker."""
+    """The small space with two more trials: Yosys fails in one, and one kills its worker."""
 
     @staticmethod
     def trials():

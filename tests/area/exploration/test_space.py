@@ -1,4 +1,4 @@
-"""Spaces: what a YAML file stands for, and what is refused."""
+"""Spaces: the designs that a YAML file stands for, and the files that are refused."""
 
 from fractions import Fraction
 from itertools import combinations
@@ -52,7 +52,7 @@ def test_recipes_that_meet_a_clock_go_with_each_clock_and_others_with_none():
         ("resub", None), ("swift_kogge_stone", 2000.0), ("swift_kogge_stone", 1000.0),
     ]  # fmt: skip
     assert len({trial.key() for trial in space.trials()}) == 3
-    assert all(trial.operands for trial in space.trials())  # whether it is met takes a delay
+    assert all(trial.operands for trial in space.trials())  # a clock needs measured delays
     every = parse_space(f"{text}recipes: all\n")
     assert {trial.clock_ps is not None for trial in every.trials()} == {True, False}
     plain = parse_space(f"{MINIMAL}recipes: all\n")
@@ -95,7 +95,7 @@ def test_keys_depend_on_values_and_not_on_names(tmp_path):
     named = first[0].named(record)
     assert (named.format, named.activation) == ("other_name", "other_name")
     assert named.technology == "sky130hd"
-    # With the multiplier there is more in the record.
+    # Records with the multiplier's area have keys of their own.
     more = list(parse_space(f"{text}multipliers: true\n", tmp_path).trials())
     assert not {trial.key() for trial in more} & {trial.key() for trial in first}
 
@@ -124,7 +124,8 @@ def test_value_sets_are_all_sets_without_a_common_divisor():
     assert all(fmt.values[4:] == tuple(-value for value in fmt.values[:4]) for fmt in formats)
     names = {fmt.name for fmt in ValueSets(bits=4, greatest=12).formats()}
     assert "set_0_1_2_3_4_6_8_12" in names  # E2M1
-    assert len(names) == 462  # 11 over 6: six of them cannot have a divisor in common with 12
+    # All ways to choose 6 of the magnitudes 1 to 11: no choice shares a divisor with 12.
+    assert len(names) == 462
     (only,) = ValueSets(bits=4, greatest=7).formats()
     assert sorted(set(map(int, only.values))) == list(range(-7, 8))
 

@@ -1,4 +1,4 @@
-"""The store of an exploration: shared, append-only, and whole after a run is killed."""
+"""The store of explorations: shared, append-only, and undamaged after a run is killed."""
 
 import multiprocessing
 import os
@@ -71,7 +71,7 @@ def test_no_key_is_claimed_twice_and_none_that_is_stored(path):
     first, second = ResultStore(path), ResultStore(path)
     first.add({"stored": {}})
     assert first.claim(["stored", "a", "b"]) == {"a", "b"}
-    assert first.claim(["a"]) == {"a"}  # it still is this run's
+    assert first.claim(["a"]) == {"a"}  # this run still has its claim
     assert second.claim(["stored", "a", "b", "c"]) == {"c"}
     first.release(["a"])
     assert second.claim(["a", "b"]) == {"a"}
@@ -91,7 +91,10 @@ def test_claims_end_with_the_run(path):
 
 
 def killed_while_writing(path, name, batches):
-    """Start a writer, kill it after some batches, and return how many it had reported."""
+    """Start a writer, kill it after some batches, and return the number of the last one reported.
+
+    Batches are numbered from 0.
+    """
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), name], stdout=subprocess.PIPE, text=True
     )
@@ -113,7 +116,7 @@ def test_killed_writers_leave_whole_batches_and_no_claims(path):
         keys = [f"{name}-{index}-{place}" for index in range(reported + 3) for place in range(5)]
         found = store.get(keys)
         assert all(record["value"] == key for key, record in found.items())
-        # All that was reported is there; a batch is there with all five or not at all.
+        # Every reported batch is in the store. Of any batch, all five records are there or none.
         assert set(keys[: 5 * (reported + 1)]) <= set(found)
         assert len(found) % 5 == 0
         missing = [key for key in keys if key not in found]

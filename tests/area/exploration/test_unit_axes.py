@@ -1,4 +1,4 @@
-"""Dot-product units in a space: which there are, what is refused, and one small run."""
+"""Dot-product units in a space: which units it has, which axes are refused, and one small run."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_units_are_the_product_of_lanes_scales_and_blocks():
     space = parse_space(f"{UNITS}lanes: [2, 4, 32]\nscales: [none, e4m3]\nblocks: [lanes, 4, 32]\n")
     designs = [trial.design for trial in space.trials()]
     scaled = {(spec.lanes, spec.block) for spec in designs if spec.scale}
-    # A block that the lanes do not divide is left out; `lanes` and 4 are the same for 4 lanes.
+    # Blocks that are not a multiple of the lanes are left out. `lanes` means 4 for 4 lanes.
     assert scaled == {(2, 2), (2, 4), (2, 32), (4, 4), (4, 32), (32, 32)}
     assert [spec.lanes for spec in designs if not spec.scale] == [2, 4, 32]
     assert len({trial.key() for trial in space.trials()}) == len(designs) == 9
