@@ -1,1 +1,1 @@
-"""Delay and energy of netlists, from the library's tables."""
+"""Delay and energy of netlists, computed from the tables of the cell library."""

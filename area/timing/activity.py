@@ -1,10 +1,10 @@
-"""Switching activity: a netlist simulated on operand streams, 64 of them at a time.
+"""Switching activity: how often the nets of a netlist change while it runs on given inputs.
 
-This is a zero-delay simulation: every net has one value per cycle, so glitches are not seen. A word
-holds the values of one net in 64 independent streams. If all inputs are known beforehand, logic
-that does not depend on the registers is evaluated for all cycles at once, and the rest cycle by
-cycle. If the inputs depend on the outputs, as with ready and valid, everything is evaluated cycle
-by cycle.
+This is a zero-delay simulation: every net has one value per cycle, so glitches are not seen. It
+runs 64 independent streams of inputs at a time. A word of 64 bits holds the values of one net, one
+bit per stream. If all inputs are known beforehand, logic that does not depend on the registers is
+evaluated for all cycles at once, and the rest cycle by cycle. If the inputs depend on the outputs,
+as with ready and valid, everything is evaluated cycle by cycle.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,15 +22,17 @@ __all__ = ["LANES", "Activity", "Surroundings", "simulate", "simulate_within"]
 LANES = 64
 _ONES = (1 << LANES) - 1
 Words = NDArray[np.uint64]
-# A gate: the place of its output, and the function that computes it from all values.
+# A gate: the index of its output in the list of values, and the function that computes it from
+# this list.
 _PlacedGate = tuple[int, Callable[[Sequence[Any]], Any]]
 
 
 @dataclass(frozen=True)
 class Activity:
-    """``words[net]`` are the values of a net, (cycles,) uint64, one bit per stream.
+    """The values of all nets in a number of cycles.
 
-    If ``cyclic``, the first cycle follows the last. Otherwise there is one change less than cycles.
+    ``words[net]`` holds those of one net: (cycles,) uint64, one bit per stream. If ``cyclic``, the
+    cycles repeat, so changes from the last cycle to the first one count too.
     """
 
     words: Mapping[Net, Words]
@@ -38,16 +40,16 @@ class Activity:
     cyclic: bool = True
 
     def changes(self, net: Net) -> Words:
-        """The streams in which the net differs from the cycle before, uint64."""
+        """For each pair of neighbouring cycles, the streams in which the net changes; uint64."""
         words = self.words[net]
         return words ^ np.roll(words, 1) if self.cyclic else words[1:] ^ words[:-1]
 
     def toggles(self, net: Net) -> float:
-        """Transitions of the net per cycle."""
+        """Transitions of the net per cycle, as a mean over the streams."""
         return self.rate(self.changes(net)) if net in self.words else 0.0
 
     def rate(self, events: Words) -> float:
-        """The number of set bits per cycle and stream."""
+        """The mean number of set bits of ``events`` per cycle and stream."""
         return float(np.bitwise_count(events).sum()) / (len(events) * LANES)
 
 
@@ -119,7 +121,7 @@ def simulate_within(
 
 
 def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -> dict[Net, Words]:
-    """The inputs as one word for each bit of a port and cycle."""
+    """The words of the input nets in each cycle; raises ValueError as :func:`simulate`."""
     if set(inputs) != set(netlist.inputs):
         raise ValueError(f"Streams must be for {sorted(netlist.inputs)}, not {sorted(inputs)}")
     shapes = {codes.shape for codes in inputs.values()}
@@ -134,11 +136,11 @@ def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -
 
 
 class _Program:
-    """A netlist as functions of a list of values, one place per net.
+    """A netlist as functions that work on a list of values.
 
-    ``free`` are the gates that do not depend on registers, and ``bound`` the others. Both are in
-    evaluation order, as ``(place of the output, function)``. ``registers`` are ``(output, data,
-    whether inverted)``.
+    ``place`` has the index of each net in this list. ``free`` are the gates that do not depend on
+    registers, and ``bound`` the others. Both are in evaluation order. ``registers`` are triples:
+    the places of output and data, and whether the output is inverted.
     """
 
     def __init__(self, netlist: Netlist) -> None:
@@ -160,6 +162,7 @@ class _Program:
                     reached.add(place)
 
     def _place(self, net: Net) -> int:
+        """The place of a net, which gets the next free one at first."""
         return self.place.setdefault(net, len(self.place))
 
     def _register(self, register: Register) -> tuple[int, int, bool]:
@@ -183,7 +186,7 @@ class _Program:
         ]
 
     def with_registers(self, state: Sequence[int]) -> list[Any]:
-        """Values with the outputs of the registers set."""
+        """A list of values in which the constants and the outputs of the registers are set."""
         values = self.values()
         for (output, _, inverted), word in zip(self.registers, state, strict=True):
             values[output] = word ^ _ONES if inverted else word
@@ -197,7 +200,11 @@ class _Program:
 
 
 def _run(program: _Program, known: Mapping[int, list[int]], cycles: int) -> list[list[Any]]:
-    """The values of all places in each cycle, from registers at 0 until the values repeat."""
+    """The values of all places in each cycle, once the registers' values repeat.
+
+    The registers start at 0. The first run over the cycles gives the registers' values at the end.
+    The second run starts with these values, and stops as soon as it agrees with the first.
+    """
     rows: list[list[Any]] = []
     state = [0] * len(program.registers)
     for step in range(2 * cycles):

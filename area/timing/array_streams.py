@@ -1,7 +1,8 @@
 """The data in the parts of an output-stationary array, cycle by cycle.
 
-The codes are those on which units are measured. A result is the unit's sum of the cycles before.
-While a sum is computed, the results of the elements below pass, one in every second cycle. The
+In such an array, each element computes a sum of its own, and results leave at the top of their
+column. The codes are those on which units are measured. While an element computes a sum, the
+earlier results of the elements below it pass through its registers, one in every second cycle. The
 element that is measured is in the middle of a column.
 """
 
@@ -17,11 +18,12 @@ from halfbyte.rtl.array import ArraySpec
 
 __all__ = ["element_streams"]
 
+# The bits of the control word that moves with the activations.
 _CLEAR, _TAKE, _LAST = 1, 2, 4
 
 
 def _sums(spec: ArraySpec, operands: Operands, cycles: int) -> NDArray[Any]:
-    """The unit's accumulator after each cycle as a number of ``result_bits``; (cycles, 64)."""
+    """The word in the unit's accumulator after each cycle, (cycles, 64)."""
     unit = spec.unit
     products = code_products(unit, operands.codes(unit.weight, unit.activation))
     terms = np.arange(cycles * unit.lanes) % TERMS
@@ -34,7 +36,7 @@ def element_streams(spec: ArraySpec, operands: Operands) -> dict[str, NDArray[An
     unit_streams = dot_streams(spec.unit, operands)
     cycles = len(unit_streams["w"])
     control = np.zeros((cycles, 1), np.uint64)
-    # The result of a sum leaves in the first cycle of the next one.
+    # The result of a sum leaves the accumulator in the first cycle of the next sum.
     control[0] |= _CLEAR | _TAKE
     if "last" in unit_streams:
         control += unit_streams["last"][:, :1] * np.uint64(_LAST)

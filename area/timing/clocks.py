@@ -8,7 +8,7 @@ __all__ = ["parse_clock"]
 
 _CLOCK = re.compile(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})\s*([a-z]+)", re.IGNORECASE)
 _PERIODS = {"fs": 1e-3, "ps": 1.0, "ns": 1e3, "us": 1e6}  # in ps
-_FREQUENCIES = {"khz": 1e9, "mhz": 1e6, "ghz": 1e3}  # period in ps of one
+_FREQUENCIES = {"khz": 1e9, "mhz": 1e6, "ghz": 1e3}  # the period in ps of 1 kHz, 1 MHz, 1 GHz
 _LEAST_PS, _MOST_PS = 1.0, 1e9
 
 

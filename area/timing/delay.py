@@ -2,10 +2,10 @@
 
 Every path that ends at the data input of a flip-flop counts. It starts at a flip-flop (clock to
 output, logic, setup) or at an input port, which is assumed to change with the clock edge. The clock
-is ideal. Clock and inputs have the slew of an inverter that drives four inverters like it. The load
-of a net is that of its pins, without wires. Rising and falling edges are followed separately. At
-each net, the latest arrival and the slowest slew count, even if they come from different paths, as
-in graph-based timing analysis.
+is ideal. Clock and inputs have the slew of an inverter that drives four inverters like itself. The
+load of a net is the capacitance of its pins, without wires. Rising and falling edges are followed
+separately. At each net, the latest arrival and the slowest slew count, even if they come from
+different paths, as in graph-based timing analysis.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,11 +21,15 @@ from halfbyte.base import UserError
 __all__ = ["Step", "Timing", "analyse_timing", "inverter_delay", "typical_slew"]
 
 RISE, FALL = 0, 1
+# Inverters in the chain in which the typical slew settles.
 _SLEW_ROUNDS = 20
 
 
 class Step(NamedTuple):
-    """A point of a path: the net, its edge (``rise`` or ``fall``), and what drives it."""
+    """A point of a path: the net, its edge (``rise`` or ``fall``), and the cell that drives it.
+
+    The cell is empty for an input port.
+    """
 
     net: str
     edge: str
@@ -34,7 +38,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Timing:
-    """What the analysis found.
+    """The results of the analysis.
 
     Parameters
     ----------
@@ -61,13 +65,14 @@ class Timing:
 
 
 class _Event(NamedTuple):
-    """The latest arrival of an edge at a net in ps, the cell that drives it, and its cause."""
+    """The latest arrival of an edge at a net in ps, the driving cell, and the edge before it."""
 
     arrival: float
     cell: str
     after: "_Point | None"
 
 
+# A net, and one of its edges: RISE or FALL.
 _Point = tuple[Net, int]
 
 
@@ -86,7 +91,7 @@ def typical_slew(technology: Technology) -> float:
 
 
 def inverter_delay(technology: Technology) -> float:
-    """FO4: the mean delay in ps of the smallest inverter that drives four inverters like it.
+    """FO4: the mean delay in ps of the smallest inverter if it drives four inverters like itself.
 
     Raises UserError if the inverter has no timing tables.
     """
@@ -112,7 +117,7 @@ def _arcs(cell: Cell, output: str, source: str) -> tuple[Arc, ...]:
 
 
 def _edges(arc: Arc) -> Iterator[tuple[int, int, Edge]]:
-    """Triples ``(edge of the input, edge of the output, tables)``."""
+    """Triples ``(edge of the input, edge of the output that follows, its tables)``."""
     for after in (RISE, FALL):
         for edge, tables in ((RISE, arc.rise), (FALL, arc.fall)):
             follows = arc.sense == "both" or (arc.sense == "positive") == (after == edge)
@@ -161,7 +166,7 @@ class _Analysis:
         for after, edge, tables in _edges(arc):
             point = (source, after)
             if point not in self.events:
-                continue  # the library does not state this edge for the driver
+                continue  # the driver of the source has no such edge in the library
             slew = self.slews[point]
             arrival = self.events[point].arrival + tables.delay.at(slew, load)
             event = _Event(arrival, gate.cell.name, point)

@@ -1,4 +1,4 @@
-"""Reduce a full library to a technology card of a few dozen cells."""
+"""Reduce a full cell library to a technology card: a small YAML file with the cells we need."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -17,13 +17,14 @@ from halfbyte.area.timing.delay import typical_slew
 
 __all__ = ["distill"]
 
-# With gates of up to four inputs, a MAC takes up to 5 % more area than with the whole library
-# (ASAP7, 6-bit table). With five inputs the difference is below 1 % on all shipped cards.
+# The most inputs of a gate in the card. If this were four, a MAC would take up to 5 % more area
+# than with the whole library (ASAP7, a 6-bit product table). With five, the difference is below
+# 1 % on all shipped cards.
 MAX_INPUTS = 5
-# The smallest inverters and buffers are kept for driving loads.
+# Number of inverters and of buffers in the card: the smallest ones of different areas.
 STRENGTHS = 4
-# For netlists with a clock to meet, stronger cells are kept: the smallest that drive a load this
-# many times as fast as the smallest cell of their function.
+# The card also keeps stronger cells, for netlists with a clock to meet: the smallest cell that
+# drives a load this many times as fast as the smallest cell of the same function.
 SPEEDS = (1.7, 3.4)
 MAX_SIZED_INPUTS = 3
 _HEADER = """\
@@ -45,7 +46,7 @@ _HEADER = """\
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes each list in one row, even a list of lists."""
+    """Writes each list in one line, even a list of lists."""
 
 
 _Dumper.add_representer(
@@ -58,10 +59,11 @@ def distill(
 ) -> str:
     """The text of a card (YAML) for a library in one Liberty file or several.
 
-    The card keeps the smallest cell for every function of up to five inputs, where the order of
-    inputs does not matter. It also keeps a few inverters and buffers, the smallest flip-flop, full
-    adder, half adder and tie cells, and two more strengths of cells with up to three inputs. Raises
-    UserError for libraries that cannot be read or lack a needed cell.
+    The card keeps the smallest cell for every function of up to five inputs. Functions that differ
+    only in the order of their inputs count as one. The card also keeps a few inverters and buffers,
+    the smallest flip-flop, full adder, half adder and tie cells, and two stronger versions of the
+    cells with up to three inputs. Raises UserError for libraries that cannot be read or lack a
+    needed cell.
     """
     library = read_library(paths)
     whole = Technology(
@@ -84,15 +86,16 @@ def distill(
     strengths = _strengths(whole, kept, slew) if has_tables else frozenset()
     cells = {cell: reduced(whole.cells[cell], slew) for cell in sorted(kept | strengths)}
     card = replace(whole, cells=cells, strengths=strengths).to_card()
-    # Lines are not folded, so that an input's timing stays in one row.
+    # A large width keeps the timing of an input in one line.
     text = yaml.dump(card, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=1000)
     return f"{_HEADER}{text}"
 
 
 def _logic(cell: Cell) -> tuple[int, tuple[int, ...]] | None:
-    """The function of a gate, the same for any order of inputs; None for other cells.
+    """A key for the function of a gate, the same for any order of its inputs.
 
-    A cell with several outputs counts only if all are constant: a tie cell.
+    None for flip-flops, for cells with too many inputs, and for cells with several outputs, unless
+    all outputs are constant (tie cells).
     """
     count = len(cell.inputs)
     if cell.flip_flop or count > MAX_INPUTS or (count and len(cell.outputs) > 1):
@@ -105,10 +108,10 @@ Preference = Callable[[Cell], tuple[float, float, str]]
 
 
 def _preference(cells: Iterable[Cell]) -> Preference:
-    """A sort key: the smallest cell first, then the input load closest to the median.
+    """A sort key for cells: the smallest area first, then the input load closest to the median.
 
-    Libraries have gates of different strengths with equal area. Gates of similar strength drive
-    each other well without sizing.
+    Some gates of a library have the same area and different strengths. Among these, typical gates
+    are preferred: gates of similar strength drive each other well without sizing.
     """
     median = statistics.median(load for cell in cells for load in cell.inputs.values())
 
@@ -120,6 +123,7 @@ def _preference(cells: Iterable[Cell]) -> Preference:
 
 
 def _smallest_gates(cells: Iterable[Cell], preference: Preference) -> set[str]:
+    """The names of the smallest gates of each function."""
     smallest: dict[tuple[int, tuple[int, ...]], Cell] = {}
     for cell in cells:
         logic = _logic(cell)
@@ -129,7 +133,7 @@ def _smallest_gates(cells: Iterable[Cell], preference: Preference) -> set[str]:
 
 
 def _drivers(technology: Technology, preference: Preference) -> set[str]:
-    """A few strengths of inverter and buffer, the smallest first, all of different areas."""
+    """The names of the smallest inverters and buffers; no two have the same area."""
     kept: set[str] = set()
     for pattern in filter(None, (technology.inverter, technology.buffer)):
         same = [cell for cell in technology.cells.values() if _logic(cell) == _logic(pattern)]
@@ -139,12 +143,12 @@ def _drivers(technology: Technology, preference: Preference) -> set[str]:
 
 
 def _family(cell: Cell) -> object:
-    """The family of a cell if its stronger cells are kept; None for other cells."""
+    """A key that cells of the same function share; None if no stronger versions are kept."""
     return None if len(cell.inputs) == 1 else family(cell, MAX_SIZED_INPUTS)
 
 
 def _strengths(technology: Technology, kept: set[str], slew: float) -> frozenset[str]:
-    """Stronger cells of the families of the kept cells."""
+    """The names of the cells that are stronger versions of kept cells."""
     load = 10 * next(iter(technology.inverter.inputs.values()))
     found = set()
     timed = [cell for cell in technology.cells.values() if any(cell.arcs.values())]

@@ -1,4 +1,10 @@
-"""The inputs of a dot-product unit, cycle by cycle, while its delay and energy are measured."""
+"""The inputs of a dot-product unit, cycle by cycle, while its energy is measured.
+
+A lane of a unit multiplies one pair of codes in a cycle. A chained unit, as in a weight-stationary
+array, adds the products to the input ``addend`` instead of its own accumulator, and keeps its
+weights for many cycles. Inputs are words: a port holds the codes of all lanes in a cycle. There are
+64 independent streams of them, one for each simulated copy of the unit.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,8 +36,8 @@ __all__ = [
     "sum_words",
 ]
 
-# Cycles for which a chained unit keeps its weights if it is measured alone: the smallest depth of a
-# weight-stationary array with 16 rows.
+# Cycles for which a chained unit keeps its weights if it is measured alone. A weight-stationary
+# array with 16 rows keeps them for at least this long.
 HELD = 17
 
 
@@ -41,8 +47,8 @@ def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str
     Each unit computes one dot product of 256 terms. A chained unit instead keeps weights for
     ``held`` cycles (:func:`held_streams`).
 
-    The codes are those on which MACs are measured, one for each lane in a cycle. All scales are 1,
-    since the operands do not hold the scales of the model.
+    The codes are those on which MACs are measured. In each cycle, every lane takes the next one.
+    All scales are 1, since the operands do not include the scales of the model.
     """
     if spec.chained:
         return held_streams(spec, operands, held)
@@ -62,17 +68,18 @@ def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str
 
 
 def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDArray[Any]]:
-    """The input words of 64 chained units, which keep their weights for ``held`` cycles each.
+    """The input words of 64 chained units, which keep each set of weights for ``held`` cycles.
 
-    Two sets of weights follow each other, one from each half of a dot product of 256 terms. While a
-    set stays, the activations of four tokens take turns. ``addend`` is the sum of the terms before.
+    There are two sets of weights, one from each half of a dot product of 256 terms. While a set
+    stays, the activations of four tokens take turns. ``addend`` is the sum of the terms before
+    those of the set.
     """
     codes = operands.codes(spec.weight, spec.activation)
     groups = max(TERMS // spec.lanes, 1)
     starts = np.array([groups // 4, groups * 3 // 4]) * spec.lanes
     turns = np.arange(2 * held)
     firsts = np.repeat(starts, held)
-    # Streams of four tokens with the same weights stand side by side.
+    # Four neighbouring streams have the same weights and the activations of different tokens.
     streams = np.arange(STREAMS)
     turned = streams // ROWS * ROWS + (streams + turns[:, None]) % ROWS
     sums = code_products(spec, codes).cumsum(axis=0)
@@ -91,7 +98,10 @@ def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDAr
 
 
 def code_products(spec: DotSpec, codes: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.int64]:
-    """The products of the codes of both ports, in quanta; of the same shape."""
+    """The products of the codes of ``w`` and ``a``, in units of the product of both quanta.
+
+    The array has the shape of the codes.
+    """
     weights, activations = (
         np.array(fmt.integers, np.int64)[codes[port]]
         for port, fmt in (("w", spec.weight), ("a", spec.activation))
@@ -101,7 +111,10 @@ def code_products(spec: DotSpec, codes: Mapping[str, NDArray[np.uint8]]) -> NDAr
 
 
 def sum_words(spec: DotSpec, totals: NDArray[np.int64]) -> NDArray[Any]:
-    """Sums of products, in quanta, as the words of the unit's accumulator, if all scales are 1."""
+    """Sums of products as words of the unit's accumulator, if all scales are 1.
+
+    ``totals`` are in units of the product of both quanta.
+    """
     if spec.is_fp32:
         scaled = np.ldexp(totals.astype(np.float32), spec.exponent_of_quantum)
         bits: NDArray[Any] = scaled.astype(np.float32).view(np.uint32).astype(object)
@@ -116,8 +129,8 @@ def code_words(
 ) -> NDArray[np.object_]:
     """The codes of all lanes joined into one word for each cycle, lane 0 lowest.
 
-    ``firsts`` has the term of lane 0 in each cycle. After the last of the 256 terms comes the first
-    again.
+    ``firsts`` has the number of the term that lane 0 takes in each cycle. The terms repeat after
+    the last of 256.
     """
     words = np.zeros((len(firsts), STREAMS), object)
     for lane in range(lanes):
@@ -126,6 +139,7 @@ def code_words(
 
 
 def _scales(spec: DotSpec, cycles: int) -> dict[str, NDArray[Any]]:
+    """The input words of the scales, all of them 1; no ports for a unit without scales."""
     if spec.scale is None:
         return {}
     bits, one = spec.scale.bits, spec.scale.values.index(1)
@@ -135,7 +149,7 @@ def _scales(spec: DotSpec, cycles: int) -> dict[str, NDArray[Any]]:
 
 
 def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
-    """A port of one bit that is high in the cycles ``places``."""
+    """The input words of a port of one bit, which is high in the cycles ``places``."""
     marks = np.zeros((cycles, STREAMS), np.uint64)
     marks[list(places)] = 1
     return marks
@@ -143,18 +157,18 @@ def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True, kw_only=True)
 class DotMeasured(Record):
-    """Delay, energies and leakage of a unit; None where the library lacks tables."""
+    """Delay, energies and leakage of a unit; a figure is None if the library lacks its tables."""
 
     delay_ps: float | None = None
     """Least clock period, in ps."""
     critical_path: str | None = None
-    """Where the slowest path begins and ends."""
+    """Where the slowest path begins and ends, and how many points it has."""
     energy_fj: float | None = None
     """Energy per product, in fJ, without glitches."""
     glitch_energy_fj: float | None = None
     """Energy per product, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None = None
-    """The part of the energy that the clock's pins take, in fJ."""
+    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
@@ -171,9 +185,9 @@ def measure_dot(
     """Delay with its critical path, energies and leakage of a netlist.
 
     ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
-    technology lacks its tables, and ``not_measured`` says why. Energies are left out without
-    ``operands``. ``held`` is for a chained unit: the cycles that its weights stay, by default
-    ``HELD``.
+    technology lacks the tables for it, and ``not_measured`` says why. Energies are left out without
+    ``operands``. ``held`` is the number of cycles that the weights of a chained unit stay; by
+    default it is ``HELD``.
     """
     netlist = read_netlist(path, technology.cells, "dot")
     result = DotMeasured(leakage_nw=netlist.leakage)
@@ -199,4 +213,5 @@ def measure_dot(
 
 
 def _each(energy: float | None, lanes: int) -> float | None:
+    """The energy per lane, rounded."""
     return None if energy is None else round(energy / lanes, 3)

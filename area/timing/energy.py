@@ -1,11 +1,12 @@
-"""Energy per multiply-accumulate, from switching activity and the library's tables.
+"""Energy of a netlist per cycle, from switching activity and the library's tables.
 
 Every transition of a net charges or discharges the pins on it (half of C V^2). It also costs
 internal energy in the cell that drives the net. The library states this energy for the slew of the
 input that caused the transition and for the load of the cell. If several inputs change together,
-the mean of their energies counts. A transition of an input also costs what the library states for
-the input alone. The clock is counted separately: two transitions per cycle at every flip-flop.
-Wires and the clock tree are left out, and so are glitches unless the transitions include them.
+the mean of their energies counts. A transition of an input also costs the energy that the library
+states for this input alone. The clock is counted separately, with two transitions per cycle at
+every flip-flop. Wires and the clock tree are left out. Glitches count only if the given transitions
+include them.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from halfbyte.base import UserError
 
 __all__ = ["Energy", "analyse_energy"]
 
-CLOCK_EDGES = 2
+CLOCK_EDGES = 2  # in each cycle
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ def analyse_energy(
 ) -> Energy:
     """Energies of a netlist of the technology's cells.
 
-    An :class:`Activity` gives energies without glitches. Transitions with glitches come from
-    :func:`.glitches.delayed_switching`. If no cell of the technology states internal energies, only
-    the energies of the loads count. Raises UserError if some cells state them and a cell of the
-    netlist does not, or if the technology lacks a voltage.
+    An :class:`Activity` gives energies without glitches. A :class:`Switching` with glitches comes
+    from :func:`.glitches.delayed_switching`. If no cell of the technology states internal energies,
+    only the energies of the loads count. Raises UserError if some cells state internal energies and
+    a cell of the netlist does not, or if the technology lacks a voltage.
     """
     if technology.voltage is None:
         raise UserError(f"technology {technology.name} does not state its supply voltage")

@@ -1,9 +1,9 @@
 """The compiled loop of :mod:`.glitches`, which handles events in the order of their times.
 
-An event is a change of a gate's output at a time. An output has at most one pending event, which
-inverts its value. Events wait in a binary heap that records the place of each output's event, so
-that a cancelled event can be removed. All changes at one time are made before the outputs that read
-them are evaluated.
+An event is a change of a net at a time. A net has at most one pending event, which inverts its
+value. Events wait in a binary heap: ``times`` and ``items`` are the times and nets of its entries,
+and ``where`` is the place of each net's event, or -1. So a cancelled event can be removed. All
+changes at one time are made before the gates that read them are evaluated.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def _swap(times: _Ints, items: _Ints, where: _Ints, one: int, other: int) -> Non
 
 @jit
 def _settle(times: _Ints, items: _Ints, where: _Ints, size: int, place: int) -> None:
-    """Move the entry at ``place`` to its right place in the heap."""
+    """Move the entry at ``place`` up or down until the heap is in order again."""
     while place > 0 and times[place] < times[(place - 1) // 2]:
         _swap(times, items, where, place, (place - 1) // 2)
         place = (place - 1) // 2
@@ -42,7 +42,7 @@ def _settle(times: _Ints, items: _Ints, where: _Ints, size: int, place: int) -> 
 
 @jit
 def _push(times: _Ints, items: _Ints, where: _Ints, size: int, time: int, item: int) -> int:
-    """Add an item; returns the new size."""
+    """Add an event of net ``item`` at ``time``; returns the new size of the heap."""
     times[size], items[size], where[item] = time, item, size
     _settle(times, items, where, size + 1, size)
     return size + 1
@@ -50,7 +50,7 @@ def _push(times: _Ints, items: _Ints, where: _Ints, size: int, time: int, item: 
 
 @jit
 def _remove(times: _Ints, items: _Ints, where: _Ints, size: int, item: int) -> int:
-    """Remove an item; returns the new size."""
+    """Remove the event of net ``item``; returns the new size of the heap."""
     place, size = where[item], size - 1
     _swap(times, items, where, place, size)
     where[item] = -1
@@ -70,20 +70,21 @@ def run_events(
     settled: NDArray[np.uint8],
     steps: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Count the changes of each net, by the pin that causes them; also return the last values.
+    """Count the changes of each net, by the input pin that causes them.
 
-    Nets are numbered: sources first, then the outputs of gates in order.
+    Nets are numbered: first the sources (constants, inputs and outputs of registers), then the
+    outputs of gates. The first cycle only gives the values at the start.
 
     Parameters
     ----------
     reads : (outputs, pins) int64
-        The nets that each output depends on.
+        The nets at the input pins of each gate's output.
     tables : (outputs,) uint64
-        Truth tables.
+        Truth tables: bit ``row`` is the output if the pins have the bits of ``row``.
     delays : (outputs, pins, 2) int64
         Delays in fs from a pin to a rising output, and to a falling output.
     launch : (sources, 2) int64
-        Times in fs after the clock edge at which a source rises, and falls.
+        Times in fs after the clock edge at which a source rises, and at which it falls.
     starts, readers : (nets + 1,) int64, (n, 2) int64
         The outputs and pins that read net ``i`` are the entries from ``starts[i]`` to ``starts[i +
         1]``.
@@ -95,7 +96,8 @@ def run_events(
     Returns
     -------
     (nets, pins) int64, (streams, nets) uint8
-        The counts, and the values after the last event. Changes of sources are in column 0.
+        The counts of changes, and the values after the last event. Column 0 of the counts has the
+        changes of sources.
     """
     sources, nets = len(launch), settled.shape[2]
     caused = np.zeros((nets, reads.shape[1]), np.int64)
@@ -125,6 +127,8 @@ def run_events(
                             touched[count] = output
                             count += 1
                         changed[output] |= 1 << readers[entry, 1]
+                # Evaluate each output that reads a changed net: cancel its pending event if it
+                # keeps its value, or start one, which the pin with the shortest delay causes.
                 for place in range(count):
                     output = touched[place]
                     net, row = sources + output, np.int64(0)

@@ -1,10 +1,11 @@
 """Glitches: event-driven simulation of a netlist with the delays of its cells.
 
-Within a cycle, a net may change several times before it settles, since its inputs arrive one after
-another. Each output of a cell follows an input after the delay of that pin, from the library's
-tables at the slews and loads of the timing analysis. Delays are inertial: a pulse that is shorter
-than the delay of a cell does not pass through the cell. Inputs change with the clock edge, and
-registers change after their clock-to-output delay. Everything settles before the next edge.
+Within a cycle, a net may change several times before it settles, since the inputs of a cell change
+one after another. An output of a cell follows an input after the delay of that pin. The delay comes
+from the library's tables, at the slews and loads of the timing analysis. Delays are inertial: a
+pulse that is shorter than the delay of a cell does not pass through the cell. Inputs change with
+the clock edge, and registers change after their clock-to-output delay. The clock is assumed to be
+slow enough for all nets to settle before the next edge.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,10 +29,9 @@ from halfbyte.base import UserError
 __all__ = ["Delays", "cell_delays", "delayed_switching", "glitch_energy"]
 
 RISE, FALL = 0, 1
-# Large netlists are simulated in fewer streams, to evaluate at most this many gates in total.
+# Large netlists are simulated in fewer streams: at most this many gates times cycles times streams.
 _BUDGET = 12_000_000
 _FS_PER_PS = 1000
-_ZERO, _ONE = 0, 1
 
 
 class Delays(NamedTuple):
@@ -44,9 +44,10 @@ class Delays(NamedTuple):
 def cell_delays(
     instance: Instance, output: str, netlist: Netlist, timing: Timing
 ) -> dict[str, Delays]:
-    """The delays of an output by input, at the slews and the load of the instance.
+    """The delays of an output from each input, at the slews and the load of the instance.
 
-    If an input can cause the same output edge in several ways, as in an XOR, their mean counts.
+    If the library states several delays from an input to the same output edge, as for an XOR, their
+    mean counts.
     Raises UserError if the library does not state a delay for an input.
     """
     load = netlist.loads.get(instance.pins[output], 0.0)
@@ -63,6 +64,7 @@ def _slew(instance: Instance, source: str, timing: Timing) -> float:
 
 
 def _delays(cell: Cell, output: str, source: str, slew: float, load: float) -> Delays:
+    """The mean delays from one input; a delay stated for one edge only counts for both edges."""
     arcs = cell.arcs.get(output, {}).get(source, ())
     found = [
         [edge.delay.at(slew, load) for arc in arcs if (edge := (arc.rise, arc.fall)[direction])]
@@ -78,10 +80,10 @@ def _delays(cell: Cell, output: str, source: str, slew: float, load: float) -> D
 
 
 def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> Switching:
-    """Transitions with glitches; ``activity`` holds the settled values of a simulation.
+    """Transitions with glitches, for the cycles of a simulation without delays.
 
-    Raises UserError if the library lacks delays, and AssertionError if a net settles at another
-    value.
+    ``activity`` holds the values at which the nets settle. Raises UserError if the library lacks
+    delays, and AssertionError if a net settles at another value.
     """
     program = _Program(netlist, timing)
     count = max(1, min(LANES, _BUDGET // max(1, len(program.outputs) * activity.cycles)))
@@ -97,7 +99,7 @@ def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> S
 def glitch_energy(
     netlist: Netlist, technology: Technology, timing: Timing, activity: Activity
 ) -> Energy:
-    """Energies with glitches. Raises as :func:`delayed_switching` and :func:`analyse_energy`."""
+    """Energies with glitches; errors as in :func:`delayed_switching`, :func:`analyse_energy`."""
     switching = delayed_switching(netlist, timing, activity)
     return analyse_energy(netlist, technology, timing, switching)
 
@@ -118,7 +120,10 @@ class _Output(NamedTuple):
 
 
 class _Program:
-    """A netlist as arrays. ``nets`` lists constants, sources, and then outputs of gates."""
+    """A netlist as arrays.
+
+    ``nets`` lists the constants, the inputs, the outputs of registers, and the outputs of gates.
+    """
 
     def __init__(self, netlist: Netlist, timing: Timing) -> None:
         self.outputs = [_Output(gate, pin) for gate in netlist.gates for pin in gate.outputs]
@@ -156,9 +161,10 @@ class _Program:
         )
 
     def switching(self, caused: NDArray[np.int64], cycles: int) -> Switching:
-        """Transitions per cycle, from the number of changes that each pin caused at each output.
+        """Transitions per cycle, from the numbers of changes that :meth:`run` has counted.
 
-        Each row of ``caused`` is a net. Inputs and registers have their count in the first column.
+        ``caused[net, pin]`` is the number of changes of a net that an input pin of its gate caused.
+        Column 0 has the changes of inputs and of registers.
         """
         totals = caused.sum(axis=1) / cycles
         transitions = dict(zip(self.nets[2:], totals[2:].tolist(), strict=True))
@@ -174,7 +180,10 @@ class _Program:
 def _readers(
     reads: NDArray[np.int64], counts: Sequence[int], nets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The readers of each net: the start of its entries, and the entries ``(output, pin)``."""
+    """The pins that read each net, as entries ``(output, pin)`` sorted by net.
+
+    Returns the place of each net's first entry, and the entries.
+    """
 
     def entries() -> Iterator[tuple[int, int, int]]:
         for output, count in enumerate(counts):

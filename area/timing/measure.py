@@ -23,7 +23,7 @@ __all__ = ["Measured", "acc_cycles", "measure_netlist", "slack"]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured(Record):
-    """Delay, energies and leakage of a mapped MAC; None where the library lacks tables."""
+    """Delay, energies and leakage of a mapped MAC; None if the library lacks the tables."""
 
     delay_ps: float | None = None
     """Least clock period, in ps."""
@@ -34,11 +34,11 @@ class Measured(Record):
     energy_fj: float | None = None
     """Energy per MAC on the operands, in fJ, without glitches."""
     glitch_energy_fj: float | None = None
-    """Energy per MAC, in fJ, with the glitches that the cells' delays cause."""
+    """The same energy, in fJ, with the glitches that the cells' delays cause."""
     uniform_energy_fj: float | None = None
-    """Energy per MAC on codes drawn uniformly, in fJ."""
+    """Energy per MAC on uniformly random codes, in fJ, without glitches."""
     clock_energy_fj: float | None = None
-    """The part of the energy that the clock's pins take, in fJ."""
+    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
@@ -57,9 +57,9 @@ def measure_netlist(
 ) -> Measured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``path`` is the netlist in the format of Yosys' ``write_json``. Energies are left out without
-    ``operands``: they take most of the time. A figure is None if the technology lacks its tables,
-    and ``not_measured`` says why.
+    ``path`` is the netlist in the format of Yosys' ``write_json``, with the module ``top``. Without
+    ``operands``, energies are left out, which saves most of the time. A figure is None if the
+    technology lacks the tables for it, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
     unknown = None if netlist.leakage is not None else "the library states no leakage, or no unit"
@@ -97,7 +97,7 @@ def measure_netlist(
 def _streams(
     netlist: Netlist, streams: Mapping[str, NDArray[np.uint8]]
 ) -> dict[str, NDArray[np.uint8]]:
-    """The streams of all inputs. Inputs without a stream, such as an enable, are high."""
+    """The given streams, and streams of ones for all other inputs, such as ``enable``."""
     ones = np.ones_like(streams["clear"])
     return {**dict.fromkeys(netlist.inputs, ones), **streams}
 
@@ -111,9 +111,10 @@ def slack(delay_ps: float | None, clock_ps: float | None) -> tuple[float | None,
 
 
 def acc_cycles(acc_delay_ps: float | None, clock_ps: float | None) -> int | None:
-    """The cycles until ``acc`` has settled: 1, unless a final addition takes longer.
+    """The number of cycles until ``acc`` has settled: 1, unless a final addition takes longer.
 
-    Cycles are counted from the last clock edge at which the registers change.
+    Cycles are counted from the last clock edge at which the registers change. The final addition is
+    that of a carry-save accumulator.
     """
     if acc_delay_ps is None or clock_ps is None:
         return None

@@ -1,9 +1,9 @@
 """Operand streams: the inputs of a MAC, cycle by cycle, while it computes dot products.
 
 A set of operands holds values of weights and activations from a model, by layer and row. Each value
-is divided by the largest magnitude of its block. A format's codes are those of the nearest values.
-Every weight row of a layer is combined with every activation row of the layer, one dot product per
-stream.
+is divided by the largest magnitude of its block. A MAC's inputs are the codes of the format's
+nearest values. Each of 64 independent streams is one dot product, of a weight row with an
+activation row of the same layer. There is a stream for every such pair of rows.
 """
 
 import io
@@ -75,7 +75,7 @@ class Operands:
     def of(
         cls, name: str, weights: NDArray[np.floating], activations: NDArray[np.floating]
     ) -> "Operands":
-        """The operands from values of -1 to 1, (4, 4, 256)."""
+        """Operands from arrays of values from -1 to 1, (4, 4, 256) each."""
         stored = (np.rint(np.clip(each, -1, 1) * _SCALE) for each in (weights, activations))
         return cls(name, *(each.astype(np.int16) for each in stored))
 
@@ -85,7 +85,7 @@ class Operands:
         return content_key([self.weights.tolist(), self.activations.tolist()])
 
     def to_bytes(self) -> bytes:
-        """The contents of a file."""
+        """The contents of a file with these operands."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, weights=self.weights, activations=self.activations)
         return buffer.getvalue()
@@ -96,7 +96,10 @@ class Operands:
 
 
 def paired(weights: NDArray[_Number], activations: NDArray[_Number]) -> dict[str, NDArray[_Number]]:
-    """Each weight row of a layer with each activation row, by port: (256, 64) from (4, 4, 256)."""
+    """Pair each weight row of a layer with each activation row of the same layer.
+
+    Returns arrays (256, 64) by port, one pair per column, from arrays (4, 4, 256).
+    """
     shape = (LAYERS, ROWS, ROWS, CYCLES)
     return {
         port: np.broadcast_to(values, shape).reshape(LANES, CYCLES).T.copy()
@@ -114,7 +117,7 @@ def _encode(values: NDArray[np.int16], fmt: Format) -> NDArray[np.uint8]:
 
 
 def shipped_operands() -> list[str]:
-    """Names of the sets that come with the package, the default first."""
+    """Names of the sets of operands that come with the package; the default is the first."""
     names = sorted(path.stem for path in FOLDER.glob("*.npz"))
     return sorted(names, key=lambda name: name != "minilm")
 
@@ -122,7 +125,7 @@ def shipped_operands() -> list[str]:
 def load_operands(reference: str) -> Operands:
     """A shipped set by its name, or a set from a file that ``halfbyte operands`` wrote.
 
-    Raises UserError if there is none, or if the file is another one.
+    Raises UserError if there is no such set or file, or if the file holds something else.
     """
     is_name = reference in shipped_operands()
     path = FOLDER / f"{reference}.npz" if is_name else Path(reference)
@@ -143,10 +146,10 @@ def load_operands(reference: str) -> Operands:
 def operand_streams(
     operands: Operands | None, weight: Format, activation: Format, terms: int
 ) -> Mapping[str, NDArray[np.uint8]]:
-    """Codes by port for 64 MACs over 256 cycles, (256, 64) each, and ``clear`` for each new sum.
+    """The inputs of 64 MACs in 256 cycles: codes by port, and ``clear``; (256, 64) each.
 
-    Without ``operands``, codes are random and equally likely, from a fixed seed. Sums have
-    ``terms`` products, but at most 256.
+    Without ``operands``, codes are random and equally likely, from a fixed seed. ``clear`` starts a
+    new sum after every ``terms`` products, but at least once in 256.
     """
     if operands:
         codes = operands.codes(weight, activation)

@@ -1,8 +1,10 @@
-"""Packets of a model's weights, which a DFloat11 decoder decodes while its energy is measured.
+"""Compressed weights of a model, which a DFloat11 decoder decodes while its energy is measured.
 
-The weights are BF16. Each of 64 streams is one short chunk. The chunks are coded with one table for
-all streams, or each in the fixed code of its matrix. ``rtl.dfloat11.framing`` and
-``rtl.dfloat11.fixed`` define the packets.
+There are 64 streams, one for each copy of a decoder's lane that is simulated. Each stream is one
+chunk of 256 BF16 weights. A chunk consists of two packets: one has the raw bytes (sign and
+mantissa), and the other a header and the coded exponents. The exponents of all streams are coded
+with one table, or those of each stream in the fixed code of its matrix. ``rtl.dfloat11.framing``
+and ``rtl.dfloat11.fixed`` define the packets.
 """
 
 import io
@@ -33,7 +35,7 @@ ELEMENTS = 256  # weights of a chunk
 
 
 class _Arrays:
-    """A dataclass of arrays that is kept in a file."""
+    """The base of a dataclass whose fields are arrays, which a file stores."""
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -46,7 +48,7 @@ class _Arrays:
         return content_key([array.tolist() for array in self.arrays.values()])
 
     def to_bytes(self) -> bytes:
-        """The contents of a file."""
+        """The contents of a file with the arrays."""
         buffer = io.BytesIO()
         arrays: dict[str, Any] = self.arrays
         np.savez_compressed(buffer, **arrays)
@@ -60,13 +62,13 @@ class Packets(_Arrays):
     Parameters
     ----------
     numbers : numpy array
-        (n,) uint16: the code table as the loader takes it.
+        (n,) uint16: the code table, in the numbers that the decoder's loader reads.
     words : numpy array
-        (64, m) uint32: the packets of words, one in each row.
+        (64, m) uint32: the packets of coded exponents, as words, one packet in each row.
     word_counts : numpy array
         (64,) uint16: how many words of each row belong to the packet.
     raw : numpy array
-        (64, 256) uint8: the packets of raw bytes.
+        (64, 256) uint8: the packets of raw bytes, one packet in each row.
 
     Raises
     ------
@@ -84,21 +86,23 @@ class Packets(_Arrays):
         if shapes != ((LANES,), (LANES,), (LANES, ELEMENTS)):
             raise ValueError(f"Packets must be {LANES}, of {ELEMENTS} raw bytes, not {shapes}")
         if self.word_counts.max() > self.words.shape[1]:
-            raise ValueError("A packet has more words than there are")
+            raise ValueError(
+                f"A packet has {self.word_counts.max()} words, the array only {self.words.shape[1]}"
+            )
 
 
 @dataclass(frozen=True)
 class FixedPackets(_Arrays):
-    """Packets of 64 streams in fixed codes.
+    """Packets of 64 streams in fixed codes, which need no table.
 
     Parameters
     ----------
     codes : numpy array
-        (64, m) uint8: the packets of codes, one in each row.
+        (64, m) uint8: the packets of coded exponents, one packet in each row.
     code_counts : numpy array
         (64,) uint16: how many bytes of each row belong to the packet, an even number.
     raw : numpy array
-        (64, 256) uint8: the packets of raw bytes.
+        (64, 256) uint8: the packets of raw bytes, one packet in each row.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How often nets change, and which input causes each change of an output."""
+"""How often nets change, and how often each input of a cell causes a change of an output."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,11 @@ __all__ = ["Switching", "settled_switching"]
 
 @dataclass(frozen=True)
 class Switching:
-    """Transitions per cycle: of each net, and of each cause, ``(instance, output, input)``."""
+    """Transitions per cycle.
+
+    ``transitions`` has the number for each net. ``caused`` has the number of transitions of a
+    cell's output that one of its inputs caused, by ``(instance, output, input)``.
+    """
 
     transitions: Mapping[Net, float]
     caused: Mapping[tuple[str, str, str], float]
@@ -20,7 +24,7 @@ class Switching:
 def settled_switching(netlist: Netlist, activity: Activity) -> Switching:
     """The transitions of an activity, in which every net changes at most once per cycle.
 
-    If several inputs change together with an output, the output's transition is divided among them.
+    If several inputs change together with an output, they share the output's transition.
     """
     transitions = {net: activity.toggles(net) for net in activity.words}
     caused: dict[tuple[str, str, str], float] = {}

@@ -1,8 +1,10 @@
-"""Energy of a DFloat11 decoder per decoded weight, and of the BF16 MAC per MAC.
+"""Energy of a DFloat11 decoder per decoded weight, and of the BF16 MAC per operation.
 
-A lane is simulated while it decodes. Header and verdict, which come once in 16384 weights, are left
-out, and so is the loading of the table, which comes once per tensor. The lane never waits for
-memory: every stream is always valid or ready.
+A lane of the decoder decodes one stream of compressed weights. It is simulated in 64 copies while
+it decodes. The header of a chunk and the verdict (whether the chunk was correct) come once in 16384
+weights, and the code table is loaded once per tensor, so these are left out. The lane never waits
+for memory: its input streams are always valid, and its output streams are always ready. A beat is
+one transfer on a stream.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,18 +38,19 @@ __all__ = [
 ]
 
 _ALL = (1 << LANES) - 1
-# In the warm-up cycles a lane takes the header of a chunk and gives its first weights. It then
-# decodes for the counted cycles, in which a chunk of 256 weights does not end.
+# In the warm-up cycles a lane reads the header of a chunk and gives the first weights. Energy is
+# measured in the cycles after these. The chunk of 256 weights is long enough for all of them.
 WARM_UP, CYCLES = 88, 160
 FIXED_WARM_UP = 8  # for a lane without a table, whose header is shorter
-# Cycles in which a loaded table is observed.
+# Number of cycles in which the energy of a loaded table is measured.
 _REST = 8
 
 
 class _Source:
-    """Offers the beats of one stream: (64, n) payloads, of which the first ``counts`` are a packet.
+    """Offers the beats of one input stream, in 64 copies.
 
-    The bit above a payload's ``bits`` marks the last beat.
+    ``beats`` are (64, n) payloads of ``bits`` bits. The first ``counts`` of each row are a packet.
+    The bit above a payload's ``bits`` marks the last beat of the packet.
     """
 
     def __init__(self, beats: NDArray[Any], counts: NDArray[Any], bits: int) -> None:
@@ -69,12 +72,12 @@ class _Source:
         return self._next < self._counts
 
     def take(self, ready: int) -> None:
-        """Move to the next beat in the streams that were ready."""
+        """Move to the next beat in the copies whose bit in ``ready`` is set."""
         self._next += self._is_valid & _lanes(ready)
 
 
 def _words(values: NDArray[np.uint64], bits: int) -> list[int]:
-    """One word for each bit of 64 values."""
+    """64 values as words: word ``i`` has bit ``i`` of all values."""
     places = np.arange(LANES, dtype=np.uint64)
     return [
         int(np.bitwise_or.reduce((values >> np.uint64(bit) & np.uint64(1)) << places))
@@ -83,14 +86,15 @@ def _words(values: NDArray[np.uint64], bits: int) -> list[int]:
 
 
 def _lanes(word: int) -> NDArray[np.bool_]:
-    """The bits of a word, (64,)."""
+    """The bits of a word, as (64,) booleans."""
     return np.array([word >> lane & 1 for lane in range(LANES)], bool)
 
 
 class LaneSurroundings:
     """The surroundings of a lane: memory that always offers a beat and takes every weight.
 
-    ``given`` holds, for each cycle, the streams in which weights came and the words of their bits.
+    ``given`` holds for each cycle a word with the copies of the lane that gave weights, and the
+    words of the weights' bits.
     """
 
     def __init__(self, packets: Packets, table: Sequence[int]) -> None:
@@ -119,7 +123,7 @@ class LaneSurroundings:
         }
 
     def observe(self, outputs: Mapping[str, Sequence[int]]) -> None:
-        """Record the weights that came, and move past the beats that were taken."""
+        """Record the weights that the lane gave, and move past the beats that it took."""
         self.given.append((outputs["weights__valid"][0], outputs["weights__payload"]))
         if not self._resets:
             for name, source in self._sources.items():
@@ -144,7 +148,7 @@ class FixedSurroundings(LaneSurroundings):
 
 
 def _in_beats(data: NDArray[np.uint8], symbols: int) -> NDArray[Any]:
-    """(64, n) bytes as (64, n / symbols) numbers, the first byte lowest."""
+    """(64, n) bytes joined to (64, n // symbols) numbers, each with its first byte lowest."""
     places = 8 * np.arange(symbols, dtype=np.uint64)
     whole = data[:, : data.shape[1] // symbols * symbols].astype(np.uint64)
     beats: NDArray[Any] = (whole.reshape(LANES, -1, symbols) << places).sum(axis=2)
@@ -152,11 +156,12 @@ def _in_beats(data: NDArray[np.uint8], symbols: int) -> NDArray[Any]:
 
 
 class _LoaderSurroundings:
-    """The surroundings of a loader: the same table in all streams, and lanes that then use it."""
+    """The surroundings of a loader: it gets the same table in all copies, and lanes then use it."""
 
     def __init__(self, numbers: NDArray[np.uint16]) -> None:
         beats = np.broadcast_to(numbers, (LANES, len(numbers)))
         self._numbers = _Source(beats, np.full(LANES, len(numbers)), 16)
+        # Counts down in each cycle. Below 0, the table is loaded and the lanes are busy.
         self._left = len(numbers) + 1
         self.outputs: Mapping[str, Sequence[int]] = {}
 
@@ -179,7 +184,10 @@ class _LoaderSurroundings:
 
 
 def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
-    """The ``table`` that a loader's netlist gives for the packets, and its activity when idle."""
+    """The output ``table`` of a loader's netlist after it has read the packets' code table.
+
+    Also returns the loader's activity when it is idle after that.
+    """
     surroundings = _LoaderSurroundings(packets.numbers)
     activity = simulate_within(loader, surroundings, warm_up=len(packets.numbers) + 3, cycles=_REST)
     if surroundings.outputs["usable"] != [_ALL]:
@@ -189,16 +197,16 @@ def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderEnergy(Record):
-    """The energy of decoding; None where the technology lacks tables."""
+    """The energy of decoding; figures are None if the technology lacks the tables for them."""
 
     lane_energy_fj: float | None = None
     """Energy of a lane per weight, in fJ, without glitches."""
     lane_glitch_fj: float | None = None
     """Energy of a lane per weight, in fJ, with glitches."""
     lane_clock_fj: float | None = None
-    """The part of the energy that the clock's pins take, in fJ."""
+    """The part of ``lane_energy_fj`` that the clock's pins take, in fJ."""
     table_energy_fj: float | None = None
-    """Energy of the idle code table per weight of one lane, in fJ; all lanes share the table."""
+    """Energy of the idle code table, in fJ, in the time in which one lane gives a weight."""
     lane_leakage_nw: float | None
     """Leakage of a lane, in nW."""
     table_leakage_nw: float | None
@@ -209,14 +217,14 @@ class DecoderEnergy(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MacEnergy(Record):
-    """The energy of a BF16 MAC; None where the technology lacks tables."""
+    """The energy of a BF16 MAC; figures are None if the technology lacks the tables for them."""
 
     energy_fj: float | None = None
     """Energy per MAC, in fJ, without glitches."""
     glitch_energy_fj: float | None = None
     """Energy per MAC, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None = None
-    """The part of the energy that the clock's pins take, in fJ."""
+    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
@@ -229,8 +237,8 @@ def measure_decoder(
     """Energies and leakages of a lane and of the code table.
 
     ``lane`` and ``loader`` are netlists in the format of Yosys' ``write_json``, with the module
-    ``top``. The table is idle, so it only costs the energy of its clock. A figure is None if the
-    technology lacks its tables, and ``not_measured`` says why.
+    ``top``. The table is idle, so it only takes the energy of its clock pins. A figure is None if
+    the technology lacks the tables for it, and ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
     result = DecoderEnergy(lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage)
@@ -258,7 +266,7 @@ def measure_fixed(
 ) -> DecoderEnergy:
     """Energies and leakage of a lane without a table that gives ``symbols`` weights in a cycle.
 
-    The rest is as in :func:`measure_decoder`.
+    Everything else is as in :func:`measure_decoder`.
     """
     netlist = read_netlist(lane, technology.cells, top)
     result = DecoderEnergy(lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0)
@@ -299,9 +307,9 @@ def measure_mac(path: Path, top: str, technology: Technology, operands: Operands
 
 
 def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
-    """Operands as BF16 by port, (256, 64) each, and ``clear`` at the start of the sum of 256.
+    """Operands as BF16 numbers by port, (256, 64) each, and ``clear`` for the first of 256 terms.
 
-    The values lie between -1 and 1. They are those from which the codes of formats are chosen.
+    The values lie between -1 and 1. The format MACs get the codes that are nearest to these values.
     """
     words = paired(_bf16(operands.weights), _bf16(operands.activations))
     clear = np.zeros(words["w"].shape, np.uint8)
@@ -311,6 +319,7 @@ def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
 
 def _bf16(values: NDArray[np.int16]) -> NDArray[np.uint16]:
     """The nearest BF16 numbers, ties to even; the value 32767 stands for 1."""
+    # Round FP32 to its upper 16 bits: add just less than half of their last bit, and that bit.
     bits = (values / np.float32(32767)).astype(np.float32).view(np.uint32).astype(np.uint64)
     return ((bits + 0x7FFF + (bits >> np.uint64(16) & np.uint64(1))) >> np.uint64(16)).astype(
         np.uint16
@@ -320,7 +329,7 @@ def _bf16(values: NDArray[np.int16]) -> NDArray[np.uint16]:
 def _energies(
     netlist: Netlist, technology: Technology, activity: Activity
 ) -> tuple[Energy, Energy]:
-    """Energies without glitches, and with them."""
+    """The energies of a netlist without glitches, and its energies with them."""
     timing = analyse_timing(netlist, technology)
     return (
         analyse_energy(netlist, technology, timing, activity),

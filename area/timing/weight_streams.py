@@ -1,8 +1,10 @@
 """The data in the parts of a weight-stationary array, cycle by cycle.
 
-Two tiles of weights follow each other. In the cycles of a tile, the activations of four tokens take
-turns, and the weights of all rows of the next tile pass through the element. The sums are those
-that reach the element.
+In such an array, each element keeps its weights for some cycles. A tile is the set of weights that
+all elements keep at one time. The data here are those of two tiles, one after the other. In the
+cycles of a tile, the activations of four tokens take turns, and the weights of all rows of the next
+tile pass through the element on their way down. The element adds its products to sums that come
+from below.
 """
 
 from typing import Any
@@ -16,22 +18,26 @@ from halfbyte.rtl.array import WeightArraySpec
 
 __all__ = ["measured_cycles", "weight_streams"]
 
-# Weights that stay longer take hardly any energy to change.
+# For weights that stay longer, energies are measured as if they stayed for this many cycles. Their
+# changes take hardly any energy.
 _MOST_CYCLES = 256
 
 
 def measured_cycles(held: int) -> int:
-    """The cycles that weights stay while energies are measured, if they stay ``held`` cycles."""
+    """The cycles that weights stay in a measurement, for weights that stay ``held`` cycles."""
     return min(held, _MOST_CYCLES)
 
 
 def weight_streams(spec: WeightArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:
-    """Input words of all parts of a weight-stationary array by port, (cycles, 64) each."""
+    """Input words of all parts of a weight-stationary array by port, (cycles, 64) each.
+
+    The second axis has 64 independent copies of the array.
+    """
     unit, steps = spec.element_unit, measured_cycles(spec.weight_cycles)
     streams = held_streams(unit, operands, steps)
     cycles = np.arange(2 * steps)
     codes = operands.codes(unit.weight, unit.activation)
-    # As many sets of weights pass in the cycles of a tile as there are rows.
+    # In the cycles of a tile, one set of weights passes for each row.
     passing = cycles * spec.rows // steps
     once = np.zeros(streams["a"].shape, np.uint64)
     first, first_tile = once.copy(), once.copy()
@@ -45,7 +51,7 @@ def weight_streams(spec: WeightArraySpec, operands: Operands) -> dict[str, NDArr
         "a_in": streams["a"],
         "load_in": first,
         "take_in": first_tile,
-        "return_in": first_tile * np.uint64(3),
+        "return_in": first_tile * np.uint64(3),  # both control bits: clear and take
         "top": top,
     }
     for side in ("w_scale", "a_scale"):

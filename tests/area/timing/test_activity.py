@@ -1,4 +1,4 @@
-"""Simulated netlists against the accumulator's definition; energies computed by hand."""
+"""Simulated netlists compared with the definition of a MAC, and energies computed by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,10 @@ def mac(request, tmp_path_factory) -> tuple[Technology, Netlist]:
 
 
 def accumulated(fmt, streams):
-    """The accumulator before each cycle, (cycles, lanes), by its definition; cyclic in time."""
+    """The accumulator before each cycle, (cycles, 64), by the definition of a MAC.
+
+    The streams repeat: the first cycle follows the last.
+    """
     integers = np.array(fmt.integers)
     products = integers[streams["w"]] * integers[streams["a"]]
     total, states = np.zeros(LANES, np.int64), []
@@ -126,13 +129,13 @@ def test_energy_of_two_cells_by_hand(toy):
         [Instance("u", inverter, {"A": 2, "Y": 3})],
         [Register("r", register, {"D": 3, "CK": 1, "Q": 4}, state)],
     )
-    # Net 2 toggles in all streams in one of four cycles, nets 3 and 4 with it.
+    # All three nets rise in the last of four cycles and fall in the first, in all streams.
     words = np.array([0, 0, 0, 2**LANES - 1], np.uint64)
     activity = Activity(dict.fromkeys((2, 3, 4), words), 4)
     assert activity.toggles(3) == 2 / 4
     timing = Timing(0.0, 0.0, (), "", {2: 50.0, 3: 20.0, 4: 0.0}, 30.0)
-    energy = analyse_energy(netlist, toy, timing, activity)  # 2 V
-    inside_inverter = 1.0 + (2 + 0.4)  # A by itself at 50 ps; Y at 50 ps and 4 fF
+    energy = analyse_energy(netlist, toy, timing, activity)  # the toy technology has 2 V
+    inside_inverter = 1.0 + (2 + 0.4)  # input A alone at 50 ps, then output Y at 50 ps and 4 fF
     inside_register = 0.25 + 10
     assert energy.internal == pytest.approx(0.5 * (inside_inverter + inside_register))
     assert energy.switching == pytest.approx(0.5 * 2.0 * (3 + 4))  # half of C V^2; q drives nothing

@@ -57,7 +57,7 @@ def test_weights_stay_while_tokens_take_turns():
     for part in (slice(half), slice(half, None)):
         assert (held["w"][part] == held["w"][part][:1]).all()
     assert (held["w"][0] != held["w"][half]).any()
-    # The next token has the same weights, and a sum of its own.
+    # In the next cycle a stream gets the next token, with the same weights and another sum.
     for port in ("a", "addend"):
         assert (held[port][0, 1:4] == held[port][1, :3]).all()
         assert (held[port][0] == held[port][4]).all()
@@ -88,4 +88,4 @@ def test_exact_sums_have_their_nan_bit_above_them():
     spec = WeightArraySpec(unit, 2, 2)
     top = weight_streams(spec, OPERANDS)["top"]
     assert spec.result_bits == unit.width + 1
-    assert max(top.ravel()) < 2**unit.width  # no NaN: all scales are 1
+    assert max(top.ravel()) < 2**unit.width  # the NaN bit is 0, since all scales are 1

@@ -1,4 +1,4 @@
-"""The timing analysis on netlists that are small enough to be computed by hand."""
+"""The timing analysis on netlists whose delays are computed by hand."""
 
 import json
 from dataclasses import replace
@@ -15,6 +15,8 @@ from halfbyte.base import UserError
 
 
 def plane(constant, per_slew, per_load):
+    """A table that is linear in slew (ps) and load (fF)."""
+
     def entry(slew, load):
         return constant + per_slew * slew + per_load * load
 
@@ -22,7 +24,7 @@ def plane(constant, per_slew, per_load):
 
 
 def arc(sense, rise, fall, rise_slew=0.0, fall_slew=0.0):
-    """Delays ``rise`` and ``fall`` plus 1 ps per fF; constant transitions."""
+    """Delays ``rise`` and ``fall`` plus 0.1 times the slew plus 1 ps per fF; constant slews."""
     return Arc(
         sense,
         Edge(plane(rise, 0.1, 1), Table.constant(rise_slew)),
@@ -60,7 +62,7 @@ TECHNOLOGY = Technology("demo", "", "", "", "", {cell.name: cell for cell in CEL
 
 
 def netlist(tmp_path, cells, inputs, outputs=(), technology=TECHNOLOGY):
-    """``cells`` are ``(type, pins)``; net 1000 is the clock."""
+    """A netlist of ``cells``, which are pairs ``(type, pins)``; net 1000 is the clock."""
     ports = {
         name: {"direction": direction, "bits": bits}
         for direction, group in (("input", inputs), ("output", outputs))
@@ -84,7 +86,7 @@ def flip_flop(data, output):
 
 
 def test_typical_slew_and_delay_are_those_of_a_fan_out_of_four():
-    # Transitions do not depend on anything here; the delay is at a load of 8 fF.
+    # The inverter's output slews are always 30 and 40 ps. Its delay counts at a load of 8 fF.
     assert typical_slew(TECHNOLOGY) == 35
     assert inverter_delay(TECHNOLOGY) == (10 + 20) / 2 + 0.1 * 35 + 8
 
@@ -92,7 +94,8 @@ def test_typical_slew_and_delay_are_those_of_a_fan_out_of_four():
 def test_register_to_register(tmp_path):
     cells = [flip_flop(3, 2), ("INV", {"A": 2, "Y": 3})]
     found = analyse_timing(netlist(tmp_path, cells, {}), TECHNOLOGY)
-    # Clock to rising Q: 70 + slew of the clock and the load of INV; INV falls, its load is D.
+    # Q rises 70 ps after the clock, plus 0.1 times the clock's slew and 1 ps per fF of INV's input.
+    # Then INV falls, with the load of input D.
     rising = 70 + 3.5 + 2
     falling_q = 90 + 3.5 + 2
     after_rise = rising + 20 + 0.1 * 10 + 3 + (9 + 0.25 * 40)
@@ -109,7 +112,7 @@ def test_inputs_arrive_with_the_clock(tmp_path):
 
 
 def test_outputs_have_an_arrival_but_no_part_in_the_clock(tmp_path):
-    # From the register's falling Q through an inverter without a load.
+    # The path goes from the register's falling Q through an inverter without a load.
     cells = [flip_flop(5, 2), ("INV", {"A": 2, "Y": 3})]
     found = analyse_timing(netlist(tmp_path, cells, {"d": [5]}, {"acc": [3]}), TECHNOLOGY)
     assert found.output_ps == 90 + 3.5 + 2 + 10 + 0.1 * 10
@@ -117,7 +120,8 @@ def test_outputs_have_an_arrival_but_no_part_in_the_clock(tmp_path):
 
 
 def test_edges_follow_the_sense_of_an_arc(tmp_path):
-    # A rises first (70 + 3.5 + 2), and falls late: the slow negative arc counts after both.
+    # A rises after 70 + 3.5 + 2 ps, before it falls. But the slow arc, from a rising input to a
+    # falling output, makes the path that starts with the rising edge the slowest.
     cells = [flip_flop(9, 2), ("XOR", {"A": 2, "B": "1", "Y": 9})]
     found = analyse_timing(netlist(tmp_path, cells, {}), TECHNOLOGY)
     falls_after_rise = 70 + 3.5 + 2 + 200 + 1 + 3 + 9
@@ -134,7 +138,7 @@ def test_the_slowest_input_counts_with_the_real_fan_out(tmp_path):
         flip_flop(3, 6),
     ]
     found = analyse_timing(netlist(tmp_path, cells, {"a": [2]}), TECHNOLOGY)
-    first = 10 + 3.5 + (2 + 2 + 3)  # the inverter rises
+    first = 10 + 3.5 + (2 + 2 + 3)  # the inverter's output rises
     assert found.delay_ps == first + 60 + 0.1 * 30 + 3 + 9
     assert found.slews[3] == 35
 
@@ -175,12 +179,13 @@ def test_numbers_of_the_toy_technology(tmp_path, toy):
         ("NAND2", {"A": 3, "B": 3, "Y": 4}),
     ]
     found = analyse_timing(netlist(tmp_path, cells, {}, technology=toy), toy)
-    # Each takes its own delay, its load, and 1/8 of its input's slew: twice the load before it.
+    # Each cell takes its own delay, its load, and 1/8 of its input's slew. This slew is twice the
+    # load of the cell before.
     launch, inverter, nand = 50 + 2 + 16 / 8, 10 + 4 + 4 / 8, 12 + 2 + 8 / 8
     assert found.delay_ps == launch + inverter + nand + 20 + 4 / 8
 
 
-# FO4 delays that are known of such processes: a slip in units is a factor of 1000.
+# Wide limits around the known FO4 delays of such processes; a slip in units would exceed them.
 @pytest.mark.parametrize(
     ("name", "low", "high"), [("sky130hd", 40, 100), ("sg13g2", 30, 80), ("asap7", 8, 25)]
 )

@@ -1,3 +1,5 @@
+"""Technology cards: their cells are the library's, and MACs come out as with the whole library."""
+
 import gzip
 import json
 from dataclasses import replace
@@ -90,7 +92,8 @@ def test_needs_the_cells_that_every_technology_needs(tmp_path):
         distill([path], name="none")
 
 
-# The raw library offers ASAP7's larger flip-flop first, which is not the point here.
+# With ASAP7's whole library, Yosys would take the larger flip-flop, which would hide the
+# difference between the gates.
 _NOT_USED = {"asap7": "-dont_use DFFHQx4_ASAP7_75t_R"}
 _SCRIPT = """\
 libcache -scl -disable
@@ -141,7 +144,7 @@ def test_mac_area_is_that_of_the_full_library(
     whole = mac_area(rtlil, card, raw, tmp_path / "whole", _NOT_USED.get(name, ""))
     small = mac_area(rtlil, card, [card.liberty_text().encode()], tmp_path / "card")
     assert small == pytest.approx(whole, rel=0.03)
-    # The flip-flops alone cannot make them alike.
+    # Much of the area is logic, so equal flip-flops alone do not make the areas equal.
     assert whole > 1.5 * card.flip_flop.area * lossless_acc_width(fmt, fmt, 256)
 
 

@@ -1,4 +1,7 @@
-"""Glitches: chains whose pulses can be counted, and MACs against an event-driven simulator."""
+"""Glitches: chains of gates with a known number of pulses, and MACs compared with Icarus Verilog.
+
+Icarus Verilog is an event-driven simulator.
+"""
 
 import re
 import shutil
@@ -33,7 +36,7 @@ def gate(toy, name, cell, **pins):
 
 
 def race(toy, length):
-    """``y = x ^ x``, the second way through ``length`` inverters, an even number."""
+    """A circuit for ``y = x ^ x``, in which one ``x`` passes an even number of inverters."""
     chain = [
         gate(toy, f"i{place}", "INV", A=2 if place == 0 else 9 + place, Y=10 + place)
         for place in range(length)
@@ -43,7 +46,7 @@ def race(toy, length):
 
 
 def toggling(netlist):
-    """The input changes in every cycle, in all streams."""
+    """The activity of the circuit if its input changes in every cycle, in all streams."""
     streams = np.zeros((8, LANES), np.uint8)
     streams[::2] = 1
     return simulate(netlist, {"x": streams})
@@ -59,10 +62,11 @@ def test_a_race_makes_a_pulse(toy, length, pulses):
     assert activity.toggles(3) == 0
     assert switching.transitions[3] == 2 * pulses
     assert switching.transitions[2] == 1
-    # Each inverter takes 2 fJ, and 2 fJ per fF of the next, 2 fF; the XOR's inputs have 4 fF each.
+    # Each inverter takes 2 fJ inside, and 2 fJ per fF to charge an input of 2 fF. Each input of the
+    # XOR has 4 fF.
     settled = (2 + 2 * 2) * length + 2 * (4 + 4)
     assert analyse_energy(netlist, toy, timing, activity).total == settled
-    # The XOR takes 6 fJ each time that its output changes; the output has no load.
+    # The XOR takes 6 fJ for each change of its output, which has no load.
     energy = analyse_energy(netlist, toy, timing, switching).total
     assert energy == settled + 2 * 6 * pulses
 
@@ -70,7 +74,7 @@ def test_a_race_makes_a_pulse(toy, length, pulses):
 def test_a_pulse_has_two_causes(toy):
     netlist = race(toy, 40)
     switching = delayed_switching(netlist, analyse_timing(netlist, toy), toggling(netlist))
-    assert switching.caused["u", "Y", "A"] == 1  # the short way comes first
+    assert switching.caused["u", "Y", "A"] == 1  # the direct input starts a pulse, B ends it
     assert switching.caused["u", "Y", "B"] == 1
 
 
@@ -87,7 +91,7 @@ MACS = [("int4", "sign_magnitude"), ("apot4", "shift_add")]
 
 @pytest.fixture(scope="module", params=MACS, ids=lambda mac: mac[0])
 def mac(request, technology, tmp_path_factory):
-    """Netlist, timing and activity of a MAC on the shipped operands."""
+    """Netlist, timing, input streams on the shipped operands, and folder of a MAC."""
     name, architecture = request.param
     fmt = load(name)
     folder = tmp_path_factory.mktemp(name)
@@ -110,19 +114,21 @@ def test_macs_cost_more_with_glitches(mac, technology):
     assert whole.clock == settled.clock
 
 
-# One stream, twice: the second time the registers hold what they hold at the end of the first.
 PERIOD_FS = 20_000_000
 
 
 def slowest(instance, output, netlist, timing):
-    """The delays of an output, with the longest for every input."""
+    """The delays of an output, with the longest delay for every input."""
     found = cell_delays(instance, output, netlist, timing)
     longest = Delays(*(max(edges) for edges in zip(*found.values(), strict=True)))
     return dict.fromkeys(found, longest)
 
 
 def follows(output, function, found):
-    """Verilog of an output with a delay for each input: one pending change, which may be undone."""
+    """Verilog of an output with a delay for each input.
+
+    The output has at most one pending change, which is cancelled if the inputs change back.
+    """
     wait = "".join(
         f" if ({source} !== was_{output}_{source} && after_{output} > (next_{output} ? {last.rise}"
         f" : {last.fall})) after_{output} = next_{output} ? {last.rise} : {last.fall};"
@@ -143,10 +149,12 @@ def follows(output, function, found):
 
 
 def bench(netlist, timing, streams, delays=cell_delays):
-    """The netlist with a module for each cell, which has that cell's delays, and its stimuli.
+    """A Verilog test bench: the netlist, a module with delays for each cell, and the inputs.
 
-    Delays that differ by input are waited for in processes: Icarus' module paths drop a lone short
-    pulse, but let trains of them pass. Delays of an output are those of its assignment.
+    One stream runs twice, and only the second run counts. At its start, the registers hold their
+    values after the last cycle, as in our simulation. If delays differ by input, processes wait for
+    them, since Icarus' module paths drop a single short pulse but let a series of them pass. If all
+    delays of an output are equal, its assignment has the delay.
     """
     name = {"0": "1'b0", "1": "1'b1", netlist.clock: "clk"}
     for nets in netlist.inputs.values():
@@ -206,7 +214,7 @@ def bench(netlist, timing, streams, delays=cell_delays):
 
 
 def changes(text):
-    """How often each net changes in a VCD file after its first values."""
+    """How often each net changes in a VCD file, by name; the values at the start do not count."""
     names = dict(re.findall(r"\$var \w+ 1 (\S+) (\w+)", text))
     _, _, later = text.partition("$end\n#")[2].partition("$dumpvars")[2].partition("$end")
     counts = dict.fromkeys(names.values(), 0)
@@ -216,7 +224,7 @@ def changes(text):
 
 
 def compared(mac, delays):
-    """Transitions of the gates' nets in one stream: settled, ours, and those of Icarus."""
+    """Transitions of the gates' outputs in one stream: without delays, with ours, and in Icarus."""
     netlist, timing, streams, folder = mac
     (folder / "top.v").write_text(bench(netlist, timing, streams, delays))
     for command in ([ICARUS, "-o", "top.vvp", "top.v"], ["vvp", "-n", "top.vvp"]):

@@ -1,4 +1,4 @@
-"""Libraries of many shapes: the delays that OpenSTA finds, or null with the reason."""
+"""Liberty files written in many ways: we find the delays that OpenSTA finds, or name the reason."""
 
 import json
 import re
@@ -14,7 +14,8 @@ from halfbyte.base import UserError
 from tests.area.small_library import CELLS, CLOCKED, HEADER, OTHER_UNITS, SETUP, arc, cell, library
 
 STA = shutil.which("sta")
-# From the ports and the registers through every kind of cell, with a net that drives four pins.
+# Paths start at the ports and the register and go through every kind of cell. Net n3 drives three
+# pins.
 NETLIST = {
     "u1": ("NAND2", {"A": "a", "B": "q1", "Y": "n1"}),
     "u2": ("XOR2", {"A": "n1", "B": "b", "Y": "n2"}),
@@ -106,7 +107,7 @@ SHAPES = {
 
 
 def delay(text, folder):
-    """Our delay of the netlist in ps, and the slew that inputs and clock have."""
+    """The netlist's delay in ps that our analysis finds, and the slew of inputs and clock."""
     path = folder / "small.lib"
     path.write_text(text)
     technology = from_liberty([path])

@@ -1,4 +1,7 @@
-"""Simulated netlists of decoders and BF16 MAC: what they compute while energy is measured."""
+"""Netlists of a DFloat11 decoder and the BF16 MAC, simulated to measure their energy.
+
+The simulated netlists must also compute the right values.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +31,7 @@ from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Lane, Loader
 
 pytestmark = pytest.mark.yosys
-HEADER = 18  # words of a packet in front of the stream
+HEADER = 18  # words of a packet before the coded exponents
 NAME = "asap7"
 
 
@@ -51,7 +54,7 @@ def netlist(paths, name):
 
 
 def decoded(packets: Packets, lane: int) -> list[int]:
-    """The weights of one stream, bit by bit, with canonical codes from the table's numbers."""
+    """The weights of one stream, decoded in Python with the codes of the table."""
     rows, escape, *rest = packets.numbers.tolist()
     counts, symbols = rest[:12], rest[12:]
     assert len(symbols) == rows
@@ -91,7 +94,7 @@ def test_a_lane_decodes_the_packets_that_its_energy_is_measured_on(paths):
                 )
     for lane in range(LANES):
         assert seen[lane] == decoded(packets, lane)[: len(seen[lane])], lane
-        # Decoding before and after what is measured: a weight in nearly every cycle of it.
+        # The lane decodes during the whole measurement, and gives a weight in nearly every cycle.
         assert CYCLES * 0.98 <= len(seen[lane]) < ELEMENTS
     assert all(valid for valid, _ in surroundings.given[WARM_UP:])
 
@@ -168,5 +171,5 @@ def test_packets_must_fit():
     packets = load_packets()
     with pytest.raises(ValueError, match="Packets must be 64, of 256 raw bytes"):
         replace(packets, raw=packets.raw[:, :5])
-    with pytest.raises(ValueError, match="more words than there are"):
+    with pytest.raises(ValueError, match=r"A packet has \d+ words, the array only 20"):
         replace(packets, words=packets.words[:, :20])
