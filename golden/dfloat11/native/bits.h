@@ -1,4 +1,4 @@
-// Words of a stream, bytes of memory, and CRC-32C, for all loops of the codec.
+// Loads and stores, moves of bits within a word, and CRC-32C, for all loops of the codec.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ inline void store(void* place, T value) {
   std::memcpy(place, &value, sizeof value);
 }
 
-// Brings the line of an address into the cache, to be read or to be written. Any address will do.
+// Bring the cache line of an address into the cache, to be read or to be written. The address may
+// be invalid.
 inline void fetch(uintptr_t address) { __builtin_prefetch(reinterpret_cast<const void*>(address)); }
 inline void fetch_to_write(uintptr_t address) {
   __builtin_prefetch(reinterpret_cast<const void*>(address), 1);
@@ -69,7 +70,8 @@ class Crc {
 #ifdef __SSE4_2__
   static constexpr int64_t kLane = 512;
 
-  // The state after kLane more bytes that are zero: a linear map, by the state's bytes.
+  // Maps a state of the CRC to the state after kLane zero bytes. The map is linear, so it is the
+  // exclusive or of what the four bytes of the state map to.
   struct Moved {
     uint32_t of[4][256] = {};
     Moved() {
@@ -86,7 +88,8 @@ class Crc {
     }
   };
 
-  // Three neighbouring lanes at once: an instruction waits three cycles for the one before.
+  // Adds three neighbouring lanes of kLane bytes at once, since the result of a CRC instruction is
+  // available only after three cycles.
   void three(const uint8_t* data) {
     static const Moved moved;
     uint64_t second = 0, third = 0;

@@ -1,5 +1,6 @@
-// The loops of the codec, as a shared library: the same results as kernels.py, several times as
-// fast. Python checks sizes before it calls. The content of streams is checked here.
+// The loops of the codec, as a shared library. They give the same results as the loops in
+// kernels.py and joint_kernels.py, several times as fast. Python checks sizes before it calls. The
+// content of streams is checked here.
 
 #include <memory>
 
@@ -15,8 +16,8 @@ using namespace codec;
 
 namespace {
 
-// Counts symbols of 8 bits from word to word. In a single histogram, equal neighbours would wait
-// for each other.
+// Counts symbols of 8 bits. In a single histogram, equal neighbours would wait for each other, so
+// there are several.
 template <typename Word>
 class Counter {
  public:
@@ -34,7 +35,7 @@ class Counter {
     words_ = words + count;
   }
   void take_to(const Word* end) {
-    constexpr int64_t kMost = int64_t{1} << 31;  // of what a counter holds
+    constexpr int64_t kMost = int64_t{1} << 31;  // words: a counter of 32 bits holds them
     for (; words_ < end; keep()) take(std::min(kMost, end - words_));
   }
   void keep() {
@@ -56,7 +57,7 @@ void count(const Word* words, int shift, int64_t first, int64_t last, int64_t* c
 }
 
 #ifdef CODEC_SHA
-// Counts and digests in one pass. Up to 2^31 words at a time, which is what a counter holds.
+// Counts and digests in one pass, up to 2^31 words at a time, since a counter has 32 bits.
 template <typename Word>
 void count_and_digest(const Word* words, int shift, int64_t elements, int64_t* counts,
                       Sha256* const* messages, int several) {
@@ -280,8 +281,8 @@ EXPORT void hb_joint_count(const void* words, int bytes, int shift, int width, i
                 ones);
 }
 
-// Writes the streams of the chunks one after the other, and their escapes likewise. There must be
-// room for the worst case.
+// Writes the streams of the chunks one after the other, and their escapes likewise. The arrays must
+// have space for the worst case.
 EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
                             const uint16_t* frequencies, int64_t first, int64_t last,
                             uint16_t* stream, uint16_t* escapes, uint32_t* sizes) {

@@ -1,8 +1,9 @@
-// Layout 2: what a compressed tensor is made of, and how its chunks are decoded.
+// Layout 2: the parts of a compressed tensor, and how its chunks are decoded.
 //
-// A chunk has 65536 elements; element i belongs to coder i mod 32. The stream is never trusted:
-// words are taken only from the chunk, and in the end every state must be the one with which coding
-// began.
+// A chunk has 65536 elements; coder i mod 32 codes element i (joint_coders.h). The coders give the
+// row of each symbol in the table. The other bits of an element are its raw bits. The stream is
+// never trusted: words are taken only from the chunk, and in the end every state must be the one
+// with which coding began.
 #pragma once
 
 #include <algorithm>
@@ -18,15 +19,15 @@ enum Result : uint8_t { kGood, kWrongCrc, kNotTheEnd, kWrongEscapes };
 
 // The content of a tensor's header, and pointers to its parts. Python declares the same structure.
 struct Tensor {
-  int32_t bytes, width, shift;  // of an element; of a symbol: bits, place
-  int32_t rows, base, escape;
+  int32_t bytes, width, shift;  // bytes of an element; bits of a symbol, position of its lowest bit
+  int32_t rows, base, escape;   // rows of the table; first symbol; 1 if the last row is the escape
   int64_t elements;
-  const uint32_t* table;        // by slot: place in its row (12 bits), frequency - 1 (12), row (8)
+  const uint32_t* table;        // SymbolTable.slots in Python
   uint32_t* crcs;               // of a chunk's elements
   const int64_t* word_starts;   // chunks + 1
   const int64_t* escape_starts;
   const int64_t* raw_starts;
-  const uint32_t* zeros;        // by chunk: low bits left out; from bit 16 on, blocks that keep them
+  const uint32_t* zeros;        // by chunk: low bits left out; bit 16 + i: block i keeps all bits
   uint16_t* words;
   uint16_t* escapes;
   uint8_t* raw;
@@ -40,11 +41,11 @@ struct Tensor {
   }
 };
 
-// The raw bits of a block, outside the symbols: `bits` per element, where `mask` has ones.
+// The raw bits of a block: `bits` per element, at the positions where `mask` has ones.
 struct Raw {
   int bits;
   uint64_t mask;
-  uint8_t *begin, *end;  // of the block; of the chunk
+  uint8_t *begin, *end;  // begin of the block; end of the chunk
 
   Raw(const Tensor& tensor, int64_t chunk, int64_t block, uint8_t* begin)
       : bits(8 * tensor.bytes - tensor.width - tensor.left_out(chunk, block)),
@@ -66,9 +67,9 @@ struct Raw {
 };
 
 #if defined(CODEC_VECTORS) && defined(__AVX512VBMI__)
-// The words of a block, 64 at a time, if a word of 16 bits has 8 raw ones at most; returns how many
-// were placed. A group of eight elements has `bits` bytes of raw bits: one permutation gives each
-// group a register of 64 bits, and one shift gives each element a byte.
+// Assembles elements of 16 bits with at most 8 raw bits, 64 at a time. Returns how many elements of
+// the block were assembled. A group of eight elements has `bits` bytes of raw bits: one permutation
+// gives each group a lane of 64 bits, and one shift gives each element a byte.
 inline int64_t place_words(const Tensor& tensor, const Raw& raw, const uint8_t* rows, int64_t count,
                            uint16_t* out) {
   const int bits = raw.bits, left_out = 16 - tensor.width - bits, below = tensor.shift - left_out;
@@ -113,7 +114,7 @@ int64_t place_words(const Tensor&, const Raw&, const uint8_t*, int64_t, Word*) {
   return 0;
 }
 
-// The words of a block from element `first` on, a multiple of 8; their symbols are still zero.
+// Writes the raw bits of a block's elements from `first` on, a multiple of 8, and zeros as symbols.
 template <typename Word>
 void place_raw(const Raw& raw, int64_t first, int64_t count, Word* out) {
   constexpr int kAtOnce = 8 / sizeof(Word);
@@ -135,6 +136,7 @@ void place_raw(const Raw& raw, int64_t first, int64_t count, Word* out) {
   }
 }
 
+// Adds the symbols of a block's elements from `first` on. If `is_all`, there are no raw bits.
 template <typename Word>
 void place_symbols(const Tensor& tensor, const uint8_t* rows, int64_t first, int64_t count,
                    bool is_all, Word* out) {
@@ -146,7 +148,7 @@ void place_symbols(const Tensor& tensor, const uint8_t* rows, int64_t first, int
   for (int64_t i = first; i < count; ++i) out[i] |= static_cast<Word>((rows[i] + base) << shift);
 }
 
-// Which of 64 rows are `wanted`, or of `count` if these are fewer: a bit for each.
+// A bit for each of 64 rows, or of `count` if that is less: whether the row is `wanted`.
 inline uint64_t find_row(const uint8_t* rows, uint8_t wanted, int64_t count) {
 #ifdef CODEC_VECTORS
   if (count >= 64)
@@ -161,7 +163,7 @@ inline uint64_t find_row(const uint8_t* rows, uint8_t wanted, int64_t count) {
   return found;
 }
 
-// Corrects the words whose row is the escape. False if there are more of them than escapes.
+// Replaces the symbols whose row is the escape. Returns false if there are too few escapes.
 template <typename Word>
 bool place_escapes(const Tensor& tensor, const uint8_t* rows, int64_t count, int64_t& next,
                    int64_t end, Word* out) {
@@ -179,8 +181,8 @@ bool place_escapes(const Tensor& tensor, const uint8_t* rows, int64_t count, int
   return true;
 }
 
-// Decodes a chunk, up to 4096 elements at a time. `sink` gives the place for these elements, and
-// then takes them.
+// Decodes a chunk in blocks of up to 4096 elements. For each block, `sink.place` gives the memory,
+// and `sink.take` takes the decoded elements.
 template <typename Word, typename Sink>
 class Decoding {
  public:
@@ -201,7 +203,7 @@ class Decoding {
   bool more() const { return result_ == kGood && begin_ < size_; }
   int64_t count() const { return std::min(kBlock, size_ - begin_); }  // of the next block
 
-  // Says what memory the next block needs.
+  // Tells the coders which memory the next block will use, so that they fetch it into the cache.
   void look_ahead() {
     const Raw raw(tensor_, chunk_, begin_ / kBlock, next_raw_);
     coders.ahead = {reinterpret_cast<uintptr_t>(sink_.place(begin_)),
@@ -209,7 +211,7 @@ class Decoding {
                     static_cast<uintptr_t>(kCoders / 8 * raw.bits)};
   }
 
-  // Decodes a block, of which `done` rows are there already.
+  // Decodes a block, the first `done` rows of which are known already.
   void block(int64_t done) {
     const int64_t size = count();
     Word* place = sink_.place(begin_);
@@ -263,7 +265,7 @@ void decode_together(const Tensor& tensor, Decoding<Word, Sink>& a, Decoding<Wor
   }
 }
 
-// Elements in memory, and their CRC if it is to be checked.
+// A sink for `Decoding`: keeps the elements in memory, and computes their CRC if `check`.
 template <typename Word>
 struct Memory {
   Word* out;

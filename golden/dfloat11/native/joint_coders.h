@@ -1,8 +1,9 @@
-// Layout 2: symbols of exponent and upper mantissa bits in 32 interleaved range coders.
+// Layout 2: decodes symbols from 32 interleaved range coders, each as its row in the symbol table.
 //
-// A coder's state is at least 2^16 and below 2^32; symbols have frequencies out of 4096. All coders
-// take 16-bit words from one stream, in the order of the elements ("Asymmetric numeral systems",
-// J. Duda, arXiv 1311.2540; interleaving: F. Giesen, arXiv 1402.3392).
+// A coder's state is at least 2^16 and below 2^32; rows have frequencies out of 4096. All coders
+// take 16-bit words from one stream, in the order of the elements ("Asymmetric numeral systems", J.
+// Duda, arXiv 1311.2540; interleaving: F. Giesen, arXiv 1402.3392). In a round, each coder decodes
+// one symbol.
 #pragma once
 
 #include <algorithm>
@@ -16,29 +17,31 @@ constexpr uint32_t kLow = 1u << 16;
 constexpr int kScaleBits = 12;
 constexpr uint32_t kScale = 1u << kScaleBits;
 
-// Memory that is used after the next rounds, and how much of it is for each. It is brought into the
-// cache in small steps, while the coders compute: a third more speed.
+// Memory that the block's elements and raw bits will use, and how many bytes of it each round
+// brings into the cache while the coders compute. This makes decoding a third faster.
 struct Ahead {
   uintptr_t out, raw, out_step, raw_step;
 
   void step(const uint16_t* next) {
-    constexpr uintptr_t kFar = 1024;  // bytes: what is read in 20 rounds
+    constexpr uintptr_t kFar = 1024;  // bytes of the stream: about 20 rounds ahead
     fetch_to_write(out), fetch(raw), fetch(reinterpret_cast<uintptr_t>(next) + kFar);
     out += out_step, raw += raw_step;
   }
 };
 
+// The states of a chunk's coders, and the part of its stream that is left.
 struct Coders {
   uint32_t state[kCoders];
   const uint16_t *next, *end;
   Ahead ahead;
 };
 
+// The state after a symbol with this entry of the table; it may be below kLow.
 inline uint32_t advance(uint32_t state, uint32_t entry) {
   return ((entry >> 12 & 0xFFF) + 1) * (state >> kScaleBits) + (entry & 0xFFF);
 }
 
-// Decodes up to 32 symbols, and checks before each word that there is one. False if not.
+// Decodes up to 32 symbols. Returns false if the stream has too few words.
 inline bool decode_round(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t count) {
   for (int64_t k = 0; k < count; ++k) {
     uint32_t entry = table[coders.state[k] & (kScale - 1)];
@@ -56,7 +59,8 @@ inline bool decode_round(const uint32_t* table, Coders& coders, uint8_t* rows, i
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512BW__) && \
     defined(__AVX512VBMI2__)
 #define CODEC_VECTORS 1
-// Sixteen entries of a table. On Zen 4, single loads take half the time of the gather instruction.
+// Loads sixteen entries of a table. On Zen 4, single loads take half the time of the gather
+// instruction.
 template <typename Index>
 inline __m512i sixteen(const uint32_t* table, const Index* places) {
   __m128i quarters[4];
@@ -72,6 +76,7 @@ inline __m512i sixteen(const uint32_t* table, const Index* places) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
+// Decodes a symbol with each of sixteen coders. At least 16 words must be left.
 inline void decode_sixteen(const uint32_t* table, __m512i& states, const uint16_t*& next,
                            uint8_t* rows) {
   const __m512i ones = _mm512_set1_epi32(kScale - 1);
@@ -90,7 +95,7 @@ inline void decode_sixteen(const uint32_t* table, __m512i& states, const uint16_
   next += __builtin_popcount(is_low);
 }
 
-// Decodes whole rounds while 32 words are left; returns the number of symbols.
+// Decodes whole rounds while at least 32 words are left; returns the number of symbols.
 inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t count) {
   __m512i first = load<__m512i>(coders.state), second = load<__m512i>(coders.state + 16);
   const uint16_t* next = coders.next;
@@ -104,7 +109,7 @@ inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* row
   return done;
 }
 
-// The same for two chunks at once: each waits for its own loads, and the other fills the time.
+// Decodes two chunks at once in this way: while one waits for its loads, the other computes.
 inline int64_t decode_two(const uint32_t* table, Coders& a, uint8_t* rows_a, Coders& b,
                           uint8_t* rows_b, int64_t count) {
   __m512i first = load<__m512i>(a.state), second = load<__m512i>(a.state + 16);
@@ -149,7 +154,8 @@ inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* row
 }
 #endif
 
-// Decodes `count` symbols, of which `done` are there already.
+// Decodes `count` symbols, the first `done` of which are known already. Returns false if the stream
+// has too few words.
 inline bool decode_rows(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t done,
                         int64_t count) {
   done += decode_rounds(table, coders, rows + done, count - done);

@@ -1,4 +1,4 @@
-// Layout 2: how chunks are coded. See joint.h.
+// Layout 2: codes chunks. See joint.h and joint_coders.h.
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 
 namespace codec::joint {
 
-// How rows are coded.
+// What the coders need to code each row of the symbol table.
 struct Code {
   double reciprocals[256];  // of the frequencies
   uint32_t rows[256];       // frequency, and from bit 16 on the sum of those before
@@ -21,13 +21,15 @@ struct Code {
     }
   }
 
+  // Codes a row: returns the next state, after writing a word before `next` if the state is too
+  // large.
   uint32_t step(uint8_t row, uint32_t state, uint16_t*& next) const {
     uint32_t frequency = rows[row] & 0xFFFF;
     uint32_t is_full = state >> 20 >= frequency;  // not a branch, which could not be predicted
     next[-1] = static_cast<uint16_t>(state);
     next -= is_full;
     state >>= 16 * is_full;
-    // Half more than the state, so that rounding never crosses a multiple of the frequency.
+    // 0.5 is added so that rounding errors never lead to a wrong quotient.
     uint32_t quotient = static_cast<uint32_t>((state + 0.5) * reciprocals[row]);
     return state + (rows[row] >> 16) + quotient * (kScale - frequency);
   }
@@ -55,6 +57,7 @@ int64_t find_rows(const Tensor& tensor, const Word* words, int64_t count, uint8_
 }
 
 #ifdef CODEC_VECTORS
+// Codes a row with each of sixteen coders, as `Code::step` does.
 inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& states,
                            uint16_t*& next) {
   __m512i row = sixteen(code.rows, rows);
@@ -65,7 +68,7 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
   __m256i words = _mm256_maskz_compress_epi16(is_full, _mm512_cvtepi32_epi16(states));
   _mm256_mask_storeu_epi16(next, static_cast<__mmask16>((1u << count) - 1), words);
   states = _mm512_mask_srli_epi32(states, is_full, states, 16);
-  // Quotients are below 2^20, and wrong by one at most in single precision. The rest shows it.
+  // Quotients are below 2^20. In single precision they may be wrong by one, as the remainder shows.
   __m512i quotient = _mm512_cvttps_epu32(
       _mm512_div_ps(_mm512_cvtepu32_ps(states), _mm512_cvtepi32_ps(frequency)));
   __m512i rest = _mm512_sub_epi32(states, _mm512_mullo_epi32(quotient, frequency));
@@ -81,15 +84,16 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
 }
 #endif
 
-// A chunk while it is coded: from last to first, downwards from the end of its place.
+// Codes a chunk, from its last element to its first. The words go to a buffer, from its end
+// downwards.
 template <typename Word>
 class Encoding {
  public:
-  static constexpr int64_t kWords = kChunk + kStateWords + 1;  // at most
+  static constexpr int64_t kWords = kChunk + kStateWords + 1;  // words of a chunk at most
 
   Encoding() : rows_(new uint8_t[kChunk]), place_(new uint16_t[kWords]) {}
 
-  // Returns the number of escapes.
+  // Begins a chunk: codes the elements after the last whole round. Returns the number of escapes.
   int64_t begin(const Tensor& tensor, const Code& code, const Word* words, int64_t size,
                 uint16_t* escapes) {
     int64_t found = find_rows(tensor, words, size, rows_.get(), escapes);
@@ -102,7 +106,7 @@ class Encoding {
     return found;
   }
 
-  // Codes the rest. Returns where the words begin; they end where the next word would begin.
+  // Codes the remaining elements. Returns where the chunk's words begin; they end at `end`.
   const uint16_t* finish(const Code& code) {
     rounds(code, nullptr);
     next_ -= kStateWords;
@@ -111,7 +115,8 @@ class Encoding {
   }
   const uint16_t* end() const { return place_.get() + kWords; }
 
-  // Codes whole rounds; those of another chunk fill the time that each step waits.
+  // Codes whole rounds, and those of another chunk at the same time: while one waits, the other
+  // goes on.
   void rounds(const Code& code, Encoding* other) {
 #ifdef CODEC_VECTORS
     int64_t both = other ? std::min(left_, other->left_) : 0;
@@ -134,7 +139,7 @@ class Encoding {
 
  private:
 #ifdef CODEC_VECTORS
-  // The states in registers.
+  // The states of an encoding in registers.
   struct Lanes {
     __m512i first, second;
     const uint8_t* rows;
@@ -165,7 +170,7 @@ class Encoding {
   int64_t left_ = 0;
 };
 
-// Raw bits of a block's elements, in whole groups of eight.
+// Writes the raw bits of a block's elements, in whole groups of eight elements.
 template <typename Word>
 void write_block(const Raw& raw, const Word* words, int64_t count) {
   constexpr int kAtOnce = 8 / sizeof(Word);
@@ -173,8 +178,8 @@ void write_block(const Raw& raw, const Word* words, int64_t count) {
   const uint64_t all = raw.repeated<Word>();
   uint8_t* place = raw.begin;
   int64_t i = 0;
-  // Stores write up to eight bytes too far. Later stores overwrite these; other chunks stay
-  // untouched.
+  // Stores write up to eight bytes too far. Later stores overwrite these bytes. The loop ends early
+  // enough that no store reaches another chunk.
   for (; i + 8 * (1 + 8) <= count; i += 8, place += bits)
 #pragma GCC unroll 8
     for (int k = 0; k < 8; k += kAtOnce) {
@@ -196,6 +201,7 @@ void write_block(const Raw& raw, const Word* words, int64_t count) {
   }
 }
 
+// Writes the raw bits of a chunk to the tensor's part for them.
 template <typename Word>
 void write_raw(const Tensor& tensor, int64_t chunk, const Word* words) {
   uint8_t* place = tensor.raw + tensor.raw_starts[chunk];

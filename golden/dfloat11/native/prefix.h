@@ -1,8 +1,8 @@
 // The loops of layout 1: a prefix code in segments of 512 elements, 32 of them to a chunk.
 //
-// Decoding takes eight segments at a time, so that their chains of loads overlap. Each look-up
-// gives all whole symbols in twelve bits, up to four. The stream is never trusted: near its end,
-// and for escapes, symbols are taken one by one with every index checked.
+// Eight segments are decoded at a time, so that their chains of loads overlap. Each look-up gives
+// all whole symbols in twelve bits, up to four. The stream is never trusted: near its end, and for
+// escapes, symbols are decoded one by one, and every index is checked.
 #pragma once
 
 #include <algorithm>
@@ -12,14 +12,16 @@
 namespace codec::prefix {
 
 constexpr int64_t kChunk = 16384, kSegment = 512, kSegments = kChunk / kSegment;
-constexpr int kTogether = 8;        // segments
-constexpr int kTableBits = 12;      // of the table of several symbols
+constexpr int kTogether = 8;        // segments that are decoded at a time
+constexpr int kTableBits = 12;      // of the index of the table of several symbols
 constexpr int kLongest = 12 + 8;    // bits of a symbol at most: a code and an escaped symbol
+// In four elements of 16 bits: the bits of the symbols, and the raw bits.
 constexpr uint64_t kSymbols = 0x7F807F807F807F80, kOthers = 0x807F807F807F807F;
 
 enum Result : uint8_t { kGood, kWrongCrc, kNotACode, kWrongLength };
 
-// The result of a look-up: bits taken, number of symbols (0: take one singly), the symbols.
+// The result of a look-up: the bits taken, the number of symbols, the symbols. If the number is 0,
+// `Code::one` must decode the next symbol.
 struct Several {
   uint8_t bits, count;
   uint8_t symbols[4];
@@ -29,7 +31,7 @@ struct Stream {
   const uint32_t* words;
   int64_t count;  // of the words
 
-  // 32 bits from a bit on; zeros past the end.
+  // The 32 bits from position `bit` on; zeros past the end.
   uint32_t peek(int64_t bit) const {
     int64_t word = bit >> 5;
     uint64_t both = word < count ? static_cast<uint64_t>(words[word]) << 32 : 0;
@@ -37,7 +39,8 @@ struct Stream {
     return static_cast<uint32_t>(both << (bit & 31) >> 32);
   }
 
-  // The next 33 to 64 bits from a bit on, left-aligned; both words must exist.
+  // 33 to 64 bits from position `bit` on, left-aligned. The word of this bit and the next word must
+  // exist.
   uint64_t peek_inside(int64_t bit) const {
     uint64_t both = load<uint64_t>(words + (bit >> 5));
     return (both << 32 | both >> 32) << (bit & 31);
@@ -49,7 +52,8 @@ struct Code {
   int max_length;
   const Several* several;  // by the next kTableBits bits
 
-  // The next symbol, or -1; moves on.
+  // Returns the symbol at position `bit`, and advances `bit`. Returns -1 for bits that are not a
+  // code.
   int one(const Stream& stream, int64_t& bit) const {
     uint32_t next = stream.peek(bit);
     uint16_t entry = lookup[next >> (32 - max_length)];
@@ -64,6 +68,7 @@ struct Code {
   }
 };
 
+// Fills the table of `Code::several` (2^kTableBits entries) from that of `Code::lookup`.
 inline void fill_table(const uint16_t* lookup, int max_length, Several* table) {
   for (uint32_t index = 0; index < 1u << kTableBits; ++index) {
     Several entry{};
@@ -79,7 +84,7 @@ inline void fill_table(const uint16_t* lookup, int max_length, Several* table) {
   }
 }
 
-// How elements of 16 and 8 bits are assembled.
+// How elements are assembled from symbols and raw bytes: Wide for 16 bits, Narrow for 8 bits.
 struct Wide {
   using Word = uint16_t;
   static constexpr bool has_raw = true;
@@ -101,10 +106,12 @@ struct Narrow {
   }
 };
 
+// The part of a segment that is not yet decoded: its first bit, first element, and end of elements.
 struct Part {
-  int64_t bit, index, end;  // the next bit; the next element, and the end of its segment
+  int64_t bit, index, end;
 };
 
+// Decodes a part one element at a time. `end_bit` is where its segment must end.
 template <typename Kind>
 Result decode_rest(const Stream& stream, const Code& code, const uint8_t* raw, Part part,
                    int64_t end_bit, typename Kind::Word* out) {
@@ -116,8 +123,9 @@ Result decode_rest(const Stream& stream, const Code& code, const uint8_t* raw, P
   return part.bit == end_bit ? kGood : kWrongLength;
 }
 
-// Brings memory of the next eight segments into the cache, a line of each kind at a time. Eight short
-// streams side by side are too many for the processor to do so by itself: it takes twice as long.
+// Brings the memory of the next eight segments into the cache, a few lines at a time. The processor
+// does not do so by itself for eight short streams side by side: without this class, decoding takes
+// twice as long.
 template <typename Kind>
 class Ahead {
  public:
@@ -136,8 +144,8 @@ class Ahead {
   uintptr_t raw_, out_;
 };
 
-// Decodes what two look-ups give. False for bits that are not a code. There must be 33 bits and eight
-// elements or more.
+// Decodes the symbols of two look-ups. Returns false for bits that are not a code. At least 33 bits
+// and eight elements must be left.
 template <typename Kind>
 inline bool decode_some(const Stream& stream, const Code& code, const uint8_t* raw, int64_t& bit,
                         int64_t& index, typename Kind::Word* out) {
@@ -159,8 +167,8 @@ inline bool decode_some(const Stream& stream, const Code& code, const uint8_t* r
   return true;
 }
 
-// Decodes eight whole segments that all lie inside the stream, until fewer than eight elements are
-// left in each. False for bits that are not a code.
+// Decodes eight whole segments inside the stream, until fewer than eight elements are left in each.
+// Returns false for bits that are not a code.
 template <typename Kind>
 bool decode_together(const Stream& stream, const Code& code, const uint8_t* raw, Part* parts,
                      typename Kind::Word* out) {
@@ -187,6 +195,7 @@ bool decode_together(const Stream& stream, const Code& code, const uint8_t* raw,
   return is_good;
 }
 
+// Decodes a chunk whose first word is `start`. `lengths` are the bits of its segments.
 template <typename Kind>
 Result decode_chunk(const Stream& stream, const Code& code, const uint8_t* raw,
                     const uint16_t* lengths, int64_t start, int64_t chunk, int64_t elements,
@@ -223,7 +232,7 @@ inline uint32_t chunk_crc(const uint8_t* lengths, const uint8_t* stream, const u
   return crc;
 }
 
-// Bits to write for a symbol, first bit most significant, and how many.
+// The bits to write for a symbol, the first one most significant, and their number.
 struct Word {
   uint32_t value, bits;
 };
@@ -232,7 +241,7 @@ inline Word join(Word first, Word second) {
   return {first.value << second.bits | second.value, first.bits + second.bits};
 }
 
-// The lengths of a code, to be added up for the symbols of a segment.
+// Adds up the code lengths of the symbols in a segment.
 class Lengths {
  public:
   explicit Lengths(const Word* code) {
@@ -276,7 +285,7 @@ class Lengths {
   alignas(64) uint8_t of_[256];
 };
 
-// Writes bits. Each step stores the current word, complete or not, to avoid a branch.
+// Writes bits to words. Each step stores the current word, complete or not, to avoid a branch.
 struct Writer {
   uint32_t* next;
   uint64_t buffer = 0;  // its upper `held` bits are not written yet

@@ -1,8 +1,8 @@
 // Multiplies a matrix in layout 2 by a few vectors. Each block of weights is multiplied as soon as
-// it is decoded, and stays in the first cache.
+// it is decoded, while it is in the first-level cache.
 //
-// Sums are in FP32, in sixteen parts. The parts depend only on the place in the matrix, so results
-// are the same for any number of threads.
+// A dot product is sixteen partial sums in FP32, which are then added. Which weights a partial sum
+// has depends only on their place in the matrix. So results are the same for any number of threads.
 #pragma once
 
 #include "joint.h"
@@ -29,7 +29,8 @@ inline float dot(const uint16_t* weights, const float* x, int64_t count) {
   return parts[0];
 }
 
-// Sums of a chunk's rows, (rows that it touches) x vectors; the first and last row may be partial.
+// A sink for `Decoding` of joint.h, which multiplies the blocks of a chunk. `sums` gets the sums of
+// the rows that lie in the chunk, (rows, vectors). The first and last row may lie there in part.
 struct Rows {
   int64_t start, inputs;  // first element of the chunk; elements of a row
   const float* x;         // (vectors, inputs)
@@ -52,7 +53,8 @@ struct Rows {
   }
 };
 
-// sums: (chunks of the range, rows that a chunk touches at most, vectors), zeros before.
+// Multiplies chunks `first` up to `last`. Adds to `sums`: (chunks of the range, most_rows,
+// vectors). Returns false if a chunk is damaged.
 inline bool multiply(const joint::Tensor& tensor, int64_t first, int64_t last, const float* x,
                      int64_t vectors, int64_t inputs, int64_t most_rows, float* sums) {
   const auto rows = [&](int64_t chunk) {

@@ -1,7 +1,8 @@
-// SHA-256 (FIPS 180-4) by the instructions of the processor, of one message or of two at a time.
+// SHA-256 (FIPS 180-4) by the processor's own instructions, for one message or for two at a time.
 //
-// Each round waits for the one before. A second message fills a part of these gaps: both together
-// take a third longer than one. Other work may fill them, too: it is done after each block.
+// Each round waits for the round before. A second message uses some of this waiting time: two
+// messages take only a third longer than one. Other work can use it, too; it is called after each
+// block.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +11,7 @@
 
 namespace codec {
 
-// A message so far. Python gives the memory, filled with zeros.
+// What is known of a message so far. Python provides the memory, filled with zeros.
 struct Sha256 {
   uint32_t state[8];  // in the order of the instructions: F E B A, H G D C
   uint64_t size;      // bytes so far
@@ -29,7 +30,7 @@ alignas(16) constexpr uint32_t kShaConstants[64] = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-// The next 64 bytes of each of `kCount` messages.
+// Adds the next block, 64 bytes, to each of `kCount` messages.
 template <int kCount>
 inline void sha_block(__m128i (*states)[2], const uint8_t* const* data) {
   const __m128i order = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
@@ -64,6 +65,7 @@ struct NoWork {
   void operator()() const {}
 };
 
+// Adds whole blocks to each of `kCount` messages, and calls `work` after each block.
 template <int kCount, typename Work = NoWork>
 inline void sha_blocks(Sha256* const* messages, const uint8_t** data, int64_t blocks,
                        Work work = {}) {
@@ -77,6 +79,7 @@ inline void sha_blocks(Sha256* const* messages, const uint8_t** data, int64_t bl
   for (int n = 0; n < kCount; ++n) std::memcpy(messages[n]->state, states[n], 32);
 }
 
+// Sets the initial state of a message without bytes.
 inline void sha_begin(Sha256& message) {
   if (message.size) return;
   const uint32_t first[8] = {0x9b05688c, 0x510e527f, 0xbb67ae85, 0x6a09e667,
@@ -84,7 +87,7 @@ inline void sha_begin(Sha256& message) {
   std::memcpy(message.state, first, sizeof first);
 }
 
-// Completes what is left of the last block; returns how many bytes that took.
+// Adds bytes to an incomplete last block; returns how many bytes it took.
 inline int64_t sha_complete(Sha256& message, const uint8_t* data, int64_t size) {
   const int64_t held = message.size % 64;
   if (!held) return 0;
@@ -98,7 +101,8 @@ inline int64_t sha_complete(Sha256& message, const uint8_t* data, int64_t size) 
   return taken;
 }
 
-// Adds the same bytes to one message or to two; `work` is called for each whole block of all.
+// Adds the same bytes to one message or to two. Calls `work` after each block that all of the
+// messages take at the same time.
 template <typename Work = NoWork>
 inline void sha_add(Sha256* const* messages, int count, const uint8_t* data, int64_t size,
                     Work work = {}) {
@@ -114,18 +118,19 @@ inline void sha_add(Sha256* const* messages, int count, const uint8_t* data, int
   }
   for (int n = 0; n < count; ++n) {
     sha_blocks<1>(messages + n, next + n, (end - next[n]) / 64);
-    // What sha_complete took without filling the block is there already.
+    // Bytes that sha_complete took without completing the block are in `rest` already.
     std::memcpy(messages[n]->rest, next[n], static_cast<size_t>(end - next[n]));
     messages[n]->size += static_cast<uint64_t>(size);
   }
 }
 
-// The digest so far; the message may go on.
+// The digest of the bytes so far. More bytes may be added to the message afterwards.
 inline void sha_digest(Sha256 message, uint8_t* digest) {
   sha_begin(message);
   const uint64_t bits = message.size * 8;
   uint8_t padding[72] = {0x80};
-  const int64_t zeros = (119 - message.size % 64) % 64;  // with the first byte, up to 56 of a block
+  // The padding is a byte 0x80, zeros up to byte 56 of a block, and the number of bits.
+  const int64_t zeros = (119 - message.size % 64) % 64;
   for (int k = 0; k < 8; ++k) padding[1 + zeros + k] = static_cast<uint8_t>(bits >> (56 - 8 * k));
   Sha256* one[] = {&message};
   sha_add(one, 1, padding, 1 + zeros + 8);
