@@ -1,5 +1,8 @@
-// The prefix layout of DFloat11 (version 1): reads and checks its header, on the host. See
-// docs/dfloat11.md.
+// The prefix layout of DFloat11 (version 1): reads and checks its header, on the host.
+//
+// DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts. The prefix
+// layout replaces eight bits of each element, its symbol, by a code of 1 to 12 bits. The other bits
+// are raw.
 #pragma once
 
 #include "dfloat11_crc.h"
@@ -7,12 +10,12 @@
 namespace halfbyte {
 namespace dfloat11 {
 
-constexpr int64_t CHUNK = 16384;   // elements that are decoded separately
-constexpr int64_t SEGMENT = 512;   // elements whose length in bits is stored
+constexpr int64_t CHUNK = 16384;   // elements of a chunk, which is decoded by itself
+constexpr int64_t SEGMENT = 512;   // elements of a segment; the bits of its codes are stored
 constexpr int SEGMENTS = 32;       // in a chunk
-constexpr int WORD = 32;           // bits
-constexpr int LENGTH_LIMIT = 12;   // bits of a code
-constexpr int ROWS_LIMIT = 257;    // symbols, and the escape
+constexpr int WORD = 32;           // bits of a word of the stream
+constexpr int LENGTH_LIMIT = 12;   // bits of the longest code
+constexpr int ROWS_LIMIT = 257;    // rows of the code table: symbols, and the escape
 constexpr int ESCAPE = 256;        // as a symbol: the next eight bits are the real one
 constexpr int MAX_DIMENSIONS = 255;
 constexpr int64_t ALIGNMENT = 8;   // bytes, of every part
@@ -36,7 +39,7 @@ enum Damage : int32_t {
   NOT_A_CODE,
   WRONG_LENGTH,   // of a chunk: a segment ends elsewhere than its length says
   PUBLISHED_PARTS,      // sizes of the parts do not match
-  PUBLISHED_LOST,       // made of exponents that the layout cannot hold
+  PUBLISHED_LOST,       // made from exponents that the layout cannot hold
   PUBLISHED_POSITIONS,  // of a block: output positions do not ascend to the number of elements
   PUBLISHED_CODE,
   PUBLISHED_GAP,
@@ -48,8 +51,8 @@ enum Damage : int32_t {
   JOINT_ESCAPES,  // of a chunk: it has another number of escapes than its sizes say
   DAMAGES
 };
-// A failure is the number of a chunk or block, times PLACE, plus its damage. The least is the
-// first.
+// A failure is one number: that of a chunk or block, times PLACE, plus its damage. The least
+// failure is that of the first damaged chunk.
 constexpr int64_t PLACE = 32;
 static_assert(DAMAGES <= PLACE, "every damage must be below PLACE");
 
@@ -62,7 +65,8 @@ struct Container {
   int32_t max_length;  // of a code
   int32_t wide;        // 1: elements have 16 bits, 0: they have 8
   uint64_t shape[MAX_DIMENSIONS + 1];
-  // By the next max_length bits: length of the code << 9 | symbol; 0 where none begins.
+  // By the next max_length bits of the stream: length of the code << 9 | symbol; 0 if no code
+  // begins with them.
   uint16_t lookup[1 << LENGTH_LIMIT];
 };
 
@@ -72,7 +76,7 @@ inline uint64_t little_endian(const uint8_t *bytes, int count) {
   return value;
 }
 
-// CRC-32C of a header, with zeros in the place of the CRC.
+// CRC-32C of a header, computed with zeros in the place of the CRC.
 inline uint32_t header_crc(const uint8_t *data, int64_t size) {
   uint32_t table[BYTES];
   for (int byte = 0; byte < BYTES; ++byte) table[byte] = crc_entry(byte);
@@ -82,8 +86,9 @@ inline uint32_t header_crc(const uint8_t *data, int64_t size) {
   return ~crc_register(table, crc, data + 16, size - 16);
 }
 
-// Writes the canonical code of the rows to the look-up table; `counts` has the number of rows of
-// each length. False if this is not a complete prefix code; a lone row is allowed.
+// Writes the canonical code to the look-up table. A row of the code table has a symbol; the row
+// `escape` stands for symbols without a row. `counts` has the number of rows for each length of
+// code. Returns false if this is not a complete prefix code; a table of only one row is allowed.
 inline bool fill_lookup(Container &c, const uint8_t *counts, const uint8_t *symbols, int rows,
                         int escape) {
   bool seen[BYTES] = {};
@@ -113,7 +118,8 @@ inline bool fill_lookup(Container &c, const uint8_t *counts, const uint8_t *symb
   return true;
 }
 
-// Finds the parts. The total is below 2^63, since each part is at most `size`, the bytes available.
+// Computes where the parts lie. Offsets stay below 2^63, since no part is larger than `size`, the
+// size of the data.
 inline Damage place_parts(Container &c, uint64_t elements, uint64_t words, int64_t header,
                           int64_t size) {
   if (words > static_cast<uint64_t>(size) / 4) return TOTAL_SIZE;
@@ -133,7 +139,7 @@ inline Damage place_parts(Container &c, uint64_t elements, uint64_t words, int64
   return c.size == size ? GOOD : TOTAL_SIZE;
 }
 
-// Reads the header of a tensor of `size` bytes. `data` are its first `available` bytes.
+// Reads the header of a tensor of `size` bytes. `data` points to its first `available` bytes.
 inline Damage read_container(const uint8_t *data, int64_t available, int64_t size, Container &c) {
   static const char magic[] = "hbdf11";
   if (available < FIXED || std::memcmp(data, magic, 6)) return NO_TENSOR;

@@ -1,8 +1,9 @@
-// CRC-32C (RFC 3720) by a warp: every lane takes a piece, then the CRCs of the pieces are combined.
+// CRC-32C (RFC 3720) by a warp: every lane (thread of the warp) takes a piece of the data, and the
+// CRCs of the pieces are combined.
 //
-// A CRC is linear: the CRC of the whole is the exclusive or of the CRCs of its parts, each
-// multiplied by x^(8 n) for the n bytes after the part. Polynomials are reflected: bit 31 is the
-// coefficient of x^0.
+// A CRC is linear: apart from complements, the CRC of the whole is the exclusive or of the CRCs of
+// its parts, each multiplied by x^(8 n) for the n bytes after the part. Polynomials are reflected:
+// bit 31 is the coefficient of x^0.
 #pragma once
 
 #include "machine.h"
@@ -13,13 +14,14 @@ namespace dfloat11 {
 constexpr uint32_t POLYNOMIAL = 0x82F63B78;
 constexpr int BYTES = 256;  // entries of the table
 
-// The change of the register by a byte that leaves it.
+// An entry of the table: how a byte that is shifted out changes the register.
 HB_HD uint32_t crc_entry(uint32_t byte) {
   for (int bit = 0; bit < 8; ++bit) byte = byte >> 1 ^ (byte & 1 ? POLYNOMIAL : 0);
   return byte;
 }
 
-// The register after some bytes, starting from `crc`, without the initial and final complement.
+// The CRC register after `size` bytes if it was `crc` before. Initial and final complement are left
+// to the caller.
 HB_HD uint32_t crc_register(const uint32_t *table, uint32_t crc, const uint8_t *data, int64_t size) {
   for (int64_t i = 0; i < size; ++i) crc = table[(crc ^ data[i]) & 0xFF] ^ crc >> 8;
   return crc;
@@ -35,7 +37,7 @@ HB_HD uint32_t multiply_modulo(uint32_t a, uint32_t b) {
   return product;
 }
 
-// The register after `size` more bytes of zero.
+// The CRC register after `size` zero bytes if it was `crc` before.
 HB_HD uint32_t crc_shift(uint32_t crc, int64_t size) {
   uint32_t power = 1u << 23;  // x^8
   for (; size; size >>= 1) {

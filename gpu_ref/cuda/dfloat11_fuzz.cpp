@@ -1,8 +1,9 @@
-// Damaged data for the decoders of the host build, compiled with the sanitizers.
+// Feeds damaged data to the DFloat11 decoders of the host build. Compiled with the sanitizers.
 //
-// Inputs are copied to buffers of exactly their size, so that an access one byte too far is
-// detected. The seed and the number of an execution decide its random numbers. A finding names the
-// number, so that this execution can be repeated alone.
+// An execution damages one input and decodes it. Inputs are copied to buffers of exactly their
+// size, so that an access one byte too far is detected. The seed and the number of an execution
+// decide its random numbers. If a sanitizer stops the program, the number is printed, so that this
+// execution can be repeated alone.
 #include <sanitizer/common_interface_defs.h>
 
 #include <cstdio>
@@ -27,7 +28,7 @@ void on_death() {
                static_cast<long long>(current));
 }
 
-// SplitMix64.
+// Random numbers of one execution, by SplitMix64.
 class Dice {
  public:
   Dice(uint64_t seed, uint64_t execution) : state_(seed * 0xD1342543DE82EF95 + execution) { next(); }
@@ -41,7 +42,7 @@ class Dice {
     return static_cast<int64_t>(next() % static_cast<uint64_t>(limit));
   }
   bool once_in(int64_t times) { return below(times) == 0; }
-  // Numbers at the ends of types, and of any size.
+  // A number that is hard for a decoder: at the limit of an integer type, or of random size.
   uint64_t hostile() {
     static const uint64_t ends[] = {0, 1, 2, 255, 256, 16384, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF,
                                     1ull << 32, 1ull << 61, 1ull << 62, ~0ull >> 1, 1ull << 63, ~0ull};
@@ -53,6 +54,7 @@ class Dice {
   uint64_t state_;
 };
 
+// Writes the low `bytes` bytes of `value` at `at`, as far as the data goes.
 void put(Buffer &data, int64_t at, uint64_t value, int bytes) {
   for (int i = 0; i < bytes && at + i < size_of(data); ++i)
     data[at + i] = static_cast<uint8_t>(value >> 8 * i);
@@ -67,13 +69,14 @@ void flip(Buffer &data, Dice &dice, int64_t head) {
   }
 }
 
+// Cuts the data, or appends some bytes.
 void resize(Buffer &data, Dice &dice) {
   const int64_t size = size_of(data);
   data.resize(dice.once_in(3) ? size + dice.below(40) : dice.below(size + 1), 0xA5);
 }
 
-// Replaces elements, words, shape, element type, rows, escape or rows by length by arbitrary
-// numbers.
+// Replaces fields of a prefix layout's header by arbitrary numbers: elements, words, shape, element
+// type, dimensions, size, or the counts of the code table.
 void attack_header(Buffer &data, Dice &dice) {
   const int64_t table = FIXED + 8 * (data.size() > 17 ? data[17] : 0);
   for (int64_t times = 1 + dice.below(2); times; --times) switch (dice.below(8)) {
@@ -90,7 +93,7 @@ void attack_header(Buffer &data, Dice &dice) {
           for (int i = 0; i < 2; ++i) std::swap(data[a + i], data[b + i]);
       }
     }
-  if (dice.once_in(2)) {  // elements and shape that agree
+  if (dice.once_in(2)) {  // makes elements and shape agree
     const uint64_t elements = dice.once_in(2) ? 1 + dice.below(1 << 20) : dice.hostile();
     put(data, 24, elements, 8);
     put(data, FIXED, elements, 8);
@@ -98,7 +101,7 @@ void attack_header(Buffer &data, Dice &dice) {
   }
 }
 
-// Damages starts and lengths; a valid header says where they are.
+// Damages the starts and lengths of chunks; the header `c`, which is valid, says where they are.
 void attack_index(Buffer &data, const Container &c, Dice &dice) {
   for (int64_t times = 1 + dice.below(3); times; --times) {
     if (dice.once_in(2)) put(data, c.starts + 4 * dice.below(c.chunks), dice.hostile(), 4);
@@ -106,6 +109,7 @@ void attack_index(Buffer &data, const Container &c, Dice &dice) {
   }
 }
 
+// Makes the CRC of the header right again.
 void mend_crc(Buffer &data) {
   if (data.size() < FIXED) return;
   const int64_t header = static_cast<int64_t>(little_endian(data.data() + 8, 4));
@@ -113,6 +117,7 @@ void mend_crc(Buffer &data) {
     put(data, 12, header_crc(data.data(), header), 4);
 }
 
+// Damages an input in the prefix layout and decodes it; returns a Damage.
 int32_t decode_own(const uint8_t *input, int64_t size, Dice &dice) {
   Buffer data(input, input + size);
   static Container c;  // large, so static; contents from an earlier call must not matter
@@ -147,7 +152,8 @@ int32_t decode_own(const uint8_t *input, int64_t size, Dice &dice) {
   return failure == INT64_MAX ? GOOD : static_cast<int32_t>(failure % PLACE);
 }
 
-// Replaces fields, rows, base or totals by arbitrary numbers.
+// Replaces fields of a joint layout's header by arbitrary numbers: fields of the symbol, rows,
+// base, totals or shape.
 void attack_joint_header(Buffer &data, Dice &dice) {
   for (int64_t times = 1 + dice.below(2); times; --times) switch (dice.below(4)) {
       case 0: put(data, 16 + dice.below(4), dice.below(33), 1); break;
@@ -157,6 +163,7 @@ void attack_joint_header(Buffer &data, Dice &dice) {
     }
 }
 
+// Damages an input in the joint layout and decodes it; returns a Damage.
 int32_t decode_joint(const uint8_t *input, int64_t size, Dice &dice) {
   Buffer data(input, input + size);
   static JointContainer c;
@@ -195,6 +202,7 @@ int32_t decode_joint(const uint8_t *input, int64_t size, Dice &dice) {
 
 constexpr int PARTS = 5;  // luts, stream, sign and mantissa, gaps, output positions
 
+// Damages a module in the published layout and decodes it; returns a Damage.
 int32_t decode_module(const uint8_t *input, const int64_t *ends, Dice &dice) {
   std::unique_ptr<uint8_t[]> parts[PARTS];
   int64_t sizes[PARTS];
@@ -225,10 +233,10 @@ int32_t decode_module(const uint8_t *input, const int64_t *ends, Dice &dice) {
 
 }  // namespace
 
-// Runs executions `first` up to `last`, each on one of `count` inputs. The inputs lie one after the
-// other in `data`. `ends` has their bounds; for the published layout, those of each of the five
-// parts. `kind` is 0 for the prefix layout, 1 for the published one, 2 for the joint one.
-// `outcomes`, (DAMAGES), counts the outcomes.
+// Runs executions `first` up to, but not including, `last`, each on one of `count` inputs. The
+// inputs lie one after the other in `data`. `ends` has their bounds; for the published layout, the
+// bounds of each of the five parts of an input. `kind` is 0 for the prefix layout, 1 for the
+// published one, 2 for the joint one. `outcomes`, (DAMAGES), counts the executions by Damage.
 extern "C" __attribute__((visibility("default"))) void hb_fuzz(int32_t kind, const uint8_t *data,
                                                               const int64_t *ends, int64_t count,
                                                               uint64_t seed, int64_t first,

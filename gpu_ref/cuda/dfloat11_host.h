@@ -1,4 +1,5 @@
-// The host build's loops over chunks and blocks of DFloat11 data.
+// The host build's loops over the chunks and blocks of DFloat11 data (losslessly compressed
+// weights).
 #pragma once
 
 #include <memory>

@@ -1,9 +1,14 @@
-// Kernel body: decodes the joint layout, a warp per chunk, in one pass.
+// Kernel body: decodes DFloat11's joint layout, a warp per chunk, in one pass.
 //
-// A chunk has 32 coders, and a lane is one of them: a round gives 32 neighbouring elements. A lane
-// that needs a word of the stream counts the lanes before it that need one. A sink takes the words
-// of a round: it stores them, or multiplies them at once (dfloat11_product.h). The stream and the
-// escapes are never trusted: a lane reads only words of its chunk. Starts were checked before.
+// docs/dfloat11.md defines the layout. A symbol is the exponent of an element with some bits of its
+// mantissa, or all bits of an 8-bit type. The symbols of a chunk are coded by 32 range coders
+// (asymmetric numeral systems) that share one stream. Each lane of the warp decodes one coder, so
+// that a round gives 32 neighbouring elements. A lane that needs a word of the stream counts the
+// lanes before it that need one. A *sink* takes the elements of a round: it stores them, or
+// multiplies them at once (dfloat11_product.h).
+//
+// The stream and the escapes are never trusted: a lane reads only words of its chunk. index_joint()
+// has checked where chunks begin.
 #pragma once
 
 #include "dfloat11_joint_container.h"
@@ -12,31 +17,31 @@
 namespace halfbyte {
 namespace dfloat11 {
 
-constexpr uint32_t LEAST_STATE = 1u << 16;
+constexpr uint32_t LEAST_STATE = 1u << 16;  // of a coder; a lower state takes a word of the stream
 
 // A compressed tensor whose parts are in the memory of the device.
 struct DecodeJoint {
   const uint32_t *crcs;
-  const uint32_t *sizes;    // (chunks, 3); only the last column is read
-  const int64_t *starts;    // see index_joint
+  const uint32_t *sizes;    // (chunks, 3); the kernel reads only the last column: low bits left out
+  const int64_t *starts;    // as index_joint() writes them
   const uint16_t *words, *escapes;
   const uint32_t *raw;
   const uint32_t *slots;    // see JointContainer
   void *out;                // (elements); null for a product
-  int64_t *failure;         // the least failure, see PLACE; INT64_MAX if there is none
+  int64_t *failure;         // the least failure (see PLACE); INT64_MAX if there is none
   int64_t elements, chunks;
-  int64_t raw_words;        // of 32 bits, with the padding
+  int64_t raw_words;        // words of 32 bits of the raw part, with its padding
   int32_t bytes, width, shift, escape, rows, base;
   int32_t verify;           // 1: check the CRCs
 };
 
-// Where all lanes are in a chunk while they decode it.
+// Where the warp is in a chunk while it decodes it.
 struct JointPlace {
   int64_t chunk, first, size;   // the first element, and the number of elements
-  int64_t word, last_word;      // of the stream: the next one, and the end
-  int64_t escape, last_escape;  // the next one, and the end
+  int64_t word, last_word;      // of the stream: the next word, and the end
+  int64_t escape, last_escape;  // the next escaped symbol, and the end
   int64_t raw_byte;             // where the current block's raw bits begin
-  uint32_t left_out_word;
+  uint32_t left_out_word;       // which low bits are left out: see left_out()
 };
 
 HB_HD JointPlace joint_place(const DecodeJoint &d, int64_t chunk) {
@@ -47,7 +52,7 @@ HB_HD JointPlace joint_place(const DecodeJoint &d, int64_t chunk) {
           escapes[d.chunks + 1],  d.sizes[3 * chunk + 2]};
 }
 
-// `count` bits of the raw part, 28 at most, from bit `bit` on.
+// `count` bits (28 at most) of the raw part, from bit `bit` on.
 HB_HD uint32_t raw_bits_at(const DecodeJoint &d, int64_t bit, int count) {
   const int64_t word = bit / WORD;
   uint64_t both = word < d.raw_words ? d.raw[word] : 0;
@@ -55,15 +60,16 @@ HB_HD uint32_t raw_bits_at(const DecodeJoint &d, int64_t bit, int count) {
   return static_cast<uint32_t>(both >> bit % WORD) & ((1u << count) - 1);
 }
 
-// Joins a symbol and raw bits to an element; the layout leaves out its `out` low bits, all zero.
+// Joins a symbol and raw bits to an element. The layout leaves out the `out` low bits, which are
+// zero.
 HB_HD uint32_t join_joint(const DecodeJoint &d, uint32_t symbol, uint32_t raw, int out) {
   const int below = d.shift - out;
   const uint64_t high = uint64_t{raw >> below} << (d.shift + d.width);
   return static_cast<uint32_t>(high) | symbol << d.shift | (raw & ((1u << below) - 1)) << out;
 }
 
-// Takes one symbol for each of the first `count` lanes. If a lane finds the stream at its end, it
-// notes a damage.
+// Decodes one symbol in each of the first `count` lanes. A lane notes a damage if it needs a word
+// or an escaped symbol beyond the end.
 template <class M>
 HB_BODY void take_joint(M &machine, const DecodeJoint &d, const uint32_t *slots, JointPlace &place,
                         int count, typename M::template PerLane<uint32_t> &states,
@@ -104,7 +110,7 @@ HB_BODY void take_joint(M &machine, const DecodeJoint &d, const uint32_t *slots,
   place.escape += escaped;
 }
 
-// Decodes a chunk, and gives the words of each round to the sink. slots are in shared memory.
+// Decodes a chunk, and gives the elements of each round to the sink. `slots` is in shared memory.
 template <class M, class Sink>
 HB_BODY void joint_rounds(M &machine, const DecodeJoint &d, const uint32_t *slots, int64_t chunk,
                           Sink &sink) {

@@ -1,5 +1,9 @@
-// The joint layout (version 2): reads and checks its header and index, on the host. See
-// docs/dfloat11.md.
+// The joint layout of DFloat11 (version 2): reads and checks its header and index, on the host.
+//
+// DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts. The joint
+// layout codes a few neighbouring bits of each element, its symbol: the exponent and upper mantissa
+// bits, or all bits of an 8-bit type. Frequent symbols have a row of the code table; others are
+// escaped and stored apart. The other bits are raw, or left out if they are zero.
 #pragma once
 
 #include "dfloat11_container.h"
@@ -7,31 +11,32 @@
 namespace halfbyte {
 namespace dfloat11 {
 
-constexpr int64_t JOINT_CHUNK = 65536;  // elements that are decoded separately
-constexpr int64_t JOINT_BLOCK = 4096;   // elements that leave out low bits together
+constexpr int64_t JOINT_CHUNK = 65536;  // elements of a chunk, which is decoded by itself
+constexpr int64_t JOINT_BLOCK = 4096;   // elements of a block, which leave out low bits together
 constexpr int JOINT_FIXED = 60;         // bytes of the header before the shape
-constexpr int JOINT_ROWS = 256;
-constexpr int JOINT_WIDTH = 11;         // bits of a symbol
+constexpr int JOINT_ROWS = 256;         // of the code table, at most
+constexpr int JOINT_WIDTH = 11;         // bits of a symbol, at most
 constexpr int SCALE_BITS = 12;          // all frequencies sum to 2^12
 constexpr int SLOTS = 1 << SCALE_BITS;
-constexpr int STATE_WORDS = 2 * LANES;  // 16-bit words of the states with which a chunk begins
+constexpr int STATE_WORDS = 2 * LANES;  // 16-bit words of the 32 states at the start of a chunk
 
 // The content of a checked header. Places of parts are offsets in bytes.
 struct JointContainer {
   int64_t elements, chunks, words, escapes, raw_bytes;  // words of 16 bits in the stream
   int64_t crcs, sizes, stream, escaped, raw, size;
-  int32_t type, bytes;  // number of the type in the layout; bytes of an element
+  int32_t type, bytes;  // number of the element type, bytes of an element
   int32_t width, shift, escape, rows, base;
   int32_t dimensions;
-  // By the low bits of a state: place in the row, from bit 12 on frequency - 1, from 24 on the row.
+  // By the low 12 bits of a coder's state, from bit 0 on: place in the row (12 bits), frequency of
+  // the row - 1 (12 bits), row (8 bits).
   uint32_t slots[SLOTS];
 };
 
 // Bytes of an element, by the number of its type.
 inline int joint_bytes(int type) { return type == 7 ? 4 : type <= 2 ? 2 : 1; }
 
-// Turns frequencies, one or two bytes each, into slots. Returns where they end, or null if they are
-// invalid.
+// Turns the frequencies of the rows, one or two bytes each, into slots. Returns where the
+// frequencies end, or null if they are invalid.
 inline const uint8_t *fill_slots(JointContainer &c, const uint8_t *at, const uint8_t *end) {
   uint32_t slot = 0;
   for (int row = 0; row < c.rows; ++row) {
@@ -55,7 +60,8 @@ inline bool fields_fit(const JointContainer &c) {
          raw * (64 / bits) + 7 <= 64;
 }
 
-// Finds the parts. No sum exceeds 2^63, since each part is at most `size`, the bytes available.
+// Computes where the parts lie. Offsets stay below 2^63, since no part is larger than `size`, the
+// size of the data.
 inline Damage place_joint_parts(JointContainer &c, const uint64_t *totals, int64_t header,
                                 int64_t size) {
   const uint64_t most = static_cast<uint64_t>(size);
@@ -77,7 +83,7 @@ inline Damage place_joint_parts(JointContainer &c, const uint64_t *totals, int64
   return c.size == size ? GOOD : TOTAL_SIZE;
 }
 
-// Reads the header of a tensor of `size` bytes. `data` are its first `available` bytes.
+// Reads the header of a tensor of `size` bytes. `data` points to its first `available` bytes.
 inline Damage read_joint(const uint8_t *data, int64_t available, int64_t size, JointContainer &c) {
   if (available < JOINT_FIXED || std::memcmp(data, "hbdf11", 6)) return NO_TENSOR;
   if (little_endian(data + 6, 2) != 2) return VERSION;
@@ -111,13 +117,14 @@ inline Damage read_joint(const uint8_t *data, int64_t available, int64_t size, J
   return place_joint_parts(c, totals, header, size);
 }
 
-// How many low bits the elements of a block leave out, by its chunk's word.
+// How many low bits the elements of a block leave out. `word` is the chunk's word for low bits.
 HB_HD int left_out(uint32_t word, int64_t block) {
   return word >> (16 + block) & 1 ? 0 : static_cast<int>(word & 0xFF);
 }
 
-// Writes where the parts of each chunk begin. `starts` has three rows of chunks + 1 numbers: words
-// of the stream, escapes, and raw bytes. `sizes` is the part of that name.
+// Checks the sizes of the chunks and writes where the data of each chunk begins. `starts` has three
+// rows of chunks + 1 numbers: words of the stream, escapes, and raw bytes. `sizes` is the part of
+// that name.
 inline Damage index_joint(const JointContainer &c, const uint8_t *sizes, int64_t *starts) {
   int64_t *words = starts, *escapes = words + c.chunks + 1, *raw = escapes + c.chunks + 1;
   words[0] = escapes[0] = raw[0] = 0;

@@ -1,9 +1,11 @@
 // Kernel body: decodes the prefix layout of DFloat11, a warp per chunk, in one pass.
 //
-// A chunk has 32 segments, one for each lane. Sums of their lengths give the start of each lane. In
-// each round a lane decodes 64 symbols to shared memory. Then the warp joins them with the raw
-// bytes: eight neighbouring lanes write a line of 128 bytes. The stream, the starts and the lengths
-// are never trusted: a lane reads only words of its chunk, and writes only elements of its chunk.
+// docs/dfloat11.md defines the layout: each element has a coded symbol of 8 bits, and a raw byte if
+// elements have 16 bits. A chunk has 32 segments, one for each lane of a warp. The segments'
+// lengths, added up, say where each lane begins in the stream. In each round a lane decodes 64
+// symbols to shared memory. Then the warp joins them with the raw bytes: eight neighbouring lanes
+// write a line of 128 bytes. The stream, the starts and the lengths are never trusted: a lane reads
+// only words of its chunk, and writes only elements of its chunk.
 #pragma once
 
 #include "dfloat11_container.h"
@@ -11,30 +13,30 @@
 namespace halfbyte {
 namespace dfloat11 {
 
-constexpr int ROUND = 64;                    // symbols that a lane decodes before they are joined
-constexpr int PIECE = 8;                     // elements that are joined at once
-constexpr int ROW = ROUND / 4 + 1;           // words of a lane's symbols: odd, so that banks differ
-constexpr int STAGED = LANES * ROW;          // words of a warp's symbols
+constexpr int ROUND = 64;            // symbols that a lane decodes before the warp joins them
+constexpr int PIECE = 8;             // elements that a lane joins at once
+constexpr int ROW = ROUND / 4 + 1;   // words of a lane's symbols; odd, to spread memory banks
+constexpr int STAGED = LANES * ROW;  // words of a warp's symbols
 
 // A compressed tensor whose parts are in the memory of the device.
 struct Decode {
   const uint32_t *crcs, *starts;
-  const uint16_t *lengths;  // (chunks, SEGMENTS), bits
+  const uint16_t *lengths;  // (chunks, SEGMENTS): bits of each segment
   const uint32_t *stream;
   const uint8_t *raw;       // null if elements have 8 bits
   const uint16_t *lookup;   // (2^max_length): see Container
   void *out;                // (elements) of 16 or 8 bits, aligned to 16 bytes
-  int64_t *failure;         // the least failure, see PLACE; INT64_MAX if there is none
+  int64_t *failure;         // the least failure (see PLACE); INT64_MAX if there is none
   int64_t elements, chunks, stream_words;
   int32_t max_length;
   int32_t wide;
   int32_t verify;           // 1: check the CRCs
 };
 
-// One lane's place in the stream: the next bits, left-aligned.
+// One lane's place in the stream. The buffer has the next bits, left-aligned.
 struct Reader {
   uint64_t buffer;
-  int64_t word;     // that comes next
+  int64_t word;     // the next to be read
   int64_t end_bit;  // of the segment
   int32_t held;     // bits in the buffer
   int32_t damage;
@@ -52,7 +54,7 @@ HB_HD Reader open_reader(const Decode &d, int64_t bit, int64_t end_bit, int64_t 
   return {first << WORD << skip, bit / WORD + 1, end_bit, WORD - skip, GOOD};
 }
 
-// The next symbol; no more than 20 bits are taken.
+// Takes the next symbol, at most 20 bits.
 HB_HD uint32_t take_symbol(const Decode &d, const uint16_t *lookup, Reader &reader, int64_t end) {
   if (reader.held <= WORD) {
     reader.buffer |= uint64_t{word_at(d, reader.word, end)} << (WORD - reader.held);
@@ -72,7 +74,7 @@ HB_HD uint32_t take_symbol(const Decode &d, const uint16_t *lookup, Reader &read
   return symbol;
 }
 
-// Two bytes, each to the lower half of 16 bits.
+// Widens two bytes to 16 bits each.
 HB_HD uint32_t spread(uint32_t bytes) { return (bytes & 0xFF) | (bytes & 0xFF00) << 8; }
 
 // Two elements of 16 bits from two symbols and two raw bytes.
@@ -85,7 +87,8 @@ struct alignas(16) Joined {
   uint32_t pairs[PIECE / 2];
 };
 
-// Writes elements `first` up to `first` + `count`, PIECE at most, from symbols, four in a word.
+// Writes `count` elements of 16 bits (PIECE at most) from `first` on. `low` and `high` have their
+// symbols, four in a word.
 HB_HD void join_piece(const uint8_t *raw, uint16_t *out, int64_t first, int count, uint32_t low,
                       uint32_t high) {
   if (count == PIECE) {
@@ -102,7 +105,7 @@ HB_HD void join_piece(const uint8_t *raw, uint16_t *out, int64_t first, int coun
   }
 }
 
-// The same for elements of 16 or of 8 bits.
+// The same for elements of 16 or 8 bits, as `d` has them.
 HB_HD void store_piece(const Decode &d, int64_t first, int count, uint32_t low, uint32_t high) {
   if (d.wide) {
     join_piece(d.raw, static_cast<uint16_t *>(d.out), first, count, low, high);
@@ -117,19 +120,19 @@ HB_HD void store_piece(const Decode &d, int64_t first, int count, uint32_t low, 
     out[i] = static_cast<uint8_t>((i < 4 ? low : high) >> 8 * (i % 4));
 }
 
-// The nearest number to `value` from 0 to `limit`.
+// `value`, limited to 0 ... `limit`.
 HB_HD int clamp(int64_t value, int64_t limit) {
   return static_cast<int>(value < 0 ? 0 : value < limit ? value : limit);
 }
 
-// Notes a damage of chunk or block `index`, unless one before it has a damage.
+// Reports a damage of the chunk or block `index`, unless an earlier one is damaged.
 template <class M>
 HB_BODY void report(M &machine, int64_t *failure, int64_t index, int32_t damage) {
   machine.least(failure, index * PLACE + damage);
 }
 
-// One warp decodes one chunk. lookup, crc_table and symbols (STAGED words) are in shared memory.
-// The elements of a damaged chunk are undefined.
+// One warp decodes one chunk. `lookup`, `crc_table` and `symbols` (STAGED words) are in shared
+// memory. The elements of a damaged chunk are undefined.
 template <class M>
 HB_BODY void decode_chunk(M &machine, const Decode &d, const uint16_t *lookup,
                           const uint32_t *crc_table, uint32_t *symbols, int64_t chunk) {

@@ -1,11 +1,10 @@
-// Kernel bodies: multiply a matrix in the joint layout by a few vectors. In this layout the 32 coders
-// of a chunk share one stream; see dfloat11_joint.h. Weights are multiplied as they are decoded, in
-// registers.
+// Kernel bodies: multiply a matrix in the joint layout of DFloat11 by a few vectors. A warp decodes
+// a chunk of the matrix (see dfloat11_joint.h) and multiplies the weights at once, in registers.
 //
 // A lane adds up the products of its own elements of a row, in FP32 and in the order of the row. At
 // the end of the row, or of the chunk, the lanes' sums are added as a tree. Then the sums of the
-// chunks that share a row are added in order. Products and sums are rounded separately. The same
-// body also multiplies weights that lie in memory, and gives the same bits.
+// chunks that share a row are added in order. Every product and every sum is rounded. The same body
+// also multiplies weights that lie in memory, and gives the same bits.
 #pragma once
 
 #include "dfloat11_joint.h"
@@ -19,7 +18,7 @@ struct JointProduct {
   DecodeJoint weights;
   const uint16_t *plain;  // weights in memory, or null: decode them
   const float *x;         // (vectors, inputs)
-  float *sums;            // (chunks, parts, vectors)
+  float *sums;            // (chunks, parts, vectors): for each row that a chunk touches
   float *y;               // (vectors, outputs)
   int64_t outputs, inputs;
   int64_t parts;          // the most rows that one chunk touches
@@ -35,7 +34,7 @@ struct LaneSums {
 template <class M>
 struct JointMultiply {
   const JointProduct &p;
-  float *sums;            // of the current row; begins at the chunk's (parts, vectors)
+  float *sums;            // of the current row, within the chunk's (parts, vectors)
   int64_t row_begin;      // element at which the current row begins
   int64_t end;            // of the chunk
   typename M::template PerLane<LaneSums> own;
@@ -94,7 +93,7 @@ struct JointMultiply {
   }
 };
 
-// One warp multiplies the weights of one chunk. `slots` is the decoding table, in shared memory.
+// One warp multiplies the weights of one chunk. `slots` is the decoding table in shared memory.
 template <class M>
 HB_BODY void multiply_joint_chunk(M &machine, const JointProduct &p, const uint32_t *slots,
                                   int64_t chunk) {
@@ -111,7 +110,8 @@ HB_BODY void multiply_joint_chunk(M &machine, const JointProduct &p, const uint3
   }
 }
 
-// The results of output `row`, from the sums of all chunks that hold a part of it.
+// One thread computes the results of output `row`, from the sums of all chunks that have a part of
+// the row.
 HB_HD void gather_joint_row(const JointProduct &p, int64_t row) {
   const int64_t begin = row * p.inputs, end = begin + p.inputs;
   for (int v = 0; v < p.vectors; ++v) {

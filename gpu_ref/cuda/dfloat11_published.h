@@ -1,9 +1,11 @@
-// Kernel body: decodes the layout of the dfloat11 package, a block of threads per 4096 bytes.
+// Kernel body: decodes the layout of the dfloat11 package. A block of threads decodes a block of
+// 4096 bytes of the stream of codes.
 //
-// As in the published kernel, a thread decodes the codes that start in its eight bytes. The index
-// has a gap for each thread: the bit at which its first code starts. Sums over the block give the
-// places of the symbols. Unlike the published kernel, this one decodes codes only once: symbols
-// wait in shared memory until their places are known. Stream, tables and index are never trusted.
+// As in the package's own kernel, a thread decodes the codes that start in its piece of eight
+// bytes. The index has a *gap* for each thread: the bit of the piece at which the first code
+// starts. The numbers of codes, added up over the threads before it, tell a thread where its
+// elements go. Unlike the package's kernel, this one decodes codes only once: symbols wait in
+// shared memory until their places are known. Stream, tables and index are never trusted.
 #pragma once
 
 #include "dfloat11_own.h"
@@ -11,28 +13,30 @@
 namespace halfbyte {
 namespace dfloat11 {
 
-constexpr int PIECE_BITS = 64;                // of the stream, for a thread
+constexpr int PIECE_BITS = 64;                // bits of the stream for a thread
 constexpr int THREADS = 512;
-constexpr int POINTER = 240;                  // entries from here on lead to table 256 - entry
+constexpr int POINTER = 240;                  // an entry from here on leads to table 256 - entry
 constexpr int SIDE = 256;                     // entries of a table
 constexpr int MAX_TABLES = SIDE - POINTER + 1;
 constexpr int LEVELS = 4;                     // bytes of the longest code
 constexpr int GAP_BITS = 5;
-constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words of a thread's symbols; odd
+constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words of a thread's symbols; odd, for the banks
 constexpr int64_t BLOCK_BYTES = THREADS * PIECE_BITS / 8;
 
 // A compressed module whose parts are in the memory of the device.
 struct DecodePublished {
-  const uint8_t *luts;          // (rows, 256): tables; the last row has the lengths
-  const uint8_t *stream, *other, *gaps;
-  const uint32_t *positions;
+  const uint8_t *luts;          // (rows, 256): tables; the last row has the lengths of the codes
+  const uint8_t *stream;        // codes of the exponents
+  const uint8_t *other;         // (elements): sign and mantissa
+  const uint8_t *gaps;          // GAP_BITS for each piece of the stream
+  const uint32_t *positions;    // (position_count): the first element of each block, and the end
   uint16_t *out;                // (elements), aligned to 16 bytes
-  int64_t *failure;             // the least failure, see PLACE; INT64_MAX if there is none
+  int64_t *failure;             // the least failure (see PLACE); INT64_MAX if there is none
   int64_t rows, bytes, elements, gap_bytes, position_count;
 
   HB_HD int64_t blocks() const { return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES; }
   HB_HD int64_t tables() const { return rows - 1; }
-  // The package omits the last position if no code starts in the last block.
+  // The first element of a block. The package omits the end if no code starts in the last block.
   HB_HD int64_t position(int64_t block) const {
     return positions[block < position_count ? block : position_count - 1];
   }
@@ -52,12 +56,12 @@ inline Damage check_sizes(const DecodePublished &d) {
 // What a block of threads shares.
 struct PublishedShared {
   uint8_t luts[(MAX_TABLES + 1) * SIDE];
-  uint32_t staged[THREADS * THREAD_ROW];                       // by thread
+  uint32_t staged[THREADS * THREAD_ROW];                       // symbols by thread
   alignas(8) uint8_t symbols[THREADS * PIECE_BITS + 2 * PIECE];  // in the order of the elements
   uint32_t sums[THREADS / LANES];
 };
 
-// The bit, of the 64 of a piece, at which its first code starts.
+// The bit of a piece at which its first code starts.
 HB_HD int gap_of(const DecodePublished &d, int64_t piece) {
   const int64_t bit = piece * GAP_BITS, byte = bit / 8;
   const int shift = 16 - GAP_BITS - static_cast<int>(bit % 8);
@@ -72,7 +76,8 @@ HB_HD uint32_t four_bytes(const DecodePublished &d, int64_t byte) {
   return word;
 }
 
-// The symbol at the head of `window` and the bits of its code; 0 bits if it is not a code.
+// The symbol of the code with which `window` begins. Sets `bits` to the length of the code, or to 0
+// if the window does not begin with a code.
 HB_HD uint32_t look_up(const uint8_t *luts, int tables, uint32_t window, int &bits) {
   int level = 0;
   uint32_t entry = luts[window >> 24];
@@ -89,14 +94,14 @@ HB_HD uint32_t look_up(const uint8_t *luts, int tables, uint32_t window, int &bi
   return entry;
 }
 
-// The result of a thread for its piece.
+// What a thread found in its piece.
 struct Found {
-  int32_t count;   // codes
-  int32_t end;     // the bit after the last, from the piece's first
+  int32_t count;   // number of codes
+  int32_t end;     // the bit after the last code, counted from the first bit of the piece
   int32_t failed;  // the bits at `end` are not a code
 };
 
-// Decodes the codes that start in a piece, and before the stream's end, to symbols in `staged`.
+// Decodes the codes that start in a piece of the stream, to symbols in `staged`.
 HB_HD Found decode_piece(const DecodePublished &d, const uint8_t *luts, int64_t piece,
                          uint32_t *staged) {
   const int64_t byte = piece * (PIECE_BITS / 8), left = 8 * (d.bytes - byte);
@@ -130,14 +135,14 @@ HB_HD uint32_t staged_symbol(const uint32_t *staged, int index) {
   return staged[index / 4] >> 8 * (index % 4) & 0xFF;
 }
 
-// Checks a thread's result against the index. `left` elements of the module remain for it and the
-// threads after it.
+// Checks a thread's codes against the index; returns a Damage. `left` elements of the module remain
+// for this thread and the threads after it.
 HB_HD int32_t check_found(const DecodePublished &d, const uint8_t *luts, const uint32_t *staged,
                           const Found &found, int64_t piece, int64_t left) {
   if (left <= 0) return GOOD;
   if (found.count < left) {
     if (found.failed) return PUBLISHED_CODE;
-    // The next code starts where its piece says.
+    // The next piece's gap must say where the next code starts.
     const bool within = piece + 1 < d.blocks() * THREADS;
     return within && found.end == PIECE_BITS + gap_of(d, piece + 1) ? GOOD : PUBLISHED_GAP;
   }
