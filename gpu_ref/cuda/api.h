@@ -1,8 +1,9 @@
 // The C interface, the same for the CUDA build and the host build.
 //
-// Pointers are to memory of the context's device; tables and argument structures are always on the
-// host. Every function returns 0, or 1 with a message in hb_error(). The Python side checks shapes,
-// sizes and element types; these are not checked again here.
+// Pointers in argument structures point to memory of the context's device. Format tables and the
+// structures themselves are always on the host. A function with a context returns 0, or 1 with a
+// message in hb_error(). The Python side checks shapes, sizes and element types; they are not
+// checked again here.
 #pragma once
 
 #include "dfloat11_product.h"
@@ -16,12 +17,12 @@
 namespace halfbyte {
 
 struct Context {
-  int32_t device;   // CUDA: ordinal
-  int32_t threads;  // host: how many to use
-  void *stream;     // CUDA: cudaStream_t
+  int32_t device;   // CUDA build: number of the GPU
+  int32_t threads;  // host build: how many to use
+  void *stream;     // CUDA build: a cudaStream_t
 };
 
-// A block-scaled product of packed operands.
+// A block-scaled product A W^T of packed operands.
 struct PlainProduct {
   Operand a, w;
   int64_t m, n, length, block;
@@ -36,11 +37,14 @@ enum QuantizeKernel : int32_t { QUANTIZE_UNITS = 0, QUANTIZE_SPANS = 1 };
 #define HB_API extern "C" __attribute__((visibility("default")))
 
 HB_API const char *hb_kind();   // "cuda" or "host"
-HB_API const char *hb_error();  // of this thread's last failed call
+HB_API const char *hb_error();  // the message of this thread's last failed call
 // Sizes in bytes of the structures that both sides declare, in the order of STRUCTURES in abi.py.
 HB_API void hb_sizes(int64_t *sizes, int32_t count);
+// Fills in the derived numbers of a layout.
 HB_API void hb_complete(halfbyte::Layout *layout);
+// Whether QUANTIZE_SPANS takes this call.
 HB_API int32_t hb_in_spans(const halfbyte::Quantize *call);
+// The scale of a whole tensor with E4M3 block scales.
 HB_API float hb_tensor_scale(float absmax, const halfbyte::Format *format, int32_t rule);
 
 HB_API int hb_absmax(const halfbyte::Context *, const halfbyte::Quantize *);
@@ -65,34 +69,36 @@ HB_API int hb_expand(const halfbyte::Context *, const halfbyte::Format *,
 HB_API int hb_gemm_plain(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_dp4a(const halfbyte::Context *, const halfbyte::Product *);
-// For at most FEW_ROWS rows of activations; gemm_rows.h says which blocks and lengths it takes.
+// For at most FEW_ROWS rows of activations; gemm_rows() says which blocks it takes.
 HB_API int hb_gemm_rows(const halfbyte::Context *, const halfbyte::Format *w,
                         const halfbyte::RowsProduct *);
 // `small`: every partial sum of a block is below 2^22 in magnitude.
 HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small);
 
-// Reads the header of a compressed tensor of `size` bytes. `data` are its first `available` bytes,
-// on the host. Returns a dfloat11::Damage.
+// DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts.
+//
+// Prefix layout. hb_dfloat11_read() reads the header of a compressed tensor of `size` bytes. `data`
+// points to its first `available` bytes, on the host. Returns a dfloat11::Damage.
 HB_API int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,
                                 halfbyte::dfloat11::Container *);
-HB_API int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *);
 HB_API int hb_dfloat11_decode(const halfbyte::Context *, const halfbyte::dfloat11::Decode *);
-// The same for the joint layout. hb_dfloat11_index() checks the part with the sizes of the chunks
-// and writes where their parts start: 3 (chunks + 1) numbers, on the host. The kernels rely on
-// them.
+// Joint layout. hb_dfloat11_index() checks the sizes of the chunks and writes where the data of
+// each chunk begins: 3 (chunks + 1) numbers, on the host. The kernels rely on them.
 HB_API int32_t hb_dfloat11_read_joint(const uint8_t *data, int64_t available, int64_t size,
                                       halfbyte::dfloat11::JointContainer *);
 HB_API int32_t hb_dfloat11_index(const halfbyte::dfloat11::JointContainer *, const uint8_t *sizes,
                                  int64_t *starts);
 HB_API int hb_dfloat11_joint(const halfbyte::Context *, const halfbyte::dfloat11::DecodeJoint *);
 HB_API int hb_dfloat11_product(const halfbyte::Context *, const halfbyte::dfloat11::JointProduct *);
-// Only for parts that hb_dfloat11_check() accepts.
+// Layout of the dfloat11 package. hb_dfloat11_check() returns a dfloat11::Damage. Only parts that
+// it finds good may be decoded.
+HB_API int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *);
 HB_API int hb_dfloat11_published(const halfbyte::Context *,
                                  const halfbyte::dfloat11::DecodePublished *);
 
 // Only in the host build. hb_gemm_pairs: integers must fit an int16 and a block's partial sums an
-// int32. hb_gemm_doubles: partial sums must be at most 2^53. hb_simd: the vector instructions in
-// use.
+// int32. hb_gemm_doubles: partial sums must be at most 2^53. hb_simd: the name
+// of the vector instructions in use.
 HB_API int hb_gemm_pairs(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_doubles(const halfbyte::Context *, const halfbyte::Format *a,

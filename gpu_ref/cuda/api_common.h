@@ -1,4 +1,5 @@
-// The part of the C interface that both builds implement alike; included once by each.
+// The functions of the C interface that the CUDA build and the host build share. Each build
+// includes this file once.
 #pragma once
 
 #include <exception>
@@ -15,7 +16,7 @@ inline std::string &last_error() {
   return message;
 }
 
-// Runs `body`; an exception becomes the last error.
+// Runs `body`. Returns 0, or 1 after an exception, which becomes the last error.
 template <class Body>
 int guarded(Body body) {
   try {

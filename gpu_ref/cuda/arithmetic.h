@@ -1,8 +1,9 @@
 // The arithmetic of 4-bit formats: codes, values, products, the MAC's step, block scales and sums.
 //
 // One header serves the device (nvcc) and the host (any C++17 compiler). It is written from the
-// definitions, and shares only the formats with the golden model and the RTL. Their tables are
-// generated as separate headers. Each FP32 operation rounds once, to nearest, ties to even.
+// definitions, independently of the golden model and the RTL: only the formats are the same. The
+// table of a format is generated from it as a separate header. Each FP32 operation rounds once, to
+// nearest, ties to even.
 #pragma once
 
 #include <cfloat>
@@ -28,8 +29,8 @@ constexpr int MAX_CODES = 256;  // formats have 2 to 8 bits
 // From numbers to codes.
 struct Encoder {
   int32_t bits;
-  // For each value, ascending: the first float that rounds to the next higher value. NaN follows,
-  // which no float reaches.
+  // For each value in ascending order: the first float that rounds to the next higher value. From
+  // the highest value on it is NaN, which no float reaches.
   float thresholds[MAX_CODES];
   uint8_t codes[MAX_CODES];       // by position in ascending order of the values
 };
@@ -42,12 +43,13 @@ struct Decoder {
   int32_t integers[MAX_CODES];  // by code
 };
 
-// The highest value: as FP32, and rounded down to `significand` * 2^(exponent - 23).
+// The largest value of a format: as FP32, and rounded down to `significand` * 2^(exponent - 23).
 struct Largest {
   float value;
   int32_t exponent;
   int32_t significand;  // 2^23 to 2^24 - 1
-  int32_t middle;       // the least that is not nearer to the value than to the next power of two
+  // The least significand that is at least as near to the next power of two as to the value.
+  int32_t middle;
 };
 
 struct Format {
@@ -69,7 +71,7 @@ constexpr bool well_formed(const Format &format) {
   return format.largest.significand >= 1 << 23 && format.largest.significand < 1 << 24;
 }
 
-// ---------------------------------------------------------------- FP32, each operation by itself
+// ---------------------------------------------------------------- FP32 operations, each rounded
 
 HB_HD float multiply(float a, float b) {
 #if defined(__CUDA_ARCH__)
@@ -134,13 +136,14 @@ HB_HD float float_of(int32_t bits) {
 constexpr int32_t INFINITY_BITS = 0x7f800000;
 constexpr int32_t MAGNITUDE_MASK = 0x7fffffff;
 
-// |x| as bits: in the order of the magnitudes; at least INFINITY_BITS for infinities and NaN.
+// |x| as bits, which are in the order of the magnitudes; INFINITY_BITS or more for infinities and
+// NaN.
 HB_HD int32_t magnitude_bits(float x) { return bits_of(x) & MAGNITUDE_MASK; }
 
 // ---------------------------------------------------------------- codes
 
-// Code of the value nearest to x, a number or an infinity, for formats of at most BITS bits. A
-// binary search counts the thresholds that x reaches.
+// The code of the value nearest to x, for formats of at most BITS bits. x may be infinite, but not
+// NaN. A binary search counts the thresholds that x reaches.
 template <int BITS>
 HB_HD uint8_t encode_within(const Encoder &encoder, float x) {
   int position = 0;
@@ -149,7 +152,8 @@ HB_HD uint8_t encode_within(const Encoder &encoder, float x) {
   return encoder.codes[position];
 }
 
-// Codes of at most 4 bits lie two in a byte, the even index in the low half; others one in a byte.
+// Whether two codes lie in a byte, the one with the even index in the low half. Wider codes lie one
+// in a byte.
 HB_HD bool packs_pairs(int bits) { return bits <= 4; }
 
 HB_HD uint8_t encode(const Encoder &encoder, float x) {
@@ -191,6 +195,7 @@ HB_HD int64_t mac_step(int64_t acc, int64_t product, bool clear, int acc_width, 
 
 // ---------------------------------------------------------------- block scales
 
+// Types of block scales, with the rules for rounding to them; see ScaleFormat in golden/scales.py.
 enum ScaleRule : int32_t {
   FP32 = 0, FP16 = 1, BF16 = 2, E8M0_FLOOR = 3, E8M0_UP = 4, E4M3 = 5,
   E8M0_CEIL = 6, E8M0_NEAREST = 7, E8M0_RCEIL = 8, E4M3_MODELOPT = 9, UE5M3 = 10
@@ -212,8 +217,8 @@ HB_HD int exponent_of(float x) {
   return exponent - 1;
 }
 
-// x >= 0 rounded to a number of significant bits, ties to even. The last bit counts at least
-// 2^lowest.
+// x >= 0 rounded to `significant_bits`, ties to even. The last bit of the result stands for
+// 2^lowest or more.
 HB_HD float round_significand(float x, int significant_bits, int lowest) {
   if (x == 0 || bits_of(x) >= INFINITY_BITS) return x;
   const int place = exponent_of(x) - significant_bits + 1;
@@ -251,9 +256,9 @@ HB_HD float rounded_up(float x) {
   return power_of_two(std::ldexp(1.0f, exponent) == x ? exponent : exponent + 1);
 }
 
-// 2^(floor(log2 absmax) - floor(log2 largest)) for absmax > 0, or twice that by the rule. up: if
-// absmax would exceed the largest value. ceil: if absmax is not a power of two. nearest: unless
-// absmax is nearer to the largest value than to the next power of two.
+// 2^(floor(log2 absmax) - floor(log2 largest)) for absmax > 0. Some rules double this scale:
+// E8M0_UP if absmax would exceed the format's largest value, E8M0_CEIL if absmax is not a power of
+// two, E8M0_NEAREST unless absmax is nearer to the largest value than to the next power of two.
 HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
   const int exponent = exponent_of(absmax);
   const int32_t significand = static_cast<int32_t>(std::ldexp(absmax, 23 - exponent));  // exact
@@ -263,8 +268,8 @@ HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
   return power_of_two(exponent - largest.exponent + more);
 }
 
-// The scale of a whole tensor with E4M3 block scales. A block with the tensor's absmax then has the
-// stored scale 448.
+// The scale of a whole tensor with E4M3 block scales. It is such that the block with the tensor's
+// absmax gets the block scale 448, the largest.
 HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   if (absmax == 0) return 1;
   const float scale = rule == E4M3_MODELOPT
@@ -298,7 +303,8 @@ HB_HD float block_scale(float absmax, float clip, float whole, const Largest &la
   return power_of_two_scale(clipped, largest, rule);
 }
 
-// The value of one unit of a block's integers; negative if the block is mirrored.
+// The step of a block: its scale times the quantum. A value is an integer times the step. The step
+// is negative if the block is mirrored (negated).
 HB_HD float block_step(float scale, const Decoder &decoder) {
   return multiply(scale, decoder.quantum);
 }
@@ -309,7 +315,8 @@ HB_HD float dequantize(const Decoder &decoder, uint8_t code, float scale) {
 
 // ---------------------------------------------------------------- block-scaled sums
 
-// P * (step_a * step_w), each operation rounded; `exact` is P rounded to FP32.
+// P * (step_a * step_w), each operation rounded. P is the exact sum of a block's products of
+// integers; `exact` is P rounded to FP32.
 HB_HD float block_term(float exact, float step_a, float step_w) {
   return multiply(exact, multiply(step_a, step_w));
 }

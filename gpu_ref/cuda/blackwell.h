@@ -1,9 +1,9 @@
 // One instruction of Blackwell's FP4 tensor core, by a published model.
 //
 // Published model, not verified by us: MMA-Sim (arXiv 2511.10909). Groups of 16 products are summed
-// exactly and multiplied by their scales. The results and the accumulator are cut off toward zero,
-// 35 bits below the largest exponent, and added. The sum is cut off to FP32. A group whose sum is 0
-// does not count for the largest exponent.
+// exactly, and each sum is multiplied by its scales. These terms and the accumulator are cut off
+// toward zero, 35 bits below the largest exponent among them, and added. The total is cut off to
+// FP32. A group whose sum is 0 does not count for the largest exponent.
 #pragma once
 
 #include "dot_unit.h"
@@ -13,22 +13,24 @@ namespace halfbyte {
 constexpr int BLACKWELL_GROUP = 16, BLACKWELL_PRODUCTS = 64, BLACKWELL_BITS = 35;
 constexpr int BLACKWELL_GROUPS = BLACKWELL_PRODUCTS / BLACKWELL_GROUP;
 constexpr int32_t BLACKWELL_NAN = 0x7fffffff;
-constexpr int MIN_EXPONENT = -126;
-constexpr int NO_EXPONENT = INT_MIN;
+constexpr int NO_EXPONENT = INT_MIN;  // if all terms are 0
 
-// A group's products, or the accumulator: term * 2^place, aligned by `exponent`.
+// The scaled sum of a group, or the accumulator: term * 2^place. The largest `exponent` decides
+// where all terms are cut off.
 struct BlackwellTerm {
   int64_t term;
   int place, exponent;
 };
 
 HB_HD BlackwellTerm blackwell_group(const Unit &unit, int64_t sum, const Scale &scale) {
-  // The exponents of scales 1.m times a power of two lie above the places of their last bits.
+  // scale.place is that of the last bit of the product of both scales' significands. The exponents
+  // of the scales lie mantissa_bits above the last bits of their significands.
   return {sum * scale.significand, scale.place + unit.quantum_exponent,
           scale.place + 2 * unit.scale.mantissa_bits};
 }
 
-// c plus the sums of up to four groups, with the product of each group's scales; bits of FP32.
+// Bits of FP32: c plus the sums of up to four groups, each times the product of its scales. c, too,
+// is bits of FP32.
 HB_HD int32_t blackwell_step(const Unit &unit, int32_t c, const int64_t *sums, const Scale *scales,
                              int groups) {
   for (int i = 0; i < groups; ++i)

@@ -11,15 +11,15 @@ namespace {
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / LANES;
-constexpr int64_t MAX_BLOCKS = 1 << 16;  // a block takes several turns if there is more work
+constexpr int64_t MAX_BLOCKS = 1 << 16;  // with more work, a block takes several turns
 
 unsigned blocks_for(int64_t work, int64_t per_block) {
   const int64_t blocks = (work + per_block - 1) / per_block;
   return static_cast<unsigned>(blocks < MAX_BLOCKS ? blocks : MAX_BLOCKS);
 }
 
-// Copies a table from the kernel's arguments to shared memory, where threads can index it
-// separately.
+// Copies a table from the kernel's arguments to shared memory, where the threads of a warp can read
+// different entries at once.
 template <class Table>
 __device__ void share(Table &to, const Table &from) {
   static_assert(sizeof(Table) % 4 == 0);
@@ -159,7 +159,7 @@ __global__ void __launch_bounds__(THREADS)
     gemm_rows<ROWS>(machine, p, table, decoder.quantum, first, shared[threadIdx.x / LANES]);
 }
 
-constexpr int CHUNK_WARPS = 4;  // small blocks, so that small tensors also fill the GPU
+constexpr int CHUNK_WARPS = 4;  // of a thread block: few, so that small tensors also fill the GPU
 
 __global__ void __launch_bounds__(CHUNK_WARPS *LANES)
     dfloat11_kernel(const __grid_constant__ dfloat11::Decode d) {
@@ -361,7 +361,7 @@ int hb_dfloat11_published(const Context *context, const dfloat11::DecodePublishe
     constexpr int shared = sizeof(dfloat11::PublishedShared);
     CUDA_CHECK(cudaFuncSetAttribute(dfloat11_published_kernel,
                                     cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
-    // 2^31 bytes of stream at most: their blocks fit a grid.
+    // check_sizes() limits the stream to 2^31 bytes, so that its blocks fit a grid.
     const unsigned blocks = static_cast<unsigned>(call->blocks());
     dfloat11_published_kernel<<<blocks, dfloat11::THREADS, shared, stream>>>(*call);
   });

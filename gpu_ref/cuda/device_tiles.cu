@@ -1,4 +1,5 @@
-// The CUDA build of the tensor-core products that only a benchmark chooses.
+// The CUDA build of the tensor-core kernels with other tile sizes, which only `gpu-bench --sweep`
+// runs.
 //   nvcc ... as for device.cu, with -gencode arch=compute_90a,code=sm_90a -DHB_WARPGROUPS
 #include "gemm_wgmma.h"
 #include "launch.h"
@@ -11,7 +12,7 @@ namespace {
 template <class Tile, int BLOCK_STEPS, bool SMALL>
 __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
     gemm_wgmma_kernel(const __grid_constant__ Product p) {
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)  // elsewhere never launched: see hb_has_groups()
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)  // never launched on other GPUs: see hb_has_groups()
   extern __shared__ __align__(SWIZZLE_BYTES) int8_t group_bytes[];
   Machine<Tile::THREADS> machine;
   const Corner at = Tiling(p, Tile::ROWS, Tile::COLUMNS).corner(blockIdx.x);

@@ -1,22 +1,25 @@
-// Dot-product units: block scales of eight bits, and the accumulators of the units.
+// Dot-product units: block scales of up to eight bits, and the accumulators of the units.
 //
-// A cycle adds P, the exact sum of the lanes' products, in units of the product of both quanta. An
-// FP32 sum includes only the power of two in that unit.
+// A dot-product unit multiplies a pair of codes in each of its lanes. Each cycle adds P, the exact
+// sum of these products, to an accumulator. P counts units of the product of both formats' quanta;
+// a format's values are integers times its quantum. FP32 accumulators take only the power of two in
+// that product into account. A number is written as an integer times 2^place, where `place` is the
+// exponent of the integer's last bit.
 #pragma once
 
 #include "fp32_sum.h"
 
 namespace halfbyte {
 
-// [exponent][mantissa] without a sign; all ones is NaN. With a mantissa, the lowest exponent is
-// that of subnormal numbers.
+// The type of block scales: [exponent][mantissa] without a sign; all ones is NaN. If there is a
+// mantissa, the exponent 0 marks subnormal numbers.
 struct ScaleFormat {
   int32_t bits;  // 0: there are no scales
   int32_t mantissa_bits;
   int32_t quantum_exponent;  // every value is a multiple of 2^quantum_exponent
 };
 
-// significand * 2^place.
+// A decoded scale: significand * 2^place.
 struct Scale {
   int32_t significand, place;
   bool is_nan;
@@ -32,7 +35,7 @@ HB_HD Scale decode_scale(const ScaleFormat &format, uint8_t code) {
           code == (1 << format.bits) - 1};
 }
 
-// The product of the scales of two blocks.
+// The product of the scales of a block of weights and a block of activations.
 HB_HD Scale product_of(const ScaleFormat &format, uint8_t one_code, uint8_t other_code) {
   const Scale one = decode_scale(format, one_code), other = decode_scale(format, other_code);
   return {one.significand * other.significand, one.place + other.place,
@@ -44,28 +47,30 @@ enum Accumulator : int32_t { INTEGER = 0, FP32_SUM = 1, EXACT = 2, BLACKWELL = 3
 // How a unit accumulates.
 struct Unit {
   int32_t accumulator;
-  int32_t acc_width;        // of INTEGER and EXACT, 2 to 64
-  int32_t overflow;         // of INTEGER
+  int32_t acc_width;        // bits of INTEGER and EXACT, 2 to 64
+  int32_t overflow;         // of INTEGER: an Overflow
   int32_t quantum_exponent; // the power of two in the product of both quanta
-  int32_t window_low, window_high;  // of EXACT: exponents of the product of the scales
+  int32_t window_low, window_high;  // of EXACT: bounds on the place of the product of both scales
   ScaleFormat scale;
 };
 
-// An accumulator between two cycles. `acc` holds an integer or the bits of an FP32 number.
+// An accumulator between two cycles. `acc` is an integer or the bits of an FP32 number. `gathered`
+// is the sum of the current block, for FP32_SUM.
 struct UnitState {
   int64_t acc, gathered;
   bool is_nan;
 };
 
-// What one cycle adds.
+// The inputs of one cycle: P, the codes of the scales, `clear`, which starts a new sum, and `last`,
+// which ends a block.
 struct UnitCycle {
   int64_t sum;
   uint8_t w_scale, a_scale;
   bool clear, last;
 };
 
-// acc <= fl((clear ? +0 : acc) + P * scales). P is summed over the cycles of a block; the sum is
-// rounded in the last of them.
+// acc <= fl((clear ? +0 : acc) + P * scales), where fl rounds to FP32. Here P is the sum over all
+// cycles of a block, and acc changes in the last of them.
 HB_HD void fp32_step(const Unit &unit, UnitState &state, const UnitCycle &cycle) {
   if (cycle.clear) state.acc = state.gathered = 0;
   state.gathered += cycle.sum;

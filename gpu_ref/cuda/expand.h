@@ -1,8 +1,8 @@
-// Kernel body: turns packed codes into the int8 operands of dp4a and the tensor cores.
+// Kernel body: expands packed codes to int8, the operands of dp4a and the tensor cores.
 //
-// A GEMM reads every element of an operand once for each tile of the result that uses it. Decoding
-// beforehand takes (M + N) K table look-ups instead of M N K / 64 with tiles of 128 x 128. The
-// inner loop then only copies and multiplies.
+// A tile is the part of the result that a thread block computes. A GEMM reads every element of an
+// operand once for each tile that uses it. Decoding beforehand takes (M + N) K table look-ups
+// instead of M N K / 64 with tiles of 128 x 128. The inner loop then only copies and multiplies.
 #pragma once
 
 #include "arithmetic.h"
@@ -12,7 +12,7 @@ namespace halfbyte {
 constexpr int TILE = 128;         // rows are padded to whole tiles of the tensor-core kernel
 constexpr int CHUNK = 128;        // bytes of a row that kernels fetch at once
 constexpr int BLOCK_PADDING = 32; // blocks are padded to whole steps of a matrix instruction
-constexpr int PIECE = 16;         // elements that a thread expands, a byte each
+constexpr int PIECE = 16;         // elements that a thread expands, to a byte each
 
 HB_HD int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -41,7 +41,7 @@ struct Expand {
   Operand from;
   Layout layout;
   int8_t *integers;  // (padded_rows, row_length)
-  float *steps;      // (blocks, padded_rows): the value of one unit of a block's integers
+  float *steps;      // (blocks, padded_rows): block_step(), a block's scale times the quantum
 };
 
 // Number of threads for expand_piece().
@@ -49,7 +49,7 @@ HB_HD int64_t pieces(const Layout &layout) {
   return layout.padded_rows * (layout.row_length / PIECE);
 }
 
-// Sixteen codes of 4 bits that lie in eight aligned bytes.
+// Decodes sixteen codes of 4 bits that lie in eight aligned bytes.
 HB_HD void expand_pairs(const uint8_t *codes, const Decoder &decoder, int8_t *bytes) {
   uint64_t word;
   std::memcpy(&word, codes, sizeof word);

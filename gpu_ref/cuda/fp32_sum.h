@@ -1,6 +1,7 @@
 // One sum rounded once: an FP32 number plus an integer times a power of two.
 //
-// Only integers are used, so the result cannot depend on a compiler or on a processor's rounding.
+// Only integers are used, so the result cannot depend on a compiler or on a processor's rounding. A
+// number is written as magnitude * 2^place: `place` is the exponent of the magnitude's last bit.
 #pragma once
 
 #include "arithmetic.h"
@@ -10,9 +11,9 @@ namespace halfbyte {
 constexpr int32_t SIGN_BIT = INT32_MIN;
 constexpr int32_t QUIET_NAN = 0x7fc00000;
 constexpr int FRACTION_BITS = 23, SIGNIFICAND_BITS = FRACTION_BITS + 1;
-constexpr int LEAST_PLACE = -149;    // of the last bit of a subnormal number
-constexpr int HIGHEST_PLACE = 104;   // of the last bit of the largest numbers
-constexpr int EXPONENT_MASK = 0xff;  // the field of infinities and NaN
+constexpr int LEAST_PLACE = -149;    // of subnormal numbers
+constexpr int HIGHEST_PLACE = 104;   // of the largest numbers
+constexpr int EXPONENT_MASK = 0xff;  // also the exponent field of infinities and NaN
 constexpr int TERM_BITS = 53;        // of the magnitude of a summand
 constexpr int ALIGNED_BITS = 62;     // of both magnitudes before they are added
 
@@ -44,21 +45,23 @@ HB_HD Unpacked unpack_fp32(int32_t bits) {
   return {bits < 0, fraction | hidden, (field ? field : 1) - 1 + LEAST_PLACE};
 }
 
-// Bits of FP32 for significand * 2^place. The significand has 24 bits, or a carry beyond them, or
-// fewer at the least place. The hidden bit adds one to the exponent's field, and so does a carry.
+// Bits of FP32 for significand * 2^place. The significand has 24 bits, or it is 2^24 after a carry,
+// or it has fewer bits at the least place. The hidden bit adds one to the exponent field; a carry
+// adds one more.
 HB_HD int32_t pack_fp32(bool negative, int32_t significand, int place) {
   const int32_t sign = negative ? SIGN_BIT : 0;
   if (place > HIGHEST_PLACE) return sign | INFINITY_BITS;
   return sign | (((place - LEAST_PLACE) << FRACTION_BITS) + significand);
 }
 
-// The place of the last bit of an FP32 number, from the place of its highest bit.
+// The place of an FP32 number whose highest bit stands for 2^highest.
 HB_HD int last_place(int highest) {
   const int place = highest - FRACTION_BITS;
   return place > LEAST_PLACE ? place : LEAST_PLACE;
 }
 
-// magnitude * 2^place, a positive number, rounded to nearest, ties to even.
+// Bits of FP32: magnitude * 2^place, rounded to nearest, ties to even, with a sign. The magnitude
+// is not 0.
 HB_HD int32_t round_to_fp32(bool negative, uint64_t magnitude, int place) {
   const int last = last_place(place + bit_length(magnitude) - 1);
   const int dropped = last - place;
@@ -77,13 +80,13 @@ HB_HD uint64_t shift_right_sticky(uint64_t x, int count) {
   return x >> count | (x << (64 - count) != 0);
 }
 
-// Bits of fl(y + term * 2^place), rounded once to nearest even. The term has at most 53 bits of
-// magnitude; 0 counts as +0. NaN and infinities stay.
+// Bits of FP32: y + term * 2^place, rounded once to nearest, ties to even. y is bits of FP32, too;
+// if it is NaN or infinite, it stays so. The term has at most 53 bits of magnitude; 0 counts as +0.
 //
-// Both magnitudes are first shifted so that their highest bits lie at one position; at least 9
-// zeros then lie below their bits. So alignment loses bits only if it shifts by more than 9. Then
-// at most one leading bit cancels, and 37 or more bits of the sum are dropped: one sticky bit is
-// enough.
+// Both magnitudes are first shifted left until they have 62 bits, of which at least the last 9 are
+// zero. Then the one with the lower place is shifted right, which loses bits only if it shifts by
+// more than 9. In this case at most one leading bit of the sum cancels, and 37 or more of its bits
+// are dropped. So one sticky bit is enough.
 HB_HD int32_t add_rounded_once(int32_t y, int64_t term, int place) {
   if ((y & MAGNITUDE_MASK) >= INFINITY_BITS) return is_nan_bits(y) ? QUIET_NAN : y;
   const Unpacked base = unpack_fp32(y);
@@ -102,14 +105,14 @@ HB_HD int32_t add_rounded_once(int32_t y, int64_t term, int place) {
   return total == 0 ? 0 : round_to_fp32(total < 0, magnitude_of(total), highest);
 }
 
-// `x` * 2^count, modulo 2^64 or cut off toward zero.
+// x * 2^count: modulo 2^64 if the count is positive, cut off toward zero if it is negative.
 HB_HD int64_t shifted_toward_zero(int64_t x, int count) {
   if (count >= 0) return count < 64 ? static_cast<int64_t>(static_cast<uint64_t>(x) << count) : 0;
   const uint64_t magnitude = count > -64 ? magnitude_of(x) >> -count : 0;
   return x < 0 ? -static_cast<int64_t>(magnitude) : static_cast<int64_t>(magnitude);
 }
 
-// total * 2^place cut off toward zero; beyond the largest number infinite.
+// Bits of FP32: total * 2^place, cut off toward zero; infinite beyond the largest number.
 HB_HD int32_t truncate_to_fp32(int64_t total, int place) {
   if (total == 0) return 0;
   const uint64_t magnitude = magnitude_of(total);

@@ -1,4 +1,8 @@
-// Kernel body: block-scaled GEMM by dp4a, four products of int8 and a sum in int32 at a time.
+// Kernel body: block-scaled GEMM by dp4a, which adds four products of int8 to an int32.
+//
+// A thread block computes a tile of the result. After each block of products (elements that share a
+// scale), the exact integer sum is multiplied by the steps of both operands and added to the FP32
+// result. A step is a scale times the quantum of the format (expand.h).
 #pragma once
 
 #include "machine.h"
@@ -22,7 +26,7 @@ struct Dp4a {
   };
 };
 
-// Adds the products of 32 bytes, part `step` of a chunk, to one thread's sums.
+// Adds products to one thread's sums, for bytes 32 `step` up to 32 `step` + 31 of a chunk.
 template <class M>
 HB_BODY void sum_step(M &machine, Dp4a::State &state, int thread, int step,
                       const Dp4a::Shared &shared) {
@@ -40,7 +44,7 @@ HB_BODY void sum_step(M &machine, Dp4a::State &state, int thread, int step,
   }
 }
 
-// The FP32 stage of block b for one thread's results.
+// Adds the sums of block b, times the block's steps, to one thread's FP32 results.
 HB_BODY void finish_block(Dp4a::State &state, const Product &p, int64_t row0, int64_t column0,
                         int thread, int64_t b) {
   using D = Dp4a;

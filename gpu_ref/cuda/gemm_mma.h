@@ -1,8 +1,12 @@
 // Kernel body: block-scaled GEMM on the tensor cores, int8 operands and int32 sums.
 //
-// A thread block computes 128 x COLUMNS results, and a warp 64 x 32 of them. Narrow tiles leave
-// room for two blocks on a multiprocessor: while one scales, the other can multiply. Wide tiles
-// read less.
+// A thread block computes a tile of 128 x COLUMNS results, and a warp 64 x 32 of them. Narrow tiles
+// leave room for two thread blocks on a multiprocessor: while one applies scales, the other can
+// multiply. Wide tiles read less.
+//
+// After each block of products (elements that share a scale), the exact integer sum is multiplied
+// by the steps of both operands and added to the FP32 result. A step is a scale times the quantum
+// of the format (expand.h).
 //
 // Each thread keeps 64 sums, 64 results, 24 words of fragments and 16 values of a_steps and w_steps
 // in registers.
@@ -17,7 +21,8 @@ struct Mma {
   // Matrix instructions down and across, of 16 x 8 results each.
   static constexpr int ROW_TILES = WARP_ROWS / 16, COLUMN_TILES = WARP_COLUMNS / 8;
 
-  // What a thread holds: sums of the current block, results, steps of the block, fragments.
+  // What a thread holds: sums of the current block, results, steps of the block, and fragments (its
+  // parts of the matrices that an instruction multiplies).
   struct State {
     int32_t exact[ROW_TILES][COLUMN_TILES][4];
     float y[ROW_TILES][COLUMN_TILES][4];
@@ -26,8 +31,9 @@ struct Mma {
   };
 };
 
-// The tile of a thread block, and its buffers. With 128 columns and three buffers it needs 96 KiB
-// of shared memory, which every GPU from sm_80 on has for one block.
+// The tile of a thread block, and its ring of buffers (gemm_ring.h). With 128 columns and three
+// buffers it needs 96 KiB of shared memory, which every GPU from sm_80 on can give one thread
+// block.
 template <int COLUMNS_, int STAGES_>
 struct MmaTile {
   static constexpr int ROWS = TILE, COLUMNS = COLUMNS_, STAGES = STAGES_;
@@ -40,14 +46,15 @@ struct MmaTile {
   static constexpr int SHARED_BYTES = STAGES * STAGE_BYTES;
 };
 
-// Read the fragments of one warp for matrix instruction `step` along a chunk.
+// Reads the fragments of one warp for matrix instruction number `step` of a chunk.
 template <class Tile, class M, class State>
 HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8_t *w, int warp,
                             int step) {
   typename M::template PerLane<const void *> from;
   HB_UNROLL
   for (int i = 0; i < Mma::ROW_TILES; ++i) {
-    // The four matrices are rows 0-7 and 8-15 of the first 16 bytes, then of the next 16.
+    // load_matrices() reads four matrices: rows 0-7 and 8-15 of the first 16 bytes, then of the
+    // next 16.
     machine.lanes([&](int lane) {
       const int matrix = lane / 8;
       const int row =
@@ -58,7 +65,7 @@ HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8
   }
   HB_UNROLL
   for (int j = 0; j < Mma::COLUMN_TILES / 2; ++j) {
-    // The four matrices are the first and the next 16 bytes of rows 0-7, then of rows 8-15.
+    // The four matrices here are the first and the next 16 bytes of rows 0-7, then of rows 8-15.
     machine.lanes([&](int lane) {
       const int matrix = lane / 8;
       const int row =
@@ -69,7 +76,7 @@ HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8
   }
 }
 
-// Read a_steps and w_steps of block b for the rows and columns of one thread's results.
+// Reads a_steps and w_steps of block b for the rows and columns of each thread's results.
 template <class Tile, class M, class State>
 HB_BODY void load_steps(M &machine, State state, const Product &p, int64_t row0, int64_t column0,
                         int warp, int64_t b) {
@@ -88,7 +95,7 @@ HB_BODY void load_steps(M &machine, State state, const Product &p, int64_t row0,
   });
 }
 
-// The float stage: adds every finished sum of a block, times its steps, to its result.
+// The FP32 stage: adds every finished sum of a block, times its steps, to its result.
 template <bool SMALL, class M, class State>
 HB_BODY void finish_block(M &machine, State state) {
   machine.lanes([&](int lane) {

@@ -1,13 +1,15 @@
-// The loop that both tensor-core products share: chunks of operands through a ring of buffers.
+// The loop that both tensor-core kernels share (gemm_mma.h and gemm_wgmma.h): it brings the
+// operands through a ring of buffers.
 //
-// Chunks of 128 bytes of both operands arrive in a ring of STAGES buffers in shared memory while
-// earlier chunks are multiplied. In a row of 128 bytes the 16-byte parts are permuted
+// Chunks of both operands, 128 bytes of each row, arrive in a ring of STAGES buffers in shared
+// memory while earlier chunks are multiplied. In a row of 128 bytes the 16-byte parts are permuted
 // (part ^ row % 8), so that reads of eight rows avoid bank conflicts. Hopper's instructions call
 // the same permutation the swizzle of 128 bytes.
 //
-// If |P| < 2^22, the sums start from the bit pattern of 1.5 * 2^23 instead of zero. Adding the
-// integer P to the bits of that float adds P to its value. One exact subtraction then converts P to
-// FP32, so that all four operations of the float stage run on the FP32 units.
+// P is the exact sum of the products of a block (elements that share a scale). If |P| < 2^22, the
+// sum starts from the bit pattern of 1.5 * 2^23 instead of zero. Adding the integer P to the bits
+// of that float adds P to its value. One exact subtraction then converts P to FP32, so that all
+// four operations of the FP32 stage run on the FP32 units.
 #pragma once
 
 #include "machine.h"
@@ -17,8 +19,8 @@
 
 namespace halfbyte {
 
-constexpr int PARTS = CHUNK / COPY_BYTES;           // of a row in a buffer
-constexpr int CHUNK_STEPS = CHUNK / BLOCK_PADDING;  // matrix instructions along a chunk
+constexpr int PARTS = CHUNK / COPY_BYTES;           // parts of a row in a buffer
+constexpr int CHUNK_STEPS = CHUNK / BLOCK_PADDING;  // steps (matrix instructions) along a chunk
 
 constexpr int32_t INTEGER_BIAS = 0x4B400000;  // the bits of 1.5 * 2^23
 constexpr float FLOAT_BIAS = 12582912.0f;     // 1.5 * 2^23
@@ -30,15 +32,15 @@ HB_HD int32_t first_sum() {
   return SMALL ? INTEGER_BIAS : 0;
 }
 
-// The integer of a finished sum, in FP32.
+// A finished sum, which started with first_sum(), in FP32.
 template <bool SMALL>
 HB_HD float exact_of(int32_t sum) {
   return SMALL ? add(float_of(sum), -FLOAT_BIAS) : to_fp32(sum);
 }
 
-// Calls `run` with the matrix instructions along a block, or 0 for any number, and with whether
-// partial sums are small, as types. Blocks of one or four instructions must fill all chunks; their
-// sums are always small.
+// Calls run(steps, is_small). Both arguments are types with a constant, so that the compiler can
+// specialize the kernel. `steps` is the number of matrix instructions along a block: 1 or 4 if such
+// blocks fill all chunks and sums are small, else 0, which stands for any number.
 template <class Run>
 void with_blocks(const Layout &l, bool small, Run run) {
   const bool whole = l.blocks * l.block_bytes == l.row_length;
@@ -50,12 +52,13 @@ void with_blocks(const Layout &l, bool small, Run run) {
   else run(std::integral_constant<int, 0>(), std::false_type());
 }
 
-// Where part `part` of row `row` of an operand lies in its buffer.
+// The offset in a buffer of part `part` of row `row` of an operand.
 HB_HD int part_offset(int row, int part) {
   return row * CHUNK + ((part ^ (row % PARTS)) * COPY_BYTES);
 }
 
-// Start copying one chunk of both operands to a buffer; beyond the end, close an empty group.
+// Starts to copy one chunk of both operands to a buffer. Beyond the last chunk, copies nothing, but
+// still closes a group of copies, since over_steps() waits for groups.
 template <class Tile, class M>
 HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, int64_t chunk,
                    int8_t *a) {

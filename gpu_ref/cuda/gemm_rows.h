@@ -1,10 +1,12 @@
-// Kernel body: block-scaled products of few rows, straight from the weights' packed codes.
+// Kernel body: block-scaled products of few rows of activations, from the packed codes of weights.
 //
 // Text generation multiplies one to sixteen rows of activations by every weight once, so reading
-// the weights takes most of the time. A warp takes up to eight rows of weights. A lane reads 16
-// codes of each row at a time. It turns them into bytes by permuting a table of 16 bytes that it
-// keeps in registers. Lanes that share a block add their integers. The terms of different blocks
-// are computed in parallel. Then each lane adds the terms of one result in the order of the blocks.
+// the weights takes most of the time. A warp takes up to eight rows of weights. A lane reads a
+// *piece* of each row at a time, 16 codes, so that the warp reads a *span* of 512 codes. The lane
+// looks up the integer of each code in a table of 16 bytes that it keeps in registers. Lanes that
+// share a block (elements with one scale) add their sums. The terms of different blocks, sums times
+// scales, are computed in parallel. Then each lane adds the terms of one result in the order of the
+// blocks.
 #pragma once
 
 #include "machine.h"
@@ -19,13 +21,13 @@ struct RowsProduct {
   const int8_t *a;        // activations, as Expand writes them
   const float *a_steps;
   Layout a_layout;
-  Operand w;              // codes packed in pairs; rows of whole pieces
+  Operand w;              // codes packed in pairs; a row has whole pieces of 16 codes
   int64_t n;              // rows of weights
   float *y;               // (a rows, n)
   int64_t *overflows;     // counts results beyond FP32
 };
 
-// What a warp shares: the terms of one span, for each result and block.
+// What the lanes of a warp share: the terms of one span, by result and block.
 struct RowsShared {
   float terms[LANES][LANES + 1];
 };
@@ -54,7 +56,8 @@ HB_BODY uint32_t bytes_of_codes(M &machine, const CodeBytes &table, uint32_t cod
   return machine.permute(low, high, 0x3210 | (codes & 0x8888) >> 1);
 }
 
-// Results of a warp: ROWS rows of activations by WEIGHTS rows of weights.
+// A warp computes ROWS x WEIGHTS results: rows of activations by rows of weights. The State of a
+// lane has its sums for all of them, and one result.
 template <int ROWS>
 struct FewRows {
   static constexpr int WEIGHTS = LANES / ROWS < 8 ? LANES / ROWS : 8;
@@ -64,7 +67,7 @@ struct FewRows {
   };
 };
 
-// Adds one lane's products in the piece of 16 codes at `at` to its sums.
+// Adds one lane's products to its sums, for the piece of 16 codes at `at`.
 template <int ROWS, class M>
 HB_BODY void sum_piece(M &machine, typename FewRows<ROWS>::State &state, const RowsProduct &p,
                        const CodeBytes &table, int64_t first, int64_t at) {
@@ -95,7 +98,7 @@ HB_BODY void sum_piece(M &machine, typename FewRows<ROWS>::State &state, const R
 }
 
 // Computes the results of one warp; `first` is its first row of weights. Every partial sum of a
-// block must fit an int32. A block is a power of two of pieces, or whole spans.
+// block must fit an int32. The number of pieces in a block is a power of two, or a multiple of 32.
 template <int ROWS, class M>
 HB_BODY void gemm_rows(M &machine, const RowsProduct &p, const CodeBytes &table,
                        float quantum, int64_t first, RowsShared &shared) {

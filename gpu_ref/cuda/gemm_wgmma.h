@@ -2,15 +2,19 @@
 // sums.
 //
 // A warpgroup of four warps computes 64 x 128 results. It reads both operands from shared memory. A
-// block of threads has one or two warpgroups. Several blocks share a multiprocessor: while one
-// scales, another can multiply.
+// thread block has one or two warpgroups and computes a tile of the result. Several thread blocks
+// share a multiprocessor: while one applies scales, another can multiply.
+//
+// After each block of products (elements that share a scale), the exact integer sum is multiplied
+// by the steps of both operands and added to the FP32 result. A step is a scale times the quantum
+// of the format (expand.h).
 #pragma once
 
 #include "gemm_ring.h"
 
 namespace halfbyte {
 
-// The tile of a thread block of GROUPS warpgroups, and its buffers.
+// The tile of a thread block of GROUPS warpgroups, and its ring of buffers (gemm_ring.h).
 template <int GROUPS, int STAGES_>
 struct GroupTile {
   static constexpr int ROWS = GROUPS * GROUP_ROWS, COLUMNS = GROUP_COLUMNS, STAGES = STAGES_;
@@ -39,7 +43,7 @@ HB_BODY void start_sums(GroupState &s) {
   for (int e = 0; e < GROUP_SUMS; ++e) s.exact[e] = first_sum<SMALL>();
 }
 
-// The float stage of block b for one thread's results.
+// Adds the sums of block b, times the block's steps, to one thread's FP32 results.
 template <bool SMALL>
 HB_BODY void finish_sums(GroupState &s, const Product &p, int64_t row0, int64_t column0, int thread,
                          int64_t b) {

@@ -1,4 +1,4 @@
-// The host build: the same kernel bodies on CPU threads. Records name the build, `host` or `cuda`.
+// The host build: runs the same kernel bodies as the CUDA build, on CPU threads.
 //   g++ -std=c++17 -O3 -march=native -ffp-contract=off -fPIC -shared -pthread host.cpp
 #include "api_common.h"
 #include "dfloat11_host.h"
@@ -12,8 +12,8 @@ using namespace halfbyte;
 namespace {
 
 constexpr int WARP = 32;
-constexpr int64_t GRAIN = 64;          // blocks of a tensor, or rows, that a thread takes at once
-constexpr int64_t ELEMENT_GRAIN = 4096;
+constexpr int64_t GRAIN = 64;  // blocks of a tensor, or results, that a thread takes at once
+constexpr int64_t ELEMENT_GRAIN = 4096;  // elements that a thread takes at once
 
 template <class T>
 void run_quantize(const Context &context, const Format &format, const Quantize &q, int32_t kernel) {

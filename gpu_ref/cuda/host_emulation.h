@@ -1,4 +1,5 @@
-// Products that the host build emulates, one thread block at a time.
+// The host build's emulation of GPU kernels for matrix products: each CPU thread emulates one
+// thread block at a time. A tile is the part of the result that a thread block computes.
 #pragma once
 
 #include "api.h"
@@ -16,7 +17,7 @@ void over_tiles(const Context &context, const Tiling &tiling, Compute compute) {
   });
 }
 
-// Aligned memory for what a block shares.
+// Memory that stands for the shared memory of a thread block, aligned and set to zero.
 template <class Tile>
 std::unique_ptr<int8_t, decltype(&std::free)> shared_memory() {
   void *memory = std::aligned_alloc(SWIZZLE_BYTES, Tile::SHARED_BYTES);

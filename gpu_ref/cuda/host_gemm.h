@@ -1,10 +1,11 @@
 // The host build's block-scaled GEMM with SIMD, on all cores.
 //
-// Operands are decoded and packed first. The lanes of a vector hold different rows of W. The inner
-// loop multiplies an element of A, broadcast to all lanes, by a vector of W. Every sum is an exact
-// integer. The float stage follows the definition, vector by vector, compiled without contraction.
-// The vectors are those of GCC and Clang, which work on any target. Only the product of 16-bit
-// pairs uses intrinsics, since processors have an instruction for it.
+// Operands are decoded first and laid out in panels. The lanes of a vector hold different rows of
+// W. The inner loop multiplies an element of A, broadcast to all lanes, by a vector of W. Every sum
+// of a block (elements that share a scale) is an exact integer. The FP32 stage then scales the sums
+// and adds them up, vector by vector; it is compiled without fused multiply-add. The vector types
+// are those of GCC and Clang, which work on any target. Only the product of 16-bit pairs uses
+// intrinsics, since processors have an instruction for it.
 #pragma once
 
 #include <cstdlib>
@@ -41,7 +42,7 @@ typedef double Doubles __attribute__((vector_size(VECTOR_BYTES)));
 typedef float Floats __attribute__((vector_size(VECTOR_BYTES)));
 typedef float HalfFloats __attribute__((vector_size(VECTOR_BYTES / 2)));
 
-// sums + the products of the even and of the odd 16-bit halves of each 32-bit lane.
+// sums + the products of both 16-bit halves of each 32-bit lane.
 inline Ints dot_pairs(Ints sums, Shorts a, Shorts b) {
 #if defined(HB_AVX512) && defined(__AVX512VNNI__)
   return (Ints)_mm512_dpwssd_epi32((__m512i)sums, (__m512i)a, (__m512i)b);
@@ -101,7 +102,7 @@ struct Pairs {
   }
 };
 
-// Products and sums in FP64, for wide formats. They are exact if all are integers up to 2^53.
+// Products and sums in FP64, for formats with large integers. They are exact up to 2^53.
 struct Wide {
   using Element = double;
   using Sum = Doubles;
@@ -114,7 +115,7 @@ struct Wide {
   }
 };
 
-// Results that the vectors of one row of a tile hold.
+// Results in one row of a tile: those that its vectors hold.
 template <class Kind>
 constexpr int COLUMNS = Kind::VECTORS * static_cast<int>(sizeof(typename Kind::Rounded) / 4);
 
@@ -131,8 +132,8 @@ Buffer<T> zeros(int64_t count) {
   return {memory, &std::free};
 }
 
-// An operand in panels of SIDE rows: [panel][block][group within the block][row][GROUP], and its
-// steps: [panel][block][row].
+// An operand in panels of SIDE rows: elements as [panel][block][group within the
+// block][row][GROUP], and the steps of its blocks (scale times quantum) as [panel][block][row].
 template <class Kind, int SIDE>
 struct Panels {
   using Element = typename Kind::Element;
@@ -165,7 +166,7 @@ struct Panels {
   Buffer<float> steps;
 };
 
-// ROWS x COLUMNS results, from one panel of either operand.
+// Computes ROWS x COLUMNS results, from one panel of each operand.
 template <class Kind>
 void compute_tile(const Panels<Kind, Kind::ROWS> &a, const Panels<Kind, COLUMNS<Kind>> &w,
                   int64_t a_panel, int64_t w_panel, float (&y)[Kind::ROWS][COLUMNS<Kind>]) {
@@ -178,7 +179,7 @@ void compute_tile(const Panels<Kind, Kind::ROWS> &a, const Panels<Kind, COLUMNS<
     const auto *v = &w.elements[(w_panel * w.blocks + b) * w.block_elements()];
     typename Kind::Sum exact[ROWS][VECTORS] = {};
     for (int64_t group = 0; group < a.groups; ++group) {
-#pragma GCC unroll 8  // without it the sums leave their registers
+#pragma GCC unroll 8  // otherwise the compiler does not keep the sums in registers
       for (int r = 0; r < ROWS; ++r)
 #pragma GCC unroll 8
         for (int c = 0; c < VECTORS; ++c)

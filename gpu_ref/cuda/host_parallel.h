@@ -1,4 +1,4 @@
-// Loops over all cores, for the host build.
+// Loops that run on several threads, for the host build.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +13,8 @@
 
 namespace halfbyte {
 
-// Restores the default of IEEE 754: the caller may have changed the rounding, or may flush
-// subnormals to zero.
+// While it exists, the thread rounds as IEEE 754 does by default. The caller may have changed the
+// rounding, or may flush subnormals to zero.
 class DefaultFloatingPoint {
  public:
   DefaultFloatingPoint() {

@@ -1,4 +1,5 @@
-// The host build of the tensor-core products that only a benchmark chooses.
+// The host build of the tensor-core kernels with other tile sizes, which only `gpu-bench --sweep`
+// runs. The host emulates them.
 #include "api_common.h"
 #include "host_emulation.h"
 #include "tiles.h"

@@ -1,4 +1,5 @@
-// Launches for the CUDA build: errors, the device, and the tiles of a product.
+// Launching kernels in the CUDA build: errors, the device, and products in tiles. A tile is the
+// part of the result that a thread block computes.
 #pragma once
 
 #include <stdexcept>

@@ -1,18 +1,19 @@
-// Kernel body: MAC units. Each steps through a separate stream exactly as the RTL does.
+// Kernel body: MAC units (multiply and accumulate). Each unit steps through a separate stream of
+// inputs exactly as the RTL does.
 #pragma once
 
 #include "arithmetic.h"
 
 namespace halfbyte {
 
-// `streams` independent accumulators over `cycles` clock cycles. Element (s, t) of a column lies at
-// s * stream_stride + t * cycle_stride.
+// `streams` independent accumulators over `cycles` clock cycles. The element of an input for
+// stream s and cycle t lies at s * stream_stride + t * cycle_stride.
 struct MacStream {
   const uint8_t *w, *a;          // codes, one byte each
   const uint8_t *clear;          // 0 or 1
   const uint8_t *enable;         // 0 or 1, or null: always enabled
-  const int64_t *initial;        // (streams): register values before the first cycle
-  int64_t *acc;                  // register values after each cycle, laid out like the columns
+  const int64_t *initial;        // (streams): accumulators before the first cycle
+  int64_t *acc;                  // accumulators after each cycle, laid out like the inputs
   int64_t streams, cycles;
   int64_t stream_stride, cycle_stride;
   int32_t acc_width;

@@ -1,10 +1,10 @@
 // The operations of a thread block that kernels need: on the GPU, and emulated on the host.
 //
-// A kernel's body is written once, as steps that every thread, lane or warp takes between barriers.
-// On the GPU, the calling thread takes the step. On the host, a loop takes it for all threads in
-// turn. So the index arithmetic of a kernel is tested without a GPU. The emulation spreads
-// fragments of matrices over 32 lanes as the GPU's instructions do. Its asynchronous copies arrive
-// only after a wait.
+// The body of a kernel is written once, as steps that every thread, lane (thread of a warp) or warp
+// takes between barriers. On the GPU, the calling thread takes the step. On the host, a loop takes
+// it for all threads in turn. So the index arithmetic of a kernel can be tested without a GPU. The
+// emulation spreads matrices over 32 lanes as the GPU's instructions do. Its asynchronous copies
+// arrive only after a wait.
 #pragma once
 
 #include "arithmetic.h"
@@ -12,7 +12,7 @@
 #if defined(__CUDACC__)
 #define HB_BODY __device__ __forceinline__
 #define HB_UNROLL _Pragma("unroll")
-#define HB_UNROLL_TIMES _Pragma("unroll TIMES")  // TIMES: a constant where it is used
+#define HB_UNROLL_TIMES _Pragma("unroll TIMES")  // the code around it defines the constant TIMES
 #else
 #define HB_BODY inline
 #define HB_UNROLL

@@ -1,4 +1,5 @@
-// One thread of a block on the GPU. machine.h includes this file under nvcc.
+// The GPU's side of machine.h, which includes this file under nvcc: operations of one thread of a
+// thread block.
 #pragma once
 
 namespace halfbyte {
@@ -7,7 +8,7 @@ namespace halfbyte {
 template <int THREADS>
 class Machine {
  public:
-  // A T for every thread of the block: each sees only its own.
+  // A T for every thread of the block. A thread sees only its own, whatever the index.
   template <class T>
   struct PerThread {
     T own;
@@ -31,21 +32,22 @@ class Machine {
   }
   HB_BODY void barrier() { __syncthreads(); }
 
-  // Copy 16 bytes from global to shared memory; the copy may end only with wait().
+  // Starts to copy 16 bytes from global to shared memory. The copy may not be complete before
+  // wait().
   HB_BODY void copy(void *to, const void *from) {
     const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
   }
-  // Close a group of copies.
+  // Closes a group of copies.
   HB_BODY void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-  // Wait until at most the latest PENDING groups are unfinished; other threads see the copies after
-  // a barrier.
+  // Waits until all groups of copies but the latest PENDING ones are complete. Other threads see
+  // the copies after a barrier.
   template <int PENDING>
   HB_BODY void wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
   }
 
-  // Load four matrices of 8 rows of 16 bytes: lane 8 i + r has the address of row r of matrix i.
+  // Loads four matrices of 8 rows of 16 bytes: lane 8 i + r has the address of row r of matrix i.
   // Word i of lane 4 r + c becomes word c of row r of matrix i (PTX ISA, ldmatrix).
   template <class To>
   HB_BODY void load_matrices(PerLane<const void *> &from, To to) {
@@ -95,10 +97,10 @@ class Machine {
 #endif
   }
 
-  // Start sums += A (64 x 32) B^T (128 x 32), of int8, by the four warps of a group (PTX ISA, wgmma
-  // m64n128k32). A and B point into swizzled rows of 128 bytes. Sum 4 j + i of thread
-  // 32 w + 4 r + c is at row 16 w + r + i / 2 * 8, column 8 j + 2 c + i % 2. The sums are ready
-  // after end_products().
+  // Starts sums += A (64 x 32) B^T (128 x 32), of int8, by the four warps of a group (PTX ISA,
+  // wgmma m64n128k32). A and B point into swizzled rows of 128 bytes. Sum 4 j + i of thread 32 w +
+  // 4 r + c is at row 16 w + r + i / 2 * 8, column 8 j + 2 c + i % 2. The sums are ready after
+  // end_products().
   template <class Sums>
   HB_BODY void multiply_group(Sums sums, const int8_t *a, const int8_t *b) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -121,7 +123,7 @@ class Machine {
 #endif
   }
 
-  // Wait for all products that were started.
+  // Waits for all products that were started.
   template <class Sums>
   HB_BODY void end_products(Sums sums) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -136,12 +138,13 @@ class Machine {
     return __dp4a(static_cast<int32_t>(a), static_cast<int32_t>(b), sum);
   }
 
-  // Byte i of the result is the byte of b:a that nibble i of `selector`, 0 to 7, names.
+  // Byte i of the result is byte number n of the eight bytes b:a, where n (0 to 7) is nibble i of
+  // `selector`.
   HB_BODY uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
     return __byte_perm(a, b, selector);
   }
 
-  // Loads WORDS words, 2 or 4. The address must be a multiple of their total size.
+  // Loads 2 or 4 words. The address must be a multiple of their total size.
   template <int WORDS>
   HB_BODY void load(uint32_t *words, const void *from) {
     if constexpr (WORDS == 4) {
@@ -154,13 +157,13 @@ class Machine {
     }
   }
 
-  // The sum of each aligned group of `size` lanes (a power of two), in all of its lanes.
+  // Replaces each lane's number by the sum over its aligned group of `size` lanes (a power of two).
   HB_BODY void sum_of_groups(PerLane<int32_t> &values, int size) {
     for (int distance = size / 2; distance > 0; distance /= 2)
       values[0] += __shfl_xor_sync(~0u, values[0], distance);
   }
 
-  // The largest of each aligned group of `size` lanes (a power of two), in all of its lanes.
+  // Replaces each lane's number by the largest of its aligned group of `size` lanes.
   HB_BODY void max_of_groups(PerLane<int32_t> &values, int size) {
     for (int distance = size / 2; distance > 0; distance /= 2) {
       const int32_t other = __shfl_xor_sync(~0u, values[0], distance);
@@ -181,7 +184,7 @@ class Machine {
   }
 
   // Replaces each lane's flag, 0 or 1, by the number of ones in the lanes before it; returns the
-  // number of all ones.
+  // number of ones in all lanes.
   HB_BODY uint32_t flags_before(PerLane<uint32_t> &flags) {
     const uint32_t all = __ballot_sync(~0u, flags[0]);
     const unsigned lane = threadIdx.x % LANES;
@@ -189,15 +192,15 @@ class Machine {
     return static_cast<uint32_t>(__popc(all));
   }
 
-  // The sum over the lanes, in all of them. Lanes that are 16 apart are added first, then 8, 4, 2
-  // and 1.
+  // Replaces each lane's number by the sum over all lanes, which is rounded after each addition.
+  // Lanes that are 16 apart are added first, then those 8, 4, 2 and 1 apart.
   HB_BODY void tree_sum(PerLane<float> &values) {
     for (int distance = LANES / 2; distance > 0; distance /= 2)
       values[0] = __fadd_rn(values[0], __shfl_xor_sync(~0u, values[0], distance));
   }
 
-  // sums_before() over all threads of the block. `scratch` is in shared memory: a number for each
-  // warp.
+  // Like sums_before(), over all threads of the block. `scratch` is in shared memory and has room
+  // for a number for each warp.
   HB_BODY uint32_t block_sums_before(PerThread<uint32_t> &values, uint32_t *scratch) {
     const int warp = static_cast<int>(threadIdx.x) / LANES;
     scratch[warp] = sums_before(values);
@@ -211,7 +214,7 @@ class Machine {
     return total;
   }
 
-  // The exclusive or of a number of every lane.
+  // The exclusive or of the numbers of all lanes.
   HB_BODY uint32_t xor_of_lanes(PerLane<uint32_t> &values) {
     uint32_t all = values[0];
     for (int distance = LANES / 2; distance > 0; distance /= 2)
@@ -235,15 +238,15 @@ class Machine {
   }
 
  private:
-  // Keeps the compiler from moving reads and writes of the sums across this point: it does not know
-  // that products are still writing to them.
+  // Keeps the compiler from moving reads and writes of the sums across this point. The compiler
+  // does not know that products may still write to the sums.
   HB_BODY static void hold(int32_t *sums) {
     HB_UNROLL
     for (int i = 0; i < GROUP_SUMS; ++i) asm volatile("" : "+r"(sums[i])::"memory");
   }
 
-  // Describes a matrix of rows of 128 bytes to wgmma (PTX ISA, matrix descriptor): its address,
-  // 1024 bytes from 8 rows to the next 8, and the swizzle of 128 bytes.
+  // Describes a matrix with rows of 128 bytes to wgmma (PTX ISA, matrix descriptor): its address,
+  // the 1024 bytes from one group of 8 rows to the next, and the swizzle of 128 bytes.
   HB_BODY static uint64_t descriptor(const int8_t *matrix) {
     const uint64_t address = static_cast<uint64_t>(__cvta_generic_to_shared(matrix));
     return (address & 0x3ffff) >> 4 | uint64_t{1} << 16 | uint64_t{SWIZZLE_BYTES >> 4} << 32 |

@@ -1,4 +1,6 @@
-// A block of threads emulated on the host. machine.h includes this file without nvcc.
+// The host's side of machine.h, which includes this file without nvcc: emulates a thread block.
+//
+// machine_device.h describes the operations.
 #pragma once
 
 #include <array>
@@ -10,7 +12,7 @@
 
 namespace halfbyte {
 
-// A whole block of THREADS threads, whose steps are taken one after the other.
+// A thread block of THREADS threads, which take each step one after the other.
 template <int THREADS>
 class Machine {
  public:
@@ -41,7 +43,7 @@ class Machine {
   void barrier() {}
 
   void copy(void *to, const void *from) {
-    std::memset(to, 0xA5, COPY_BYTES);  // a read that comes too early gets this
+    std::memset(to, 0xA5, COPY_BYTES);  // what a read before wait() gets
     open_.push_back({to, from});
   }
   void commit() {
@@ -144,6 +146,7 @@ class Machine {
     }
   }
 
+  // Replaces each of `count` numbers by the sum of those before it; returns the sum of all.
   template <class Values>
   static uint32_t sums(Values &values, int count) {
     uint32_t sum = 0;
@@ -191,8 +194,8 @@ class Machine {
     void *to;
     const void *from;
   };
-  // A byte of a matrix, as the hardware finds it: bits 4 to 6 of the address are exclusive-ored
-  // with bits 7 to 9.
+  // Byte k of a row of a matrix, where the hardware's swizzle of 128 bytes puts it: bits 4 to 6 of
+  // the address are exclusive-ored with bits 7 to 9.
   static int swizzled(const int8_t *matrix, int row, int k) {
     const uintptr_t address = reinterpret_cast<uintptr_t>(matrix) + row * 128 + k;
     return *reinterpret_cast<const int8_t *>(address ^ ((address >> 7 & 7) << 4));

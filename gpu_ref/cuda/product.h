@@ -1,4 +1,7 @@
-// A block-scaled product of two expanded operands, and the tiles in which kernels compute it.
+// A block-scaled product A W^T of two expanded operands, and the tiles in which kernels compute it.
+//
+// An expanded operand has been decoded to padded int8 (expand.h). A tile is the part of the result
+// that a thread block computes.
 #pragma once
 
 #include "expand.h"
@@ -7,10 +10,9 @@ namespace halfbyte {
 
 HB_HD bool exceeds_fp32(float x) { return magnitude_bits(x) >= INFINITY_BITS; }
 
-// A block-scaled product of two expanded operands.
 struct Product {
   const int8_t *a, *w;           // as Expand writes them
-  const float *a_steps, *w_steps;
+  const float *a_steps, *w_steps;  // for each block: scale times quantum
   Layout a_layout, w_layout;     // of equal length and block
   float *y;                      // (a rows, w rows)
   int64_t *overflows;            // counts results beyond FP32
@@ -21,8 +23,9 @@ struct Corner {
   int64_t row, column;
 };
 
-// The order in which tiles of the result are computed: for GROUP columns of tiles, all rows of
-// tiles, then the next GROUP. So the operands that these tiles share stay in a GPU's L2 cache.
+// The order in which the tiles of the result are computed: all tiles of the first GROUP columns of
+// tiles, row by row, then those of the next GROUP columns. So the operands that these tiles share
+// stay in a GPU's L2 cache.
 struct Tiling {
   static constexpr int64_t GROUP = 16;
   int64_t rows, columns, down, across;
@@ -43,7 +46,7 @@ struct Tiling {
   }
 };
 
-// Writes y[m, n] if the result has it, and counts it if it is beyond FP32.
+// Writes y[m, n] unless it lies in the padding, and counts it if it is beyond FP32.
 HB_HD void store_result(const Product &p, int64_t m, int64_t n, float y, int64_t &overflows) {
   if (m >= p.a_layout.rows || n >= p.w_layout.rows) return;
   overflows += exceeds_fp32(y);

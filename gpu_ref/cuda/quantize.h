@@ -1,4 +1,6 @@
-// Kernel bodies: block absmax, quantize to packed codes, and back.
+// Kernel bodies: the absolute maxima of blocks, quantizing to packed codes, and dequantizing.
+//
+// A block is a run of elements in a row that share a scale.
 #pragma once
 
 #include "machine.h"
@@ -33,10 +35,11 @@ struct Refusals {
   int64_t nans;
   int64_t infinities;
   int64_t scales;   // blocks whose scale exceeds FP32
-  int64_t results;  // of a GEMM, beyond FP32
+  int64_t results;  // results of a GEMM beyond FP32
 };
 
-// A (rows, length) matrix in blocks along its rows; a tail is a shorter block.
+// The arguments of the kernels: a (rows, length) matrix in blocks along its rows. The last block of
+// a row may be shorter. Some kernels use only a part of the fields.
 struct Quantize {
   const void *x;
   int32_t element;  // ElementType
@@ -44,13 +47,13 @@ struct Quantize {
   int64_t rows, length, block;
   const float *clips;  // (rows, blocks), or null for `clip` everywhere
   float clip;
-  float whole;      // tensor_scale() of the tensor, for E4M3
+  float whole;      // tensor_scale() of the whole tensor, for E4M3
   uint8_t *codes;   // (rows, row_bytes)
   float *scales;    // (rows, blocks)
   Refusals *refusals;
 
   HB_HD int64_t blocks() const { return (length + block - 1) / block; }
-  // Blocks of odd length that share a byte are quantized together.
+  // A unit is what a warp quantizes: one block, or two blocks of odd length that share a byte.
   HB_HD int64_t blocks_per_unit(int bits) const { return packs_pairs(bits) && block % 2 ? 2 : 1; }
   HB_HD int64_t units_per_row(int bits) const {
     return (blocks() + blocks_per_unit(bits) - 1) / blocks_per_unit(bits);
@@ -63,20 +66,21 @@ HB_HD void count_refusals(float x, int64_t &nans, int64_t &infinities) {
   infinities += magnitude == INFINITY_BITS;
 }
 
-// The scale of a block with this absolute maximum, given as bits.
+// The scale of block number `index`. `magnitude` is the block's absolute maximum, as bits.
 HB_HD float scale_of(const Quantize &q, const Largest &largest, int32_t magnitude, int64_t index) {
   if (magnitude >= INFINITY_BITS) return 1;  // refused; the result is not used
   const float clip = q.clips ? q.clips[index] : q.clip;
   return block_scale(float_of(magnitude), clip, q.whole, largest, q.rule);
 }
 
-// Whether absmax over the format's largest value is infinite in FP32.
+// Whether absmax divided by the format's largest value is infinite in FP32.
 HB_HD bool scale_exceeds_fp32(const Largest &largest, int32_t magnitude) {
   return largest.value < 1 && magnitude < INFINITY_BITS &&
          bits_of(divide(float_of(magnitude), largest.value)) >= INFINITY_BITS;
 }
 
-// The largest magnitude of a block, over the lanes of a warp, as bits; counts refused values.
+// One warp finds the largest magnitude of a block, as bits, and counts values that cannot be
+// quantized.
 template <class M, class T>
 HB_BODY int32_t block_magnitude(M &machine, const T *row, int64_t begin, int64_t end,
                                 Refusals *refusals) {
@@ -98,7 +102,7 @@ HB_BODY int32_t block_magnitude(M &machine, const T *row, int64_t begin, int64_t
   return magnitudes[0];
 }
 
-// One warp quantizes one unit: a block of any size, or two blocks that share a byte.
+// One warp quantizes one unit: one block of any size, or two blocks that share a byte.
 template <class M, class T>
 HB_BODY void quantize_unit(M &machine, const Quantize &q, const Encoder &encoder,
                            const Largest &largest, int64_t unit) {
@@ -144,11 +148,11 @@ struct alignas(16) Several {
   T at[EACH];
 };
 
-constexpr int SPAN = EACH * LANES;  // elements that a warp reads at once
-constexpr int SPANS_PER_WARP = 2;   // spans that are read at the same time
+constexpr int SPAN = EACH * LANES;  // a span: the elements that a warp reads at once
+constexpr int SPANS_PER_WARP = 2;   // spans that a warp has in flight
 
-// Whether quantize_spans() applies: the block is a power of two from 16 to 256, blocks fill the
-// rows, spans fill the tensor, and addresses are aligned.
+// Whether quantize_spans() takes this call: the block size is a power of two from 16 to 256, rows
+// have whole blocks, the tensor has whole spans, and addresses are aligned.
 HB_HD bool in_spans(const Quantize &q) {
   const bool size = q.block >= 16 && q.block <= 256 && (q.block & (q.block - 1)) == 0;
   return size && q.length % q.block == 0 && q.rows * q.length % SPAN == 0 &&
@@ -156,7 +160,7 @@ HB_HD bool in_spans(const Quantize &q) {
          reinterpret_cast<uintptr_t>(q.codes) % 8 == 0;
 }
 
-// The largest magnitude, as bits, of one lane's elements; counts refused values.
+// The largest magnitude, as bits, of one lane's elements. Counts values that cannot be quantized.
 template <class M, class T>
 HB_BODY int32_t largest_magnitude(M &machine, const Several<T> &read, Refusals *refusals) {
   int32_t largest = 0;
@@ -174,7 +178,7 @@ HB_BODY int32_t largest_magnitude(M &machine, const Several<T> &read, Refusals *
   return largest;
 }
 
-// Writes the codes of one lane's elements, of 4 or 8 bits.
+// Encodes one lane's elements and writes their codes, in 4 or 8 bits each.
 template <int BITS, class T>
 HB_BODY void store_codes(const Quantize &q, const Encoder &encoder, const Several<T> &read,
                          float scale, int64_t place) {
@@ -192,8 +196,8 @@ HB_BODY void store_codes(const Quantize &q, const Encoder &encoder, const Severa
   reinterpret_cast<uint32_t *>(q.codes)[place] = pairs;
 }
 
-// One warp quantizes up to SPANS_PER_WARP spans, each read once; the lanes that share a block are
-// an aligned group.
+// One warp quantizes up to SPANS_PER_WARP spans from span `first` on. Each is read once. The lanes
+// that share a block are an aligned group.
 template <class M, class T>
 HB_BODY void quantize_spans(M &machine, const Quantize &q, const Encoder &encoder,
                             const Largest &largest, int64_t first) {
@@ -231,7 +235,7 @@ HB_BODY void quantize_spans(M &machine, const Quantize &q, const Encoder &encode
   }
 }
 
-// One warp finds the absolute maximum of one block; (rows, blocks) float.
+// One warp finds the absolute maximum of one block and writes it to `scales`.
 template <class M, class T>
 HB_BODY void absmax_of_block(M &machine, const Quantize &q, int64_t index) {
   const int64_t row = index / q.blocks(), begin = index % q.blocks() * q.block;
@@ -259,13 +263,13 @@ HB_HD void dequantize_element(const Dequantize &d, const Decoder &decoder, int64
   d.x[index] = dequantize(decoder, load_code(codes, decoder.bits, k), scale);
 }
 
-// Scales of given absolute maxima, as the quantizer computes them, one per thread.
+// One thread computes the scale of one given absolute maximum, as the quantizer does.
 HB_HD void scale_element(const Quantize &q, const Largest &largest, int64_t index) {
   const float absmax = static_cast<const float *>(q.x)[index];
   q.scales[index] = scale_of(q, largest, magnitude_bits(absmax), index);
 }
 
-// Codes of given ratios, one byte each, one per thread.
+// One thread encodes one given number, to a byte.
 HB_HD void encode_element(const Quantize &q, const Encoder &encoder, int64_t index) {
   q.codes[index] = encode(encoder, static_cast<const float *>(q.x)[index]);
 }

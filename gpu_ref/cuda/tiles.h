@@ -1,6 +1,8 @@
-// The C interface of the tensor-core products that only a benchmark chooses.
+// The C interface of the tensor-core kernels with other tile sizes, which only `gpu-bench --sweep`
+// runs.
 //
-// They are in a library of their own, so that the other kernels compile sooner.
+// A tile is the part of the result that a thread block computes. These kernels are in a library of
+// their own, so that the other kernels compile sooner.
 #pragma once
 
 #include "api.h"
@@ -10,9 +12,9 @@
 namespace halfbyte {
 
 using NarrowTile = MmaTile<TILE / 2, 3>;
-constexpr int32_t NARROW_MMA = 0;  // the other numbers are tiles of warpgroups
+constexpr int32_t NARROW_MMA = 0;  // tile number; the others are tiles of warpgroups
 
-// Calls `run` with a tile of warpgroups, as a type.
+// Calls `run` with an object whose type is the tile of warpgroups number `tile`.
 template <class Run>
 void with_group_tile(int32_t tile, Run run) {
   if (tile == 1) run(GroupTile<1, 3>());
@@ -25,5 +27,6 @@ void with_group_tile(int32_t tile, Run run) {
 // Whether the build has the warpgroup instructions of compute capability 9.0; the host build
 // emulates them.
 HB_API int32_t hb_has_groups();
+// `small`: every partial sum of a block is below 2^22 in magnitude.
 HB_API int hb_gemm_tile(const halfbyte::Context *, const halfbyte::Product *, int32_t small,
                         int32_t tile);

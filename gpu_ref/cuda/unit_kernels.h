@@ -1,21 +1,25 @@
 // Kernel bodies of dot-product units: streams of cycles, and products of matrices.
+//
+// A unit multiplies a pair of codes in each of its lanes, and adds the sum to its accumulator
+// (dot_unit.h). A block is a run of products that share a scale of W and a scale of A.
 #pragma once
 
 #include "blackwell.h"
 
 namespace halfbyte {
 
-// `streams` units over `cycles` clock cycles. Element (s, t) of a column lies at s * cycles + t.
+// `streams` units over `cycles` clock cycles. The input of stream s in cycle t
+// lies at s * cycles + t.
 struct UnitStream {
   const uint8_t *w, *a;              // (streams, cycles, lanes) codes, one byte each
   const uint8_t *clear;              // 0 or 1
-  const uint8_t *last;               // 0 or 1, or null if every cycle is a block, or several
-  const uint8_t *w_scales, *a_scales;  // (streams, cycles, blocks) codes; null without scales
+  const uint8_t *last;               // 1 in the last cycle of a block; null: every cycle ends one
+  const uint8_t *w_scales, *a_scales;  // (streams, cycles, blocks): codes; null without scales
   int64_t initial;                   // the accumulator before the first cycle
   int64_t *acc;                      // after each cycle
   uint8_t *is_nan;                   // after each cycle, of exact accumulators
   int64_t streams, cycles, lanes;
-  int64_t blocks;  // of a cycle, added one after the other; each has lanes / blocks lanes
+  int64_t blocks;  // that a cycle takes, one after the other; each has lanes / blocks lanes
 };
 
 // One thread steps one unit.
@@ -46,7 +50,7 @@ struct CodedOperand {
   const uint8_t *scales;  // (rows, blocks); null without scales
 };
 
-// A product A W^T; each result is the accumulator of one unit.
+// A product A W^T. Each result is the accumulator of one unit, which takes a block a cycle.
 struct UnitProduct {
   CodedOperand a, w;
   int64_t m, n, length, block, blocks;
@@ -86,8 +90,8 @@ HB_HD UnitState unit_cell(const UnitProduct &p, const Unit &unit, const Decoder 
   return state;
 }
 
-// Instructions of 64 products in ascending order; the last may have fewer. Blocks are a multiple of
-// 16 products.
+// Result (m, n) as Blackwell's tensor core computes it (blackwell.h): by instructions of 64
+// products, in ascending order. The last may have fewer. Blocks have a multiple of 16 products.
 HB_HD int32_t blackwell_cell(const UnitProduct &p, const Unit &unit, const Decoder &w,
                              const Decoder &a, int64_t m, int64_t n) {
   int32_t c = 0;
