@@ -1,8 +1,8 @@
 """The claims of Dotzel et al. (2024), *the paper*, checked against this project's figures.
 
 The paper compares MACs. The same questions are answered for dot-product units and arrays, whose
-areas are counted per lane. SR (super-range) and SP (super-precision) are variants of E2M1 in which
-the code of negative zero has a value of its own, 8 or 5.
+areas are counted per lane: per product of a cycle. SR (super-range) and SP (super-precision) are
+variants of E2M1 in which the code of negative zero has a value of its own, 8 or 5.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -148,9 +148,9 @@ def find(
     Raises
     ------
     UserError
-        If the list of records is empty, if technologies or numbers of terms differ, if a record's
-        operands have different formats, or if the block or a parent's nu (the degrees of freedom of
-        Student's t) is out of range.
+        If the list of records is empty, if technologies or numbers of terms (products per sum)
+        differ, if a record's operands have different formats, or if the block or a parent's nu (the
+        degrees of freedom of Student's t) is out of range.
     """
     smallest = _smallest(records)
     chosen = [fmt for fmt in formats if fmt.name in smallest]

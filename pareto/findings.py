@@ -1,7 +1,8 @@
 """The findings of Dotzel et al. (2024): the paper's figures, ours, and whether they hold.
 
-A *case* is a format with a recipe and a block size. A comparison takes two cases on one model. It
-gives the difference of their relative losses, with the interval of the paired bootstrap.
+A *recipe* says what is quantized, and how. A *case* is a format with a recipe and a block size. A
+comparison takes two cases on one model. It gives the difference of their relative losses, with the
+interval of the paired bootstrap.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

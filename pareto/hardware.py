@@ -1,4 +1,7 @@
-"""The hardware in which formats are compared: MACs, dot-product units, or arrays of them."""
+"""The hardware in which formats are compared: MACs, dot-product units, or arrays of them.
+
+A dot-product unit has one *lane* for each product of a cycle.
+"""
 
 from collections.abc import Iterable
 

@@ -1,6 +1,7 @@
 """Areas of formats in MACs, in dot-product units and in arrays, and how their ranking changes.
 
-Each kind of hardware is a *level*. Areas are compared with that of E2M1 at the same level.
+Each kind of hardware is a *level*. Areas are compared with that of E2M1 at the same level. They are
+counted per lane: per product of a cycle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,7 +83,7 @@ def level_rows(levels: Sequence[Level]) -> list[dict[str, Json]]:
 
 
 def _measured_with(record: HardwareRecord) -> dict[str, Json]:
-    """The library, number of terms and tool versions for which a record's figures hold."""
+    """The library, the number of products per sum, and the tool versions of a record."""
     named = {"technology": record.technology, "corner": record.corner, "terms": record.terms}
     return {**named, **{f"{tool}_version": text for tool, text in record.versions.items()}}
 

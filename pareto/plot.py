@@ -68,8 +68,9 @@ def draw_frontier(
     intervals : mapping of str to pair of float
         The 95 % interval of a format's quality, drawn as a bar; it may be missing.
     lossless : Point, optional
-        The point without loss. If it costs far more than all others, it is drawn at the right edge
-        with an arrow and its cost, so that the others are not squeezed. Its title is in ``titles``.
+        A point without loss of accuracy: BF16 weights, compressed. If it costs far more than all
+        others, it is drawn at the right edge with an arrow and its cost, so that the others are not
+        squeezed. Its title is in ``titles``.
     cost_unit : str
         The unit of the lossless point's cost.
     is_loss : bool

@@ -1,4 +1,8 @@
-"""The measured quality of formats, for the vertical axis of plots; greater is better."""
+"""The measured quality of formats, for the vertical axis of plots; greater is better.
+
+An evaluation quantizes a model and measures it on a text. Its *recipe* says what is quantized, and
+how.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -10,8 +10,8 @@ __all__ = ["CRITERIA", "Change", "figure_of", "order_changes", "rank_by"]
 
 # Fields of records by which formats are ranked, and names for them; less is better in all fields.
 CRITERIA = {"area_um2": "area", "delay_ps": "delay", "glitch_energy_fj": "energy"}
-# Figures that differ by less than this share are not ranked: another synthesis recipe can reverse
-# their order.
+# Figures that differ by less than this share are not ranked: another sequence of synthesis commands
+# can reverse their order.
 RESOLUTION = 0.01
 
 

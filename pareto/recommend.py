@@ -1,7 +1,8 @@
 """Choose one format: the smallest within a loss, or the most accurate within an area.
 
 The bootstrap says how certain the choice is: the share of resamples of the evaluation text in which
-the same format would have been chosen.
+the same format would have been chosen. A *recipe* says which values of a model are quantized, and
+how.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -40,7 +40,7 @@ class ReleaseRecord(Record):
     energies_fj: Mapping[str, float | None]
     """Energy of the MAC per multiplication and addition by format, with glitches, in fJ."""
     gemm_ratios: Mapping[str, float]
-    """Time of the golden model's block-scaled product over that of torch.matmul, by format."""
+    """Time of the PyTorch model's block-scaled product over that of torch.matmul, by format."""
     codec_gb_per_second: Mapping[str, float]
     """Speed of the DFloat11 codec by direction and layout, in 10^9 bytes of BF16 per second."""
     not_measured: str | None

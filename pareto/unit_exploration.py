@@ -90,7 +90,8 @@ def find_units(
     """A candidate for each format, scale type and block size of the records.
 
     For each number of lanes, the smallest area counts. Raises UserError if the list of records is
-    empty, if technologies or numbers of terms differ, or if a unit has operands in two formats.
+    empty, if technologies or numbers of terms (products per sum) differ, or if a unit has operands
+    in two formats.
     """
     if not records:
         raise UserError("A report needs at least one unit that was synthesized")

@@ -11,7 +11,7 @@ the bits is the product. A *tree* of adders adds the bits of all lanes.
    is replaced by the lane's netlist, so that both sides have many signals in common.
 
 From 1 and 2, the tree gives the sum of the products. From 3, the logic after the tree is the same
-in RTL and netlist; simulation compares it with the golden model.
+in RTL and netlist. Simulation compares this logic with the golden model in PyTorch.
 """
 
 import json
@@ -250,8 +250,9 @@ def _augend_port(spec: DotSpec) -> str:
 def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
     """Prove that an integer unit stores its tree's output, and gives the tree ``clear ? 0 : acc``.
 
-    A chained unit must give the tree its input ``addend`` instead. The proof holds for any state
-    and for any outputs of lanes and adders, which are free variables here.
+    A chained unit adds its products to an input, ``addend``, so it must give the tree ``addend``
+    instead. The proof holds for any state and for any outputs of lanes and adders, which are free
+    variables here.
     """
     aig, around = Aig(), tree.around
     driven = {gate.output for gate in around.gates}

@@ -1,12 +1,12 @@
 """Equality of two words for all values of their variables, by simulation and SAT.
 
-Both words belong to one and-inverter graph (:class:`Aig`). Some of its variables are the bits of
-the operands' *codes*. Every node of the graph is simulated for *all* codes, with random values of
-the other variables. For nodes that depend on the codes alone, this simulation is complete: two such
-nodes that agree are equal. Other nodes that agree are candidates. From the inputs to the outputs, a
-SAT solver proves the candidates equal one by one, and each equal pair becomes one node (SAT
-sweeping: Kuehlmann and Krohm, DAC 1997). So the solver never sees a multiplier, and sees an adder
-only bit by bit.
+Both words belong to one and-inverter graph (:class:`Aig`). A bit of a word is a *literal*: a node
+of the graph or its inverse. Some of the graph's variables are the bits of the operands' *codes*.
+Every node of the graph is simulated for *all* codes, with random values of the other variables. For
+nodes that depend on the codes alone, this simulation is complete: two such nodes that agree are
+equal. Other nodes that agree are candidates. From the inputs to the outputs, a SAT solver proves
+the candidates equal one by one, and each equal pair becomes one node (SAT sweeping: Kuehlmann and
+Krohm, DAC 1997). So the solver never sees a multiplier, and sees an adder only bit by bit.
 """
 
 import random

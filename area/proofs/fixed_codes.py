@@ -1,10 +1,9 @@
 """The proof that a DFloat11 lane with fixed codes decodes correctly: one step from any state.
 
 DFloat11 compresses BF16 weights without loss. A lane reads chunks of a compressed tensor and gives
-its weights. Eight fixed codes encode the
-weights' exponents; a chunk names the code that it uses and the highest exponent in it. A code word
-of more than eight bits is eight ones and a *rest*. The rest 1111 is the escape: the exponent itself
-follows in eight plain bits.
+its weights. Eight fixed codes encode the weights' exponents; a chunk names the code that it uses
+and the highest exponent in it. A code word of more than eight bits is eight ones and a *rest*. The
+rest 1111 is the escape: the exponent itself follows in eight plain bits.
 
 From every state in which a lane decodes, and for all inputs, this specification says what the lane
 outputs and which state follows. The next exponent is looked up among the code words, which are
@@ -86,8 +85,9 @@ def rest_words(number: int) -> Mapping[str, int]:
 class _Step:
     """What a lane does with the next bits.
 
-    ``lengths`` has a literal for each number of bits that the step can take. ``following`` is the
-    mode after the step. ``exponent`` is valid if ``is_exponent`` is 1.
+    ``lengths`` has a bit for each number of bits that the step can take; it is 1 if the step takes
+    this number. ``following`` is the mode after the step. ``exponent`` is valid if ``is_exponent``
+    is 1.
     """
 
     lengths: Mapping[int, int]
@@ -212,7 +212,10 @@ class _Specification:
 
 
 def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
-    """The pairs of literals that must be equal: the specification's and the circuit's.
+    """The pairs of bits that must be equal, as literals of one and-inverter graph.
+
+    The first of a pair is the specification's, the second the circuit's; or the first is 0, and the
+    second is 1 if they differ where they must not.
 
     With two symbols per cycle, a lane may read only one exponent of a pair. It then keeps this
     exponent, its *half*, for the next cycle.

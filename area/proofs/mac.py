@@ -130,7 +130,7 @@ class Proof:
 
 
 def prove_mac(rtl: Circuit, spec: MacSpec) -> Proof:
-    """Prove that ``rtl``, the MAC of ``spec`` as a circuit, agrees with the formats' tables."""
+    """Prove that ``rtl``, the MAC of ``spec`` as a circuit, agrees with the formats' values."""
     inputs = _inputs(spec)
     aig = inputs.aig
     state = initial_state(aig, rtl)

@@ -90,17 +90,17 @@ class ProofStatus(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MacProof(ProofStatus):
-    """Proofs of a MAC and its multiplier: RTL against tables, netlist against RTL.
+    """Proofs of a MAC and its multiplier: RTL against the formats' values, netlist against RTL.
 
     Each of the four parts has a status of its own: ``proved``, ``refuted`` or ``undecided``.
     """
 
     rtl: str
-    """Whether the MAC's RTL agrees with the formats' tables."""
+    """Whether the MAC's RTL agrees with the formats' values."""
     netlist: str
     """Whether the MAC's netlist does what its RTL does."""
     multiplier_rtl: str
-    """Whether the multiplier's RTL gives the products of the tables."""
+    """Whether the multiplier's RTL gives the products of the formats' values."""
     multiplier_netlist: str
     """Whether the multiplier's netlist gives the products of its RTL."""
     method: str
@@ -132,9 +132,9 @@ class DotProof(ProofStatus):
     """
 
     lane_rtl: str
-    """Whether a lane's RTL gives the products of the tables."""
+    """Whether a lane's RTL gives the products of the formats' values."""
     lane_netlist: str
-    """Whether a lane's netlist gives the products of the tables."""
+    """Whether a lane's netlist gives the products of the formats' values."""
     tree: str
     """Whether the tree gives the sum of the products."""
     accumulator: str | None
@@ -146,7 +146,7 @@ class DotProof(ProofStatus):
     method: str
     """How it was proved."""
     simulated: str | None
-    """The parts that were only simulated, against the golden model; null if there are none."""
+    """The parts that were only simulated, against the PyTorch model; null if there are none."""
     faults: Mapping[str, str]
     """For each injected fault: the verdict of the proof, which must be ``refuted``."""
     seconds: float

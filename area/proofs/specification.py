@@ -1,4 +1,4 @@
-"""What a MAC must compute, straight from its formats' tables. The RTL is proved to do the same.
+"""What a MAC must compute, straight from its formats' values. The RTL is proved to do the same.
 
 This module does not use the RTL. The product is a table of all products of the formats' integers.
 The rest is one addition and, if the MAC saturates, a clamp.
@@ -31,7 +31,7 @@ def _tables(weight: Format, activation: Format) -> tuple[int, ...]:
 def _check_products(products: Sequence[int], weight: Format, activation: Format) -> None:
     """Assert that products, times both quanta, are the products of the formats' exact values.
 
-    RTL and golden model trust a format's integers. Only this function checks them.
+    RTL and golden model (PyTorch) trust a format's integers. Only this function checks them.
     """
     (w_values, w_unit), (a_values, a_unit) = map(_over_one_denominator, (weight, activation))
     exact = [one * other for one in a_values for other in w_values]

@@ -40,9 +40,9 @@ class Table:
     Parameters
     ----------
     aig : Aig
-        The graph that holds the literals.
+        And-inverter graph; a literal is one of its nodes, or the inverse of a node.
     bits : sequence of int
-        Literals, laid out as ``table_layout(rows, longest)``.
+        The bits of the table, as literals of ``aig``, laid out as ``table_layout(rows, longest)``.
     rows, longest : int
         The number of rows, and of bits in the longest code.
     """
