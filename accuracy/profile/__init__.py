@@ -1,4 +1,4 @@
-"""Find which distributions a model's weights and activations follow."""
+"""Fit distributions to a model's weights and activations: Student's t, normal and Laplace."""
 
 from halfbyte.accuracy.profile.fits import Fit, Fits, fit_distributions
 from halfbyte.accuracy.profile.model import nus_of_weights, profile_model, typical_nu

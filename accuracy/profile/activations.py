@@ -52,23 +52,25 @@ class RowSample:
 def collect_activations(
     subject: Subject, *, limit: int, seed: int = 0, random_inputs: bool = False
 ) -> dict[str, Tensor]:
-    """Rows that each layer multiplies while the model reads its calibration text.
+    """Sample the input vectors of each layer while the model reads its calibration text.
 
     Parameters
     ----------
     subject : Subject
         The model, with its calibration text.
     limit : int
-        The most values to keep for each layer, but at least one row. Rows are drawn uniformly.
+        The largest number of values to keep for each layer. At least one vector is kept. Vectors
+        are drawn uniformly.
     seed : int
         Seed of the sample and of random inputs.
     random_inputs : bool
-        Replace the token embeddings by values of N(0, 1), an option in Dotzel et al., 2024.
+        Whether to replace the token embeddings by values of N(0, 1), an option in Dotzel et al.,
+        2024.
 
     Returns
     -------
     dict
-        Layer name to (rows, inputs) float32; layers that did not run are missing.
+        Layer name to (vectors, inputs) float32; layers that did not run are missing.
     """
     generator = torch.Generator().manual_seed(seed)
     layers = layers_of(subject.matrices())
@@ -83,6 +85,8 @@ def collect_activations(
 
 
 def _recorder(sample: RowSample) -> Callable[[Tensor], Tensor]:
+    """A function that adds vectors to ``sample`` and returns them unchanged."""
+
     def record(vectors: Tensor) -> Tensor:
         sample.add(vectors.detach().reshape(-1, vectors.shape[-1]))
         return vectors

@@ -1,7 +1,9 @@
 """Maximum-likelihood fits of Student's t, the normal and the Laplace distribution to a tensor.
 
 The values are first reduced to the counts and means of narrow bins. This keeps seven digits of the
-likelihood. The optimizer then works on some ten thousand points, however large the tensor is.
+likelihood. The optimizer then works on about ten thousand points, however large the tensor is. How
+well a distribution fits is the Kolmogorov-Smirnov (KS) distance: the largest difference between the
+cumulative distributions of the fit and of the values.
 """
 
 from dataclasses import dataclass
@@ -39,12 +41,12 @@ class Fit:
     distribution : str
         ``student_t``, ``normal`` or ``laplace``.
     loc, scale : float
-        In the unit of the values.
+        Centre and width as ``scipy.stats`` defines them, in the unit of the values.
     nu : float or None
         Degrees of freedom, :data:`MIN_NU` to :data:`MAX_NU`; only Student's t has them.
     ks : float
-        Kolmogorov-Smirnov distance to the values, 0 to 1. Its error is at most 2e-4 if values
-        repeat, and 2e-5 otherwise.
+        KS distance to the values, 0 to 1. Binning changes it by at most 2e-4 if values repeat, and
+        by at most 2e-5 otherwise.
     """
 
     distribution: str
@@ -66,11 +68,11 @@ class Fits:
     Parameters
     ----------
     student_t, normal, laplace : Fit
-        Each with its Kolmogorov-Smirnov distance.
+        The fitted distributions.
     count : int
-        Values that were fitted.
+        Number of values that were fitted.
     quantiles : numpy array
-        (16384,) float32, for plots: the values' quantiles at the middles of 16384 equal steps.
+        (16384,) float32, for plots: the values' quantiles at the probabilities (i + 0.5) / 16384.
     """
 
     student_t: Fit
@@ -83,14 +85,18 @@ class Fits:
     def ks_delta(self) -> float:
         """KS distance of the normal fit minus that of Student's t; positive if t fits better.
 
-        Dotzel et al., 2024, Table 1.
+        This is KS-delta in Dotzel et al., 2024, Table 1.
         """
         return self.normal.ks - self.student_t.ks
 
 
 @dataclass(frozen=True)
 class _Bins:
-    """Standardized values ``(x - median) / unit``, reduced to the bins that are not empty."""
+    """Standardized values ``(x - median) / unit``, reduced to the bins that are not empty.
+
+    The unit is the median distance from the median, or the mean distance if the median distance is
+    0. ``means`` is the mean of the values in each bin. ``lower`` and ``upper`` are the bin's edges.
+    """
 
     median: float
     unit: float
@@ -101,6 +107,7 @@ class _Bins:
 
     @cached_property
     def weights(self) -> _Array:
+        """Share of the values in each bin."""
         return np.asarray(self.counts / self.counts.sum())
 
     @cached_property
@@ -109,13 +116,14 @@ class _Bins:
         return np.asarray(np.cumsum(self.weights))
 
     def quantiles(self) -> NDArray[np.float32]:
+        """Quantiles of the original values at equally spaced probabilities."""
         probabilities = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
         standard = self.means[np.searchsorted(self.below[:-1], probabilities)]
         values: NDArray[np.float32] = (self.median + self.unit * standard).astype(np.float32)
         return values
 
     def distance(self, frozen: Any) -> float:
-        """Kolmogorov-Smirnov distance to a distribution of the standardized values."""
+        """KS distance of the standardized values to a frozen distribution of ``scipy.stats``."""
         above = self.below - frozen.cdf(self.upper)
         under = frozen.cdf(self.lower) - np.concatenate([[0.0], self.below[:-1]])
         return float(max(above.max(), under.max()))
@@ -124,14 +132,14 @@ class _Bins:
 def fit_distributions(values: Tensor) -> Fits:
     """Fit Student's t, normal and Laplace distributions to ``values`` by maximum likelihood.
 
-    values: (N,) floating point, at least :data:`MIN_COUNT`. A nu at :data:`MAX_NU` means that the
+    values: (N,) floating point, N at least :data:`MIN_COUNT`. A nu at :data:`MAX_NU` means that the
     values look normal or have lighter tails.
 
     Raises
     ------
     ValueError
-        Too few values, NaN or infinities among them, or more than a third of them equal, which
-        leaves the likelihood of a t without a maximum.
+        There are too few values, some are NaN or infinite, or more than a third are equal. In the
+        last case, the likelihood of a t has no maximum.
     """
     bins = _reduce(_checked(values))
     mean = _mean(bins.means, bins.weights)
@@ -159,11 +167,13 @@ def _frozen(distribution: str, loc: float, scale: float, nu: float | None) -> An
 
 
 def _fit(bins: _Bins, distribution: str, loc: float, scale: float, nu: float | None = None) -> Fit:
+    """The fit in the unit of the values, from a fit of the standardized values."""
     ks = bins.distance(_frozen(distribution, loc, scale, nu))
     return Fit(distribution, bins.median + bins.unit * loc, bins.unit * scale, nu, ks)
 
 
 def _checked(values: Tensor) -> Tensor:
+    """The values as float64. Raises ValueError if they cannot be fitted."""
     if values.ndim != 1 or not values.is_floating_point():
         raise ValueError(
             f"Values to fit must be floating point in one dimension, not {values.dtype} in "
@@ -213,10 +223,12 @@ def _check_ties(z: Tensor, index: Tensor, counts: Tensor) -> None:
 
 def _fit_student_t(bins: _Bins) -> tuple[float, float, float]:
     """Location, scale and nu of the standardized values, by a quasi-Newton search."""
+    # Wide bounds of location and log scale, in units of the values' median distance.
     bounds = [(-100.0, 100.0), (-12.0, 12.0), (np.log(MIN_NU), np.log(MAX_NU))]
     best = optimize.minimize(
         _negative_log_likelihood,
-        x0=np.array([0.0, np.log(1.4), np.log(5.0)]),  # t with nu = 5 has unit 0.73 of its scale
+        # For a t with nu = 5, the unit is 0.73 of the scale, so the scale is about 1.4 units.
+        x0=np.array([0.0, np.log(1.4), np.log(5.0)]),
         args=(bins.means, bins.weights),
         jac=True,
         method="L-BFGS-B",
@@ -235,7 +247,7 @@ def _negative_log_likelihood(
     z = (points - loc) / scale
     squares = z * z / nu
     logs = np.log1p(squares)
-    pulls = (nu + 1) * squares / (1 + squares)  # minus the derivative by log z
+    pulls = (nu + 1) * squares / (1 + squares)  # derivative of (nu + 1) / 2 * logs by log |z|
     mean_log, mean_pull = _mean(logs, weights), _mean(pulls, weights)
     constant = special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2) - np.log(nu * np.pi) / 2
     value = parameters[1] - constant + (nu + 1) / 2 * mean_log

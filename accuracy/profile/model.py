@@ -1,4 +1,7 @@
-"""The profile of a whole model, layer by layer."""
+"""Profile a whole model, layer by layer: fit distributions to its weights and activations.
+
+``nu`` is the degrees of freedom of Student's t: the smaller it is, the heavier are the tails.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,7 +36,7 @@ def profile_model(
     source : Source
         The model or the file.
     block : int
-        Values that share a scale.
+        Number of values that share a scale.
     activations : bool
         Whether to run the model, and to profile the inputs of its layers.
     random_inputs : bool
@@ -46,12 +49,12 @@ def profile_model(
     Returns
     -------
     list of TensorProfile
-        Two for each tensor: as it is, and by block.
+        Two for each tensor: its values as they are, and divided by the largest in their block.
 
     Raises
     ------
     UserError
-        A tensor contains NaN, or activations are wanted of a file without a model.
+        A tensor has NaN or infinities, or ``activations`` is set for a single file of weights.
     """
     if activations and source.subject is None:
         raise UserError(f"{source.name} is a file of weights: there is nothing to run on a text")

@@ -21,22 +21,22 @@ _KINDS = {  # (what, normalized): colour, marker
     ("activation", True): ("#E69F00", "D"),
 }
 _BINS = 120
-_SHOWN = 8.0  # scales of the t to either side
+_SHOWN = 8.0  # scales of the fitted t to either side of its centre
 _NU_TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
-    """Density of the values on a logarithmic axis, with the three fits.
+    """Draw the density of the values on a logarithmic axis, with the three fits.
 
     Parameters
     ----------
     axes : Axes
-        Where to draw. The values are on the horizontal axis, up to eight scales of the t to either
-        side of its centre.
+        Where to draw. The values are on the horizontal axis, up to eight scales of the fitted t to
+        either side of its centre.
     fits : Fits
         The fits of the values.
     unit : str
-        The label of the axis: ``weight``, or ``value / largest in its block``.
+        The label of the horizontal axis, such as ``weight``, or ``weight / largest in its block``.
     """
     t = fits.student_t
     low = max(t.loc - _SHOWN * t.scale, float(fits.quantiles[0]))
@@ -55,7 +55,7 @@ def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
         )
     axes.set_yscale("log")
     peak = max(float(density.max()), float(t.frozen.pdf(t.loc)))
-    # There is room for the legend above. The lowest bar is a bin with a single quantile.
+    # The factor 100 leaves room for the legend above. The lowest bar may hold a single quantile.
     axes.set_ylim(0.5 * float(density[density > 0].min()), 100 * peak)
     axes.set_xlabel(unit)
     axes.set_ylabel("density")
@@ -71,7 +71,7 @@ def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
     Parameters
     ----------
     axes : Axes
-        Where to draw; both axes in units of the values' standard deviation.
+        Where to draw. Both axes are in units of the values' standard deviation.
     fits : Fits
         The fits of the values.
     unit : str
@@ -106,7 +106,7 @@ def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
 
 
 def draw_nu(axes: Axes, records: Sequence[TensorRecord]) -> None:
-    """Draw the degrees of freedom of each layer on a logarithmic axis.
+    """Draw nu, the degrees of freedom of Student's t, for each layer on a logarithmic axis.
 
     Layers without a fit have no point.
 

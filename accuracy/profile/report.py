@@ -25,9 +25,10 @@ def write_profiles(
 ) -> list[Path]:
     """Write ``profile.json``, ``profile.csv`` and pictures; return the paths.
 
-    The picture ``nu`` shows nu by layer. ``weights`` and ``weights_by_block`` show a histogram and
-    a Q-Q plot for each of ``layers``; ``activations`` and ``activations_by_block`` do the same.
-    Without ``layers``, they show those with the least, the median and the greatest nu.
+    The picture ``nu`` shows nu by layer, the degrees of freedom of Student's t. The pictures
+    ``weights`` and ``weights_by_block`` have a histogram and a Q-Q plot for each of ``layers``, and
+    likewise ``activations`` and ``activations_by_block``. Without ``layers``, they show the layers
+    with the least, the median and the greatest nu.
 
     Raises UserError if one of ``layers`` was not profiled, OSError if a file cannot be written.
     """
@@ -60,7 +61,7 @@ def check_layers(known: Iterable[str], layers: Sequence[str]) -> None:
 
 
 def _chosen(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str]) -> list[str]:
-    """The layers to draw: those with a fit of the values before any division into blocks."""
+    """The layers to draw: those of ``layers`` with a fit; without ``layers``, three by their nu."""
     found = sorted(
         (each.record.nu or 0.0, each.record.layer)
         for each in profiles
@@ -80,7 +81,7 @@ def _draw_fits(
     path: Path,
     look: Look,
 ) -> list[Path]:
-    """Draw a row for each layer: a histogram and a Q-Q plot. Draws nothing without a fit."""
+    """Draw a row for each layer with a fit: a histogram and a Q-Q plot. Returns the files."""
     shown = {
         each.record.layer: each.fits
         for each in profiles

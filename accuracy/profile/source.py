@@ -41,8 +41,8 @@ class Source:
 def open_source(reference: str) -> Source:
     """The weights of ``reference``: a model as for ``open_model``, or a ``.safetensors`` file.
 
-    A single file does not list its layers. So names decide which tensors are weights, as in
-    :mod:`halfbyte.checkpoints.plan`. The shape of a weight is (outputs, inputs, kernel...).
+    A single file does not list its layers. So the tensors' names decide which tensors are weights,
+    as in :mod:`halfbyte.checkpoints.plan`. The shape of a weight is (outputs, inputs, kernel...).
 
     Raises
     ------
@@ -73,6 +73,8 @@ def _from_file(path: Path) -> Source:
 
 
 def _reader(weight: StoredWeight) -> Callable[[], Tensor]:
+    """A function that reads the weight from the file as (outputs, inputs)."""
+
     def read() -> Tensor:
         return to_matrix(weight.tensor.read(), weight.layout)
 

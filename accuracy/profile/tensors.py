@@ -16,12 +16,12 @@ MAX_SAMPLES = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class TensorRecord(Record):
-    """How a tensor's values are distributed. Where nothing can be fitted, figures are null."""
+    """How a tensor's values are distributed. If nothing can be fitted, the figures are null."""
 
     model: str | None = None
     """The model; null for a tensor without one."""
     seed: int | None = None
-    """Seed of the sample, if there are too many values to fit all."""
+    """Seed of the random sample that is fitted if a tensor has too many values."""
     versions: Mapping[str, str | None] | None = None
     """Versions of the libraries."""
     inputs: str | None = None
@@ -31,15 +31,15 @@ class TensorRecord(Record):
     what: str
     """``weight`` or ``activation``."""
     block: int
-    """Values that share a scale."""
+    """Number of values that share a scale."""
     elements: int
-    """Values of the tensor."""
+    """Number of values in the tensor."""
     zeros: float
     """The share of zeros, 0 to 1."""
     normalised: bool
     """Whether each block was divided by its largest magnitude."""
     count: int
-    """Values that were fitted."""
+    """Number of values that were fitted."""
     nu: float | None = None
     """Degrees of freedom of Student's t."""
     loc: float | None = None
@@ -73,9 +73,9 @@ class TensorProfile:
     Parameters
     ----------
     record : TensorRecord
-        Its figures.
+        The figures of the tensor.
     fits : Fits or None
-        The fits, for plots.
+        The fitted distributions, for plots; None if nothing can be fitted.
     """
 
     record: TensorRecord
@@ -89,8 +89,8 @@ def profile_matrix(
 
     matrix: (rows, inputs) floating point. Blocks of ``block`` values run along the inputs; the last
     one may be shorter. If there are more than :data:`MAX_SAMPLES` values, whole blocks are drawn at
-    random. Zeros are counted but left out of the fits: every format has zero exactly, and many
-    zeros would make a fit impossible.
+    random. Zeros are counted but left out of the fits. Nearly every format represents zero exactly,
+    and many zeros would make a fit impossible.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def profile_matrix(
 
 
 def _sampled_blocks(matrix: Tensor, block: int, seed: int) -> Tensor:
-    """All blocks, or as many as allowed, drawn at random: (blocks, block) float32.
+    """The blocks of a matrix, or a random sample if there are too many: (blocks, block) float32.
 
     A short block is padded with zeros.
     """
@@ -133,7 +133,7 @@ def _sampled_blocks(matrix: Tensor, block: int, seed: int) -> Tensor:
 
 
 def _profile(empty: TensorRecord, values: Tensor) -> TensorProfile:
-    """The record with its figures; values: (count,), none of them zero."""
+    """Fit ``values`` and add the figures to a record that has none; values: (count,), not zero."""
     if values.numel() < MIN_COUNT:
         note = f"fewer than {MIN_COUNT} values that are not zero"
         return TensorProfile(replace(empty, note=note), None)
