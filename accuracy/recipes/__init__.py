@@ -1,6 +1,8 @@
 """Recipes: how a model's weights and activations become 4-bit numbers.
 
-There are four steps: smoothing, clipping, GPTQ and rounding. A recipe says which of them are used.
+A recipe says which of four steps are used. Smoothing moves outliers from activations into weights.
+Clipping reduces block scales. GPTQ rounds columns in order, so that later ones correct earlier
+errors. Rounding goes to the nearest value.
 """
 
 from halfbyte.accuracy.recipes.catalogue import load_recipe, recipe_names

@@ -12,7 +12,8 @@ from halfbyte.golden.layers import WeightMatrix
 
 __all__ = ["LayerInputs", "observed_inputs"]
 
-# Input vectors of each layer that are kept to try smoothing on: at most per call, and in all.
+# The most input vectors that are kept for each layer, per call and in all. Smoothing is tried on
+# them.
 ROWS_PER_CALL, MAX_ROWS = 64, 512
 
 
@@ -62,10 +63,10 @@ class LayerInputs:
 def observed_inputs(
     layers: Mapping[str, WeightMatrix], calibrate: Callable[[], None]
 ) -> dict[str, LayerInputs]:
-    """Run the unquantized model once and collect statistics of the inputs of each weight.
+    """Run the unquantized model once, and collect statistics of each weight's inputs by name.
 
     Recurrent layers are left out because they compute most of their inputs themselves. Weights
-    without inputs are left out, too, such as those of experts that receive no token.
+    that get no inputs are left out, too, such as those of experts that receive no token.
 
     Raises UserError if no layer has an input. If an input is not finite, the UserError names the
     layer.

@@ -1,9 +1,9 @@
 """GPTQ (Frantar et al., 2022): round columns in order, so that later ones correct earlier errors.
 
-The Hessian of a layer's squared output error is the Gram matrix of its inputs. Here all inputs are
-those of the unquantized model. Scale, clipping and sign of every block are chosen first, from the
-original weights, as the recipe says. The columns keep their order. In a convolution, each kernel
-position corrects only its own errors.
+The Hessian of a layer's squared output error is proportional to the Gram matrix of its inputs. Here
+all inputs are those of the unquantized model. Scale, clipping and sign of every block are chosen
+first, from the original weights, as the recipe says. Columns are rounded from first to last. In a
+convolution, each kernel position corrects only its own errors.
 """
 
 import torch
@@ -23,7 +23,7 @@ def gptq(
     """The rounded weight; (outputs, width) float32, like ``weight``.
 
     gram: (width, width) float64, the sum of the outer products of the layer's input vectors.
-    clip: the ratio by which block scales are reduced, for all blocks or for each.
+    clip: the factor for block scales, at most 1: one for all blocks, or one for each.
 
     Raises UserError if the weight is not finite.
     """
@@ -50,8 +50,8 @@ def gptq(
 def _error_spread(gram: Tensor) -> Tensor:
     """How a column's error is spread over later columns; (width, width) float32.
 
-    It is the upper Cholesky factor of the inverse of ``gram``. An input that is always zero neither
-    passes errors on nor receives any.
+    This is the upper Cholesky factor of the inverse of ``gram`` with damping. An input that is
+    always zero neither passes errors on nor receives any.
     """
     diagonal = gram.diagonal()
     added = DAMPING * diagonal.mean() + (diagonal == 0)

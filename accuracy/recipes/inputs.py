@@ -1,8 +1,8 @@
-"""Watch the inputs of weights for calibration, or replace them by quantized values.
+"""Watch the inputs that weights are multiplied by, or replace them by quantized values.
 
-Inputs are found where a weight is multiplied: in the layer itself, in another module that reads the
-layer's weight (as in Mamba), or in an expert of a mixture of experts, whose weight is a part of a
-larger parameter.
+The product may be in the layer itself, or in another module that reads the layer's weight (as in
+Mamba). It may also be in an expert of a mixture of experts, whose weight is part of a larger
+parameter.
 """
 
 import inspect
@@ -51,7 +51,7 @@ def layers_of(matrices: Mapping[str, WeightMatrix]) -> dict[str, WeightMatrix]:
 def on_inputs(
     matrices: Mapping[str, WeightMatrix], transforms: Mapping[str, Transform]
 ) -> Iterator[set[str]]:
-    """Within this context, the inputs of each weight pass through the weight's transform.
+    """Within this context, each weight's inputs are replaced by what its transform returns.
 
     In a recurrent layer, only the input sequence is transformed, not the initial state or the
     fed-back state. A grouped convolution has a vector for each group: (..., groups, width).
@@ -109,7 +109,7 @@ class _Point:
 
 
 class _Uses(TorchFunctionMode):
-    """Transforms the other operand when a function in ``_CHANGES`` multiplies by a weight."""
+    """Intercepts the functions of ``_CHANGES``, and transforms the operand beside a weight."""
 
     def __init__(self, points: list[_Point]) -> None:
         super().__init__()
@@ -146,13 +146,13 @@ class _Uses(TorchFunctionMode):
 
 
 def _linear(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """``linear(input, weight)``."""
+    """The arguments of ``linear(input, weight)`` with the input transformed."""
     inputs, weight, *rest = args
     return _right(uses, inputs, weight, -1), weight, *rest
 
 
 def _convolution(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """``conv(input, weight)``, transposed or not."""
+    """The arguments of ``conv(input, weight)`` with the input transformed."""
     inputs, weight, *rest = args
     for point in uses.points_of(weight)[:1]:
         inputs = point.on_channels(inputs)
@@ -160,7 +160,7 @@ def _convolution(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _product(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """``matmul(left, right)``: either may be the weight."""
+    """The arguments of ``matmul(left, right)`` with the operand beside the weight transformed."""
     left, right, *rest = args
     if uses.points_of(right):
         return _right(uses, left, right, -2), right, *rest
@@ -174,18 +174,18 @@ def _product(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _reversed(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """``__rmatmul__(right, left)``."""
+    """As :func:`_product`, for the arguments of ``__rmatmul__(right, left)``."""
     left, right = _product(uses, (args[1], args[0]))
     return right, left
 
 
 def _added(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """``addmm(added, left, right)``."""
+    """As :func:`_product`, for the arguments of ``addmm(added, left, right)``."""
     return args[0], *_product(uses, args[1:])
 
 
 def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
-    """Transform ``inputs``; their last dimension is summed with ``axis`` of ``weight``."""
+    """Transform ``inputs``, whose last axis is summed over together with ``axis`` of ``weight``."""
     points = uses.points_of(weight)
     for point in points:
         point.check_axis(weight, axis)
@@ -202,7 +202,7 @@ def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
 
 
 _Change = Callable[[_Uses, tuple[Any, ...]], tuple[Any, ...]]
-# Names of the operands of all operations below.
+# The keywords under which the functions below take their operands.
 _OPERANDS = ("input", "weight", "other", "mat1", "mat2", "batch1", "batch2", "vec")
 _CHANGES: dict[Any, _Change] = {
     nn.functional.linear: _linear,
@@ -238,8 +238,7 @@ _CHANGES: dict[Any, _Change] = {
 
 
 def _sequence_hook(point: _Point) -> Callable[..., Any]:
-    """A forward pre-hook that replaces the layer's first argument, however it is passed."""
-
+    """A forward pre-hook that transforms the layer's first argument, given by place or by name."""
     first = next(iter(inspect.signature(point.matrix.layer.forward).parameters))
 
     def replaced(value: Any) -> Any:

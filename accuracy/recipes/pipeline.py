@@ -1,4 +1,4 @@
-"""Quantize a model by a recipe, in place, and restore it afterwards."""
+"""Quantize a model in place, as a recipe says, and restore it afterwards."""
 
 import dataclasses
 import math
@@ -77,7 +77,7 @@ def quantized(
     calibrate : callable, optional
         Runs the model on calibration text; needed if ``recipe.needs_calibration``.
     keep_weights : bool
-        Whether the weights have values of the format already.
+        Whether the weights are values of the format already, so that they stay as they are.
 
     Yields
     ------
@@ -161,6 +161,7 @@ class _Run:
 
     def quantize_weights(self) -> QuantizationNoise:
         """Quantize every weight, a shared one only once; returns the noise."""
+        # Sums of squares, of each weight and of its error.
         energies: dict[str, tuple[float, float]] = {}
         done: dict[object, str] = {}
         if self.weights is None and not self.divisors:
@@ -182,7 +183,10 @@ class _Run:
         )
 
     def _quantize(self, name: str, matrix: WeightMatrix) -> tuple[float, float]:
-        """Quantize one weight; return the energies of weight and noise, without divisors."""
+        """Quantize one weight. Returns the sums of squares of the weight and of its error.
+
+        Both are taken after the smoothing divisors are undone.
+        """
         before = matrix.read().to(torch.float32)
         divisor = self.divisors.get(name)
         weight = before if divisor is None else before * divisor
@@ -219,7 +223,10 @@ class _Run:
         return transform
 
     def inputs_left(self, used: set[str]) -> tuple[str, ...]:
-        """Weights whose inputs should be quantized but were not; experts count together."""
+        """Weights whose inputs should be quantized but were not.
+
+        The experts in one parameter count as one weight: one that was used is enough.
+        """
         if self.activations is None:
             return ()
         reached = {self.matrices[name].identity[0] for name in used}
@@ -235,6 +242,7 @@ def _unchanged(values: Tensor) -> Tensor:
 def _noise(
     energies: Mapping[str, tuple[float, float]], distinct: list[tuple[float, float]]
 ) -> QuantizationNoise:
+    """The ratios from sums of squares: by name, and for the distinct weights together."""
     signal, noise = (sum(each) for each in zip(*distinct, strict=True)) if distinct else (0.0, 0.0)
     return QuantizationNoise(
         _ratio(signal, noise), {name: _ratio(*each) for name, each in energies.items()}

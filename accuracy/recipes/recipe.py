@@ -33,7 +33,7 @@ class Recipe:
     title : str
         The name that people read.
     weights, activations : Operand, optional
-        How they are quantized; None if they are not.
+        How weights and activations are quantized; None for those that stay as they are.
     smooth : float or "search", optional
         SmoothQuant's alpha, 0 to 1, or ``search`` for the best of a grid in each layer.
     gptq : bool
@@ -102,7 +102,7 @@ class Recipe:
         return self._changed(block=block)
 
     def with_scales(self, scale_format: ScaleFormat, block: int) -> "Recipe":
-        """This recipe with other scales and blocks, for weights and activations.
+        """This recipe with another scale format and block size, for weights and activations.
 
         The change is added to name and title.
         """
@@ -138,8 +138,8 @@ class Recipe:
     def bits_per_weight(self, fmt: Format, inputs: int | None = None) -> float:
         """Bits stored for a weight: its code and its share of the block's scale and sign.
 
-        ``inputs`` is the length of a row, whose last block may be shorter. Scales of whole rows and
-        of whole tensors are not counted.
+        ``inputs`` is the length of a row. The last block of a row may be shorter than the others.
+        Scales of whole rows and of whole tensors are not counted.
         """
         if self.weights is None:
             return UNQUANTIZED_BITS

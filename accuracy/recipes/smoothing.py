@@ -2,8 +2,8 @@
 
 Input ``j`` of a layer is divided by ``s_j = max|X_j|^alpha / max|W_j|^(1 - alpha)``, and column
 ``j`` of its weight is multiplied by ``s_j``. In the paper, the layer before does the division. Here
-each layer's own input is divided, so that any module can be smoothed. Hardware would either do as
-the paper does, or need one multiplication per input.
+each layer's own input is divided, so that any module can be smoothed. Hardware would either fold
+the division into the layer before, or need one multiplication per input.
 """
 
 from collections.abc import Callable
@@ -40,8 +40,8 @@ def smoothing_divisors(
 ) -> Tensor:
     """The divisors of a layer for a given alpha, or for the best one; (width,) float32.
 
-    The search tries no smoothing and the alphas 0, 0.1 ... 1 on the rows that calibration kept. It
-    takes the first with the smallest squared error of the layer's output.
+    The search tries no smoothing, and the alphas 0, 0.1 ... 1, on the input vectors that were kept
+    in calibration. It takes the choice with the smallest squared error of the layer's output.
     """
     if smooth != SEARCH:
         return divisors(inputs, weight, float(smooth))
