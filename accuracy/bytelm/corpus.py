@@ -1,4 +1,7 @@
-"""The text of bytelm: source files of the CPython standard library, some modules held out."""
+"""The text that bytelm, the small language model on bytes, is trained and evaluated on.
+
+It is the source of the CPython standard library. Some modules are held out for the evaluation.
+"""
 
 import hashlib
 import sysconfig
@@ -26,9 +29,9 @@ statistics stringprep textwrap timeit tokenize uuid zipapp
 """.split()  # noqa: SIM905
 CALIBRATION = "ast copy decimal enum inspect subprocess".split()  # noqa: SIM905
 EVALUATED = 3000  # bytes of each module
-# Generated tables, not written text.
+# Folders of generated tables, which are not written text.
 _TABLES = {"encodings", "pydoc_data", "unicodedata_db"}
-_LARGEST = 400_000  # bytes; a longer file is a table, too
+_LARGEST = 400_000  # bytes; longer files are generated tables, too
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def _is_held_out(path: Path) -> bool:
 
 
 def _is_text(path: Path, folder: Path) -> bool:
+    """Whether the file belongs to the library below ``folder`` and is not a generated table."""
     parts = path.relative_to(folder).parts
     return (
         "site-packages" not in parts
@@ -70,6 +74,7 @@ def _is_text(path: Path, folder: Path) -> bool:
 
 
 def _joined(paths: list[Path]) -> Corpus:
+    """The contents of the files, each after a separator."""
     return Corpus(b"".join(SEPARATOR + path.read_bytes() for path in paths), len(paths))
 
 

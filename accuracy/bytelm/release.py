@@ -1,4 +1,4 @@
-"""The released checkpoint of bytelm: BF16 weights in Hugging Face layout, with a model card."""
+"""Write the checkpoint of bytelm: BF16 weights in Hugging Face layout, with a model card."""
 
 import platform
 import tempfile
@@ -91,7 +91,7 @@ class TrainingRecord(Record):
 def save_release(
     model: LlamaForCausalLM, corpus: Corpus, held_out: Corpus, plan: Plan, folder: Path
 ) -> TrainingRecord:
-    """Write the checkpoint and its model card to ``folder``; return the facts of the card.
+    """Write the checkpoint and its model card to ``folder``; return the figures of the card.
 
     The bits per byte are measured with the weights as saved, in BF16.
     """

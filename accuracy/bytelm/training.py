@@ -2,8 +2,8 @@
 
 Muon: Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks", with the
 step size of Liu et al. (2025, arXiv 2502.16982), which lets both optimizers share a rate. The rate
-rises, stays, and falls to zero over the last steps (Hu et al., 2024, arXiv 2404.06395). Until it
-falls, a run does not depend on its number of steps: it may still be made longer.
+rises, stays constant, and falls to zero over the last steps (Hu et al., 2024, arXiv 2404.06395).
+Until the rate falls, a run does not depend on its number of steps, so it can still be made longer.
 """
 
 import math
@@ -85,6 +85,7 @@ def build_model(seed: int = 0) -> LlamaForCausalLM:
 
 
 def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for embeddings, output head and norms."""
     inner = [(n, p) for n, p in model.named_parameters() if p.ndim == 2 and "layers." in n]
     outer = [(n, p) for n, p in model.named_parameters() if p.ndim < 2 or "layers." not in n]
     return [
@@ -101,6 +102,7 @@ def _windows(data: Tensor, plan: Plan, step: int) -> Tensor:
 
 
 def _loss(model: nn.Module, windows: Tensor, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of every byte of the windows but the first, in nats."""
     logits = model(input_ids=windows[:, :-1]).logits.float()
     return nn.functional.cross_entropy(
         logits.flatten(0, 1), windows[:, 1:].flatten(), reduction=reduction
@@ -123,6 +125,7 @@ def bits_per_byte(model: nn.Module, corpus: Corpus) -> float:
 def _states(
     model: nn.Module, optimizers: list[torch.optim.Optimizer]
 ) -> Iterator[tuple[str, dict[str, Tensor], nn.Parameter]]:
+    """For each parameter: its name, the optimizer's state for it, and the parameter."""
     names = {parameter: name for name, parameter in model.named_parameters()}
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -157,7 +160,7 @@ def _load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer])
 def train(
     corpus: Corpus, plan: Plan, state_file: Path, on_progress: Progress | None = None
 ) -> LlamaForCausalLM:
-    """Train a model. Its state is saved every hundred steps; an interrupted run continues from it.
+    """Train a model. The state is saved every 100 steps, so that an interrupted run can continue.
 
     The same plan, corpus, PyTorch and number of threads give the same weights on one machine.
 

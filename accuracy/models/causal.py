@@ -28,11 +28,12 @@ TOKEN_MEASURES = (
 
 
 def sliding_windows(tokens: Tensor, context: int, stride: int) -> tuple[Tensor, Tensor]:
-    """Windows of ``context + 1`` tokens, and the first target of each that is scored.
+    """Windows of ``context + 1`` tokens, and the index of the first scored target in each.
 
-    tokens: (T,) int64. Returns (N, context + 1) and (N,) int64. Every token but the first is scored
-    once, in the first window that covers it. The last window ends with the text. A text that is
-    shorter than a window is one window.
+    The targets of a window are its tokens after the first: the model predicts each from those
+    before it. tokens: (T,) int64. Returns (N, context + 1) and (N,) int64. Every token of the text
+    but the first is scored once, in the first window that has it as a target. The last window ends
+    with the text. A text that is shorter than a window is one window.
 
     Raises UserError for a text of fewer than two tokens, ValueError for a stride beyond the
     context.
@@ -50,7 +51,7 @@ def sliding_windows(tokens: Tensor, context: int, stride: int) -> tuple[Tensor, 
 
 
 class CausalSubject(Subject):
-    """A causal language model on windows of a text; the output head stays as it is.
+    """A causal language model on windows of a text. Its output head is not quantized.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ class CausalSubject(Subject):
     module : nn.Module
         A causal language model of transformers.
     windows, first_scored : Tensor
-        The results of :func:`sliding_windows`.
+        The two results of :func:`sliding_windows`.
     calibration : Tensor
         (N, length) int64: windows of another text.
     bytes_as_tokens : bool
@@ -84,7 +85,10 @@ class CausalSubject(Subject):
         self.items = f"windows of {windows.shape[1] - 1} {unit}"
 
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """Bits per byte, or perplexity, and accuracy. ``reference`` is not used."""
+        """Bits per byte or perplexity, and the share of tokens that are predicted right.
+
+        ``reference`` is not used.
+        """
         loss, accuracy = self.measures
         bits, hits, counts = (outputs[key] for key in ("bits", "hits", "counts"))
         return {
@@ -93,6 +97,7 @@ class CausalSubject(Subject):
         }
 
     def _batches(self, windows: Tensor) -> tuple[Tensor, ...]:
+        """The windows in batches that limit the tokens and logits, at least one window in each."""
         tokens = min(BATCH_TOKENS, BATCH_LOGITS // self._vocabulary)
         batches: tuple[Tensor, ...] = torch.split(windows, max(1, tokens // windows.shape[1]))
         return batches
@@ -109,7 +114,7 @@ class CausalSubject(Subject):
 
     def _run_evaluation(self) -> Outputs:
         batches = self._batches(self.windows)
-        logits = 4 * self._vocabulary * batches[0].numel()
+        logits = 4 * self._vocabulary * batches[0].numel()  # bytes, in FP32
         check_memory(2 * logits, f"The logits of {self.name} in windows of {self.windows.shape[1]}")
         firsts = torch.split(self.first_scored, len(batches[0]))
         parts = [self._score(batch, first) for batch, first in zip(batches, firsts, strict=True)]
@@ -117,7 +122,10 @@ class CausalSubject(Subject):
         return {"bits": bits, "hits": hits, "counts": counts}
 
     def _score(self, windows: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Bits, right guesses and scored targets of each window; each (batch,) float64."""
+        """For each window: bits, right predictions, and number of scored targets.
+
+        Each is (batch,) float64, over the scored targets alone.
+        """
         logits = self.module(input_ids=windows[:, :-1]).logits
         targets = windows[:, 1:]
         scored = torch.arange(targets.shape[1]) >= first[:, None]

@@ -70,7 +70,7 @@ class EncoderSubject(Subject):
         return torch.stack(embeddings)
 
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """Fidelity and agreement of the embeddings."""
+        """Fidelity and neighbour agreement of the embeddings with those of ``reference``."""
         ours, theirs = outputs["embeddings"], reference["embeddings"]
         kept = (_neighbours(ours) == _neighbours(theirs)).double()
         return {

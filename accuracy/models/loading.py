@@ -1,4 +1,4 @@
-"""Load a model from a folder in Hugging Face layout."""
+"""Load a model from a folder in Hugging Face layout: config.json and *.safetensors files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,9 +35,9 @@ from halfbyte.checkpoints.packed import StoredFormat, stored_format, stored_valu
 __all__ = ["open_model", "open_subject"]
 
 CALIBRATION_CONTEXT = 256  # tokens at most
-UNLIMITED = 131072  # tokens, if a configuration does not say
+UNLIMITED = 131072  # the most tokens at a time, if a configuration does not say
 _POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "n_ctx")
-# Models whose first position embeddings are reserved for padding: fewer are left for tokens.
+# Models whose first position embeddings are reserved for padding, so fewer are left for tokens.
 _PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "xlm-roberta-xl")
 
 
@@ -47,7 +47,7 @@ def open_subject(reference: ModelReference) -> Subject:
     Raises UserError if the files are damaged or do not belong together, if another program
     quantized them, if their architecture is unknown, or if they are too large for the memory.
     """
-    transformers_logging.disable_progress_bar()  # callers have their own
+    transformers_logging.disable_progress_bar()  # callers show their own
     transformers_logging.set_verbosity_error()
     kind = "encoder" if reference.kind == "encoder" else "causal"
     module, stored = _load(kind, reference.folder)
@@ -104,13 +104,19 @@ def _causal(reference: ModelReference, module: Any) -> Subject:
 
 
 def _prefix(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The token that lm-eval puts before a text; None if the tokenizer has none."""
+    """The token before a text, chosen as in lm-eval, EleutherAI's evaluation harness.
+
+    This is the beginning-of-text token, else the end-of-text token, else None.
+    """
     found = (tokenizer.bos_token_id, tokenizer.eos_token_id)
     return next((int(each) for each in found if each is not None), None)
 
 
 def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tuple[Tensor, Tensor]:
-    """Windows as in :func:`sliding_windows`, with beginning-of-text tokens as ``bos`` says."""
+    """Windows as in :func:`sliding_windows`, with the token ``prefix`` where ``bos`` says.
+
+    ``bos`` is ``text`` (once before the text), ``window`` (before every window) or ``none``.
+    """
     stride = max(1, context // 2)
     if prefix is None and bos == "window":
         raise UserError("The tokenizer has no beginning-of-text token: --bos window needs one")
@@ -120,7 +126,7 @@ def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tupl
         return sliding_windows(torch.cat([torch.tensor([prefix]), tokens]), context, stride)
     windows, first = sliding_windows(tokens, context - 1, max(1, (context - 1) // 2))
     first += 1
-    first[0] = 0  # the beginning-of-text token predicts the first one
+    first[0] = 0  # the text's first token is scored, too: the prefix stands before it
     return torch.cat([torch.full((len(windows), 1), prefix), windows], dim=1), first
 
 
@@ -155,6 +161,7 @@ def _on_tasks(
 
 
 def _bytes(data: bytes) -> Tensor:
+    """The bytes as tokens; (len(data),) int64."""
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).long()
 
 
@@ -170,7 +177,8 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
     kind_of_model: Any = model_class(kind)
     source: dict[str, Any] = {"pretrained_model_name_or_path": folder, "use_safetensors": True}
     if is_quantized(folder):
-        kind_of_model = type(skeleton(folder, kind))  # automatic classes need a folder
+        # transformers' Auto classes cannot load from a dictionary of tensors.
+        kind_of_model = type(skeleton(folder, kind))
         source = {
             "pretrained_model_name_or_path": None,
             "state_dict": dict(stored_values(folder)),
@@ -188,7 +196,7 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
     except UserError:
         raise
     except Exception as error:  # transformers, tokenizers and safetensors raise many kinds
-        flaw = None if is_quantized(folder) else checkpoint.plan.flaw  # it names the tensor
+        flaw = None if is_quantized(folder) else checkpoint.plan.flaw  # names the damaged tensor
         what = flaw or f"The model in {folder} cannot be loaded: {reason_of(error)}"
         raise UserError(what) from error
     _check_report(module, report, folder)
@@ -220,7 +228,7 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> Tensor:
-    """(T,) int64, without special tokens."""
+    """The token ids of a text, without special tokens; (T,) int64."""
     ids = tokenizer(text, truncation=False, verbose=False, add_special_tokens=False)["input_ids"]
     return torch.tensor(ids, dtype=torch.int64)
 

@@ -34,7 +34,7 @@ _TOKENIZERS = (
 )  # fmt: skip
 BOS = ("text", "window", "none")
 TEXTS = ("docstrings", "wikitext2")
-# Files that do not affect results: weights in kinds of files that are not read, texts, pictures.
+# Files that do not affect results: weights in file types that are not read, texts, pictures.
 _IGNORED = (
     ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".md", ".png",
     ".jpg", ".svg", ".gitattributes", ".lock",
@@ -59,18 +59,19 @@ class ModelReference:
     Parameters
     ----------
     name : str
-        The name in records: a built-in name, the directory's name, or that on the hub.
+        The name in records: a built-in name, the directory's name, or the name on the hub.
     folder : Path
         Directory in Hugging Face layout.
     kind : str
-        ``causal``, ``bytes`` (causal, on bytes) or ``encoder``.
+        ``causal``, ``bytes`` (a causal model whose tokens are bytes) or ``encoder``.
     text : str
-        The text for causal models: ``docstrings``, ``wikitext2``, a file, or for models on bytes
-        ``held-out``.
+        The text for causal models: ``docstrings``, ``wikitext2``, a file, or ``held-out`` for
+        models on bytes (the source files that bytelm was not trained on).
     context : int
         Tokens that a causal model reads at a time.
     context_asked : bool
-        Whether the user gave ``context``. Such a number is never reduced.
+        Whether the user gave ``context``. The default is reduced if the model reads fewer tokens at
+        a time, but a number from the user is not.
     bos : str
         Where the beginning-of-text token is: once before the ``text`` (as in lm-eval), before every
         ``window``, or ``none``.
@@ -91,7 +92,7 @@ class ModelReference:
     task_limit: int | None = None
 
     def fingerprint(self) -> Fingerprint:
-        """Digests of all files and the text, for keys and records."""
+        """Digests of all files and the text, for the keys of stored results and for records."""
         if self.tasks:
             return self._task_fingerprint()
         return {
@@ -104,6 +105,7 @@ class ModelReference:
         }
 
     def _task_fingerprint(self) -> Fingerprint:
+        """The fingerprint if tasks stand in for a text."""
         own = sorted(self.task_folder.rglob("*")) if self.task_folder else []
         texts = [path.read_text("utf-8", "replace") for path in own if path.is_file()]
         return {
@@ -138,11 +140,11 @@ def find_model(
     Parameters
     ----------
     reference : str
-        One of these names.
+        Such a name.
     text : str, optional
         ``docstrings`` (the default), ``wikitext2``, or a file.
     context : int, optional
-        Tokens that the model reads at a time.
+        Tokens that the model reads at a time, 2 to 131072; 512 if not given.
     bos : str, optional
         Where the beginning-of-text token stands: ``text`` (the default), ``window`` or ``none``.
     tasks : tuple of str
@@ -155,7 +157,7 @@ def find_model(
     Raises
     ------
     UserError
-        There is no such model, it lacks a part, or an argument does not fit it.
+        There is no such model, the model lacks a part, or an argument does not fit it.
     """
     if context is not None and not 2 <= context <= 131072:
         raise UserError(f"Context must be 2 to 131072 tokens, not {context}")
@@ -202,7 +204,7 @@ def find_model(
 def check_source(reference: str) -> None:
     """Raise UserError if there is no model or ``.safetensors`` file of this name.
 
-    This takes little time, unlike the import of PyTorch that opening a model needs.
+    This is fast because it does not import PyTorch.
     """
     if not reference.endswith(".safetensors"):
         find_model(reference)
@@ -212,6 +214,7 @@ def check_source(reference: str) -> None:
 
 
 def _folder_of(reference: str) -> Path:
+    """The directory of a model, downloaded from the hub if there is none of this name."""
     if os.path.isdir(reference):  # noqa: PTH112 (false, not an error, for names beyond limits)
         return Path(reference).resolve()
     if os.path.exists(reference) or not _HUB_NAME.fullmatch(reference):  # noqa: PTH110
@@ -238,11 +241,11 @@ def _from_hub(name: str) -> Path:
 def _kind_of(folder: Path) -> str:
     """The kind of the model. Raises UserError if a part is missing.
 
-    A causal model of 256 tokens without a tokenizer reads bytes, as bytelm does.
+    A causal model with a vocabulary of 256 and without a tokenizer reads bytes, as bytelm does.
     """
     config = read_config(folder / "config.json")
     files = list(folder.glob("*.safetensors"))
-    if not (folder / "model.safetensors").is_file():  # transformers prefers it
+    if not (folder / "model.safetensors").is_file():  # if it is there, transformers reads no shards
         if (folder / INDEX).is_file():
             read_index(folder)  # raises an error for a missing shard
         check_shards(files)

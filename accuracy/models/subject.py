@@ -1,4 +1,4 @@
-"""The base class of models that are evaluated."""
+"""``Subject``, the base class of models that are evaluated."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from halfbyte.golden.layers import Survey, WeightMatrix, survey
 __all__ = ["Measure", "Outputs", "Subject"]
 
 Outputs = Mapping[str, Tensor]
+"""What one run on the evaluation text gives, by name."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ class Subject(ABC):
 
     @abstractmethod
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """The measures of ``outputs`` by name; ``reference``: outputs of the unquantized model."""
+        """The measures of ``outputs`` by name.
+
+        ``reference`` are the outputs of the unquantized model.
+        """
 
     @abstractmethod
     def _run_calibration(self) -> None: ...

@@ -48,7 +48,7 @@ class TaskSubject(Subject):
     Raises
     ------
     UserError
-        lm-eval is not installed, or a task is unknown or has no metric by document.
+        lm-eval is not installed, or a task is unknown or cannot be loaded.
     """
 
     items = "documents"
@@ -87,7 +87,7 @@ class TaskSubject(Subject):
     def _members(self, tasks: Sequence[str]) -> list[str]:
         """The tasks, with groups and tags replaced by their members; each once.
 
-        Raises UserError if one is not available.
+        Raises UserError if a task cannot be loaded.
         """
         from lm_eval.tasks import get_task_dict
 
@@ -128,7 +128,10 @@ class TaskSubject(Subject):
         }
 
     def _name_filters(self, samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        """Name the filter of the answers in the titles of tasks with several filters."""
+        """Add the filter's name to the titles of tasks with several filters.
+
+        A filter of lm-eval is a way of reading the model's answer.
+        """
         self.measures = tuple(
             replace(measure, title=f"{measure.name} accuracy ({filters[0]})")
             if len(filters := _filters(samples.get(measure.name, []))) > 1
@@ -147,7 +150,7 @@ def _leaves(found: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _filters(samples: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The filters, which are ways of reading an answer, in the task's order."""
+    """The filters of a task in its order; ``none`` if it has no filters."""
     return list(dict.fromkeys(str(sample.get("filter", "none")) for sample in samples))
 
 
