@@ -73,7 +73,7 @@ def write_evaluations(
 ) -> list[Path]:
     """Write a chart (PNG, SVG, PDF, and its caption as TXT), a CSV and a JSON file.
 
-    The recipe's name is the stem of all their names. Returns their paths.
+    All files are named after the recipe. Returns their paths.
     """
     records = [place.evaluation.record for place in rank(evaluations)]
     path = folder / records[0].recipe

@@ -1,4 +1,8 @@
-"""Evaluate formats on a model, and store records with intervals and bootstrap replicates."""
+"""Evaluate formats on a model. Store records with 95 % intervals and bootstrap replicates.
+
+A recipe says what is quantized in the model, and how. The text is cut into items, such as windows.
+The bootstrap draws items at random many times. A replicate is a measure's figure for one draw.
+"""
 
 import io
 import math
@@ -32,7 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "evaluate"]
 
-DEFAULT_BLOCK = 128  # stands for whole rows in the distance to the best levels
+# The block size for the distance to the best levels, if the recipe's blocks are whole rows.
+DEFAULT_BLOCK = 128
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy")
 _TASK_VERSIONED = ("lm_eval", "datasets")
 
@@ -46,8 +51,8 @@ class Evaluation:
     record : EvaluationRecord
         Inputs, measures with their 95 % intervals, noise, versions.
     replicates : mapping of str to ndarray
-        Bootstrap replicates of each measure, (REPLICATES,) float64: its figure for each random
-        draw of items. All formats share the same draws.
+        Bootstrap replicates of each measure by its name, (REPLICATES,) float64. All formats share
+        the same random draws. ``NAME_loss`` has the replicates of the loss in measure ``NAME``.
     """
 
     record: EvaluationRecord
@@ -66,7 +71,7 @@ class Evaluation:
     def losses(self) -> np.ndarray:
         """Replicates of the primary measure's relative loss; (REPLICATES,) float64.
 
-        If there is no relative loss, these are replicates of the difference from the baseline.
+        If there is no relative loss, they are those of the difference from the baseline.
         """
         return self.replicates[f"{self.primary}_loss"]
 
@@ -74,7 +79,7 @@ class Evaluation:
     def worsening(self) -> float:
         """The primary measure's relative loss; without one, its difference from the baseline.
 
-        Infinite if the model gives no figure.
+        Positive is worse. Infinite if the model gives no figure.
         """
         measure = self.record.primary
         if measure.loss is not None:
@@ -96,7 +101,7 @@ def evaluate(
     Results are stored under a key of model, text, recipe, format and code. Stored results are not
     computed again, and an interrupted run continues. For every measure, a record has ``value`` with
     its 95 % interval ``low`` to ``high``, and the unquantized model's ``baseline``. ``loss`` is the
-    relative worsening against the baseline, with the interval of the paired difference.
+    relative worsening against the baseline. Its interval comes from draws that both models share.
 
     Parameters
     ----------
@@ -140,7 +145,7 @@ def evaluate(
 
 
 def _key(fmt: Format, fingerprint: Fingerprint, recipe: "Recipe") -> str:
-    """Everything that a result depends on."""
+    """A hash of everything that a result depends on."""
     return content_key(
         {
             "format": [fmt.name, fmt.ties.value, [str(value) for value in fmt.values]],
@@ -154,7 +159,7 @@ def _key(fmt: Format, fingerprint: Fingerprint, recipe: "Recipe") -> str:
 
 
 def _optimum_gaps(fmt: Format, recipe: "Recipe") -> dict[str, float]:
-    """By how many dB the SQNR is below that of the best levels, for each distribution."""
+    """How many dB of SQNR the format loses to the best set of values, for two distributions."""
     from halfbyte.formats.codebooks import distance_to_optimum_db
 
     block = (recipe.weights.block if recipe.weights else None) or DEFAULT_BLOCK
@@ -194,7 +199,7 @@ class _Store:
 
 
 class _Run:
-    """A model in memory, and its unquantized results, with which formats are compared."""
+    """A model in memory, and its results before quantization, with which formats are compared."""
 
     def __init__(self, subject: "Subject", recipe: "Recipe", fingerprint: Fingerprint) -> None:
         from halfbyte.accuracy.statistics import estimate
@@ -211,7 +216,7 @@ class _Run:
         start = time.monotonic()
         subject, recipe = self.subject, self.recipe
         found = subject.survey()
-        is_stored = (
+        is_stored = (  # the files hold weights that are quantized to this format already
             subject.stored is not None
             and recipe.weights is not None
             and not recipe.needs_calibration
@@ -247,6 +252,7 @@ class _Run:
     def _measures(
         self, outputs: "Outputs"
     ) -> tuple[dict[str, MeasureRecord], dict[str, np.ndarray]]:
+        """The record and the replicates of every measure, by name."""
         from halfbyte.accuracy.statistics import difference, estimate, worsening
 
         statistics = self.subject.statistics(outputs, self.reference)
@@ -305,7 +311,7 @@ def _note(baseline: float, loss_low: float | None, low: float | None, items: int
 
 
 def _multiplied(found: "Survey") -> "dict[str, Kept]":
-    """The unquantized parameters that are multiplied, not those that are only looked up."""
+    """The unquantized parameters without embeddings, which are looked up but not multiplied."""
     from halfbyte.golden.layers import Kept
 
     return {name: why for name, why in found.kept.items() if why is not Kept.EMBEDDING}

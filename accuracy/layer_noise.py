@@ -1,7 +1,7 @@
 """Signal-to-noise ratios of quantized layers, without running the model for each format.
 
-A format takes milliseconds, so many block sizes and scales can be compared. The ratio does not show
-how much of the noise matters to the model.
+Each ratio takes milliseconds, so many block sizes and scales can be compared. The ratio does not
+show how much of the noise matters to the model.
 """
 
 import math
@@ -24,8 +24,8 @@ from halfbyte.golden.scales import ScaleFormat
 __all__ = ["LayerSample", "layer_samples", "result_sqnr_db"]
 
 ROWS = 48
-"""Outputs, and also input vectors, that are sampled of each layer."""
-# Values that are kept of each layer's inputs: enough rows even of the widest layers in use.
+"""Number of outputs that are sampled from each layer, and of input vectors."""
+# The most input values that are kept for each layer: at least 48 vectors of up to 5461 inputs.
 _LIMIT = 2**18
 
 
@@ -47,10 +47,10 @@ class LayerSample:
 
 
 def layer_samples(model: str, rows: int = ROWS) -> list[LayerSample]:
-    """``rows`` outputs and input vectors of every layer, evenly spread from first to last.
+    """Samples of all layers: ``rows`` outputs and input vectors, evenly spread from first to last.
 
     The input vectors come from the model's calibration text. Layers with fewer outputs or inputs
-    are left out. Raises UserError if no layer is left.
+    vectors are left out. Raises UserError if no layer is left.
     """
     subject = open_subject(find_model(model))
     inputs = collect_activations(subject, limit=_LIMIT)
@@ -77,7 +77,7 @@ def result_sqnr_db(
 ) -> float:
     """Mean signal-to-noise ratio of the layers' results in dB, with both operands in ``fmt``.
 
-    Blocks of ``block`` values along the sum share a scale. Results are added up in FP64.
+    Each block of ``block`` values along K shares a scale. Products are added up in FP64.
     """
     code = partial(quantize, fmt=fmt, block=block, scale_format=scale_format)
     decibels = []

@@ -1,4 +1,4 @@
-"""The operands of one linear layer as codes: its weight, and its inputs on real text."""
+"""Quantize the operands of one linear layer: its weight, and its inputs on real text."""
 
 import difflib
 import math
@@ -26,7 +26,7 @@ class LayerOperands:
     inputs, weight : Tensor
         (tokens, K) and (N, K) float32, before quantization.
     a, w : Quantized
-        The same quantized, with blocks along K.
+        ``inputs`` and ``weight`` after quantization, with blocks along K.
     """
 
     inputs: Tensor
@@ -41,14 +41,14 @@ class LayerOperands:
 
     @property
     def tensor_scale(self) -> float:
-        """The product of the scales of whole tensors; 1 if there are none."""
+        """The product of the two operands' whole-tensor scales; 1 if they have none."""
         scales = [each.tensor_scale for each in (self.a, self.w)]
         return math.prod(1.0 if scale is None else float(scale) for scale in scales)
 
     def sqnr_db(self, product: Tensor) -> float | None:
-        """Signal-to-noise ratio of a result in dB, against :attr:`exact`; None if either is zero.
+        """Signal-to-noise ratio of ``product`` in dB, against :attr:`exact`.
 
-        product: (tokens, N), in the layer's unit.
+        None if the signal or the noise is zero. product: (tokens, N), in the layer's unit.
         """
         exact = self.exact.double()
         signal, noise = (float(each.square().sum()) for each in (exact, product.double() - exact))
@@ -56,7 +56,7 @@ class LayerOperands:
 
 
 class _EnoughError(Exception):
-    """Ends the run of the model when enough tokens were collected."""
+    """Stops the model's forward pass when enough tokens were collected."""
 
 
 def layer_operands(
@@ -69,7 +69,7 @@ def layer_operands(
     scale_format: ScaleFormat,
     tokens: int,
 ) -> LayerOperands:
-    """Quantize a linear layer and its first input vectors on the calibration text.
+    """Quantize a linear layer's weight, and the first input vectors it gets on calibration text.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def layer_operands(
     weight, activation : Format
         Formats of the weight and of the inputs.
     block : int
-        Values that share a scale.
+        Number of values that share a scale.
     scale_format : ScaleFormat
         Type of the scales.
     tokens : int

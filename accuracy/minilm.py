@@ -31,7 +31,7 @@ def locate() -> Path:
 
 @cache
 def verify(folder: Path) -> Path:
-    """Return ``folder`` if its weights are the official release's; raise UserError otherwise."""
+    """Return ``folder`` if it has the weights of the official release; else raise UserError."""
     digest = hashlib.sha256()
     with (folder / "model.safetensors").open("rb") as file:
         while chunk := file.read(2**20):

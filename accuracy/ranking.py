@@ -12,17 +12,18 @@ __all__ = ["Rank", "rank"]
 
 @dataclass(frozen=True)
 class Rank:
-    """A format in the order from the most accurate to the least accurate.
+    """A format's place in the order from the most accurate to the least accurate.
 
     Parameters
     ----------
     evaluation : Evaluation
         The format with its figures.
     beats_next : float or None
-        Share of bootstrap resamples in which it is better than the next format; None for the last.
+        Share of bootstrap resamples in which this format is better than the next one; None for the
+        last format.
     is_resolved : bool or None
-        Whether the 95 % interval of the paired difference to the next format excludes 0; None for
-        the last.
+        Whether the 95 % interval of the paired difference from the next format excludes 0; None for
+        the last format.
     """
 
     evaluation: Evaluation

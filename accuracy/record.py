@@ -38,7 +38,7 @@ class MeasureRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationRecord(Record):
-    """How accurate a model stays in a format."""
+    """How accurate a model stays when it is quantized to a format."""
 
     format: str
     """Name of the format."""
@@ -47,9 +47,9 @@ class EvaluationRecord(Record):
     model_sha256: str
     """Digest of the model's weights and configuration files."""
     files_sha256: str
-    """Digest of the model's other files: vocabularies, merges, code."""
+    """Digest of the model's other files: vocabularies, tokenizer merges, code."""
     text: str
-    """The text, or the tasks, that it was measured on."""
+    """The text, or the tasks, that the model was measured on."""
     text_sha256: str
     """Digest of the text."""
     context: int | None
@@ -58,7 +58,7 @@ class EvaluationRecord(Record):
     """Where a causal model's beginning-of-text token stands: before the ``text``, before every
     ``window``, or nowhere (``none``)."""
     stored: JsonObject | None
-    """The format in which the weights were stored already; null if they were not quantized."""
+    """The format in which the model's files hold the weights; null if they are not quantized."""
     items: int
     """Pieces of the text, from which the bootstrap draws."""
     item: str
@@ -75,7 +75,8 @@ class EvaluationRecord(Record):
     sqnr_db: float | None
     """Signal-to-quantization-noise ratio of all weights, in dB; null if no weight changed."""
     optimum_gap_db: Mapping[str, float]
-    """By how many dB the SQNR is below that of the best levels, by distribution of the weights."""
+    """How many dB of SQNR the format loses to the best set of values, by distribution of the
+    weights."""
     layers: Mapping[str, float | None]
     """SQNR in dB by layer; null for a layer without noise."""
     unquantized: Mapping[str, str]
@@ -87,7 +88,7 @@ class EvaluationRecord(Record):
     versions: Mapping[str, str | None]
     """Versions of the libraries."""
     seconds: float
-    """Time that it took, in s."""
+    """Time that the evaluation took, in s."""
 
     @property
     def primary(self) -> MeasureRecord:

@@ -105,12 +105,13 @@ class PairCorrelation:
     def at(self, multiplicities: Tensor) -> Tensor:
         """The figure for B draws; multiplicities: (B, N) float64. Returns (B,) float64."""
         drawn = multiplicities
-        pairs = drawn.sum(1).square() - drawn.square().sum(1)
+        pairs = drawn.sum(1).square() - drawn.square().sum(1)  # ordered pairs of different items
         x, y, xx, yy, xy = (((drawn @ each) * drawn).sum(1) / pairs for each in self._sums)
         return (xy - x * y) / ((xx - x * x) * (yy - y * y)).sqrt()
 
 
 def _similarities(embeddings: Tensor) -> Tensor:
+    """All pairwise cosine similarities; (N, N) float64 with a zero diagonal."""
     rows = embeddings.double()
     return (rows @ rows.T).fill_diagonal_(0)
 
@@ -126,7 +127,7 @@ def _draws(count: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A figure for all items, and for each random draw of them."""
+    """A figure computed from all items, and from each random draw of items."""
 
     value: float
     replicates: np.ndarray
@@ -152,8 +153,8 @@ def worsening(
 ) -> Estimate | None:
     """The relative loss against the baseline, on the same draws; positive is worse.
 
-    None if the baseline is zero or not finite. Where the baseline of a draw is zero, the replicate
-    is NaN.
+    None if the baseline is zero or not finite. A replicate is NaN if the baseline is zero in its
+    draw.
     """
     sign = -1.0 if higher_is_better else 1.0
     if baseline.value == 0 or not math.isfinite(baseline.value):

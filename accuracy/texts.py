@@ -23,8 +23,8 @@ shelve shutil smtplib socket statistics string subprocess tarfile tempfile textw
 threading timeit tokenize types typing unittest/case urllib/parse uuid wave weakref
 xml/dom/minidom zipfile
 """.split()  # noqa: SIM905 (62 names read better as text)
-# Many short texts are better than a few long ones. The time grows with the number of characters,
-# but the certainty of a correlation grows with the number of texts.
+# Many short texts are better than a few long ones. The run time grows with their characters, but
+# the certainty of a correlation grows with their number.
 SHORTEST, LONGEST = 40, 160
 PER_MODULE = 10
 LARGEST_FILE = 64 << 20  # bytes
@@ -55,6 +55,7 @@ def _docstrings_of(path: Path) -> Iterator[str]:
 
 
 def _collect(shortest: int, longest: int, per_module: int) -> tuple[str, ...]:
+    """Docstrings of :data:`MODULES` with ``shortest`` to ``longest`` characters, each once."""
     texts: dict[str, None] = {}
     for module in MODULES:
         fitting = (
