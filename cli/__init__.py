@@ -1,4 +1,4 @@
-"""The ``halfbyte`` command. Each subcommand has a file; the other packages do the computing."""
+"""The ``halfbyte`` command. Each subcommand has a file here; other packages do the computing."""
 
 import sys
 
@@ -8,7 +8,10 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line. Imports are inside, so that Ctrl-C during one ends in one line, too."""
+    """Run the command line.
+
+    Modules are imported inside, so that Ctrl-C during an import ends with a one-line message, too.
+    """
     try:
         from halfbyte.cli.interruption import ends_in_one_line
         from halfbyte.cli.system import open_standard_streams, refuse_optimization

@@ -1,4 +1,4 @@
-"""The command with its subcommands, and how it ends when something goes wrong."""
+"""The ``halfbyte`` command with its subcommands. Errors become one line and an exit status."""
 
 import os
 import sys
@@ -40,7 +40,8 @@ def halfbyte(
 ) -> None:
     """Hardware design and simulation of 4-bit number formats.
 
-    From sixteen values to a verified MAC, its area, and a point on the accuracy-versus-area plot.
+    From sixteen values to a verified MAC (multiply-accumulate unit), its area, and a point on the
+    plot of accuracy against area.
     """
 
 
@@ -58,6 +59,7 @@ def main() -> None:
     except OSError as error:  # a folder that cannot be written, a full disk
         sys.exit(f"error: {printable(explain(error))}")
     except (MemoryError, ImportError) as error:
+        # "failed to map": the dynamic loader has no memory for a library.
         if isinstance(error, ImportError) and "failed to map" not in str(error):
             raise
         sys.exit("error: No memory is left: free some, or raise the limit (ulimit -v)")

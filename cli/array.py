@@ -1,4 +1,8 @@
-"""``--unit array``: what commands do for systolic arrays."""
+"""``--unit array``: options and tables of the commands for systolic arrays.
+
+An array is a grid of elements. Each has a dot-product unit of one or more lanes, which are the
+products that it computes per cycle.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -34,14 +38,17 @@ OUTPUT = "output"
 Rows = Annotated[
     int | None,
     typer.Option(
-        "--rows", help="Units down in an array: tokens at a time.", show_default=str(DEFAULT_SIDE)
+        "--rows",
+        help="Rows of units in an array: tokens at a time, or with --dataflow weight shares of a "
+        "dot product.",
+        show_default=str(DEFAULT_SIDE),
     ),
 ]
 Columns = Annotated[
     int | None,
     typer.Option(
         "--columns",
-        help="Units across in an array: outputs at a time.",
+        help="Columns of units in an array: outputs at a time.",
         show_default=str(DEFAULT_SIDE),
     ),
 ]
@@ -51,7 +58,8 @@ DataflowName = Annotated[
     str | None,
     typer.Option(
         "--dataflow",
-        help="What stays in an element of an array: output (its sum) or weight (its weights).",
+        help="What stays in place in each element of an array: output (its sum) or weight (its "
+        "weights).",
         show_default=OUTPUT,
     ),
 ]
@@ -59,8 +67,8 @@ Depth = Annotated[
     int | None,
     typer.Option(
         "--depth",
-        help="With --dataflow weight: for how many tokens a column holds sums, and how many cycles "
-        "weights stay; by default about as many as rows.",
+        help="With --dataflow weight: the tokens for which a column holds sums, which equal the "
+        "cycles that weights stay in place; by default about as many as rows.",
         show_default=False,
     ),
 ]
@@ -68,7 +76,7 @@ Depth = Annotated[
 
 @dataclass(frozen=True)
 class ArrayOptions:
-    """Options of arrays alone: size and dataflow."""
+    """Options that only arrays have: size and dataflow."""
 
     rows: Rows = None
     columns: Columns = None
@@ -90,7 +98,7 @@ class ArrayOptions:
             raise UserError(f"--{given[0]} is for --unit array, not for {unit}: leave it out")
 
     def array(self, unit: "DotSpec") -> "SystolicSpec":
-        """The array of a unit; raises UserError if it cannot exist."""
+        """The array whose elements have ``unit``; raises UserError if it cannot exist."""
         from halfbyte.rtl.array import make_array
 
         if self.dataflow in (None, OUTPUT) and self.depth is not None:
@@ -98,14 +106,14 @@ class ArrayOptions:
         return make_array(unit, *self.sides, self.dataflow or OUTPUT, self.depth)
 
     def arrays(self, units: "Sequence[DotSpec]") -> "list[SystolicSpec]":
-        """An array of each unit; raises UserError for one that cannot exist."""
+        """An array for each unit; raises UserError if one of them cannot exist."""
         return [self.array(unit) for unit in units]
 
 
 def with_units(
     arrays: "Sequence[SystolicSpec]", units: "Sequence[DotSpec]"
 ) -> "list[SystolicSpec]":
-    """The arrays with other units, whose lanes have been chosen meanwhile."""
+    """The arrays with their units replaced by ``units``, in which architectures are chosen."""
     return [replace(array, unit=unit) for array, unit in zip(arrays, units, strict=True)]
 
 
@@ -136,13 +144,13 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         columns,
         rows,
         f"{first.corner}. Unit and registers: areas in one element. Skew: registers that delay "
-        "rows and columns. Return: what brings sums back to the bottom of all columns. Energy: "
-        "all of these, with the clock's pins, without wires. Proof: that of the unit.",
+        "rows and columns. Return: registers that bring sums back to the bottom of the columns. "
+        "Energy: of all these parts with their clock pins, without wires. Proof: of the unit.",
     )
 
 
 def show_part_proofs(records: "Sequence[ArrayRecord]") -> None:
-    """Print the proofs of the parts beside the units as a table."""
+    """Print the proofs of an array's parts other than the unit as a table."""
     rows = [
         [record.pair, f"{record.rows} x {record.columns}", record.dataflow, part, status]
         for record in {each.pair: each for each in records}.values()
@@ -152,13 +160,13 @@ def show_part_proofs(records: "Sequence[ArrayRecord]") -> None:
         "Proofs of the other parts",
         ["format", ">size", "stays", "part", "netlist = RTL"],
         rows,
-        "From any state and for any inputs, by SAT. The connections of the parts are not proved; "
+        "A SAT solver covers all states and inputs. The connections of the parts are not proved; "
         "`halfbyte sim --unit array` compares whole arrays with the golden model.",
     )
 
 
 def unproved_parts(records: "Sequence[ArrayRecord]") -> list[str]:
-    """A line for every part of an array beside its units that is not proved."""
+    """A line for every unproved part of an array, other than its units."""
     return [
         f"{record.pair}: the netlist of {part.replace('_', ' ')} is {status}"
         for record in records
@@ -168,7 +176,7 @@ def unproved_parts(records: "Sequence[ArrayRecord]") -> list[str]:
 
 
 def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
-    """Print the records of simulations as a table."""
+    """Print the records of array simulations as a table."""
     columns = ["format", "~lane", ">size", "stays", ">lanes", "scale", "~accumulator", ">results"]
     rows = [
         [

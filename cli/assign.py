@@ -63,7 +63,8 @@ def assign(
     other = load_optional(activation) or weight
     if weight.bits + other.bits > MAX_BITS:
         raise UserError(
-            f"Codes must have at most {MAX_BITS} bits together, not {weight.bits + other.bits}"
+            f"The two codes must have at most {MAX_BITS} bits together, not "
+            f"{weight.bits + other.bits}"
         )
     chosen = check_name(name or f"{weight.name}_stored")
     if chosen in names():
@@ -111,8 +112,8 @@ def assign(
             ["as given", f"{found.given_um2:,.1f}", found.given_architecture],
             ["permuted", f"{found.area_um2:,.1f}", found.architecture],
         ],
-        f"{change:+.1f} %; the best of {found.orders} orders whose top bit is the sign. Values in "
-        f"code order: {', '.join(str(value) for value in found.fmt.values)}. Both multipliers were "
-        f"annealed with {found.moves:,} moves.",
+        f"{change:+.1f} %; the best of {found.orders} orders in which the top bit is the sign. "
+        f"Values in code order: {', '.join(str(value) for value in found.fmt.values)}. Both "
+        f"multipliers were annealed with {found.moves:,} moves.",
     )
-    say(f"wrote {path}; halfbyte synth {path} --activation {other.name}")
+    say(f"wrote {path}; to use it: halfbyte synth {path} --activation {other.name}")

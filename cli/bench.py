@@ -1,4 +1,7 @@
-"""``halfbyte bench``: measure times and print them as records."""
+"""``halfbyte bench``: measure the speed of the golden model or of the DFloat11 codec.
+
+DFloat11 compresses BF16 weights without loss.
+"""
 
 from typing import Annotated
 
@@ -14,10 +17,14 @@ DEFAULT = ("int4", "e2m1_sp", "sf4")
 
 
 Codec = Annotated[
-    bool, typer.Option("--codec", help="Time DFloat11 instead: tensors, files and models.")
+    bool,
+    typer.Option(
+        "--codec", help="Time lossless compression by DFloat11 instead: tensors, files and models."
+    ),
 ]
 Peers = Annotated[
-    bool, typer.Option("--peers", help="With --codec: zipnn and openzl in the same run.")
+    bool,
+    typer.Option("--peers", help="With --codec: also time the codecs zipnn and openzl."),
 ]
 
 
@@ -28,12 +35,12 @@ def bench(
     peers: Peers = False,
     json: Json = False,
 ) -> None:
-    """Time the golden model's block-scaled GEMM beside torch.matmul in FP32.
+    """Time the golden model's block-scaled GEMM, and torch.matmul in FP32 for comparison.
 
-    Without a format: int4, e2m1_sp and sf4.
+    Without a format, int4, e2m1_sp and sf4 are timed.
     """
     if peers and not codec:
-        raise UserError("--peers are codecs: give --codec, too")
+        raise UserError("--peers has no effect without --codec: add it, or leave it out")
     if codec:
         if names or activation:
             raise UserError("--codec times the DFloat11 codec, which has no formats")
@@ -67,12 +74,13 @@ def bench(
         f"Block-scaled GEMM, {first.m} x {first.k} x {first.n}, block {first.block}",
         ["format", "activation", "arithmetic", ">exact s", ">torch FP32 s", ">ratio"],
         rows,
-        f"torch {first.versions['torch']}, {first.threads} threads, medians of "
-        f"{first.repeats} runs in turn",
+        f"torch {first.versions['torch']}, {first.threads} threads; medians of "
+        f"{first.repeats} runs, alternating between the two",
     )
 
 
 def _bench_codec(peers: bool, json: bool) -> None:
+    """Time DFloat11 and print the records."""
     from halfbyte.checkpoints.dfloat11.bench import benchmark_files, benchmark_models
     from halfbyte.golden.dfloat11.bench import benchmark_codec
 

@@ -1,4 +1,4 @@
-"""The list of commands for the help. A command is imported only when it is called."""
+"""The list of commands, as the help shows it. A command is imported only when it is called."""
 
 import functools
 import inspect
@@ -32,7 +32,7 @@ Wide = Annotated[bool, typer.Option("--wide", help="Tables with all columns, how
 def _completed(function: Callable[..., None]) -> Callable[..., None]:
     """The command with the option ``--wide``, and with checks before anything is computed.
 
-    It refuses options that it would ignore, and outputs that it could not write.
+    The checks refuse options that the command would ignore, and outputs that it could not write.
     """
     function = ungrouped(function)
 
@@ -58,7 +58,17 @@ def _completed(function: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class Entry:
-    """The place where a command is defined, its group in the help, and its first line there."""
+    """One command in the list.
+
+    Parameters
+    ----------
+    place : str
+        ``MODULE:NAME`` of its function, below ``halfbyte.cli``.
+    panel : str
+        Its group in the help.
+    summary : str
+        Its line in the help.
+    """
 
     place: str
     panel: str
@@ -71,6 +81,7 @@ class Entry:
 
 @functools.cache
 def _made(place: str, name: str) -> Any:
+    """The command ``name``, built from the function at ``place``."""
     module, _, attribute = place.partition(":")
     found = getattr(import_module(f"halfbyte.cli.{module}"), attribute)
     if isinstance(found, typer.Typer):
@@ -94,28 +105,29 @@ COMMANDS = {
     "synth": Entry(
         "synth:synth",
         _START,
-        "Synthesize MACs or other units: the smallest of every architecture and recipe.",
+        "Synthesize MACs or other units in every architecture and recipe, and show the smallest.",
     ),
     "sim": Entry(
         "sim:sim",
         _START,
-        "Simulate MACs against the golden model; without a format, all of 4 and 5 bits.",
+        "Simulate MACs against the golden model; by default for all 4-bit and 5-bit formats.",
     ),
     "pareto": Entry(
         "pareto:pareto",
         _START,
-        "Measure area, and accuracy on real weights, of all formats; plot one against the other.",
+        "Measure the area of all formats, and their accuracy on a real model; plot both.",
     ),
     "recommend": Entry(
         "recommend:recommend",
         _START,
         "Find the smallest format within a loss, or the most accurate within an area; say how "
-        "sure.",
+        "certain that is.",
     ),
     "report": Entry(
         "report:report",
         _START,
-        "Write one HTML page of all results: plot, table, details, comparison; no network needed.",
+        "Write one HTML page of all results (plot, table, details, comparison) that needs no "
+        "network.",
     ),
     "doctor": Entry(
         "doctor:doctor",
@@ -125,7 +137,7 @@ COMMANDS = {
     "curve": Entry(
         "curve:curve",
         _HARDWARE,
-        "Plot area, slack and WNS of the best MAC at many clocks.",
+        "Plot area, slack and WNS (worst negative slack) of the best MAC at many clocks.",
     ),
     "rank": Entry(
         "rank:rank",
@@ -146,12 +158,13 @@ COMMANDS = {
     "tech": Entry(
         "tech:app",
         _HARDWARE,
-        "Technology cards: small cell libraries for area.",
+        "List technology cards, which are small cell libraries, or make one from a full library.",
     ),
     "operands": Entry(
         "operands:operands",
         _HARDWARE,
-        "Write what the MACs of a model multiply, for `halfbyte synth --operands FILE`.",
+        "Write weights and activations of a model, on which `halfbyte synth --operands FILE` "
+        "measures energy.",
     ),
     "prove": Entry(
         "prove:prove",
@@ -161,22 +174,23 @@ COMMANDS = {
     "gatesim": Entry(
         "gatesim:gatesim",
         _CHECKS,
-        "Simulate netlists against the golden model; without a format, all of 4 and 5 bits.",
+        "Simulate netlists against the golden model; by default for all 4-bit and 5-bit formats.",
     ),
     "mutants": Entry(
         "mutants:mutants",
         _CHECKS,
-        "Inject faults into the RTL, and see that the cocotb regression catches each.",
+        "Inject faults into the RTL, and check that the cocotb tests catch each one.",
     ),
     "triple": Entry(
         "triple:triple",
         _CHECKS,
-        "Run RTL (Verilator), golden model and CUDA reference on one stream; compare all three.",
+        "Give RTL (Verilator), golden model and CUDA kernels the same inputs, and compare all "
+        "three.",
     ),
     "gpu-check": Entry(
         "gpu:gpu_check",
         _CHECKS,
-        "Compare every kernel with the golden model, bit for bit; exit status 1 if a number "
+        "Compare every CUDA kernel with the golden model, bit for bit; exit status 1 if a number "
         "differs.",
     ),
     "run": Entry(
@@ -189,7 +203,7 @@ COMMANDS = {
         "report:diff",
         _CHECKS,
         "Compare two sets of records: area, delay, energy, loss. Exit status 3 if any figure "
-        "moved.",
+        "changed.",
     ),
     "evaluate": Entry(
         "evaluate:evaluate",
@@ -204,7 +218,7 @@ COMMANDS = {
     "profile": Entry(
         "profile:profile",
         _MODELS,
-        "Fit Student's t, normal and Laplace distributions to every layer; table, plots, CSV, "
+        "Fit Student's t, normal and Laplace distributions to every layer; write plots, CSV and "
         "JSON.",
     ),
     "quantize": Entry(
@@ -215,12 +229,13 @@ COMMANDS = {
     "explore": Entry(
         "explore:explore",
         _FORMATS,
-        "Synthesize every design of a space; what was computed before is not computed again.",
+        "Synthesize every design of a design space; stored results are not computed again.",
     ),
     "derive": Entry(
         "derive:derive",
         _FORMATS,
-        "Derive a format from a distribution, write its file, and say how far it is from the best.",
+        "Derive a format from a distribution, write its file, and say how far it is from the "
+        "optimum.",
     ),
     "assign": Entry(
         "assign:assign",
@@ -241,7 +256,7 @@ COMMANDS = {
     "verify": Entry(
         "compress:verify",
         _LOSSLESS,
-        "Decode compressed files and compare with the originals' digests; writes nothing.",
+        "Decode compressed files, and compare with the digests of the originals; writes nothing.",
     ),
     "info": Entry(
         "compress:info",
@@ -251,23 +266,24 @@ COMMANDS = {
     "entropy": Entry(
         "entropy:entropy",
         _LOSSLESS,
-        "Show bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per "
+        "Show bits per weight, raw and compressed, and the order-0 entropy; per tensor or per "
         "format.",
     ),
     "train-bytelm": Entry(
         "train_bytelm:train_bytelm",
         _MAINTAINERS,
-        "Train bytelm; an interrupted run continues. About a second a step on two cores.",
+        "Train bytelm, the built-in language model, at about a second a step on two cores; an "
+        "interrupted run continues.",
     ),
     "findings": Entry(
         "findings:findings",
         _MAINTAINERS,
-        "Evaluate what the paper compares on minilm and bytelm, and write the page of findings.",
+        "Repeat the paper's comparisons on minilm and bytelm, and write the page of findings.",
     ),
     "releases": Entry(
         "releases:releases",
         _MAINTAINERS,
-        "Show areas by release, and draw them with the speeds; --record measures this release.",
+        "Show areas by release, and plot areas and speeds; --record measures this release.",
     ),
     "schema": Entry(
         "schema:schema",
@@ -278,18 +294,18 @@ COMMANDS = {
     "bench": Entry(
         "bench:bench",
         _MAINTAINERS,
-        "Time the golden model's block-scaled GEMM beside torch.matmul in FP32.",
+        "Time the golden model's block-scaled GEMM, and torch.matmul in FP32 for comparison.",
     ),
     "gpu-bench": Entry(
         "gpu:gpu_bench",
         _MAINTAINERS,
-        "Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp.",
+        "Time every CUDA kernel and PyTorch's own in the same run; by default for e2m1_sp.",
     ),
 }
 
 
 class LazyGroup(TyperGroup):
-    """The commands of :data:`COMMANDS`. The list in the help imports none of them."""
+    """The group of all :data:`COMMANDS`. Listing them in the help does not import them."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -310,7 +326,7 @@ class LazyGroup(TyperGroup):
         return COMMANDS[cmd_name].load(cmd_name)
 
     def main(self, *arguments: Any, **options: Any) -> Any:
-        """Run a command line. A wrong one ends in one line and exit status 2."""
+        """Run a command line. If it is wrong, print one line and end with exit status 2."""
         try:
             status = super().main(*arguments, **{**options, "standalone_mode": False})
         except TyperException as error:
@@ -320,7 +336,7 @@ class LazyGroup(TyperGroup):
         sys.exit(status or 0)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help."""
+        """Write the help, with the commands as :data:`COMMANDS` lists them."""
         self._is_listing = True
         try:
             super().format_help(ctx, formatter)

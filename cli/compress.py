@@ -45,20 +45,23 @@ Output = Annotated[
 Layout = Annotated[
     str | None,
     typer.Option(
-        help="joint; prefix, which hardware and GPUs decode; or dfloat11: a folder for the package "
-        "of that name, BF16 only.",
+        help="How tensors are stored: joint (the smallest), prefix (decoded by hardware and GPUs), "
+        "or dfloat11 (a folder for the Python package of that name; BF16 only).",
         show_default="joint, or prefix with --codes fixed",
     ),
 ]
 Codes = Annotated[
     str,
     typer.Option(
-        help="best, or fixed: codes that hardware decodes without a table (BF16, layout prefix)."
+        help="best, or fixed, which hardware decodes without a table (BF16, layout prefix)."
     ),
 ]
 Secded = Annotated[
     bool,
-    typer.Option("--secded", help="Add check bytes, 12.5 %: corrects one wrong bit in each 64."),
+    typer.Option(
+        "--secded",
+        help="Add 12.5 % check bytes, with which one wrong bit in every 64 is corrected.",
+    ),
 ]
 Verify = Annotated[
     bool, typer.Option(help="Read the file again and compare it before it gets its final name.")
@@ -66,13 +69,13 @@ Verify = Annotated[
 Salvage = Annotated[
     bool,
     typer.Option(
-        "--salvage", help="Write what can still be decoded of a file whose index is damaged."
+        "--salvage", help="If the index of a file is damaged, write what can still be decoded."
     ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of the original model's config.json, for dfloat11 folders that lack it.",
+        help="Folder with the original model's config.json, for dfloat11 folders without one.",
         show_default=False,
     ),
 ]
@@ -81,6 +84,7 @@ CompressedFile = Annotated[Path, typer.Argument(metavar="FILE", help="A compress
 
 @contextmanager
 def _all_or_nothing() -> Iterator[None]:
+    """Within this context, Ctrl-C ends the process and says that nothing was written."""
     try:
         yield
     except KeyboardInterrupt:
@@ -166,7 +170,7 @@ def decompress(
 
 
 def verify(source: Source, json: Json = False) -> None:
-    """Decode compressed files and compare with the originals' digests; writes nothing."""
+    """Decode compressed files, and compare with the digests of the originals; writes nothing."""
     from halfbyte.checkpoints.dfloat11 import verify_path
 
     with _megabytes("Verifying") as update:
@@ -210,7 +214,8 @@ def info(source: CompressedFile, json: Json = False) -> None:
         "",
         ["tensor", "~type", "~>elements", "~layout", "~>raw", ">entropy", ">stored"],
         rows,
-        "bits per element; entropy: of exponent and upper mantissa bits, plus all other bits",
+        "raw, entropy and stored in bits per element; entropy: that of the exponent and upper "
+        "mantissa bits, plus all other bits",
     )
 
 

@@ -44,7 +44,7 @@ Clocks = Annotated[
     str | None,
     typer.Option(
         "--clocks",
-        help="Clocks, separated by commas, such as 4ns,2ns,1ns; ten to a decade if not given.",
+        help="Clocks, separated by commas, such as 4ns,2ns,1ns; by default ten per decade.",
         show_default=False,
     ),
 ]
@@ -53,8 +53,8 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Folder to write to; if not given one in build/curve that names the technology and "
-        "all options.",
+        help="Folder to write to; by default one in build/curve that is named after the technology "
+        "and all options.",
         show_default=False,
     ),
 ]
@@ -75,7 +75,7 @@ def curve(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Plot area, slack and WNS of the best MAC at many clocks."""
+    """Plot area, slack and WNS (worst negative slack) of the best MAC at many clocks."""
     from halfbyte.area.search.curve import sweep_clocks
     from halfbyte.pareto.curve import write_curve
     from halfbyte.rtl import MacSpec

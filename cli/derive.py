@@ -26,7 +26,9 @@ Nu = Annotated[
 Bits = Annotated[int, typer.Option(min=MIN_BITS, max=MAX_BITS, help="Bits of a code.")]
 LutBits = Annotated[
     int,
-    typer.Option(min=MIN_LUT_BITS, max=MAX_LUT_BITS, help="Signed bits of a value in hardware."),
+    typer.Option(
+        min=MIN_LUT_BITS, max=MAX_LUT_BITS, help="Bits of a value in hardware, with its sign."
+    ),
 ]
 Method = Annotated[
     str,
@@ -53,7 +55,7 @@ From = Annotated[
     ),
 ]
 Name = Annotated[
-    str | None, typer.Option(help="Name of the format; made from the rest if not given.")
+    str | None, typer.Option(help="Name of the format; made from the other options if not given.")
 ]
 Output = Annotated[
     Path | None,
@@ -77,7 +79,9 @@ def derive(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Derive a format from a distribution, write its file, and say how far it is from the best."""
+    """Derive a format from a distribution, write its file, and say how far it is from the
+    optimum.
+    """
     _check(distribution, nu, method, entropy, from_model, name)
     if from_model is not None:
         nu = _nu_of(from_model)
@@ -111,7 +115,7 @@ def _check(
     if method not in METHODS:
         raise UserError(f"Method must be {', '.join(METHODS)}, not {method[:60]!r}")
     if entropy is not None and method != "entropy":
-        raise UserError("--entropy belongs to --method entropy")
+        raise UserError("--entropy has no effect without --method entropy: leave it out")
     if nu is not None and model is not None:
         raise UserError("Give --nu or --from MODEL, not both")
     has_nu = nu is not None or model is not None
@@ -126,7 +130,7 @@ def _check(
 
 
 def _nu_of(model: str) -> float:
-    """The typical nu of the model's layers, to three digits: layers differ by far more."""
+    """The median nu of the layers' weights, to three digits, since layers differ by far more."""
     from halfbyte.accuracy.models.reference import check_source
 
     check_source(model)

@@ -1,4 +1,8 @@
-"""Specifications for ``--arch``: ``auto`` asks synthesis, ``all`` gives every one that fits."""
+"""Options and specifications of MACs.
+
+``--arch auto`` takes the multiplier architecture that synthesis finds smallest. ``--arch all``
+takes every architecture that fits the formats.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +46,7 @@ class DesignOptions:
 
     @property
     def other(self) -> Format | None:
-        """The format of the other operand, if it is not that of the weights."""
+        """The format of the activations; None if it is the format of the weights."""
         return load_optional(self.activation)
 
     def macs(self, formats: Sequence[Format]) -> "list[MacSpec]":
@@ -99,7 +103,10 @@ def choose_architectures(
 def resolve_architectures(
     formats: Sequence[Format], design: DesignOptions, tech: str | None, jobs: int | None = None
 ) -> "list[MacSpec]":
-    """As :func:`mac_specs`, with ``auto`` replaced by the best one on the card ``tech``."""
+    """As :func:`mac_specs`, with ``auto`` replaced by the best architecture for the card ``tech``.
+
+    A card is a small cell library; None is the default one.
+    """
     from halfbyte.area.cells.technology import load_technology
 
     specs = mac_specs(formats, design)

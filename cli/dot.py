@@ -1,4 +1,7 @@
-"""``--unit dot``: what commands do for dot-product units."""
+"""``--unit dot``: options and tables of the commands for dot-product units.
+
+A lane of a unit is one multiplier: it computes one product per cycle.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +47,8 @@ Scale = Annotated[
     str | None,
     typer.Option(
         "--scale",
-        help="Scales of a dot-product unit's blocks: none, e8m0 (MXFP4), e4m3 (NVFP4) or ue5m3.",
+        help="Type of the block scales of a dot-product unit: none, e8m0 (as in MXFP4), e4m3 (as "
+        "in NVFP4) or ue5m3.",
         show_default=NO_SCALE,
     ),
 ]
@@ -52,8 +56,8 @@ Block = Annotated[
     int | None,
     typer.Option(
         "--block",
-        help="Products that share a scale: a multiple of the lanes, or with several blocks a cycle "
-        "a divisor; by default as many as lanes.",
+        help="Products that share a scale, by default as many as lanes: a multiple of the lanes, "
+        "or a divisor of them for several blocks per cycle.",
         show_default=False,
     ),
 ]
@@ -62,7 +66,7 @@ AccumulatorKind = Annotated[
     typer.Option(
         "--accumulator",
         help="Accumulator of a dot-product unit: integer, fp32 or exact; by default fp32 with "
-        "scales.",
+        "scales, and integer without.",
         show_default=False,
     ),
 ]
@@ -70,8 +74,8 @@ Window = Annotated[
     str | None,
     typer.Option(
         "--window",
-        help="LOW:HIGH, the exponents that an exact accumulator takes, of the product of both "
-        "scales.",
+        help="LOW:HIGH: the exponents of the product of both scales for which an exact accumulator "
+        "has bits.",
         show_default=False,
     ),
 ]
@@ -167,8 +171,8 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
         + ("no timing constraint" if clock is None else f"clock {clock:,g} ps"),
         [*columns, "proof"],
         rows,
-        f"{first.corner}; {versions}. A lane alone: its product, without its share of the tree. "
-        "Delay and energy are measured as for MACs, with scales of 1. Proof: lanes equal the "
+        f"{first.corner}; {versions}. A lane alone: one multiplier, without its share of the adder "
+        "tree. Delay and energy are measured as for MACs, with scales of 1. Proof: lanes equal the "
         "table of products, the tree equals their sum, and the netlist equals its RTL. "
         + " ".join(
             f"Not proved but simulated: {text}."
@@ -233,7 +237,7 @@ def synthesized_designs(
 
 
 def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
-    """Print the records of simulations as a table."""
+    """Print the records of dot-product units' simulations as a table."""
     columns = ["format", "~lane", ">lanes", "scale", "accumulator", "~>acc", ">products"]
     rows = [
         [
@@ -264,7 +268,7 @@ def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
 
 
 def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
-    """Print the records of mutants as a table."""
+    """Print the records of mutants as a table. A mutant is the unit with one fault."""
     columns = ["format", "~lane", ">lanes", "~scale", "accumulator", ">mutants", ">equivalent"]
     rows = [
         [
@@ -286,13 +290,13 @@ def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
         "Mutants of dot-product units",
         [*columns, ">caught", ">survived", "~caught by", "~>s"],
         rows,
-        "Equivalent: proved to do what the unit does, from every state that can occur. Caught by: "
+        "Equivalent: proved to behave like the unit, from every state that can occur. Caught by: "
         "the first scenario that shows a mismatch.",
     )
 
 
 def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
-    """Print the proofs of synthesis records as a table."""
+    """Print the proofs in the synthesis records of dot-product units as a table."""
     columns = ["format", "~lane", "recipe", "~>lanes", "~scale", "~sums", "lane\n= table"]
     rows = []
     for record in records:
@@ -326,7 +330,7 @@ def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
 
 
 def unseen_faults(records: "Sequence[DotRecord]") -> list[str]:
-    """A line for every part that is not proved, and for every fault that is not refuted."""
+    """A line for every unit that is not proved, and for every injected fault that is not found."""
     lines = []
     for record in records:
         proof, name = record.proof, f"{record.format}, {record.lanes} lanes"

@@ -34,7 +34,8 @@ Ports = Annotated[
     typer.Option(
         "--port",
         metavar="PORT=NAME",
-        help="With --dut: what it calls clk, w, a, clear, enable or acc, such as w=weight.",
+        help="With --dut: the module's own name for clk, w, a, clear, enable or acc, such as "
+        "w=weight.",
         show_default=False,
     ),
 ]
@@ -43,13 +44,13 @@ Ties = Annotated[
     typer.Option(
         "--tie",
         metavar="NAME=0|1",
-        help="With --dut: hold another input, such as rst=0.",
+        help="With --dut: hold another input at a constant, such as rst=0.",
         show_default=False,
     ),
 ]
 Latency = Annotated[
     int,
-    typer.Option(help="With --dut: clock edges from an input to the acc that has it."),
+    typer.Option(help="With --dut: clock edges from an input until acc includes its product."),
 ]
 Junit = Annotated[
     Path | None,
@@ -79,6 +80,7 @@ def make_dut(
 
 
 def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    """The values of an option that is written NAME=VALUE, by name."""
     pairs = {}
     for text in texts or ():
         name, mark, value = text.partition("=")
@@ -104,9 +106,9 @@ def show_dut(record: "DutRecord", junit: Path | None, json: bool) -> None:
     caption = (
         f"{record.simulator}, seed {record.seed}: {record.products:,} products agree with "
         f"the golden model, none differs; acc {record.acc_width} bits, {record.overflow}. "
-        "Below the scenarios: what was covered, and in how many cycles."
+        "The rows below the scenarios show in how many cycles each case was covered."
     )
-    caption += f" Never: {'; '.join(never)}." if never else ""
+    caption += f" Never covered: {'; '.join(never)}." if never else ""
     title = f"Simulation of {record.module}: {record.format} x {record.activation}"
     table(title, ["", ">products or cycles"], rows, caption)
     for what, path in (("waveform", record.waves), ("JUnit XML", junit)):

@@ -44,6 +44,7 @@ Scale = Annotated[
 
 
 def _path_of(model: str) -> Path:
+    """The file or folder of the weights."""
     path = Path(model).expanduser()
     if path.suffix == ".safetensors" or (path / "config.json").is_file():
         return path
@@ -60,7 +61,7 @@ def entropy(
     scale: Scale = "fp32",
     json: Json = False,
 ) -> None:
-    """Show bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per
+    """Show bits per weight, raw and compressed, and the order-0 entropy; per tensor or per
     format.
     """
     path, wanted = _path_of(model), named_formats(names, formats)
@@ -98,8 +99,8 @@ def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
         f"Bits per weight of {escape(model)}",
         columns,
         rows,
-        "entropy: order 0, of the exponents (of whole bytes for 8-bit types), plus all other bits; "
-        "ours: with tables and headers",
+        "entropy: order-0 entropy of the exponents (of whole bytes for 8-bit types), plus all "
+        "other bits; ours: what halfbyte's codes take, with tables and headers",
     )
 
 
@@ -137,7 +138,7 @@ def _show_formats(model: str, records: "Sequence[CodeEntropy]") -> None:
         f"Bits per weight of {escape(model)} as codes, blocks of {first.block}",
         ["format", ">weights", ">raw", ">entropy", ">ours", ">scales", ">effective"],
         rows,
-        f"means over {len({record.tensor for record in records})} weights; ours: coded with tables "
-        f"and headers, or packed if that is smaller; scales: {first.scale_format}; effective: ours "
-        "plus scales",
+        f"means over {len({record.tensor for record in records})} weights; ours: what halfbyte's "
+        "codes take with tables and headers, or packed codes if they are smaller; scales: "
+        f"{first.scale_format}; effective: ours plus scales",
     )

@@ -61,7 +61,7 @@ Block = Annotated[
     str | None,
     typer.Option(
         metavar="N|channel",
-        help="Elements that share a scale, or channel for whole rows; if not given, the recipe's.",
+        help="Elements that share a scale, or channel for whole rows; by default as in the recipe.",
         show_default=False,
     ),
 ]
@@ -82,8 +82,8 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Folder for plot, CSV and JSON; if not given one in build/evaluate that names the "
-        "model and all options.",
+        help="Folder for plot, CSV and JSON; by default one in build/evaluate that is named after "
+        "the model and all options.",
         show_default=False,
     ),
 ]
@@ -93,8 +93,8 @@ Bos = Annotated[
     str | None,
     typer.Option(
         metavar="text|window|none",
-        help="For causal models: the beginning-of-text token once before the text (the default, as "
-        "in lm-eval), before every window, or nowhere.",
+        help="For causal models: where the beginning-of-text token stands: once before the text "
+        "(the default, as in lm-eval), before every window, or nowhere.",
         show_default=False,
     ),
 ]
@@ -108,15 +108,16 @@ Tasks = Annotated[
 ]
 TaskFolder = Annotated[
     Path | None,
-    typer.Option(help="Folder with further tasks as YAML files of lm-eval.", show_default=False),
+    typer.Option(help="Folder with more tasks, as YAML files of lm-eval.", show_default=False),
 ]
 TaskLimit = Annotated[
-    int | None, typer.Option(min=1, help="Documents of each task at most.", show_default=False)
+    int | None,
+    typer.Option(min=1, help="The largest number of documents per task.", show_default=False),
 ]
 
 
 def pick_recipe(name: str, block: str | None) -> "Recipe":
-    """The recipe that the command line names, with the block size that it gives."""
+    """The recipe ``name``, with the block size that the command line gives."""
     from halfbyte.accuracy.recipes import load_recipe
 
     recipe = load_recipe(name)
@@ -130,7 +131,7 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
 def operand_of(recipe: "Recipe", activation: str | None) -> Format | None:
     """The format of the activations in a MAC for ``recipe``; None for the format of the weights.
 
-    The recipe or the command line may name it. Raises UserError if both do and they differ.
+    The recipe or the command line may name the format. Raises UserError if their formats differ.
     """
     given = load(activation) if activation else None
     fixed = recipe.activations.format if recipe.activations else None
@@ -264,8 +265,8 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
     notes = dict.fromkeys(f"; {each.title}: {each.note}" for each in measures.values() if each.note)
     base = "the stored weights" if first.stored else "the unquantized model"
     caption = (
-        f"{first.model}, recipe {first.recipe}; dB to optimum: what the format loses to the "
-        "best levels for blocks of Student's t with nu 5; "
+        f"{first.model}, recipe {first.recipe}; dB to optimum: how much SQNR the format loses to "
+        "the best possible values, for blocks of Student's t with nu 5; "
         f"{base}: {baselines}; "
         f"loss: relative to {base}, by {next(iter(measures))}; "
         f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; "
@@ -288,7 +289,7 @@ _KEPT_BY_RULE = ("output head", "router")
 
 
 def _notes(record: "EvaluationRecord") -> list[str]:
-    """Notes on what was not quantized, without heads and routers, which never are."""
+    """Notes on what was not quantized, without heads and routers, which are never quantized."""
     unknown = [name for name, why in record.unquantized.items() if why not in _KEPT_BY_RULE]
     left = {
         "that are not quantized because their kind of layer is unknown": unknown,

@@ -1,4 +1,7 @@
-"""``halfbyte explore``: synthesize all designs of a space in parallel, and report on them."""
+"""``halfbyte explore``: synthesize all designs of a space in parallel, and report on them.
+
+A space is a YAML file that lists formats, and the parameters of the MACs or units for them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +39,7 @@ Scheduler = Annotated[
     str | None,
     typer.Option(
         metavar="tcp://HOST:PORT",
-        help="Run on the Dask cluster of this scheduler; here if not given.",
+        help="Run on the Dask cluster of this scheduler; by default on this machine.",
         show_default=False,
     ),
 ]
@@ -50,15 +53,16 @@ Store = Annotated[
 Report = Annotated[
     bool,
     typer.Option(
-        "--report", help="Also area against accuracy: plots, tables, CSV, JSON. See --accuracy."
+        "--report",
+        help="Also report area against accuracy: plots, tables, CSV, JSON. See --accuracy.",
     ),
 ]
 Accuracy = Annotated[
     list[str] | None,
     typer.Option(
-        help="What the formats of the report represent: normal, t5 (Student's t with nu 5), or a "
-        "model, by the profile of its weights; minilm, bytelm, t5 and normal if not given. The "
-        "first is plotted; for dot-product units it must be a model.",
+        help="Distribution of the values on which accuracy is computed: normal, t5 (Student's t "
+        "with nu 5), or that of a model's weights; by default minilm, bytelm, t5 and normal. The "
+        "first one is plotted; for dot-product units it must be a model.",
         show_default=False,
     ),
 ]
@@ -67,8 +71,8 @@ Output = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", show_default=False,
-        help="Folder of the report; if not given one in build/explore that names the space and "
-        "all options.",
+        help="Folder of the report; by default one in build/explore that is named after the space "
+        "and all options.",
     ),
 ]  # fmt: skip
 
@@ -86,7 +90,7 @@ def explore(
     pictures: PictureOptions,
     json: Json = False,
 ) -> None:
-    """Synthesize every design of a space; what was computed before is not computed again."""
+    """Synthesize every design of a design space; stored results are not computed again."""
     from halfbyte.area.exploration import ResultStore, load_space
     from halfbyte.area.exploration import explore as run_space
 
@@ -125,10 +129,10 @@ def _check_block(block: int) -> None:
 
 
 def _parents(names: Sequence[str]) -> "list[Parent]":
-    """Find all distributions. This comes before any synthesis because a name may be wrong."""
+    """Find the distributions by name, before any synthesis because a name may be wrong."""
     from halfbyte.pareto.parents import find_parent
 
-    with progress("What the formats represent") as update:
+    with progress("Distributions") as update:
         return [find_parent(name, update) for name in dict.fromkeys(names)]
 
 
@@ -161,8 +165,8 @@ def _report(
         return
     columns, rows = summary_rows(findings)
     caption = (
-        "The frontier, and the shipped formats. dB: how far the SQNR is below that of the best "
-        f"levels, in blocks of {block}, for "
+        "The Pareto frontier, and the shipped formats. dB: how far the SQNR is below that of the "
+        f"best possible values, in blocks of {block}, for "
         + "; ".join(f"{each.name}: {each.title}" for each in parents)
     )
     table(space.title, columns, rows, caption)
@@ -190,9 +194,9 @@ def _report_units(
         return
     columns, rows = best_rows(candidates)
     caption = (
-        "Best block: the greatest SQNR of layers' results, minus 6.02 dB for each bit of scales "
-        "stored with a value (net). Best lanes: the least area per lane; enough: within 2 % of it. "
-        "Netlists are not proved."
+        "Best block: the one with the greatest net SQNR, which is that of layers' results minus "
+        "6.02 dB for each bit per value that scales take. Best lanes: the least area per lane. "
+        "Enough lanes: the fewest within 2 % of that. Netlists are not proved."
     )
     table(space.title, columns, rows, caption)
     say(f"wrote {', '.join(path.name for path in written)} in {folder}")
@@ -202,7 +206,7 @@ def _show(found: "Exploration") -> None:
     rate = f", {found.computed / found.seconds:.2f} a second" if found.computed else ""
     console.print(
         f"{len(found.trials):,} designs: {found.computed:,} synthesized in {found.seconds:,.0f} s"
-        f"{rate}; {len(found.records) - found.computed:,} were known",
+        f"{rate}; {len(found.records) - found.computed:,} were stored already",
         highlight=False,
     )
 

@@ -36,7 +36,7 @@ Output = Annotated[
 
 
 def findings(output: Output = None) -> None:
-    """Evaluate what the paper compares on minilm and bytelm, and write the page of findings."""
+    """Repeat the paper's comparisons on minilm and bytelm, and write the page of findings."""
     from halfbyte.pareto.findings import cases
     from halfbyte.pareto.findings import findings as answer
 
@@ -78,7 +78,7 @@ def _evaluations(model: str, wanted: "list[Case]") -> "dict[Case, Evaluation]":
 
 
 def _ks_deltas(model: str) -> dict[str, float]:
-    """KS-delta of the weights of each layer."""
+    """For each layer's weights: KS distance of the normal fit minus that of Student's t."""
     from halfbyte.accuracy.models.loading import open_model
     from halfbyte.accuracy.profile import fit_distributions
 
@@ -92,6 +92,7 @@ def _ks_deltas(model: str) -> dict[str, float]:
 
 
 def _section(finding: "Finding") -> str:
+    """The section of the page on one finding, in Markdown."""
     lines = [
         f"## {finding.statement}",
         "",

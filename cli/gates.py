@@ -16,10 +16,15 @@ __all__ = ["gates"]
 
 MAX_BITS = 10
 Name = Annotated[str, typer.Argument(metavar="FORMAT", help="A format's name or .yaml file.")]
-Moves = Annotated[int, typer.Option(min=1, max=10**9, help="Moves of each annealing.")]
-Seeds = Annotated[int, typer.Option(min=1, max=10_000, help="Annealings from each architecture.")]
+Moves = Annotated[
+    int, typer.Option(min=1, max=10**9, help="Changes that each annealing of the gates tries.")
+]
+Seeds = Annotated[
+    int, typer.Option(min=1, max=10_000, help="Annealings that start from each architecture.")
+]
 Architecture = Annotated[
-    str, typer.Option("--arch", help="Where to start: a multiplier architecture, or 'all'.")
+    str,
+    typer.Option("--arch", help="Multiplier architecture that annealing starts from, or 'all'."),
 ]
 Output = Annotated[
     Path | None,
@@ -45,7 +50,8 @@ def gates(
     other = load_optional(activation) or weight
     if weight.bits + other.bits > MAX_BITS:
         raise UserError(
-            f"Codes must have at most {MAX_BITS} bits together, not {weight.bits + other.bits}"
+            f"The two codes must have at most {MAX_BITS} bits together, not "
+            f"{weight.bits + other.bits}"
         )
     if arch != "all":
         check_architecture(arch, weight, other)
@@ -90,8 +96,8 @@ def gates(
                 str(found.seed),
             ]
         ],
-        "Each gate costs one and has two inputs, NOT one. All pairs of codes were compared with "
-        "the products of the format's values.",
+        "All gates count the same. NOT has one input, the others two. For all pairs of codes, the "
+        "result was compared with the product of the values.",
     )
     if output is not None:
         say(f"wrote {output}")

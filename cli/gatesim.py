@@ -77,11 +77,11 @@ def gatesim(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Simulate netlists against the golden model; without a format, all of 4 and 5 bits.
+    """Simulate netlists against the golden model; by default for all 4-bit and 5-bit formats.
 
-    The regression is that of `halfbyte sim`. All its accumulators are synthesized with the
-    architecture and recipe of the smallest MAC. Cells do what the library's functions say. For
-    dot-product units (--unit dot), the smallest netlist is simulated.
+    The tests are those of `halfbyte sim`. They use MACs with several accumulators, which are all
+    synthesized with the architecture and recipe of the smallest MAC. Each cell is simulated by its
+    function in the library. For dot-product units (--unit dot), the smallest netlist is simulated.
     """
     from halfbyte.sim.simulator import check_simulator
 

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Device", "gpu_bench", "gpu_check", "resolve_device"]
 
 Device = Annotated[
-    str, typer.Option(help="cuda, cpu (the host build), or auto: a GPU if there is one.")
+    str,
+    typer.Option(
+        help="cuda, cpu (the host build: the kernels compiled for the CPU), or auto (a GPU if "
+        "there is one)."
+    ),
 ]
 Sanitize = Annotated[
     bool,
@@ -33,7 +37,8 @@ Sanitize = Annotated[
 Sweep = Annotated[
     bool,
     typer.Option(
-        "--sweep", help="Time only the tensor-core product, with each of its tiles; needs a GPU."
+        "--sweep",
+        help="Time only the tensor-core product, with each of its tile sizes; needs a GPU.",
     ),
 ]
 
@@ -80,9 +85,11 @@ def gpu_check(
     sanitize: Sanitize = False,
     json: Json = False,
 ) -> None:
-    """Compare every kernel with the golden model, bit for bit; exit status 1 if a number differs.
+    """Compare every CUDA kernel with the golden model, bit for bit; exit status 1 if a number
+    differs.
 
-    Without a format: every shipped one and three random ones such as users write.
+    Without a format, every shipped format is compared, and three random ones that stand for formats
+    of users.
     """
     from halfbyte.gpu_ref.cases import random_formats
     from halfbyte.gpu_ref.check import check_format, check_tiles
@@ -122,7 +129,7 @@ def gpu_check(
 
 
 def _cuda_build() -> str:
-    """Compile the CUDA sources, which needs no GPU, and say with what."""
+    """Compile the CUDA sources, which needs no GPU, and name the compiler."""
     from halfbyte.gpu_ref.build import build_cuda
     from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 
@@ -133,6 +140,7 @@ def _cuda_build() -> str:
 
 
 def _sanitizers(where: "torch.device") -> str:
+    """Run the sanitizers for the device, and say which ones found nothing."""
     from halfbyte.gpu_ref import sanitizers
 
     if where.type != "cuda":
@@ -162,7 +170,7 @@ def _show_check(totals: "Sequence[Comparison]", record: "CheckRecord", path: Pat
 def gpu_bench(
     names: FormatNames = None, sweep: Sweep = False, device: Device = "auto", json: Json = False
 ) -> None:
-    """Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp."""
+    """Time every CUDA kernel and PyTorch's own in the same run; by default for e2m1_sp."""
     from halfbyte.gpu_ref import bench
     from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11, benchmark_product
 
@@ -206,5 +214,5 @@ def _show_bench(records: "Sequence[Timing]", path: Path) -> None:
         ">of torch",
     ]
     first = records[0]
-    caption = f"{_where(first)}\nmedians of {first.repeats} runs in turn; record: {path}"
+    caption = f"{_where(first)}\nmedians of {first.repeats} alternating runs; record: {path}"
     table("Throughput", columns, rows, caption)

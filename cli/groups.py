@@ -13,6 +13,7 @@ __all__ = ["ungrouped"]
 
 
 def _parameter(field: "Field[Any]") -> inspect.Parameter:
+    """The field of a group as a parameter of the command."""
     default = inspect.Parameter.empty if field.default is MISSING else field.default
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, keyword, default=default, annotation=field.type)

@@ -27,7 +27,7 @@ HardwareUnit = Annotated[
     str | None,
     typer.Option(
         "--unit",
-        help="The hardware that formats are compared in: mac, dot (dot-product unit) or array "
+        help="The hardware in which formats are compared: mac, dot (dot-product unit) or array "
         "(of such units).",
         show_default=MAC,
     ),
@@ -35,15 +35,17 @@ HardwareUnit = Annotated[
 UnitLanes = Annotated[
     int | None,
     typer.Option(
-        "--lanes", help="Products a cycle of a unit.", show_default=f"{DEFAULT_LANES}, in arrays 1"
+        "--lanes",
+        help="Products per cycle of a unit.",
+        show_default=f"{DEFAULT_LANES}, in arrays 1",
     ),
 ]
 UnitRecipe = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="A recipe that `halfbyte recipes` lists, or a .yaml file; blocks and scales are those "
-        "of the unit if it has scales.",
+        help="A recipe that `halfbyte recipes` lists, or a .yaml file. If the unit has scales, its "
+        "blocks and scales replace those of the recipe.",
         show_default="w4; with scales w4a4",
     ),
 ]
@@ -52,8 +54,8 @@ UnitBlock = Annotated[
     typer.Option(
         "--block",
         metavar="N|channel",
-        help="Elements that share a scale, in the unit and in the recipe; if not given, as many as "
-        "the unit has lanes, and without scales the recipe's.",
+        help="Elements that share a scale, in the unit and in the recipe; by default as many as "
+        "the unit has lanes, or as in the recipe if the unit has no scales.",
         show_default=False,
     ),
 ]
@@ -110,13 +112,14 @@ class Hardware:
 
     @property
     def recipe_name(self) -> str:
-        """The default recipe: with scales, one that quantizes both operands."""
+        """The default recipe: if the unit has scales, one that quantizes both operands."""
         return "w4a4" if self.code else "w4"
 
     def recipe(self, name: str | None) -> "Recipe":
         """The recipe with the blocks and scales of the unit.
 
-        If the recipe already chooses scales of the unit's type, its rule stays.
+        If the recipe's scales already have the unit's type, the recipe's rule for choosing them
+        stays.
         """
         from halfbyte.cli.evaluate import pick_recipe
 
@@ -166,8 +169,8 @@ class Hardware:
     ) -> list[Format]:
         """The formats that fit the unit; the others are named on standard error.
 
-        Raises UserError if no format fits, or with ``strict`` if one does not fit, and for an array
-        that cannot exist.
+        Raises UserError if no format fits, if ``strict`` is set and one does not fit, or if the
+        array cannot exist.
         """
         if self.unit == MAC:
             self._macs(formats, operand, terms)
@@ -199,7 +202,7 @@ class Hardware:
         terms: int,
         jobs: int | None = None,
     ) -> "list[HardwareRecord]":
-        """A proved record for each format, with a progress bar."""
+        """Synthesize the hardware for each format, with proofs and a progress bar."""
         from halfbyte.area import synthesize
         from halfbyte.area.search.arrays import synthesize_arrays
         from halfbyte.area.search.dot_units import synthesize_dots

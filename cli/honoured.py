@@ -1,6 +1,6 @@
-"""Which options have an effect in a command with each unit. All others are refused.
+"""Lists the options that have an effect, for each command and unit. All others are refused.
 
-If such an option were ignored, a user would think that the figures were measured with it.
+If an option were ignored, a user would think that the figures were measured with it.
 """
 
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "bf16_mac": "output",
     },
 }
-# Options that only have an effect with another option, or if formats are named.
+# Options that only have an effect with another option, by the command. ``names`` are the formats.
 _NEEDS: Mapping[str, Mapping[str, str]] = {
     "evaluate": {"task_folder": "tasks", "task_limit": "tasks"},
     "run": {"tech": "energy"},
@@ -80,7 +80,7 @@ _NEEDS: Mapping[str, Mapping[str, str]] = {
     ),
     "releases": {"names": "record", "speed": "record", "jobs": "record"},
 }
-# What to do instead, for units that a command does not take.
+# What a user can do instead, for units that a command does not take.
 _ELSEWHERE = {
     ("gatesim", "array"): "simulate the netlist of the unit in each of its elements, --unit dot",
     ("mutants", "array"): "inject faults into the unit in each of its elements, --unit dot",
@@ -90,7 +90,7 @@ _ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})
 
 
 def check_not_empty(context: typer.Context, options: Mapping[str, object]) -> None:
-    """Raise UserError for an option whose value is empty, as from a variable that is not set."""
+    """Raise UserError for an option with an empty value, such as a shell variable without one."""
     for name, value in options.items():
         words = value if isinstance(value, list) else [value]
         if "" in words and _is_given(context, name):
@@ -122,7 +122,7 @@ def check_honoured(context: typer.Context, options: Mapping[str, object]) -> Non
 
 
 def _case(cases: Mapping[str, str], command: str, options: Mapping[str, object]) -> str:
-    """The key in the table: the unit, or the option that changes what the command does."""
+    """The key of ``cases`` that applies: the unit, or an option that acts like one, as --dut."""
     unit = str(options["unit"])
     if (command, unit) in _ELSEWHERE:
         raise UserError(f"`halfbyte {command}` takes no {unit}: {_ELSEWHERE[command, unit]}")
@@ -139,12 +139,13 @@ def _shown(name: str) -> str:
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether the option stands on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def _listed(cases: list[str], option: str) -> str:
-    """The cases in words: ``--unit dot or array``. An option itself counts as a case of MACs."""
+    """The cases in words, such as ``--unit dot or array``; ``--unit mac`` for the option itself."""
     cases = ["mac" if each == option else each for each in cases]
     units = [each for each in cases if not each.startswith("--")]
     words = [f"--unit {units[0]}", *units[1:]] if units else []

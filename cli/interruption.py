@@ -18,17 +18,18 @@ from halfbyte.cli.message import MESSAGE
 __all__ = ["ends_in_one_line"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# The exit status that typer turns an interruption into.
+# The exit status with which typer ends after an interruption.
 _TYPER = 130
-# How often a folder is removed, and the seconds between.
+# How many times the removal of a folder is tried, and the seconds between two tries.
 _TRIES, _PAUSE = 40, 0.05
 
 
 @contextmanager
 def ends_in_one_line() -> Iterator[None]:
-    """Within this context, a signal ends the process with one line, and no process or file remains.
+    """Within this context, a signal ends the process with one line of text.
 
-    The exit status is 1 after Ctrl-C, otherwise 128 plus the signal's number, as in shells.
+    No child process and no temporary file remains. The exit status is 1 after Ctrl-C, otherwise 128
+    plus the signal's number, as in shells.
     Temporary files are in a folder of this process, which is always removed.
     """
     received: list[int] = []
@@ -89,7 +90,7 @@ def _remove(folder: Path) -> None:
 
 
 def _end(received: list[int], handled: list[int], temporary: Path) -> None:
-    """Name the signal and exit, without waiting for other threads."""
+    """Say how the process was ended, and exit without waiting for other threads."""
     for number in handled:
         signal.signal(number, signal.SIG_IGN)
     number = received[0] if received else signal.SIGINT

@@ -1,4 +1,7 @@
-"""``halfbyte rank --levels``: rank formats as MACs, in dot-product units, and in arrays."""
+"""``halfbyte rank --levels``: rank formats as MACs, in dot-product units, and in arrays.
+
+Each of these kinds of hardware is a level.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,7 +84,7 @@ def rank_levels(
 
 
 def _kinds(lanes: int, scale: str, grid: ArrayOptions) -> dict[str, tuple[str, Hardware]]:
-    """The levels by name: the title below the plot, and the hardware."""
+    """The levels by name: each with its title in the plot, and its hardware."""
     size, name = " x ".join(map(str, grid.sides)), scale.upper()
     stays = f",\n{grid.dataflow}-stationary" if grid.dataflow else ""
     return {
@@ -103,6 +106,7 @@ def _level(
     terms: int,
     jobs: int | None,
 ) -> "Level":
+    """Synthesize one level for all formats."""
     from halfbyte.pareto.levels import Level
 
     records = hardware.synthesize(formats, operand, technology, terms=terms, jobs=jobs)
@@ -110,7 +114,7 @@ def _level(
 
 
 def _show(technology: str, levels: "Sequence[Level]") -> None:
-    """Print the area per lane and over E2M1 at every level, and the pairs that change order."""
+    """Print areas per lane at every level, and the pairs of formats whose order changes."""
     from halfbyte.pareto.levels import BASELINE
     from halfbyte.pareto.ranking import order_changes
 
@@ -121,13 +125,13 @@ def _show(technology: str, levels: "Sequence[Level]") -> None:
         [name, *(f"{level.areas[name]:,.1f} ({level.relative[name]:.3f})" for level in levels)]
         for name in order
     ]
-    caption = f"µm² per product of a cycle; in brackets: over {BASELINE}"
+    caption = f"area in µm² for each product per cycle; in brackets: relative to {BASELINE}"
     table(f"Formats from MAC to array, {technology}", columns, rows, caption)
     changes = order_changes({titles[each.name]: each.records for each in levels}, "area_um2")
     if not changes:
         console.print("no two formats change their order by more than 1 %")
         return
-    console.print(f"pairs that change their order by more than 1 %: {len(changes)}")
+    console.print(f"pairs of formats that change their order by more than 1 %: {len(changes)}")
     for change in changes:
         console.print(
             f"  {change.first} before {change.second}: {'; '.join(change.first_better)} | "

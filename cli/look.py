@@ -26,7 +26,7 @@ Annotate = Annotated[
     bool,
     typer.Option(
         "--annotate",
-        help="Title and footnote in the pictures; they are always in a .txt file beside each.",
+        help="Draw title and footnote in the pictures; a .txt file beside each always has them.",
     ),
 ]
 Transparent = Annotated[
@@ -53,7 +53,8 @@ def folder_of_run(command: str, *names: str, **options: object) -> Path:
 
     So a run with other inputs is written to another folder and overwrites nothing. ``names`` are
     words such as a model or a technology. ``options`` are options of the command line; those that
-    are None, False or empty are left out of the name. Without any, it is ``build/COMMAND`` itself.
+    are None, False or empty are left out of the name. If nothing is left, the folder is
+    ``build/COMMAND`` itself.
     """
     words = [Path(name).name for name in names]
     for name, value in options.items():

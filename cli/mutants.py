@@ -1,4 +1,7 @@
-"""``halfbyte mutants``: count how many injected faults the simulation catches."""
+"""``halfbyte mutants``: count how many injected faults the simulation catches.
+
+A mutant is the RTL of a unit with one fault.
+"""
 
 import secrets
 import time
@@ -24,11 +27,13 @@ __all__ = ["mutants"]
 
 MAX_COUNT = 10_000
 SEED_BITS = 31
-Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every unit.")]
+Count = Annotated[
+    int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every unit: faults, one at a time.")
+]
 
 
 def _test(design: "MacSpec", count: int, seed: int, cycles: int) -> "list[MutantRecord]":
-    """Test one design; returns a record for each accumulator that is simulated."""
+    """Test mutants of one MAC; returns a record for each kind of accumulator in the simulation."""
     from halfbyte.area.proofs.mutation import SELECT_BITS, equivalent_mutants, mutate
     from halfbyte.sim.mutants import MutantBench
 
@@ -69,8 +74,8 @@ def _show(records: "Sequence[MutantRecord]", seconds: float) -> None:
         for key in ("mutants", "equivalent", "caught")
     )
     caption = (
-        f"{total:,} mutants; {equivalent:,} are proved equivalent to the MAC and set aside; of the "
-        f"other {total - equivalent:,} the regression catches {caught:,}; {seconds:.0f} s in all. "
+        f"{total:,} mutants; {equivalent:,} are proved equivalent to the MAC and do not count; the "
+        f"tests catch {caught:,} of the other {total - equivalent:,}; {seconds:.0f} s in all. "
         "Caught by: the first scenario that shows a mismatch."
     )
     table("Mutants", columns, rows, caption)
@@ -79,7 +84,7 @@ def _show(records: "Sequence[MutantRecord]", seconds: float) -> None:
 def _test_dots(
     specs: "Sequence[DotSpec]", count: int, seed: int, cycles: int
 ) -> "list[DotMutantRecord]":
-    """Test each dot-product unit; returns a record for each."""
+    """Test mutants of each dot-product unit; returns a record for each unit."""
     from halfbyte.area.proofs.dot_mutation import equivalent_dot_mutants
     from halfbyte.area.proofs.mutation import SELECT_BITS, mutate
     from halfbyte.sim.dot.mutants import MODULE, check_dot_mutants
@@ -130,10 +135,11 @@ def mutants(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Inject faults into the RTL, and see that the cocotb regression catches each.
+    """Inject faults into the RTL, and check that the cocotb tests catch each one.
 
-    Mutants that are proved equivalent are set aside. Without a format, all of 4 and 5 bits. Exit
-    status 1 if a mutant survives. A dot-product unit (--unit dot) is one design.
+    A mutant is the RTL with one fault. Mutants that are proved equivalent to the RTL do not count.
+    Without a format, all 4-bit and 5-bit formats are tested. Exit status 1 if a mutant survives,
+    that is, if no test catches it.
     """
     from halfbyte.area.cells.technology import load_technology
     from halfbyte.sim.simulator import check_simulator

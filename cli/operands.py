@@ -1,4 +1,4 @@
-"""``halfbyte operands``: collect weights and activations of a model, to measure energies with."""
+"""``halfbyte operands``: collect weights and activations of a model, to measure energy on them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ PacketsOnly = Annotated[
     bool,
     typer.Option(
         "--packets",
-        help="Write chunks of compressed weights instead, on which the energy of the DFloat11 "
+        help="Write pieces of compressed weights instead, on which the energy of the DFloat11 "
         "decoder is measured.",
     ),
 ]
@@ -26,7 +26,9 @@ PacketsOnly = Annotated[
 def operands(
     model: Model, output: Output, packets: PacketsOnly = False, codes: Codes = "table"
 ) -> None:
-    """Write what the MACs of a model multiply, for `halfbyte synth --operands FILE`."""
+    """Write weights and activations of a model, on which `halfbyte synth --operands FILE` measures
+    energy.
+    """
     with progress(f"Operands of {model}") as update:
         update(0, 1, "")
         data = _collect(model, packets, codes)

@@ -53,7 +53,8 @@ FormatNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FORMAT",
-        help="Shipped names, sf4@6 for another table width, or .yaml files; all formats if none.",
+        help="Shipped names, sf4@6 for sf4 with values of 6 bits, or .yaml files; by default all "
+        "formats.",
         show_default=False,
         autocompletion=_shipped_names,
     ),
@@ -62,12 +63,12 @@ OneFormat = Annotated[
     str | None,
     typer.Argument(
         metavar="FORMAT",
-        help="A shipped name, sf4@6 for another table width, or a .yaml file.",
+        help="A shipped name, sf4@6 for sf4 with values of 6 bits, or a .yaml file.",
         show_default=False,
         autocompletion=_shipped_names,
     ),
 ]
-# Formats as an option, which some commands take besides their arguments.
+# Formats as a hidden option, which some commands take besides their arguments.
 OldFormats = Annotated[
     str | None,
     typer.Option("--formats", hidden=True, help="The same as the arguments, with commas between."),
@@ -78,7 +79,7 @@ OldFormat = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print records as JSON on standard output.")]
 Activation = Annotated[
     str | None,
-    typer.Option(help="Format of the other operand; the weight's own format if not given."),
+    typer.Option(help="Format of the other operand; by default the format of the weights."),
 ]
 Architecture = Annotated[
     str, typer.Option("--arch", help="Multiplier architecture by name, or 'auto' for the smallest.")
@@ -105,7 +106,8 @@ LibertyFiles = Annotated[
     list[Path] | None,
     typer.Option(
         "--liberty",
-        help="A full cell library instead of a card (.lib or .lib.gz); several make one library.",
+        help="A full cell library (.lib or .lib.gz) instead of a card; several files make one "
+        "library.",
         show_default=False,
     ),
 ]
@@ -122,7 +124,8 @@ OperandSet = Annotated[
     str | None,
     typer.Option(
         "--operands",
-        help="What energies are measured on: minilm, bytelm, or a file of `halfbyte operands`.",
+        help="Values on which energy is measured: those of minilm or bytelm, or a file that "
+        "`halfbyte operands` wrote.",
         show_default="minilm",
     ),
 ]
@@ -144,15 +147,15 @@ def load_formats(references: Sequence[str] | None) -> list[Format]:
 
 
 def listed(text: str, option: str) -> list[str]:
-    """The parts of an option with commas; raises UserError if one is empty."""
+    """The names in an option that separates them by commas; raises UserError if one is empty."""
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
-        raise UserError(f"{option} must be names with commas between, not {text!r:.60}")
+        raise UserError(f"{option} must be names separated by commas, not {text!r:.60}")
     return parts
 
 
 def named_formats(names: Sequence[str] | None, listed: str | None) -> list[str]:
-    """The formats of the arguments, then those of an option that lists names with commas."""
+    """The formats of the arguments, then those of an option that lists names between commas."""
     return [*(names or []), *filter(None, map(str.strip, (listed or "").split(",")))]
 
 
@@ -161,18 +164,21 @@ def named_format(name: str | None, option: str | None) -> str:
     if name and option and name != option:
         raise UserError(f"One format is wanted, not two: {name[:60]} and {option[:60]}")
     if not (found := name or option):
-        raise UserError("The format is missing: give its name behind the model")
+        raise UserError("The format is missing: give its name after the model")
     return found
 
 
 def load_optional(reference: str | None) -> Format | None:
-    """The format of an option that may be missing."""
+    """The format that an option names; None if the option is not given."""
     return load(reference) if reference else None
 
 
 @dataclass(frozen=True)
 class LibraryOptions:
-    """Options for the cell library: a card or a full library, and cells that are not used."""
+    """Options for the cell library: a card or a full library, and cells that are not used.
+
+    A card is a small library that comes with halfbyte, or that ``halfbyte tech distill`` made.
+    """
 
     tech: TechnologyName = None
     liberty: LibertyFiles = None
@@ -181,7 +187,8 @@ class LibraryOptions:
     def load(self) -> "Technology":
         """The full library if one is given, otherwise the card, without the unwanted cells.
 
-        Oddities of a library are reported on standard error. Raises UserError if both are given.
+        Doubtful cells of a full library are reported on standard error. Raises UserError if a card
+        and a library are given.
         """
         from halfbyte.area.cells.technology import from_liberty, load_technology
 
@@ -195,7 +202,7 @@ class LibraryOptions:
 
 
 def _notes(technology: "Technology") -> list[str]:
-    """Lines about oddities of a library, such as malformed cells or impossible areas."""
+    """Lines about doubtful cells of a library: malformed ones, and those with impossible areas."""
     from halfbyte.area.cells.strengths import doubtful_areas
     from halfbyte.area.timing.delay import typical_slew
 
@@ -204,7 +211,7 @@ def _notes(technology: "Technology") -> list[str]:
         notes[_MOST_NOTES:] = [f"{len(notes) - _MOST_NOTES} more cells are left out"]
     try:
         slew = typical_slew(technology)
-    except UserError:  # the library has no delays, as the records say
+    except UserError:  # the library has no delays; the records say so
         return notes
     load = 10 * next(iter(technology.inverter.inputs.values()))
     doubts = list(doubtful_areas(technology.cells.values(), slew, load))
@@ -216,7 +223,7 @@ def _notes(technology: "Technology") -> list[str]:
 
 
 def pick_operands(reference: str | None) -> "Operands | None":
-    """The operand set of an option that may be missing."""
+    """The operands that an option names, on which energy is measured; None if it is not given."""
     from halfbyte.area.timing.operands import load_operands
 
     return load_operands(reference) if reference else None

@@ -124,8 +124,8 @@ def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]
 def progress(what: str) -> Iterator[Progress]:
     """A progress bar on standard error. It vanishes when the work is done.
 
-    Without a terminal, as in a log, it is a line every half minute instead. Yields
-    ``update(done, total, label)``.
+    If standard error is not a terminal but, say, a log file, a line is printed every half minute
+    instead. Yields ``update(done, total, label)``.
     """
     if not _status.is_terminal:
         yield _Lines(what).update
@@ -148,7 +148,7 @@ def progress(what: str) -> Iterator[Progress]:
 
 
 class _Pace:
-    """The speed of the work since the first update. Steps done before it do not count."""
+    """The speed of the work since the first update. Steps done before that do not count."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None

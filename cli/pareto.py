@@ -49,8 +49,8 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Folder to write to; if not given one in build/pareto that names model, recipe, "
-        "technology, and all other options.",
+        help="Folder to write to; by default one in build/pareto that is named after the model, "
+        "recipe, technology, and all other options.",
         show_default=False,
     ),
 ]
@@ -58,21 +58,24 @@ Lossless = Annotated[
     bool | None,
     typer.Option(
         "--lossless/--no-lossless",
-        help="Whether BF16 with DFloat11 is synthesized and drawn, too; if not given, only without "
-        "formats.",
+        help="Whether BF16 MACs with DFloat11 (lossless compression) are synthesized and plotted, "
+        "too; by default only if no formats are given.",
         show_default=False,
     ),
 ]
 Model = Annotated[
-    str, typer.Option("--model", help="As for `halfbyte evaluate`: whose accuracy is plotted.")
+    str,
+    typer.Option(
+        "--model", help="The model whose accuracy is plotted, named as for `halfbyte evaluate`."
+    ),
 ]
 AxisName = Annotated[
     str | None,
     typer.Option(
         "--axis",
         help="What the horizontal axis shows: mac_area, lane_area or unit_area (of a dot-product "
-        "unit), array_area (per MAC, with buffers), chip_overhead (by shares), energy, delay or "
-        "bits (per weight, entropy-coded).",
+        "unit), array_area (per MAC, with buffers), chip_overhead (of a whole chip, by "
+        "--mac-share and --memory-share), energy, delay or bits (per weight, entropy-coded).",
         show_default="mac_area, lane_area or array_area, by the unit",
     ),
 ]
@@ -86,7 +89,10 @@ MacShare = Annotated[
 ]
 MemoryShare = Annotated[
     float | None,
-    typer.Option(help="Share of memory; the paper's 0.6 if not given.", show_default=False),
+    typer.Option(
+        help="Share of memory in the area of the chip; the paper's 0.6 if not given.",
+        show_default=False,
+    ),
 ]
 Array = Annotated[
     Path | None,
@@ -125,7 +131,7 @@ def pareto(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Measure area, and accuracy on real weights, of all formats; plot one against the other."""
+    """Measure the area of all formats, and their accuracy on a real model; plot both."""
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.pareto import (
         check_axis,
@@ -219,7 +225,7 @@ def pareto(
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":
-    """The point of BF16 with DFloat11 in fixed codes, with its bits for the model's weights."""
+    """Synthesize a BF16 MAC with a DFloat11 decoder (fixed codes); measure the model's bits."""
     from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_fixed_decoder
     from halfbyte.checkpoints.dfloat11.entropy import tensor_entropies, total
     from halfbyte.pareto.lossless import SYMBOLS, lossless_record
@@ -237,7 +243,7 @@ def _lossless(reference: "ModelReference", technology: "Technology") -> "Lossles
 
 
 def _array(path: Path | None, grid: ArrayOptions) -> "ArrayModel":
-    """The array that a file describes, or the default one, in the given size and dataflow."""
+    """The array of a file, or the default one, with the size and dataflow that ``grid`` gives."""
     from halfbyte.pareto.system import ArrayModel, load_array
 
     model = load_array(path) if path else ArrayModel()
@@ -247,6 +253,7 @@ def _array(path: Path | None, grid: ArrayOptions) -> "ArrayModel":
 
 
 def _grid(model: "ArrayModel") -> ArrayOptions:
+    """The size and dataflow of the array."""
     return ArrayOptions(model.rows, model.columns, model.dataflow, model.depth)
 
 
@@ -276,6 +283,7 @@ def _effective_bits(
 
 
 def _chip(mac_share: float | None, memory_share: float | None) -> "ChipModel":
+    """The chip with the given shares of area; those of the paper if they are None."""
     from halfbyte.pareto.paper import paper_chip
     from halfbyte.pareto.system import ChipModel
 

@@ -1,4 +1,4 @@
-"""Print to terminals and files whose encoding lacks some of our characters."""
+"""Print to terminals and files with encodings that lack some of the characters we use."""
 
 import codecs
 import io
@@ -6,7 +6,7 @@ import sys
 
 __all__ = ["write_any_text"]
 
-# What stands for a character that an encoding lacks; a question mark for any other.
+# Replacements for characters that an encoding lacks. All others become a question mark.
 _PLAIN = {
     "\N{MICRO SIGN}": "u",
     "\N{GREEK SMALL LETTER MU}": "u",
@@ -22,6 +22,7 @@ _HANDLER = "halfbyte.plain"
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
+    """The replacement for what cannot be encoded, and where to go on: an error handler."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]

@@ -41,7 +41,8 @@ Layers = Annotated[
     list[str] | None,
     typer.Option(
         "--layer",
-        help="Layer to draw; those with the least, the median and the greatest nu if not given.",
+        help="Layer to draw; may be given several times. By default the layers with the least, the "
+        "median and the greatest nu.",
         show_default=False,
     ),
 ]
@@ -59,7 +60,9 @@ def profile(
     pictures: PictureOptions,
     json: Json = False,
 ) -> None:
-    """Fit Student's t, normal and Laplace distributions to every layer; table, plots, CSV, JSON."""
+    """Fit Student's t, normal and Laplace distributions to every layer; write plots, CSV and
+    JSON.
+    """
     from halfbyte.accuracy.models.reference import check_source
 
     check_source(model)
@@ -117,8 +120,9 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
         *("~>KS t", "~>KS normal", "~>KS Laplace", ">KS delta"),
     ]
     caption = (
-        "KS: Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive if t "
-        "is nearer; nu 1000: normal or lighter tails"
+        "nu: degrees of freedom of Student's t; 1000: normal or lighter tails. KS: "
+        "Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive if t is "
+        "nearer"
     )
     table(f"{escape(records[0].model or '')}, blocks of {records[0].block}", columns, rows, caption)
     for record in records:

@@ -45,7 +45,7 @@ def _group(record: "ProofRecord") -> tuple[str, str, str]:
 
 
 def _count(records: "Sequence[ProofRecord]", unit: str, mapped: bool) -> str:
-    """How many proofs of one kind succeeded, of how many: ``3 of 3``."""
+    """How many proofs of one unit succeeded: ``3 of 3``. ``mapped`` means netlists, not RTL."""
     chosen = [
         record.proof.status == "proved"
         for record in records
@@ -148,12 +148,12 @@ def prove(
 ) -> None:
     """Prove RTL and netlists of every architecture, for all codes and accumulator states.
 
-    Faults are injected into every unit, and each must be refuted. Exit status 1 if a proof fails
-    or a fault is not seen. For the decoder and the BF16 MAC (--unit dfloat11, bf16_mac), the
-    netlists are proved equal to their RTL. Their RTL is proved as far as there is a specification.
-    For dot-product units (--unit dot), the netlist of every recipe is proved, and the RTL of the
-    smallest lane. For arrays of them (--unit array), the netlists of all other parts are proved,
-    too.
+    Faults are injected into every unit, and the proof of each faulty unit must fail. Exit status 1
+    if a proof fails or a fault is not found. For the decoder and the BF16 MAC (--unit dfloat11,
+    bf16_mac), the netlists are proved equal to their RTL. Their RTL is proved as far as there is a
+    specification. For dot-product units (--unit dot), the netlist of every synthesis recipe is
+    proved, and the RTL of the smallest lane. For arrays of such units (--unit array), the netlists
+    of all other parts are proved, too.
     """
     if check_unit(unit, names):
         technology = library.load()

@@ -56,8 +56,8 @@ FanOutsOfFour = Annotated[
     typer.Option(
         "--fo4",
         min=1,
-        help="Also rank areas at a clock of this many FO4 delays (an inverter that drives four): a "
-        "unit that means the same in every technology.",
+        help="Also rank areas at a clock of this many FO4 delays. One is the delay of an inverter "
+        "that drives four others, so clocks are comparable between technologies.",
         show_default=False,
     ),
 ]
@@ -65,8 +65,8 @@ Levels = Annotated[
     bool,
     typer.Option(
         "--levels",
-        help="Rank by area as MACs, in units and in arrays instead, with a figure; by default on "
-        "sky130hd, formats of 4 bits.",
+        help="Instead, rank by area as MACs, in dot-product units and in arrays, with a figure; by "
+        "default in sky130hd, for formats of at most 4 bits.",
     ),
 ]
 
@@ -155,7 +155,7 @@ def rank(
 
 
 def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
-    """Print a row for each format: three figures with their ranks for each technology."""
+    """Print a row for each format: in each technology, its figures with their ranks."""
     from halfbyte.pareto.ranking import CRITERIA, figure_of, rank_by
 
     titles = {"area_um2": "µm²", "delay_ps": "ps", "glitch_energy_fj": "fJ", "slack_ps": "slack ps"}
@@ -198,7 +198,7 @@ def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
 
 
 def _changes(relaxed: "Columns", clocked: "Columns", fo4: float | None) -> list[str]:
-    """Lines on pairs of formats whose order depends on technology or clock, by more than 1 %."""
+    """Lines on pairs of formats whose order changes with technology or clock, by more than 1 %."""
     from halfbyte.pareto.ranking import CRITERIA, order_changes
 
     lines = []
@@ -208,7 +208,7 @@ def _changes(relaxed: "Columns", clocked: "Columns", fo4: float | None) -> list[
             columns |= {f"{name} at {fo4:g} FO4": records for name, records in clocked.items()}
         changes = order_changes(columns, field)
         lines.append(
-            f"order by {criterion}: the same in all, within 1 %"
+            f"order by {criterion}: the same in all columns, within 1 %"
             if not changes
             else f"order by {criterion} changes for {len(changes)} pairs:"
         )

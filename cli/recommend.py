@@ -39,12 +39,15 @@ MaxLoss = Annotated[
 MaxArea = Annotated[
     float | None,
     typer.Option(
-        help="Largest area of a MAC in µm²; for units and arrays, area per lane.",
+        help="Largest area of a MAC in µm²; for dot-product units and arrays, of a lane.",
         show_default=False,
     ),
 ]
 Model = Annotated[
-    str, typer.Option("--model", help="As for `halfbyte evaluate`: whose accuracy counts.")
+    str,
+    typer.Option(
+        "--model", help="The model whose accuracy counts, named as for `halfbyte evaluate`."
+    ),
 ]
 
 
@@ -68,7 +71,9 @@ def recommend(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Find the smallest format within a loss, or the most accurate within an area; say how sure."""
+    """Find the smallest format within a loss, or the most accurate within an area; say how certain
+    that is.
+    """
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.pareto.hardware import area_per_mac, unit_title
     from halfbyte.pareto.recommend import within_area, within_loss
@@ -129,7 +134,7 @@ def _show(result: "Recommendation", source: str, technology: str) -> None:
     ]
     caption = (
         f"{result.criterion}; {source}, {technology}; chosen in: share of bootstrap resamples of "
-        "the evaluation text that lead to this choice"
+        "the evaluation text in which this format is chosen"
     )
     columns = ["", "format", ">area µm²", ">loss", ">95 %", "~>chosen in"]
     table("Recommendation", columns, rows, caption)

@@ -17,7 +17,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class FormatRecord(Record):
-    """A format."""
+    """A number format: its codes and their values."""
 
     name: str
     """Name, as other commands take it."""
@@ -28,19 +28,19 @@ class FormatRecord(Record):
     family: str
     """How the values are made."""
     ties: str
-    """Where midpoints go: down or even."""
+    """Rounding of midpoints: down (to the lower value) or even (to the even code)."""
     quantum: str
     """Greatest number that divides every value, exact."""
     values: tuple[str, ...]
     """Values in code order, exact."""
     integers: tuple[int, ...]
-    """Values over the quantum."""
+    """Values divided by the quantum, in code order."""
     nan_codes: tuple[int, ...]
     """Codes that stand for NaN."""
     integer_width: int
     """Bits of the integers in two's complement."""
     magnitude_width: int
-    """Bits of their magnitudes."""
+    """Bits of the integers' magnitudes."""
     acc_width_256: int
     """Bits of an accumulator that sums 256 products of two values of this format without loss."""
     source: str
@@ -49,7 +49,7 @@ class FormatRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CardRecord(Record):
-    """A technology card."""
+    """A technology card: a small cell library."""
 
     name: str
     """Name, as --tech takes it."""
@@ -58,7 +58,7 @@ class CardRecord(Record):
     corner: str
     """Process, temperature and voltage."""
     cells: int
-    """Cells of the card."""
+    """Number of cells in the card."""
     nand2_um2: float
     """Area of a two-input NAND, in um^2: one gate equivalent."""
     source: str
@@ -88,7 +88,7 @@ class DerivationRecord(Record):
     lut_bits: int
     """Bits of a table entry. Levels are rounded to values that fit."""
     block: int
-    """Values that share a scale."""
+    """Number of values that share a scale."""
     levels: tuple[float, ...]
     """Levels before they are rounded."""
     values: tuple[str, ...]
@@ -96,17 +96,17 @@ class DerivationRecord(Record):
     relative_mse: float | None
     """Mean squared error over the mean square; null if the distribution has no variance."""
     distance_db: float | None
-    """By how many dB the SQNR is below that of the best levels."""
+    """How many dB the SQNR is below that of the best possible values."""
     entropy: float | None
     """Bits per code if codes are entropy-coded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssignmentRecord(Record):
-    """A format's codes in the best order that was found."""
+    """A format with its codes in the order that gives the smallest MAC found."""
 
     format: str
-    """Format whose codes were ordered: that of the weights."""
+    """Format of the weights, whose codes are put in another order."""
     activation: str
     """Format of the other operand."""
     permuted: str
@@ -122,17 +122,17 @@ class AssignmentRecord(Record):
     area_um2: float
     """Area of the MAC, in um^2."""
     architecture: str
-    """Architecture that the annealing of its multiplier started from."""
+    """Architecture from which the annealing of that MAC's multiplier started."""
     given_um2: float
     """Area of the MAC with the codes as given, in um^2."""
     given_architecture: str
-    """Architecture that the annealing of that MAC's multiplier started from."""
+    """Architecture from which the annealing of the multiplier for the given codes started."""
     moves: int
-    """Moves in the annealing of each multiplier."""
+    """Changes that the annealing of each multiplier tries."""
     orders: int
-    """Orders that were tried."""
+    """Number of orders that were tried."""
     seed: int
-    """Seed of the orders."""
+    """Seed of the random orders."""
     output: str
     """File of the permuted format."""
     versions: Mapping[str, str | None]
@@ -150,21 +150,21 @@ class GatesRecord(Record):
     unit: str
     """What the gates compute."""
     gates: int
-    """Gates in all."""
+    """Number of all gates."""
     and_: int
-    """AND gates."""
+    """Number of AND gates."""
     or_: int
-    """OR gates."""
+    """Number of OR gates."""
     xor: int
-    """XOR gates."""
+    """Number of XOR gates."""
     not_: int
-    """NOT gates."""
+    """Number of NOT gates."""
     architecture: str
-    """Architecture that the search started from."""
+    """Architecture from which the search started."""
     moves: int
-    """Moves of the annealing."""
+    """Changes that each annealing tries."""
     seed: int
-    """Seed with which it was found."""
+    """Seed with which the gates were found."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     output: str | None
@@ -180,8 +180,8 @@ class UnitFileRecord(Record):
     module: str
     """Name of the Verilog module."""
     lanes: int | None
-    """Lanes of a decoder."""
+    """Lanes of a decoder; null for other units."""
     verilog: str
-    """File that was written, with the unit as Verilog."""
+    """The Verilog file that was written."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""

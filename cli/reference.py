@@ -1,4 +1,4 @@
-"""Write two pages of the documentation from the code: the commands, and the fields of records."""
+"""Make two pages of the documentation from the code: the commands, and the fields of records."""
 
 from typing import Any
 
@@ -25,6 +25,7 @@ def commands_page() -> str:
 
 
 def _sections(group: Any, path: str, level: int) -> list[str]:
+    """The lines on all commands of a group, with headings of ``level`` and lower."""
     context = Context(group, info_name=path)
     lines: list[str] = []
     for name in group.list_commands(context):
@@ -79,7 +80,7 @@ records. Unknown figures are null. `halfbyte schema NAME` prints the JSON Schema
 
 
 def records_page() -> str:
-    """Markdown: what each record says, and its fields with their meanings and units."""
+    """Markdown: the purpose of each record, and its fields with their meanings and units."""
     from halfbyte.base.record import field_docs
     from halfbyte.cli.schema import record_types
 

@@ -1,4 +1,4 @@
-"""``halfbyte releases``: keep and draw the areas and speeds of each release."""
+"""``halfbyte releases``: measure and plot areas and speeds of each release of halfbyte."""
 
 import os
 from collections.abc import Sequence
@@ -25,15 +25,16 @@ _SHARED = "The machine was shared: --no-speed"
 
 Record = Annotated[
     bool,
-    typer.Option("--record", help="First measure this release, and keep release-VERSION.json."),
+    typer.Option("--record", help="First measure this release, and write release-VERSION.json."),
 ]
 Speed = Annotated[
     bool,
     typer.Option(
-        "--speed/--no-speed", help="Whether --record takes times; only on an idle machine."
+        "--speed/--no-speed",
+        help="Whether --record also measures speeds, which needs an idle machine.",
     ),
 ]
-Folder = Annotated[Path, typer.Option("--folder", help="Where the records are: release-*.json.")]
+Folder = Annotated[Path, typer.Option("--folder", help="Folder with the release-*.json files.")]
 
 
 def releases(
@@ -46,9 +47,9 @@ def releases(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Show areas by release, and draw them with the speeds; --record measures this release.
+    """Show areas by release, and plot areas and speeds; --record measures this release.
 
-    The formats are those that --record synthesizes.
+    FORMAT names what --record synthesizes.
     """
     from halfbyte import __version__
     from halfbyte.pareto.releases import read_releases, release_rows, write_releases
@@ -77,6 +78,7 @@ def releases(
 def _measure(
     formats: "Sequence[Format]", version: str, speed: bool, jobs: int | None
 ) -> "ReleaseRecord":
+    """Synthesize the formats, and with ``speed`` time the golden model and the codec."""
     from halfbyte.area import load_technology, synthesize
     from halfbyte.pareto.releases import ReleaseRecord
     from halfbyte.rtl import MacSpec
@@ -110,7 +112,7 @@ def _machine() -> str:
 
 
 def _speeds() -> tuple[dict[str, float], dict[str, float]]:
-    """Ratios of the golden model's product by format, and the codec's speeds by direction."""
+    """Speeds: for each format, time of the golden GEMM over torch's; GB/s of DFloat11 by task."""
     from halfbyte.golden.bench import benchmark_gemm
     from halfbyte.golden.dfloat11.bench import benchmark_codec
 

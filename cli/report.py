@@ -17,7 +17,8 @@ Files = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="FILE.json",
-        help="Files that `--json` wrote; without any, the results of all commands that ran here.",
+        help="Files with the output of `--json`; by default the results of all commands that ran "
+        "here.",
         show_default=False,
     ),
 ]
@@ -36,7 +37,9 @@ Tolerance = Annotated[
 
 
 def report(files: Files = None, output: Output = None) -> None:
-    """Write one HTML page of all results: plot, table, details, comparison; no network needed."""
+    """Write one HTML page of all results (plot, table, details, comparison) that needs no
+    network.
+    """
     from halfbyte.pareto.page import write_page
 
     records = list(read_results(files or kept_results()))
@@ -48,12 +51,18 @@ def report(files: Files = None, output: Output = None) -> None:
 
 
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE.json", help="What `--json` wrote.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER.json", help="The same, later.")],
+    before: Annotated[
+        Path, typer.Argument(metavar="BEFORE.json", help="A file with the output of `--json`.")
+    ],
+    after: Annotated[
+        Path, typer.Argument(metavar="AFTER.json", help="The output of the same command, later.")
+    ],
     tolerance: Tolerance = "0",
     json: Json = False,
 ) -> None:
-    """Compare two sets of records: area, delay, energy, loss. Exit status 3 if any figure moved."""
+    """Compare two sets of records: area, delay, energy, loss. Exit status 3 if any figure
+    changed.
+    """
     from halfbyte.pareto.difference import changes
 
     limit = _part(tolerance)

@@ -1,4 +1,4 @@
-"""Say how much smaller a MAC becomes if the values of a format are rounded."""
+"""Say how much smaller a MAC becomes if the values of its format are rounded to fewer bits."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -41,9 +41,9 @@ def rounded_areas(
 ) -> dict[str, float]:
     """Areas in um^2 of the MACs with rounded values, by format; the netlists are not proved.
 
-    They equal those of ``halfbyte synth NAME@BITS``, and are stored. Rounding changes the quantum,
-    and with it what an accumulator of a given width holds. So there are no areas for
-    ``--acc-width``. If the architecture does not fit, or Yosys fails, the area is missing.
+    The areas equal those of ``halfbyte synth NAME@BITS``, and are stored. Rounding changes the
+    quantum, and with it the range of an accumulator of a given width. So there are no areas if
+    ``--acc-width`` is given. If the architecture does not fit, or Yosys fails, the area is missing.
     """
     from dataclasses import replace
 
@@ -92,6 +92,7 @@ def rounding_lines(name: str, terms: int, areas: Mapping[str, float]) -> list[st
 
 
 def _takes(fmt: Format, terms: int, areas: Mapping[str, float]) -> str:
+    """The area of the format's MAC, if it is known, and the bits of values and sums."""
     widths = f"{fmt.integer_width} bits per value, {lossless_acc_width(fmt, fmt, terms)} per sum"
     area = areas.get(fmt.name)
     return widths if area is None else f"{area:,.1f} µm², {widths}"

@@ -44,7 +44,7 @@ Clock = Annotated[
     str | None,
     typer.Option(
         "--clock",
-        help="A clock such as 2ns or 1.2GHz that the architecture is chosen for.",
+        help="A clock such as 2ns or 1.2GHz, for which the architecture is chosen.",
         show_default=False,
     ),
 ]
@@ -53,8 +53,8 @@ Segment = Annotated[
     int | None,
     typer.Option(
         "--segment",
-        help="Build a carry-save accumulator, with segments of this many bits; acc is then the "
-        "sum of registers.",
+        help="Build a carry-save accumulator with segments of this many bits. Then acc is not a "
+        "register but the sum of several.",
         show_default=False,
     ),
 ]
@@ -80,9 +80,9 @@ def rtl(
 ) -> None:
     """Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot units or arrays.
 
-    With --arch auto the architecture is the one that `halfbyte synth` chooses for the same
-    options. At a --clock that needs it, a MAC gets a carry-save accumulator and a dot unit gets
-    other adders.
+    With --arch auto, the architecture is the one that `halfbyte synth` chooses for the same
+    options. If the --clock needs it, a MAC gets a carry-save accumulator, and a dot-product unit
+    gets faster adders.
     """
     folder = output or build_dir() / "rtl"
     if check_unit(unit, names):

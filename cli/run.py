@@ -32,28 +32,34 @@ DEFAULT_SIDE, DEFAULT_LANES, DEFAULT_TOKENS = 8, 32, 128
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="As for `halfbyte evaluate`.", metavar="MODEL")],
+    model: Annotated[
+        str, typer.Argument(help="A model, named as for `halfbyte evaluate`.", metavar="MODEL")
+    ],
     name: OneFormat = None,
     *,
     layer: Annotated[str, typer.Option(help="A linear layer by its name in the model.")],
     fmt: OldFormat = None,
     activation: Activation = None,
     scale: Scale = "e8m0",
-    lanes: Annotated[int, typer.Option(help="Products a cycle of each unit.")] = DEFAULT_LANES,
+    lanes: Annotated[int, typer.Option(help="Products per cycle of each unit.")] = DEFAULT_LANES,
     block: Annotated[
         int | None,
         typer.Option(help="Products that share a scale; as many as lanes if not given."),
     ] = None,
-    rows: Annotated[int, typer.Option(help="Units down.")] = DEFAULT_SIDE,
-    columns: Annotated[int, typer.Option(help="Units across: outputs at a time.")] = DEFAULT_SIDE,
+    rows: Annotated[int, typer.Option(help="Rows of units in the array.")] = DEFAULT_SIDE,
+    columns: Annotated[
+        int, typer.Option(help="Columns of units in the array: outputs at a time.")
+    ] = DEFAULT_SIDE,
     dataflow: DataflowName = None,
     depth: Depth = None,
-    tokens: Annotated[int, typer.Option(help="Tokens of text.", min=1)] = DEFAULT_TOKENS,
+    tokens: Annotated[
+        int, typer.Option(help="Tokens of the text that the layer is given.", min=1)
+    ] = DEFAULT_TOKENS,
     energy: Annotated[
         bool,
         typer.Option(
             "--energy/--no-energy",
-            help="Also synthesize the array, for its energy; takes minutes the first time.",
+            help="Also synthesize the array to find its energy; takes minutes the first time.",
         ),
     ] = False,
     tech: TechnologyName = None,
@@ -62,8 +68,8 @@ def run(
     """Run one layer of a model through an array's RTL, and compare every result with the golden
     model.
 
-    Weights and inputs are quantized, and streamed through the array tile by tile in Verilator.
-    Results are compared bit for bit.
+    Weights and inputs are quantized, and streamed through the array tile by tile in Verilator. Each
+    result must equal the golden model's, bit for bit.
     """
     from halfbyte.accuracy import find_model
 
@@ -134,7 +140,7 @@ def run(
 def _unit(
     weight: Format, activation: Format, lanes: int, code: ScaleCode, block: int | None
 ) -> "DotSpec":
-    """The FP32 unit whose RTL is simulated: the first architecture of a lane that fits."""
+    """The unit with FP32 accumulator that is simulated, in the first architecture that fits."""
     from halfbyte.rtl.dot import Accumulator, DotSpec
     from halfbyte.rtl.dot.lane import lane_architectures
 

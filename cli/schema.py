@@ -69,7 +69,9 @@ _RECORDS = {
 Name = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RECORD]", help="Name of a record; the list if none.", show_default=False
+        metavar="[RECORD]",
+        help="Name of a record; without one, all records are listed.",
+        show_default=False,
     ),
 ]
 

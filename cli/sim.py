@@ -1,4 +1,4 @@
-"""``halfbyte sim``: simulate units and compare them with the golden model."""
+"""``halfbyte sim``: simulate the RTL of units, and compare it with the golden model."""
 
 import os
 from collections.abc import Sequence
@@ -33,9 +33,9 @@ Waves = Annotated[bool, typer.Option("--waves", help="Write a waveform file.")]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the random stimulus.", show_default=False)
 ]
-Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
+Cycles = Annotated[int, typer.Option(min=1, help="Cycles with random inputs and random clears.")]
 
-Enable = Annotated[bool, typer.Option("--enable", help="The MAC has an enable port.")]
+Enable = Annotated[bool, typer.Option("--enable", help="Simulate MACs with an enable port.")]
 SIMULATED_LANES = 2
 # A dot-product unit computes many products per cycle, so it needs a fifth of the cycles.
 DOT_SHARE = 5
@@ -50,7 +50,7 @@ SimulatedLanes = Annotated[
 
 
 def show_simulations(records: "Sequence[SimulationRecord]", seconds: float) -> None:
-    """Print the records of simulations as a table."""
+    """Print the records of MACs' simulations as a table."""
     columns = [
         "format",
         "activation",
@@ -154,13 +154,13 @@ def sim(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Simulate MACs against the golden model; without a format, all of 4 and 5 bits.
+    """Simulate MACs against the golden model; by default for all 4-bit and 5-bit formats.
 
-    --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
+    --arch all runs every architecture that fits; auto runs the one that synthesis finds smallest.
     --dut simulates your own Verilog of a MAC. A dot-product unit (--unit dot) takes --lanes,
     --scale, --block, --accumulator, --window, --acc-width and --overflow; each of its scenarios has
-    a fifth of --cycles. An array of them (--unit array) also takes --rows, --columns and
-    --dataflow: a matrix product is streamed through it.
+    a fifth of --cycles. An array of such units (--unit array) also takes --rows, --columns and
+    --dataflow. A matrix product is streamed through the array.
     """
     from halfbyte.area.cells.technology import load_technology
     from halfbyte.sim.simulator import check_simulator

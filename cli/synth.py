@@ -71,8 +71,8 @@ Effort = Annotated[
         "--effort",
         min=1,
         max=MAX_EFFORT,
-        help="How many times longer the multiplier is annealed. For a 4-bit format, 20 takes a "
-        "minute and makes the MAC a percent or two smaller.",
+        help="How many times longer than usual the multiplier is annealed (improved gate by gate). "
+        "For a 4-bit format, 20 takes a minute and makes the MAC a percent or two smaller.",
     ),
 ]
 Output = Annotated[
@@ -80,8 +80,8 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="A folder for netlist, RTL, constraints (SDC) and report of every MAC, under readable "
-        "names.",
+        help="A folder to which netlist, RTL, constraints (SDC) and report of every MAC are "
+        "written.",
         show_default=False,
     ),
 ]
@@ -92,13 +92,13 @@ Target = Annotated[
 
 
 _CARRIES = (
-    "Carries every: bits between the carries of a carry-save accumulator; acc cycles: how many "
-    "cycles acc takes to settle after the registers stop changing. "
+    "Carries every: bits from one carry register of a carry-save accumulator to the next; acc "
+    "cycles: how many cycles acc takes to settle after the registers stop changing. "
 )
 
 
 def show_areas(records: "Sequence[SynthesisRecord]") -> None:
-    """Print synthesis records as a table."""
+    """Print synthesis records of MACs as a table."""
     first = records[0]
     clock = first.clock_ps
     # Title, field and digits of each column.
@@ -279,11 +279,11 @@ def synth(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Synthesize MACs or other units: the smallest of every architecture and recipe.
+    """Synthesize MACs or other units in every architecture and recipe, and show the smallest.
 
-    Delay and energy are measured, too. A dot-product unit (--unit dot) takes --lanes, --scale,
-    --block, --accumulator and --window. An array of them (--unit array) also takes --rows,
-    --columns and --dataflow.
+    A recipe is a sequence of Yosys commands. Delay and energy are measured, too. A dot-product unit
+    (--unit dot) takes --lanes, --scale, --block, --accumulator and --window. An array of such units
+    (--unit array) also takes --rows, --columns and --dataflow.
     """
     if check_unit(unit, names):
         synth_unit(unit, library.load(), lanes, codes, symbols, json)

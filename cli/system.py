@@ -1,4 +1,4 @@
-"""Standard streams, disks and files: messages for what the operating system refuses."""
+"""Check the standard streams, and turn errors of the operating system into messages."""
 
 import errno
 import io
@@ -24,23 +24,23 @@ _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXI
 
 
 class _ClosedOutput(io.TextIOBase):
-    """Stands for a closed standard output: printing to it is an error, or text would be lost."""
+    """Stands for a closed standard output. Printing to it is an error, as text would be lost."""
 
     def write(self, text: str) -> int:
         raise UserError(
-            "Standard output is closed, so that the result would be lost: send it to a file, a "
+            "Standard output is closed, so the result would be lost: send it to a file, a "
             "pipe or /dev/null"
         )
 
 
 def check_standard_output() -> None:
-    """Raise UserError, before anything is computed, if the result could not be printed."""
+    """Raise UserError if standard output is closed. Called before anything is computed."""
     if isinstance(sys.stdout, _ClosedOutput):
         sys.stdout.write("")
 
 
 def refuse_optimization() -> None:
-    """End the process if Python leaves out assertions: halfbyte checks its own work by them."""
+    """End the process if Python leaves out assertions, by which halfbyte checks its own work."""
     if sys.flags.optimize:
         sys.exit("error: Python leaves out halfbyte's checks of itself: unset PYTHONOPTIMIZE")
 
@@ -48,8 +48,8 @@ def refuse_optimization() -> None:
 def open_standard_streams() -> None:
     """Open standard input, output or error as an empty stream if the caller has closed it.
 
-    Otherwise the next file that is opened, perhaps a store, would become standard output, and tools
-    would print into it. For the command itself, printing to a closed output is an error.
+    Otherwise the next file that is opened, perhaps one with results, would become standard output,
+    and tools would print into it. For halfbyte itself, printing to a closed output is an error.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -67,7 +67,7 @@ def open_standard_streams() -> None:
 
 
 def explain(error: OSError) -> str:
-    """One line that names the file and the remedy."""
+    """The error in one line, which names the file and if possible the remedy."""
     if error.errno == errno.ENOSPC:
         return _full(error)
     if error.errno == errno.ENOENT and error.filename is None:
@@ -83,7 +83,7 @@ def explain(error: OSError) -> str:
 
 
 def full_disk() -> str | None:
-    """A line that names a full disk, if one of those that halfbyte writes to is full; else None.
+    """A line that names a full disk, if halfbyte writes to one; else None.
 
     Some tools fail without saying that a disk is full.
     """
@@ -95,6 +95,7 @@ def full_disk() -> str | None:
 
 
 def _full(error: OSError) -> str:
+    """The message for an error that says a disk is full."""
     known = full_disk()
     if known:
         return known

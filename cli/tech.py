@@ -1,4 +1,4 @@
-"""``halfbyte tech``: list technology cards, and make a new one from a Liberty library."""
+"""``halfbyte tech``: list technology cards, or make one from a full Liberty library."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,9 @@ from halfbyte.cli.writable import check_output
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Technology cards: small cell libraries for area.",
+    help="List technology cards, which are small cell libraries, or make one from a full library.",
     no_args_is_help=True,
-    add_completion=False,  # the one of `halfbyte` covers these, too
+    add_completion=False,  # shell completion of `halfbyte` covers its subcommands
 )
 
 Libraries = Annotated[

@@ -29,7 +29,9 @@ def train_bytelm(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Train bytelm; an interrupted run continues. About a second a step on two cores."""
+    """Train bytelm, the built-in language model, at about a second a step on two cores; an
+    interrupted run continues.
+    """
     from halfbyte.accuracy.bytelm import held_out_text, read_corpus
     from halfbyte.accuracy.bytelm.release import save_release
     from halfbyte.accuracy.bytelm.training import Plan, train

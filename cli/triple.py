@@ -1,4 +1,4 @@
-"""``halfbyte triple``: compare RTL, golden model and CUDA kernels on one stream of inputs."""
+"""``halfbyte triple``: compare RTL, golden model and CUDA kernels on the same inputs."""
 
 import secrets
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ DEFAULT = ["e2m1_sp"]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the random stimulus.", show_default=False)
 ]
-Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
+Cycles = Annotated[int, typer.Option(min=1, help="Cycles with random inputs and random clears.")]
 Unit = Annotated[str, typer.Option(help="mac, or dot (a dot-product unit).")]
 Lanes = Annotated[
     int | None,
@@ -38,7 +38,7 @@ Lanes = Annotated[
 
 
 def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> "TripleRecord":
-    """The record of one design; raises SimulationError or ToolError if two sides differ."""
+    """The record of one MAC; raises SimulationError or ToolError if two of the three differ."""
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.gpu_ref.records import TripleRecord
     from halfbyte.gpu_ref.replay import Accumulator, Columns, count_differences
@@ -93,12 +93,13 @@ def triple(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Run RTL (Verilator), golden model and CUDA reference on one stream; compare all three.
+    """Give RTL (Verilator), golden model and CUDA kernels the same inputs, and compare all three.
 
-    Every cycle of every accumulator is compared: lossless, wrapping, saturating, with enable.
-    --unit dot compares the dot-product unit that --scale, --accumulator and so on ask for. Without
-    these it compares every accumulator with every type of scales. Each of its scenarios has a fifth
-    of --cycles. The default format is e2m1_sp. Exit status 1 if any two differ.
+    Every kind of accumulator is compared in every cycle: lossless, wrapping, saturating, and with
+    an enable port. --unit dot compares the dot-product unit that --scale, --accumulator and so on
+    ask for. Without these options, it compares every kind of accumulator with every type of scales.
+    Each scenario of a dot-product unit has a fifth of --cycles. The default format is e2m1_sp. Exit
+    status 1 if any two differ.
     """
     where = resolve_device(device)
     start = secrets.randbits(SEED_BITS) if seed is None else seed

@@ -50,7 +50,7 @@ def triple_dots(
 ) -> None:
     """Compare the units that the options ask for, or every accumulator with every type of scales.
 
-    Raises ToolError if two sides differ.
+    Raises ToolError if two of RTL, golden model and kernel differ.
     """
     from halfbyte.area.cells.technology import load_technology
 
@@ -70,7 +70,7 @@ def triple_dots(
 
 
 def _compare(spec: "DotSpec", device: "torch.device", seed: int, cycles: int) -> "DotTripleRecord":
-    """The record of one unit; raises SimulationError or ToolError if two sides differ."""
+    """The record of one unit; raises SimulationError or ToolError if two of the three differ."""
     from halfbyte.cli.triple_record import DotTripleRecord
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.sim.dot.plan import DOT_SCENARIOS

@@ -11,17 +11,18 @@ __all__ = ["DotTripleRecord"]
 
 @dataclass(frozen=True, kw_only=True)
 class DotTripleRecord(MachineRecord, DotFields):
-    """RTL, golden model and CUDA reference of a dot-product unit on one stream."""
+    """Comparison of RTL, golden model and CUDA kernel of a dot-product unit on the same inputs."""
 
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """By scenario: products that the RTL was compared on."""
+    """For each scenario: number of products on which the RTL was compared."""
     cycles: int
-    """Cycles of all scenarios."""
+    """Cycles of all scenarios together."""
     compared: int
-    """Accumulators that were compared with those of the kernel; for exact ones, also their NaN."""
+    """Number of values that were compared with the kernel's: the accumulator after each cycle, and
+    for an exact accumulator also its NaN flag."""
     different: int
-    """Accumulators that differ."""
+    """Number of values that differ."""
     simulator: Mapping[str, str | None]
     """The simulator, and versions of the tools."""

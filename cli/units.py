@@ -1,4 +1,7 @@
-"""What commands do for the units without a format: DFloat11 decoders and the BF16 MAC."""
+"""``--unit dfloat11`` and ``--unit bf16_mac``: what commands do for units without a format.
+
+DFloat11 compresses BF16 weights without loss. Each lane of its decoder decodes weights of its own.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,8 +65,8 @@ Codes = Annotated[
     str,
     typer.Option(
         "--codes",
-        help="The DFloat11 decoder's codes: table (loaded for each tensor), or fixed (eight that "
-        "it knows).",
+        help="The DFloat11 decoder's codes: table (loaded for each tensor), or fixed (one of eight "
+        "built-in codes).",
     ),
 ]
 Symbols = Annotated[
@@ -86,7 +89,7 @@ def check_codes(codes: str, symbols: int = 1) -> bool:
 
 
 def check_unit(unit: str, names: Sequence[str] | None) -> bool:
-    """Whether ``unit`` is one without formats. Raises UserError if formats are given for it."""
+    """Whether ``unit`` has no formats. Raises UserError if formats are given for such a unit."""
     if unit in (MAC, DOT, ARRAY):
         return False
     if names:
@@ -95,7 +98,7 @@ def check_unit(unit: str, names: Sequence[str] | None) -> bool:
 
 
 def _decoder_lanes(lanes: int | None) -> int:
-    """The lanes of a decoder; UserError if it cannot have so many."""
+    """The lanes of a decoder, 8 by default. Raises UserError if it cannot have so many."""
     from halfbyte.rtl.dfloat11.decoder import check_lanes
 
     count = DECODER_LANES if lanes is None else lanes
@@ -165,6 +168,7 @@ def prove_unit(
 
 
 def _caption(record: "UnitRecords") -> str:
+    """The beginning of a caption: technology and versions."""
     versions = versions_text(record.versions)
     return f"{record.technology}, {record.corner}, no timing constraint; {versions}."
 
@@ -186,6 +190,7 @@ def _show_mac(record: "Bf16MacRecord") -> None:
 
 
 def _energies(record: "UnitRecords") -> list[str]:
+    """The entries of ``_ENERGY_COLUMNS``."""
     return [
         number(getattr(record, key), 1)
         for key in ("glitch_energy_fj", "clock_energy_fj", "leakage_nw")

@@ -8,7 +8,7 @@ from typer.exceptions import TyperException
 
 __all__ = ["usage_line"]
 
-# Different names for one thing, in our commands or in other tools.
+# Names that mean the same, in our commands or in other tools.
 _SYNONYMS = (
     ("tech", "techs", "technology", "technologies", "card"),
     ("clock", "clocks", "period", "frequency"),
@@ -50,7 +50,7 @@ def usage_line(error: TyperException, commands: _Commands) -> str:
     )
 
 
-# Pydantic's names of errors, and what is wanted then.
+# Pydantic's names of errors, and the value that is wanted instead.
 _WANTED = {
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
@@ -64,6 +64,7 @@ _WANTED = {
 
 
 def _sentence(error: TyperException) -> str:
+    """The error's own message in one line; for a wrong number, what is wanted and what came."""
     found = getattr(error.__cause__, "errors", None)
     for each in found() if found else ():
         if wanted := _WANTED.get(each["type"]):

@@ -21,7 +21,7 @@ _FILES: Mapping[str, tuple[str, ...]] = {
     "assign": (".yaml", ".yml"),
     "distill": (".yaml", ".yml"),
 }
-# The output of these is a file if the input is a file, otherwise a folder.
+# Commands whose --output is a file if the input is a file, otherwise a folder.
 _EITHER = ("compress", "decompress")
 # Commands that keep nothing under build/.
 _KEEP_NOTHING = (
@@ -48,6 +48,7 @@ def check_output(path: Path, command: str, name: str = "output") -> None:
 
 
 def _check_kind(path: Path, command: str) -> None:
+    """Raise UserError if the command writes a file and ``path`` is a folder, or the reverse."""
     if command in _EITHER:
         return
     endings = _FILES.get(command, ())
@@ -60,7 +61,7 @@ def _check_kind(path: Path, command: str) -> None:
 
 
 def _try(path: Path, remedy: str) -> None:
-    """Try to make a nameless file in the first existing folder at or above the path."""
+    """Raise UserError if no file can be made in the first existing folder at or above ``path``."""
     folder = path.absolute()
     if not folder.is_dir():
         folder = folder.parent

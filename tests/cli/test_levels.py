@@ -23,7 +23,7 @@ def level(name, areas):
     ("later", "said"),
     [
         (995.0, "no two formats change their order by more than 1 %"),
-        (900.0, "pairs that change their order by more than 1 %: 1"),
+        (900.0, "pairs of formats that change their order by more than 1 %: 1"),
     ],
 )
 def test_changes_of_order_are_said(capsys, later, said):

@@ -49,7 +49,7 @@ def test_the_result_comes_where_another_stream_is_closed(tmp_path, closed):
 def test_a_result_that_would_be_lost_is_an_error(tmp_path, option):
     done = shell(f"halfbyte formats int4 {option} >&-", tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: Standard output is closed, so that the result would be")
+    assert done.stderr.startswith("error: Standard output is closed, so the result would be")
     assert done.stderr.count("\n") == 1
 
 
