@@ -167,7 +167,7 @@ def find(
 
 
 def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
-    """The smallest design of each format; of equal ones, the first by architecture and recipe."""
+    """The smallest design of each format; of equal ones, the first by architecture name."""
     if not records:
         raise UserError("A report needs at least one design that was synthesized")
     kinds: tuple[tuple[str, set[str | int]], ...] = (

@@ -253,7 +253,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
     crosses, overruns = end[-1], aig.conjunction(end[-1], words.any(end[:-1]))
     is_there = aig.conjunction(empty ^ 1, aig.disjunction(overruns ^ 1, flags["codes__valid"]))
 
-    # Give weights
+    # Give weights; a raw byte has the sign (bit 7) and the mantissa of a weight
     weights = [
         literal
         for index in range(symbols)

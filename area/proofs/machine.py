@@ -1,6 +1,7 @@
 """MACs and multipliers as functions in an and-inverter graph.
 
-A state gives each register's output net a literal of the graph (:class:`Aig`).
+A literal is a node of the graph (:class:`Aig`) or its inverse. A state gives each register's output
+net a literal.
 """
 
 from collections.abc import Mapping, Sequence

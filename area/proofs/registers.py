@@ -114,7 +114,7 @@ class _Sides:
     """The RTL and the netlist, as functions of the same variables.
 
     Each bit of an input has one variable, and so has each bit that both sides hold in a register.
-    ``words`` has the literals of these bits by the signal's name, for messages.
+    ``words`` has the variables of these bits by the signal's name, for messages.
     """
 
     def __init__(self, aig: Aig, rtl: Circuit, unit: MappedUnit) -> None:

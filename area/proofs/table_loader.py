@@ -3,9 +3,9 @@
 The loader takes one number of a code table per cycle: the number of rows, the escape's row, the
 number of codes of each length, and the symbols. The proof is by induction over these numbers. An
 invariant holds after reset, and every step from a state in which it holds leads to a state in which
-it holds again. It says that while the counts of the lengths come in, the table is right for the
-lengths so far, and that a loaded table is a complete canonical code, as :mod:`.table_code` assumes.
-Simulation, not this proof, shows that the loader accepts such tables.
+it holds again. The invariant says that while the counts of the lengths come in, the table is right
+for the lengths so far, and that a loaded table is a complete canonical code, as :mod:`.table_code`
+assumes. Simulation, not this proof, shows that the loader accepts such tables.
 """
 
 import time
@@ -41,9 +41,11 @@ class _Invariant:
         self._words = Words(aig)
 
     def _implies(self, condition: int, conclusions: Sequence[int]) -> list[int]:
+        """For each conclusion, whether it is 1 or the condition is 0."""
         return [self._aig.disjunction(condition ^ 1, each) for each in conclusions]
 
     def _equal(self, one: Sequence[int], other: Sequence[int]) -> int:
+        """Whether two unsigned words, perhaps of different widths, are equal."""
         width = max(len(one), len(other))
         pairs = zip(
             self._words.extended(one, width), self._words.extended(other, width), strict=True
@@ -51,7 +53,7 @@ class _Invariant:
         return self._words.all([self._aig.exclusive(a, b) ^ 1 for a, b in pairs])
 
     def of(self, state: _State) -> list[int]:
-        """The conditions on a state, as literals that must all be 1."""
+        """The conditions on a state, as bits that must all be 1."""
         words, aig = self._words, self._aig
         table = Table(aig, state["table"], self._rows, self._longest)
         slots, length = state["slots"], state["length"]

@@ -1,8 +1,8 @@
 """Words in an and-inverter graph, for writing specifications.
 
-A word is a list of literals (:class:`Aig`), the least significant first. *Modulo the range* means
-modulo 2 to the power of the word's width. Each operation follows its definition: a specification
-must be easy to read, not small.
+A literal is a node of the graph (:class:`Aig`) or its inverse. A word is a list of literals, the
+least significant first. *Modulo the range* means modulo 2 to the power of the word's width. Each
+operation follows its definition: a specification must be easy to read, not small.
 """
 
 from collections.abc import Sequence
