@@ -95,10 +95,11 @@ class SupernormalGrid:
 
 @dataclass(frozen=True)
 class ValueSets:
-    """All formats of a sign and integer magnitudes from 0 to m, with every choice in between.
+    """Formats whose values are integers with a sign, for every choice of their magnitudes.
 
-    A set with a common divisor is left out, since dividing by it gives a set with a smaller m. Bit
-    ``bits - 1`` of a code is the sign, so there are two zeros.
+    The magnitudes are 0, m, and others between them. A choice whose magnitudes have a common
+    divisor is left out, since dividing by it gives a choice for a smaller m. Bit ``bits - 1`` of a
+    code is the sign, so there are two zeros.
 
     Parameters
     ----------

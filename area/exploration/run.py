@@ -75,7 +75,7 @@ class Exploration:
     seconds: float
 
     def trial_of(self, record: SynthesisRecord) -> MacTrial:
-        """The trial of one of ``records`` of a MAC; raises LookupError for any other record."""
+        """The trial of a MAC's record; raises LookupError if it is not one of ``records``."""
 
         def named(trial: MacTrial) -> tuple[object, ...]:
             design = trial.design
@@ -112,7 +112,7 @@ def explore(
         The store in which records are looked up, and to which they are added after each task. A run
         that is killed loses only the tasks that its workers were running.
     jobs : int, optional
-        Processes at a time; all cores by default. A cluster uses all its workers.
+        Local processes at a time; all cores by default. A run on a cluster uses all its workers.
     scheduler : str, optional
         Address of a Dask scheduler, ``tcp://host:port``. Its workers need the same version of
         halfbyte.

@@ -1,6 +1,7 @@
 """A space of designs, read from a YAML file: every combination of the values on its axes.
 
-The axes are lists of formats, architectures, recipes, clocks and so on. A trial is one combination.
+The axes are lists of formats, multiplier architectures, recipes, clocks and so on. A recipe is a
+fixed sequence of synthesis steps. A trial is one combination.
 """
 
 import difflib
@@ -156,8 +157,8 @@ def space_names() -> tuple[str, ...]:
 def load_space(reference: str | Path) -> Space:
     """The space that ``reference`` names: a shipped name, or a path that ends in ``.yaml``.
 
-    Raises UserError for an unknown name (with the list and the nearest), or a file that does not
-    describe a space.
+    Raises UserError if the file does not describe a space, or for an unknown name. The message then
+    lists all names and suggests the most similar one.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):
@@ -245,7 +246,7 @@ def _entries(data: Mapping[Any, Any], key: str, default: list[Any]) -> list[Any]
 def _axis(
     data: Mapping[Any, Any], key: str, default: list[Any], read: Callable[[Any], _T]
 ) -> tuple[_T, ...]:
-    """The entries of an axis, without duplicates."""
+    """The entries of the axis ``key`` without duplicates, each converted by ``read``."""
     once = {repr(entry): entry for entry in _entries(data, key, default)}
     return tuple(read(entry) for entry in once.values())
 
@@ -301,7 +302,7 @@ def _terms(entry: object) -> int:
 
 
 def _technology(entry: object, folder: Path) -> Technology:
-    """A card by name, or a library: one Liberty file, or a list of files that form one library."""
+    """A technology: a shipped one by its name, or a library in one Liberty file or several."""
     files: list[Any] = entry if isinstance(entry, list) else [entry]
     if not files or not all(isinstance(each, str) for each in files):
         raise UserError(f"A technology is a name or Liberty files, not {entry!r:.60}")

@@ -16,9 +16,9 @@ class MappedPart(Record):
     area_um2: float
     """Area of all cells, in um^2."""
     cells: int
-    """Cells of the netlist."""
+    """Number of cells."""
     flip_flops: int
-    """Flip-flops of the netlist."""
+    """Number of flip-flops."""
     data_energy_fj: float | None
     """Energy of the data per cycle, in fJ; null if the library lacks tables."""
     clock_energy_fj: float | None

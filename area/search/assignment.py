@@ -41,7 +41,7 @@ class Assignment:
         Areas in um^2 of the MACs with the permuted and with the given format. Both come from
         annealings of the same length.
     architecture, given_architecture : str
-        The architectures of these two MACs before annealing.
+        The multiplier architectures of these two MACs, chosen by quick syntheses.
     moves : int
         Length of each of the two annealings, in moves.
     orders : int
@@ -154,7 +154,7 @@ def assign_codes(
         return sorted(zip(areas, designs, strict=True), key=lambda entry: entry[0])
 
     def first_architecture(weight: Format) -> str:
-        """The architecture of the smallest MAC when all are mapped with the quick recipe."""
+        """The architecture that gives the smallest MAC after a quick synthesis, not annealed."""
         names = applicable_architectures(weight, activation)
         designs = [MacSpec(weight, activation, each, terms) for each in names]
         return smallest_first(designs, 0)[0][1].architecture

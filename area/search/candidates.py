@@ -1,4 +1,7 @@
-"""Which architectures of a design are worth a synthesis."""
+"""The choice of the multiplier architectures in which a design is synthesized.
+
+The quick recipe is the shortest sequence of synthesis steps.
+"""
 
 from halfbyte.formats import Format, signed_width
 from halfbyte.rtl import MacSpec
@@ -46,7 +49,9 @@ def promising(design: MacSpec) -> list[MacSpec]:
 
 
 def likely(design: MacSpec) -> list[MacSpec]:
-    """The promising architectures without those that are never the smallest; at least one.
+    """The promising architectures without those that are never the smallest.
+
+    Returns at least one.
 
     The search makes a sketch (:mod:`halfbyte.area.search.sketches`) of each of these. If the codes
     are too wide for sketches, it tries only these, unless the caller asks for a clock or for every

@@ -1,7 +1,8 @@
 """The search for MACs that meet a clock, from the netlists that were mapped without one.
 
 :mod:`halfbyte.area.synthesis.clocked` says which netlists are tried, in which order, and which is
-the best. A carry-save accumulator keeps carries in registers, once every ``segment`` bits.
+the best. A recipe is a fixed sequence of synthesis steps; some recipes work towards a clock. A
+carry-save accumulator keeps carries in registers, once every ``segment`` bits.
 """
 
 from collections.abc import Iterable, Sequence

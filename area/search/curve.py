@@ -94,6 +94,8 @@ def _delay(record: SynthesisRecord, technology: Technology) -> float:
 def _best(
     group: Sequence[SynthesisRecord], clock: float, technology: Technology
 ) -> SynthesisRecord:
+    """The record of the best netlist at a clock."""
+
     def rank(record: SynthesisRecord) -> tuple[bool, float, float]:
         return clocked.rank(record.area_um2 or 0.0, _delay(record, technology), clock)
 

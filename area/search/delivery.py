@@ -33,7 +33,7 @@ set_multicycle_path {less} -hold -to [get_ports {{acc[*]}}]
 
 
 def synthesized_spec(design: MacSpec, record: SynthesisRecord) -> MacSpec:
-    """The MAC of a synthesis record of ``design``, with the choices of synthesis filled in."""
+    """``design`` with the architecture and the carry-save segments that synthesis chose."""
     return replace(design, architecture=record.architecture, segment=record.segment)
 
 

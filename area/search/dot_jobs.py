@@ -1,7 +1,7 @@
 """The jobs of the search for a dot-product unit: synthesize a netlist, and prove an FP32 stage.
 
 A lane is the part of a unit that multiplies one pair of codes. The FP32 stage of a unit with scales
-adds the sum of a block to the FP32 result.
+adds the sum of a block to the FP32 result. A recipe is a fixed sequence of synthesis steps.
 """
 
 import shutil
@@ -98,6 +98,7 @@ class DotJob:
         return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
 
     def _run(self, folder: Path) -> MappedDot:
+        """Synthesize and measure in ``folder``, and prove the netlist if asked to."""
         rtlil, lane = self.spec.rtlil(), self.lane.verilog
         result = synthesize_dot(rtlil, lane, self.technology, self.recipe, folder, self.clock_ps)
         netlist = folder / "netlist.json"

@@ -1,8 +1,8 @@
 """The search for the smallest dot-product unit: first the best lane, then the best recipe.
 
-A lane is the part of a unit that multiplies one pair of codes. The same recipes are tried for every
-format. A clock may also need another final adder, which adds the last two numbers of the adder
-tree.
+A lane is the part of a unit that multiplies one pair of codes. A recipe is a fixed sequence of
+synthesis steps. The same recipes are tried for every format. A fast clock may also need another
+final adder, which adds the last two numbers of the adder tree.
 """
 
 import os

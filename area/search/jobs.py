@@ -1,4 +1,4 @@
-"""Jobs in several processes. A job whose result is in the record store is not run again."""
+"""Run jobs in parallel. A job whose result is in the record store is not run again."""
 
 import sys
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
 """The search for the smallest lane of a dot-product unit; it is the same for every format.
 
-A lane is the part of a unit that multiplies one pair of codes. The search for it comes before that
-for the unit. Lanes are compared by their own area plus a full adder for each output bit, since the
-unit's adder tree needs one full adder to add one bit. Annealing is a random search for a smaller
-netlist, and its moves are changes that it tries. Every architecture is annealed briefly, the best
-two for longer, and the better of these for longest.
+A lane is the part of a unit that multiplies one pair of codes. The search for the best lane comes
+before the search for the unit. Lanes are compared by their own area plus a full adder for each
+output bit, since the unit's adder tree needs one full adder to add one bit. Annealing is a random
+search for a smaller netlist, and its moves are changes that it tries. Every architecture is
+annealed briefly, the best two for longer, and the better of these for longest.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Records of syntheses: of MACs on cell libraries, of MACs on FPGAs, and of stored netlists.
 
-A field is None if its value is not known or does not apply.
+A field is None if its value is not known or does not apply. A recipe is a fixed sequence of
+synthesis steps. A carry-save accumulator keeps some carries in registers until the next cycle.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 The addend is the part of a MAC that turns two codes into the number that the accumulator adds.
 Architectures differ only in the addend, except for one gate. So a sketch anneals only the addend,
-and only briefly.
+and only briefly. Annealing is a random search for a smaller netlist.
 """
 
 from dataclasses import dataclass

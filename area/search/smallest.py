@@ -1,8 +1,9 @@
 """The search for the smallest MAC: it tries the same recipes for every format.
 
-A recipe is a fixed sequence of synthesis steps. Some recipes end in an annealing, a random search
-that changes the netlist gate by gate. A sketch is a short annealing of a MAC's addend, the part
-that turns two codes into the number that the accumulator adds.
+A recipe is a fixed sequence of synthesis steps. The quick recipe has the fewest. Some recipes end
+in an annealing, a random search that changes the netlist gate by gate. A sketch is a short
+annealing of a MAC's addend, the part that turns two codes into the number that the accumulator
+adds.
 """
 
 import logging
@@ -86,7 +87,7 @@ def synthesize(
     every : bool
         Return the records of all netlists of each design, the best first, not only the best.
     effort : int
-        Factor by which the annealing is longer than by default.
+        Factor on the length of the annealing.
     prove : bool
         Prove every netlist that is returned; otherwise ``proof`` is None.
     jobs : int, optional

@@ -1,4 +1,9 @@
-"""One synthesis of a MAC, as a job: it runs one recipe on one design, and its result is stored."""
+"""One synthesis of a MAC, as a job: it runs one recipe on one design, and its result is stored.
+
+A recipe is a fixed sequence of synthesis steps. Some recipes end in an annealing, a random search
+for a smaller netlist. The length of an annealing is counted in moves, which are tried changes. The
+addend is the part of a MAC that turns two codes into the number that the accumulator adds.
+"""
 
 import hashlib
 import shutil

@@ -77,7 +77,10 @@ _NO_PACKETS = (
 
 
 def stored(kind: type[_Stored], key: str, compute: Callable[[], _Stored]) -> _Stored:
-    """The stored result of type ``kind`` under ``key``; computed if there is none."""
+    """The result of type ``kind`` that is stored under ``key``.
+
+    If there is none, it is computed and stored.
+    """
     store = RecordStore(build_dir() / "records" / "units.jsonl")
     try:
         return kind.from_json(store.get(key))
@@ -136,6 +139,7 @@ class _Summary(TypedDict):
 
 
 def _summary(**parts: UnitProof) -> _Summary:
+    """The status, methods and total time of the proofs of a unit's parts, given by name."""
     decided = all(part.status == PROVED for part in parts.values())
     return {
         "status": PROVED if decided else UNDECIDED,

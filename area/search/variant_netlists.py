@@ -1,4 +1,7 @@
-"""Netlists of a MAC with each kind of accumulator that simulations test."""
+"""Netlists of a MAC with each kind of accumulator that simulations test.
+
+A variant is the MAC with one of these accumulators.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

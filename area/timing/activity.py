@@ -162,7 +162,7 @@ class _Program:
                     reached.add(place)
 
     def _place(self, net: Net) -> int:
-        """The place of a net, which gets the next free one at first."""
+        """The index of a net in the list of values; an unknown net gets the next free index."""
         return self.place.setdefault(net, len(self.place))
 
     def _register(self, register: Register) -> tuple[int, int, bool]:

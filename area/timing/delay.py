@@ -1,11 +1,11 @@
 """Static timing analysis: the least clock period of a netlist, from the library's tables.
 
-Every path that ends at the data input of a flip-flop counts. It starts at a flip-flop (clock to
-output, logic, setup) or at an input port, which is assumed to change with the clock edge. The clock
-is ideal. Clock and inputs have the slew of an inverter that drives four inverters like itself. The
-load of a net is the capacitance of its pins, without wires. Rising and falling edges are followed
-separately. At each net, the latest arrival and the slowest slew count, even if they come from
-different paths, as in graph-based timing analysis.
+Every path that ends at the data input of a flip-flop counts, with the setup time there. A path
+starts at the clock of a flip-flop, or at an input port, which is assumed to change with the clock
+edge. The clock is ideal. Clock and inputs have the slew of an inverter that drives four inverters
+like itself. The load of a net is the capacitance of its pins, without wires. Rising and falling
+edges are followed separately. At each net, the latest arrival and the slowest slew count, even if
+they come from different paths, as in graph-based timing analysis.
 """
 
 from collections.abc import Iterator, Mapping
@@ -162,6 +162,7 @@ class _Analysis:
                     self._merge((net, edge), event, tables.transition.at(self.slew, load))
 
     def _carry(self, gate: Instance, arc: Arc, source: Net, net: Net) -> None:
+        """Carry the edges of ``source`` through a gate to its output ``net``."""
         load = self.netlist.late_loads.get(net, 0.0)
         for after, edge, tables in _edges(arc):
             point = (source, after)
@@ -173,6 +174,7 @@ class _Analysis:
             self._merge((net, edge), event, tables.transition.at(slew, load))
 
     def _merge(self, point: _Point, event: _Event, slew: float) -> None:
+        """Keep the later arrival and the slower slew of those known and those given."""
         known = self.events.get(point)
         if known is None or event.arrival > known.arrival:
             self.events[point] = event

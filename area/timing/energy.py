@@ -27,8 +27,9 @@ CLOCK_EDGES = 2  # in each cycle
 class Energy:
     """Energies in fJ per cycle.
 
-    ``internal`` and ``switching`` are the energies of data: inside the cells, and in the pins that
-    they drive. ``clock`` is the energy of the clock pins, both internal and as load.
+    ``internal`` and ``switching`` are the energies of data: ``internal`` inside the cells, and
+    ``switching`` to charge the pins that they drive. ``clock`` is the energy of the clock: inside
+    the flip-flops, and to charge their clock pins.
     """
 
     internal: float

@@ -47,8 +47,7 @@ def cell_delays(
     """The delays of an output from each input, at the slews and the load of the instance.
 
     If the library states several delays from an input to the same output edge, as for an XOR, their
-    mean counts.
-    Raises UserError if the library does not state a delay for an input.
+    mean counts. Raises UserError if the library does not state a delay for an input.
     """
     load = netlist.loads.get(instance.pins[output], 0.0)
     sources = [instance.state.clock] if isinstance(instance, Register) else instance.cell.inputs

@@ -1,4 +1,4 @@
-"""What is measured on a mapped MAC besides its area: delay, energy and leakage."""
+"""Measure the delay, energy and leakage of a MAC's netlist."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ __all__ = ["Measured", "acc_cycles", "measure_netlist", "slack"]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured(Record):
-    """Delay, energies and leakage of a mapped MAC; None if the library lacks the tables."""
+    """Delay, energies and leakage of a MAC's netlist; None if the library lacks the tables."""
 
     delay_ps: float | None = None
     """Least clock period, in ps."""

@@ -2,9 +2,9 @@
 
 There are 64 streams, one for each copy of a decoder's lane that is simulated. Each stream is one
 chunk of 256 BF16 weights. A chunk consists of two packets: one has the raw bytes (sign and
-mantissa), and the other a header and the coded exponents. The exponents of all streams are coded
-with one table, or those of each stream in the fixed code of its matrix. ``rtl.dfloat11.framing``
-and ``rtl.dfloat11.fixed`` define the packets.
+mantissa), and the other a header and the coded exponents. Either all exponents are coded with one
+table, or each chunk uses the fixed code that suits its weight matrix best.
+``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed`` define the packets.
 """
 
 import io

@@ -290,7 +290,7 @@ def measure_fixed(
 
 
 def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> MacEnergy:
-    """Energy and leakage of the BF16 MAC, on the same operands as the format MACs."""
+    """Energy and leakage of the BF16 MAC, on the same operands as the MACs of 4-bit formats."""
     netlist = read_netlist(path, technology.cells, top)
     result = MacEnergy(leakage_nw=netlist.leakage)
     try:
@@ -309,7 +309,7 @@ def measure_mac(path: Path, top: str, technology: Technology, operands: Operands
 def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
     """Operands as BF16 numbers by port, (256, 64) each, and ``clear`` for the first of 256 terms.
 
-    The values lie between -1 and 1. The format MACs get the codes that are nearest to these values.
+    The values lie between -1 and 1. The MACs of 4-bit formats get the nearest codes instead.
     """
     words = paired(_bf16(operands.weights), _bf16(operands.activations))
     clear = np.zeros(words["w"].shape, np.uint8)

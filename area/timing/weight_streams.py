@@ -18,13 +18,13 @@ from halfbyte.rtl.array import WeightArraySpec
 
 __all__ = ["measured_cycles", "weight_streams"]
 
-# For weights that stay longer, energies are measured as if they stayed for this many cycles. Their
-# changes take hardly any energy.
+# For weights that stay longer, energies are measured as if they stayed for this many cycles, since
+# such rare changes take hardly any energy.
 _MOST_CYCLES = 256
 
 
 def measured_cycles(held: int) -> int:
-    """The cycles that weights stay in a measurement, for weights that stay ``held`` cycles."""
+    """``held``, the cycles for which an array keeps its weights, limited for a measurement."""
     return min(held, _MOST_CYCLES)
 
 
