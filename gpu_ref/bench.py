@@ -47,7 +47,7 @@ BLOCKS = (DEFAULT_BLOCK, 32, 16)
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes to time: a GEMM of m x n x k, and a tensor of rows x length.
+    """The sizes to time: a GEMM of m x n x k, and a tensor of rows x length to quantize.
 
     Every kernel is timed ``repeats`` times. ``block`` elements share a scale.
     """

@@ -56,9 +56,9 @@ def build_cuda() -> Path:
 
 
 def build_tiles(kind: str) -> Path:
-    """Compile the tensor-core kernels with other tile sizes, for the build ``cuda`` or ``host``.
+    """Compile the tensor-core kernels that only ``gpu-bench --sweep`` runs.
 
-    Only ``gpu-bench --sweep`` runs them. Returns the path of their library.
+    ``kind`` is the build, ``cuda`` or ``host``. Returns the path of the library.
     """
     if kind == "cuda":
         return _library(cuda_compiler(), "device_tiles.cu", _files("device_tiles.cu"))

@@ -134,7 +134,7 @@ def _products(
     for number, shape in enumerate(shapes):
         spread = SPREADS[number % 3]
         a = _operand(shape.m, shape, activation, seed=number, spread=spread)
-        # The inverse spread, so that products of steps stay within FP32.
+        # The inverse spread, so that products of scales stay within FP32.
         w = _operand(shape.n, shape, weight, seed=number + 100, spread=1 / spread)
         expected = gemm(a, w)
         packed = [Packed.from_golden(operand).to(device) for operand in (a, w)]
@@ -215,7 +215,7 @@ def check_format(
 def check_tiles(
     fmt: Format, device: torch.device, *, shapes: Sequence[Shape] = cases.SHAPES
 ) -> list[Comparison]:
-    """Compare the tensor-core kernels with other tile sizes with the golden model.
+    """Compare further tensor-core kernels, which use other tile sizes, with the golden model.
 
     Only ``gpu-bench --sweep`` runs these kernels. They are not part of :func:`check_format`, so
     that a fault in them does not end the other checks.

@@ -46,7 +46,7 @@ def find_nvcc() -> str | None:
 
 
 def _architectures(path: str, hopper: tuple[str, ...]) -> tuple[str, ...]:
-    """Flags for the GPUs of this machine if the compiler knows all of them, else for every GPU.
+    """Flags for the GPUs of this machine if nvcc knows all of them, else for all supported GPUs.
 
     ``hopper`` are the flags for capability 9.0.
     """

@@ -31,7 +31,7 @@ class Library:
     Parameters
     ----------
     handle : ctypes.CDLL
-        The library; its structures must have the sizes that :mod:`.abi` declares.
+        The library; its structures must have the sizes of those in :mod:`.abi`.
     functions : function
         Takes ``cuda`` or ``host``; returns the library's functions and their argument types.
     """
@@ -150,7 +150,7 @@ class Library:
 
 @cache
 def tile_library(kind: str) -> Library:
-    """The tensor-core kernels with other tile sizes, compiled if necessary."""
+    """The tensor-core kernels that only ``gpu-bench --sweep`` runs, compiled if necessary."""
     return Library(loaded(build_tiles(kind)), lambda kind: tile_prototypes())
 
 

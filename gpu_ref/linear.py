@@ -1,4 +1,4 @@
-"""Linear layers in the hardware's arithmetic, and models whose layers are replaced by them."""
+"""A linear layer that computes as the hardware does, and its use in models."""
 
 import ast
 import inspect
@@ -113,7 +113,11 @@ class Linear(nn.Module):
         scale_format: ScaleFormat = ScaleFormat.FP32,
         kernel: str = "auto",
     ) -> "Linear":
-        """Quantize an ``nn.Linear`` or the ``Conv1D`` of transformers."""
+        """Quantize an ``nn.Linear`` or the ``Conv1D`` of transformers.
+
+        ``fmt`` is the format of the weights. ``block`` elements share a scale, of the type
+        ``scale_format``.
+        """
         if not _is_linear(layer):
             raise TypeError(f"A layer must be nn.Linear or Conv1D, not {type(layer).__name__}")
         weight: Any = layer.weight.data
@@ -188,8 +192,10 @@ def convert(
     of layers (convolutions, recurrent layers, experts in one parameter) stay, too.
     :func:`unconverted` lists the weights that should be quantized and are not.
 
-    ``skip`` takes a layer's name and says whether that layer stays, too. If ``kernel`` cannot be
-    exact for the formats, UserError is raised before anything is changed.
+    ``fmt`` is the format of the weights; the other options are those of :class:`Linear` and
+    :meth:`Linear.from_float`. ``skip`` takes a layer's name and says whether that layer
+    stays, too. If ``kernel`` cannot be exact for the formats, UserError is raised before anything
+    is changed.
     """
     weight = resolve_format(fmt)
     other = weight if activation is None else resolve_format(activation)

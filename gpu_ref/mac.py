@@ -1,4 +1,4 @@
-"""Runs MAC units with the kernel, cycle by cycle as the RTL does."""
+"""Runs MAC (multiply-accumulate) units with the kernel, cycle by cycle as the RTL does."""
 
 import torch
 from torch import Tensor

@@ -65,6 +65,7 @@ def _range(fmt: Format) -> str:
 
 
 def _bytes_refusal(sizes: _Sizes) -> str | None:
+    """Why a kernel that multiplies int8 cannot be exact."""
     wide = sizes.outside(-128, 127)
     if wide:
         return f"it multiplies int8, and {_range(wide)}"
@@ -85,6 +86,7 @@ def _rows_refusal(sizes: _Sizes) -> str | None:
 
 
 def _pairs_refusal(sizes: _Sizes) -> str | None:
+    """Why a kernel that multiplies int16 cannot be exact."""
     wide = sizes.outside(-(2**15) + 1, 2**15 - 1)
     if wide:
         return f"it multiplies int16, and {_range(wide)}"
@@ -92,6 +94,7 @@ def _pairs_refusal(sizes: _Sizes) -> str | None:
 
 
 def _doubles_refusal(sizes: _Sizes) -> str | None:
+    """Why a kernel that multiplies and adds in FP64 cannot be exact."""
     return "sums of a block may exceed 2^53" if sizes.bound > 2**53 else None
 
 
@@ -301,6 +304,7 @@ def _check_operands(a: Packed, w: Packed) -> None:
 def _multiply_packed(
     library: Library, kernel: str, a: Packed, w: Packed, rows: int, y: Tensor, overflows: Tensor
 ) -> None:
+    """Call a kernel that decodes the operands itself; it counts ``overflows`` of FP32."""
     (a_operand, a_keep), (w_operand, w_keep) = a.operand(), w.operand()
     call = PlainProduct(
         a=a_operand,
@@ -320,6 +324,7 @@ def _multiply_packed(
 def _multiply_expanded(
     library: Library, kernel: str, a: Packed, w: Packed, rows: int, y: Tensor, overflows: Tensor
 ) -> None:
+    """Decode both operands to int8, then call a kernel that multiplies int8."""
     a_wide, w_wide = expand(library, a, rows), expand(library, w, w.shape[0])
     call = Product(
         a=a_wide.integers.data_ptr(),
@@ -343,6 +348,7 @@ def _multiply_expanded(
 def _multiply_rows(
     library: Library, kernel: str, a: Packed, w: Packed, rows: int, y: Tensor, overflows: Tensor
 ) -> None:
+    """Decode the activations to int8, then call the kernel ``rows``, which decodes the weights."""
     wide, (operand, keep) = expand(library, a, rows), w.operand()
     call = rows_call(wide, operand, w.shape[0], y, overflows)
     library.call("hb_gemm_rows", a.device, format_table(w.format), call)

@@ -56,7 +56,7 @@ class ComparisonRecord(Record):
     format: str
     """Format of the weights."""
     activation: str
-    """Format of the other operand."""
+    """Format of the activations."""
     compared: int
     """Numbers that were compared."""
     different: int
@@ -169,7 +169,7 @@ class _Triple(Record):
     format: str
     """Format of the weights."""
     activation: str
-    """Format of the other operand."""
+    """Format of the activations."""
     architecture: str
     """Architecture of the multiplier."""
     terms: int

@@ -17,7 +17,7 @@ __all__ = ["SCALE_KINDS", "UNIT_SHAPES", "Cycles", "codes_of", "cycles_of", "sca
 
 UNIT_SHAPES = (
     Shape(1, 1, 1, 1),
-    Shape(2, 3, 131, 32),  # a tail of odd length
+    Shape(2, 3, 131, 32),  # the last block is shorter, and its length odd
     Shape(5, 7, 200, 16),
     Shape(3, 2, 96, 48),  # a block is three groups of 16 in the Blackwell model
     Shape(33, 9, 512, 32),
@@ -34,7 +34,7 @@ _CANCELLING = 0.3  # share of the cycles that undo the cycle before
 
 
 def codes_of(generator: torch.Generator, fmt: Format, *shape: int) -> Tensor:
-    """Random codes; a fifth of the rows repeats one extreme code, a fifth is mostly zero; uint8."""
+    """Random codes, uint8. A fifth of the rows repeat one extreme code, a fifth are mostly 0."""
     codes = torch.randint(2**fmt.bits, shape, generator=generator, dtype=torch.uint8)
     if codes.numel():
         integers = torch.tensor(fmt.integers)

@@ -25,7 +25,7 @@ from halfbyte.gpu_ref.unit_cases import (
 
 __all__ = ["check_units"]
 
-LANES, BLOCKS = 5, 3  # of a unit; blocks that a unit takes in a cycle
+LANES, BLOCKS = 5, 3  # lanes of a unit; blocks that a unit takes in a cycle
 # Exact accumulators: name of the scales, window of exponents (see dot_unit.unit), width in bits.
 _EXACT = (
     ("e4m3", None, 56),

@@ -97,8 +97,8 @@ HB_API int hb_dfloat11_published(const halfbyte::Context *,
                                  const halfbyte::dfloat11::DecodePublished *);
 
 // Only in the host build. hb_gemm_pairs: integers must fit an int16 and a block's partial sums an
-// int32. hb_gemm_doubles: partial sums must be at most 2^53. hb_simd: the name
-// of the vector instructions in use.
+// int32. hb_gemm_doubles: partial sums must be at most 2^53. hb_simd: the name of the vector
+// instructions in use.
 HB_API int hb_gemm_pairs(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_doubles(const halfbyte::Context *, const halfbyte::Format *a,

@@ -154,7 +154,8 @@ HB_BODY void gemm_rows(M &machine, const RowsProduct &p, const CodeBytes &table,
   });
 }
 
-// Calls `run` with the smallest power of two that is at least `rows`, as a type.
+// Calls `run` with the smallest power of two that is at least `rows`. The argument is a type that
+// holds this constant, so that the compiler can specialize the kernel.
 template <class Run>
 void with_rows(int64_t rows, Run run) {
   if (rows <= 1) run(std::integral_constant<int, 1>());

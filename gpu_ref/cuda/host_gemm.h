@@ -132,8 +132,9 @@ Buffer<T> zeros(int64_t count) {
   return {memory, &std::free};
 }
 
-// An operand in panels of SIDE rows: elements as [panel][block][group within the
-// block][row][GROUP], and the steps of its blocks (scale times quantum) as [panel][block][row].
+// An operand in panels of SIDE rows. Its elements lie in the order
+// [panel][block][group within the block][row][GROUP], and the steps of its blocks (scale times
+// quantum) in the order [panel][block][row].
 template <class Kind, int SIDE>
 struct Panels {
   using Element = typename Kind::Element;

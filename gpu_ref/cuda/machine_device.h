@@ -98,9 +98,9 @@ class Machine {
   }
 
   // Starts sums += A (64 x 32) B^T (128 x 32), of int8, by the four warps of a group (PTX ISA,
-  // wgmma m64n128k32). A and B point into swizzled rows of 128 bytes. Sum 4 j + i of thread 32 w +
-  // 4 r + c is at row 16 w + r + i / 2 * 8, column 8 j + 2 c + i % 2. The sums are ready after
-  // end_products().
+  // wgmma m64n128k32). A and B point into swizzled rows of 128 bytes. Thread 32 w + 4 r + c has 64
+  // sums: number 4 j + i is at row 16 w + r + i / 2 * 8 and column 8 j + 2 c + i % 2. The sums are
+  // ready after end_products().
   template <class Sums>
   HB_BODY void multiply_group(Sums sums, const int8_t *a, const int8_t *b) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)

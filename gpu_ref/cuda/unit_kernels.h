@@ -8,8 +8,8 @@
 
 namespace halfbyte {
 
-// `streams` units over `cycles` clock cycles. The input of stream s in cycle t
-// lies at s * cycles + t.
+// `streams` units over `cycles` clock cycles. The input of stream s in cycle t lies
+// at s * cycles + t.
 struct UnitStream {
   const uint8_t *w, *a;              // (streams, cycles, lanes) codes, one byte each
   const uint8_t *clear;              // 0 or 1

@@ -1,4 +1,7 @@
-"""Error messages for damaged data, in the order of ``Damage`` in ``dfloat11_container.h``."""
+"""Error messages for damaged DFloat11 data (losslessly compressed weights).
+
+They are in the order of ``Damage`` in ``cuda/dfloat11_container.h``.
+"""
 
 import torch
 from torch import Tensor

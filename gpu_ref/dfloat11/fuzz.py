@@ -1,5 +1,7 @@
 """Feeds damaged data to the DFloat11 decoders of the host build, under the sanitizers.
 
+DFloat11 is a lossless compression of weights.
+
 ``python -m halfbyte.gpu_ref.dfloat11.fuzz 1000000 [SEED]`` decodes that many damaged inputs in a
 separate process. An *execution* damages and decodes one input. The address and undefined-behaviour
 sanitizers stop at the first execution that accesses memory out of bounds. The error message then

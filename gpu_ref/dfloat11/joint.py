@@ -1,6 +1,7 @@
 """Decodes DFloat11's joint layout on the device that holds its bytes, or multiplies as it decodes.
 
-``docs/dfloat11.md`` defines the layout.
+DFloat11 is a lossless compression of weights. ``docs/dfloat11.md`` defines the layout: chunks of
+65,536 elements, each coded by 32 coders that share one stream.
 """
 
 import math
@@ -84,6 +85,7 @@ class JointTensor:
         return int(self.container.chunks)
 
     def _call(self, out: Tensor | None, failure: Tensor, *, verify: bool) -> DecodeJoint:
+        """The arguments of the kernels; a product has no ``out``."""
         found, base = self.container, self.data.data_ptr()
         return DecodeJoint(
             crcs=base + found.crcs,

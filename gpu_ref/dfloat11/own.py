@@ -1,7 +1,7 @@
 """Decodes halfbyte's own DFloat11 layouts on the device that holds the bytes.
 
-This module implements the prefix layout; :mod:`.joint` implements the joint layout.
-``docs/dfloat11.md`` defines both.
+DFloat11 is a lossless compression of weights. This module implements its prefix layout;
+:mod:`.joint` implements the joint layout. ``docs/dfloat11.md`` defines both.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Runs the kernel of the ``dfloat11`` package, which ships as PTX (CUDA's intermediate code).
 
-The benchmark runs it and halfbyte's kernel on the same data. The package itself loads it with CuPy;
-here CUDA's driver interface loads it.
+DFloat11 is a lossless compression of weights. The benchmark runs this kernel and halfbyte's on the
+same data. The package itself loads it with CuPy; here CUDA's driver interface loads it.
 """
 
 import ctypes
@@ -80,6 +80,7 @@ class PackageKernel:
         self._call("cuModuleGetFunction", ctypes.byref(self._function), module, b"decode")
 
     def _call(self, name: str, *arguments: Any) -> None:
+        """Call a function of CUDA's driver; raise ToolError if it fails."""
         status = getattr(self._driver, name)(*arguments)
         if status:
             raise ToolError(f"{name} of CUDA's driver failed with error {status}")

@@ -1,6 +1,7 @@
 """Decodes modules in the published layout, that of the ``dfloat11`` package.
 
-A module is a layer, or several, whose BF16 weights are compressed together.
+DFloat11 is a lossless compression of weights. A module is a layer, or several, whose BF16 weights
+are compressed together.
 """
 
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ class PublishedModule:
         return len(self.sign_mantissa)
 
     def _call(self, out: Tensor, failure: Tensor) -> DecodePublished:
+        """The arguments of the kernel."""
         return DecodePublished(
             luts=self.luts.data_ptr(),
             stream=self.encoded_exponent.data_ptr(),
