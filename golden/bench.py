@@ -1,4 +1,4 @@
-"""Times the golden model's GEMM beside an FP32 ``torch.matmul`` of the same size."""
+"""Times the golden model's GEMM and an FP32 ``torch.matmul`` of the same size."""
 
 import statistics
 import time
@@ -34,8 +34,8 @@ def benchmark_gemm(
 ) -> GemmBenchRecord:
     """Time both products of (m, k) by (n, k) random numbers on the CPU; return the record.
 
-    The two take turns, ``repeats`` times each, and the record has the medians. :func:`gemm` starts
-    from codes and scales, so its time excludes quantization. On a busy machine, set
+    The products take turns, ``repeats`` times each, and the record has the medians. :func:`gemm`
+    starts from codes and scales, so its time excludes quantization. On a busy machine, set
     ``OMP_WAIT_POLICY=passive`` before Python starts. Otherwise waiting threads spin, which slows
     down the many short operations of the golden GEMM far more than the one long operation of
     ``torch.matmul``.

@@ -56,7 +56,7 @@ def bf16_multiply_accumulate(w: int, a: int, acc: int) -> int:
 def bf16_mac_stream(w: Iterable[int], a: Iterable[int], clear: Iterable[bool]) -> list[int]:
     """The accumulator after each cycle, as bits of FP32; it is 0 before the first.
 
-    ``w`` and ``a`` are bits of BF16 numbers. ``clear`` starts a new sum in that cycle.
+    ``w`` and ``a`` are bits of BF16 numbers. Where ``clear`` is true, that cycle starts a new sum.
     """
     acc, held = 0, []
     for weight, activation, clears in zip(w, a, clear, strict=True):

@@ -1,8 +1,8 @@
 """Encode numbers to codes and decode codes to values, on tensors of any shape.
 
-The encoder compares with one threshold for each pair of neighbouring values. The threshold is the
-float that decides ``x > threshold`` correctly for every float ``x``, even if the midpoint itself is
-not a float. So the encoder always finds the nearest value.
+The encoder compares with one threshold for each pair of neighbouring values. The threshold is a
+float for which ``x > threshold`` chooses the nearer value for every float ``x``, even if the
+midpoint itself is not a float. So the encoder always finds the nearest value.
 """
 
 from fractions import Fraction

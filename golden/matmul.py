@@ -1,9 +1,9 @@
 """Block-scaled matrix multiplication, bit-exact, by one float matrix multiplication per block.
 
 The dot product of a block is an integer. A float matrix multiplication computes it exactly if the
-significand holds every partial sum, in whatever order: ``max|w| * max|a| * block`` is at most
-``2^24`` for float32 and ``2^53`` for float64. Then blocking, vectors, fused multiply-add and
-threads cannot change a bit. Otherwise int64 is used.
+significand holds every partial sum, in whatever order: ``max|w| * max|a| * block``, with w and a in
+units of their quanta, is at most ``2^24`` for float32 and ``2^53`` for float64. Then blocking,
+vectors, fused multiply-add and threads cannot change a bit. Otherwise int64 is used.
 
 The scales are applied in FP32 with separate multiplications and additions. ``addcmul`` and
 ``addmm`` are avoided because they may fuse a multiplication with an addition.

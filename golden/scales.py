@@ -1,4 +1,4 @@
-"""Block scales: from a block's absolute maximum to the scale that the hardware stores."""
+"""Block scales: from a block's absolute maximum (absmax) to the scale that the hardware stores."""
 
 import enum
 from collections.abc import Callable
@@ -49,7 +49,8 @@ class ScaleFormat(enum.Enum):
     """The FP32 scale rounded to BF16, nearest even."""
 
     E8M0_FLOOR = "e8m0_floor"
-    """2^(floor(log2 absmax) - floor(log2 largest value)): OCP MX 1.0, section 6.3; may saturate."""
+    """2^(floor(log2 absmax) - floor(log2 largest value)): OCP MX 1.0, section 6.3. The
+    largest elements of a block may saturate."""
 
     E8M0_UP = "e8m0_up"
     """The smallest power of two that is at least the exact quotient of absmax and largest value."""

@@ -1,4 +1,7 @@
-"""The code of a tensor's symbols: the symbols with a code of their own, and these codes."""
+"""The code of a tensor's symbols: the symbols with a code of their own, and these codes.
+
+A symbol is the coded part of an element: the exponent of a BF16 number, for example.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

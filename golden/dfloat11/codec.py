@@ -1,4 +1,9 @@
-"""Compresses a tensor in layout 1, and decompresses it, bit for bit."""
+"""Compresses a tensor in layout 1, and decompresses it, bit for bit.
+
+A tensor is divided into *chunks* of 16384 elements, each of which can be decoded alone. A chunk has
+32 *segments*, whose lengths in bits are stored. Each element has a symbol, whose code is in the
+*stream*, and perhaps a byte of other bits, which is *raw*: it is stored as it is.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -53,7 +58,7 @@ __all__ = [
 ]
 
 CODES = ("best", "fixed")
-"""The best code for each tensor, or one of eight that hardware decodes without a table."""
+"""A tensor gets its best code, or the best of eight that hardware decodes without a table."""
 _Words = NDArray[np.uint16] | NDArray[np.uint8]
 _PIECE = 64  # chunks in a piece, for each core: 2 MiB of BF16
 _TOGETHER = 16  # chunks that a core takes at a time; waking it takes as long as decoding four
@@ -99,7 +104,7 @@ class Measured:
     lengths : array
         (chunks, SEGMENTS) uint16: bits of every segment.
     starts : array
-        (chunks + 1,) int64: first word of every chunk.
+        (chunks + 1,) int64: where every chunk begins and the last ends, in words of the stream.
     """
 
     header: TensorHeader
@@ -232,7 +237,7 @@ def compress(
 
 
 def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
-    """Header, parts, and first words of the chunks, all checked against each other."""
+    """Header, parts, and where each chunk begins in the stream, all checked against each other."""
     raw = aligned_bytes(data)
     header = read_header(raw)
     parts = split(raw, header)

@@ -1,5 +1,7 @@
 """SHA-256 of bytes that come in pieces, for two messages at once, while symbols are counted.
 
+A symbol is the coded part of an element, such as the exponent of a BF16 number.
+
 Each round of SHA-256 waits for the round before. A second message uses some of this waiting time:
 two messages take only a third longer than one. So a tensor and the file around it are digested
 together. Counting symbols in the same pass takes no extra time.
@@ -76,7 +78,7 @@ class Digest:
 
 
 def counts_of(words: NDArray[Any], shift: int) -> NDArray[np.int64]:
-    """(256,): how often each symbol occurs, counted on all cores."""
+    """(256,): how often each symbol occurs in ``words``, counted on all cores."""
     parts = over_ranges(
         lambda first, last: count_symbols(words, shift, first, last), len(words), step=64
     )
@@ -86,7 +88,7 @@ def counts_of(words: NDArray[Any], shift: int) -> NDArray[np.int64]:
 class Reading:
     """Counts the symbols of a tensor and digests its bytes.
 
-    One core alone does both in one pass. With several cores, one core digests while others count.
+    One core alone does both in one pass. Several cores share the work.
 
     Parameters
     ----------

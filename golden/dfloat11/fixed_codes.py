@@ -4,7 +4,8 @@ Trained weights differ in scale, but hardly in the shape of their distribution. 
 common exponent, each next lower exponent is about half as frequent. Above it, only two exponents
 occur, rarely three. So a code counts down from its *highest* exponent, which can be any exponent.
 Three bits give the shape of the code. One bit selects the first lengths: 2, 2, 2, 3 or, *flat*, 2,
-2, 3, 3, 3. The other two select the length of the highest exponent's code: 4, 5, 6 or 7 bits.
+2, 3, 3, 3. The other two select the length of the highest exponent's code: 4, 5, 6 or 7 bits. All
+exponents without a code share the *escape*, which is followed by the exponent itself.
 
 Every such code is also a code table (:class:`CodeTable`), so every reader of the layout decodes it.
 ``rtl.dfloat11.fixed`` decodes it without the table.

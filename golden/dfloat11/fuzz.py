@@ -29,7 +29,10 @@ _HOSTILE = (0, 1, 0x7F, 0x80, 0xFF)
 
 
 def _samples(seed: int) -> list[torch.Tensor]:
-    """Tensors of all element types except uint8, with short, long, escaped and lone codes."""
+    """Tensors of all element types except uint8.
+
+    Their code tables have short and long codes, escapes for rare symbols, or one symbol alone.
+    """
     generator = torch.Generator().manual_seed(seed)
     normal = [torch.randn(n, generator=generator) for n in _LENGTHS]
     spread = torch.randn(3000, generator=generator) * torch.logspace(-30, 30, 3000)

@@ -3,6 +3,8 @@
 The result comes within 0.02 bits per weight of the entropy of the symbols. Layout 1 loses 0.1 bits,
 since its codes have whole bits and it stores an index. Layout 2 also takes FP32. Hardware decodes
 layout 1 only.
+
+A tensor is divided into *chunks* of 65536 elements, each of which can be decoded alone.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,8 @@
-"""Counts the symbols of a tensor, which decide its code in layout 2."""
+"""Counts the symbols of a tensor, which decide its code in layout 2.
+
+A symbol is the exponent and some upper mantissa bits of an element. A *block* is 4096 elements, and
+a *chunk* is 16 blocks.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,9 +1,10 @@
 """Compresses a tensor to layout 2.
 
-The tensor is read twice. First, its symbols are coded to streams, whose sizes are not known before.
-From these sizes follow the places of all parts in the result. Then the streams, raw bits and CRCs
-are written to their places. So only the streams are in memory twice; they are a quarter of the
-result.
+The tensor is read twice. First, its symbols are coded to a stream for each chunk of 65536 elements.
+Only then are the sizes of the streams known, which determine the places of all parts in the result.
+Then the streams, raw bits and CRCs are written to their places. So only the streams are in memory
+twice; they are a quarter of the result. *Escapes* are symbols without a row in the symbol table.
+They are stored beside the streams.
 """
 
 import ctypes

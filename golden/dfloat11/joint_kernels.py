@@ -1,8 +1,9 @@
 """The loops of layout 2 in numba, element by element.
 
 They are the reference for the loops in ``native/joint.h`` and ``native/joint_encode.h``, and run
-on machines without a C++ compiler. Coder i mod 32 codes element i. Its *state* is a number from
-2^16 up to 2^32 (``native/joint_coders.h`` names the sources).
+on machines without a C++ compiler. A chunk has 65536 elements, in blocks of 4096. Coder i mod 32
+codes element i. Its *state* is a number from 2^16 up to 2^32 (``native/joint_coders.h`` names the
+sources).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -209,7 +210,7 @@ def write_raw(opened: "OpenedJoint", words: _Array, first: int, last: int) -> No
 def decode(
     opened: "OpenedJoint", first: int, last: int, check: bool, out: _Array, results: _Array
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` to ``out``, and write to ``results`` if each is good.
+    """Decode chunks ``first`` up to ``last`` to ``out``; ``results`` says whether each is good.
 
     Chunk ``first`` goes to the start of ``out``.
     """

@@ -1,4 +1,7 @@
-"""A compressed tensor of layout 2 whose header was read, and whose chunks can be decoded."""
+"""A compressed tensor of layout 2 whose header was read, and whose chunks can be decoded.
+
+A *chunk* has 65536 elements. *Escapes* are symbols without a row in the symbol table.
+"""
 
 import ctypes
 from functools import cached_property

@@ -18,7 +18,7 @@ BLOCK = 4096
 BLOCKS = 16
 """Blocks of a chunk; the last chunk may have fewer."""
 GROUP = 8
-"""Elements whose raw bits fill whole bytes."""
+"""Elements in a group. The raw bits of a group fill whole bytes."""
 
 _Words = NDArray[np.uint32]
 

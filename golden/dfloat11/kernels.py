@@ -57,6 +57,7 @@ _AT_ONCE = 8  # bytes per step, with as many tables ("slicing-by-8")
 
 
 def _crc_tables() -> NDArray[np.int64]:
+    """(8, 256): the CRC of each byte, followed by 0 to 7 zero bytes."""
     table = np.zeros((_AT_ONCE, 256), dtype=np.int64)
     for byte in range(256):
         value = byte

@@ -1,6 +1,7 @@
 """The loops of layout 1: in C++ if it compiles here, else in numba, with the same results.
 
-The arguments are those of :mod:`halfbyte.golden.dfloat11.kernels`; all arrays are contiguous.
+The arguments are those of :mod:`halfbyte.golden.dfloat11.kernels`, which also says what chunks and
+segments are. All arrays are contiguous.
 """
 
 from typing import Any
@@ -93,7 +94,7 @@ def decode_chunks(
     out: _Array,
     results: _Array,
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` to ``out``; whether they are good, to ``results``."""
+    """Decode chunks ``first`` up to ``last`` to ``out``; ``results`` says whether each is good."""
     native = library()
     if native is None:
         kernels.decode_chunks(

@@ -51,7 +51,7 @@ class _Follower:
         self.go_on()
 
     def go_on(self) -> None:
-        """Call the function for all ranges whose turn it is, unless another thread is at it."""
+        """Call the function for all ranges whose turn it is, unless another thread is doing so."""
         if not self._at_work.acquire(blocking=False):
             return
         try:
