@@ -115,7 +115,7 @@ class Space:
                 raise UserError(f"Recipe {recipe.name} takes no clock: add {NONE} to clocks")
         if periods and not any(recipe.clocked for recipe in self.recipes):
             names = ", ".join(recipe.name for recipe in CLOCKED)
-            raise UserError(f"Clocks need a recipe for a clock: {names}")
+            raise UserError(f"With clocks, one of these recipes is needed: {names}")
 
     def trials(self) -> Iterator[AnyTrial]:
         """All designs, format by format, so that a run that stops early has finished some."""
@@ -277,7 +277,7 @@ def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple
 
 def _format(entry: object, folder: Path) -> Format:
     if not isinstance(entry, str):
-        raise UserError(f"A format is named by text, not {entry!r:.60}")
+        raise UserError(f"A format must be a name or a file, not {entry!r:.60}")
     is_file = entry.endswith((".yaml", ".yml"))
     return load(folder / entry if is_file else entry)
 
@@ -305,7 +305,7 @@ def _technology(entry: object, folder: Path) -> Technology:
     """A technology: a shipped one by its name, or a library in one Liberty file or several."""
     files: list[Any] = entry if isinstance(entry, list) else [entry]
     if not files or not all(isinstance(each, str) for each in files):
-        raise UserError(f"A technology is a name or Liberty files, not {entry!r:.60}")
+        raise UserError(f"A technology must be a name or Liberty files, not {entry!r:.60}")
     if isinstance(entry, str) and not entry.endswith((".lib", ".lib.gz")):
         return load_technology(entry)
     return from_liberty([folder / each for each in files])
@@ -316,7 +316,7 @@ def _clock(entry: object) -> float | None:
         return None
     if not isinstance(entry, str):
         raise UserError(
-            f"clocks: a clock reads like 2ns, 500ps, 1.2GHz or {NONE}, not {entry!r:.60}"
+            f"clocks: a clock must read like 2ns, 500ps, 1.2GHz or {NONE}, not {entry!r:.60}"
         )
     return parse_clock(entry)
 

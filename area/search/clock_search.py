@@ -73,6 +73,7 @@ def search_for_clock(
         [(replace(job, clock_ps=clock_ps), mapped) for job, mapped in group] for group in groups
     ]
     delays.measure([group[0] for group in found])
+    # The places of the designs whose smallest netlist misses the clock. The search is for these.
     searched = [place for place, group in enumerate(found) if delays.of(group[0]) > clock_ps]
     delays.measure([entry for place in searched for entry in found[place]])
     open_ = searched  # the places of designs that do not meet the clock yet

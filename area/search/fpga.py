@@ -157,7 +157,7 @@ class _FpgaJob(Job[_Resources]):
         counts = {
             cell: int(count)
             for cell, count in design["num_cells_by_type"].items()
-            if cell != "$scopeinfo"
+            if cell != "$scopeinfo"  # Yosys' notes about the hierarchy, not hardware
         }
         return _Resources(
             **_by_resource(counts, self.target),

@@ -149,6 +149,7 @@ def _family(cell: Cell) -> object:
 
 def _strengths(technology: Technology, kept: set[str], slew: float) -> frozenset[str]:
     """The names of the cells that are stronger versions of kept cells."""
+    # Strengths are compared at a load of ten small inverters.
     load = 10 * next(iter(technology.inverter.inputs.values()))
     found = set()
     timed = [cell for cell in technology.cells.values() if any(cell.arcs.values())]

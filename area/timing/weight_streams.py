@@ -39,12 +39,12 @@ def weight_streams(spec: WeightArraySpec, operands: Operands) -> dict[str, NDArr
     codes = operands.codes(unit.weight, unit.activation)
     # In the cycles of a tile, one set of weights passes for each row.
     passing = cycles * spec.rows // steps
-    once = np.zeros(streams["a"].shape, np.uint64)
-    first, first_tile = once.copy(), once.copy()
+    first = np.zeros(streams["a"].shape, np.uint64)
+    first_tile = first.copy()
     first[::steps] = 1
     first_tile[:steps] = 1
     top = streams["addend"]
-    if unit.is_exact:
+    if unit.is_exact:  # the bit that marks a NaN lies above the sum
         top = top + (streams["addend_nan"].astype(object) << unit.width)
     found = {
         "w_in": code_words(codes["w"], unit.weight.bits, unit.lanes, passing * unit.lanes),
