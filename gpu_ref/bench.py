@@ -215,6 +215,7 @@ def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
     overflows = torch.zeros(1, dtype=torch.int64, device=x.device)
     call, table = rows_call(wide, operand, w.shape[0], y, overflows), format_table(w.format)
 
+    # The default argument keeps the tensors in memory for as long as the function exists.
     def run(kept: object = (wide, keep, y, overflows)) -> None:
         library.call("hb_gemm_rows", x.device, table, call)
 

@@ -242,7 +242,7 @@ def expand(library: Library, packed: Packed, rows: int) -> Expanded:
     shape = layout.padded_rows, layout.row_length
     integers = torch.empty(shape, dtype=torch.int8, device=packed.device)
     steps = torch.empty(layout.blocks, layout.padded_rows, device=packed.device)
-    operand, keep = packed.operand()
+    operand, keep = packed.operand()  # keep: tensors that must live until the kernel is done
     call = Expand(
         operand=operand, layout=layout, integers=integers.data_ptr(), steps=steps.data_ptr()
     )

@@ -176,6 +176,7 @@ __global__ void __launch_bounds__(CHUNK_WARPS *LANES)
     dfloat11::decode_chunk(machine, d, lookup, crc_table, symbols[warp], chunk);
 }
 
+// Copies the decoding table of the joint layout to shared memory.
 __device__ void share_slots(uint32_t *slots, const uint32_t *from) {
   for (int i = threadIdx.x; i < dfloat11::SLOTS; i += blockDim.x) slots[i] = from[i];
   __syncthreads();

@@ -122,6 +122,7 @@ constexpr int COLUMNS = Kind::VECTORS * static_cast<int>(sizeof(typename Kind::R
 template <class T>
 using Buffer = std::unique_ptr<T[], decltype(&std::free)>;
 
+// `count` zeros in memory that is aligned to cache lines.
 template <class T>
 Buffer<T> zeros(int64_t count) {
   constexpr size_t LINE = 64;
@@ -204,6 +205,7 @@ void compute_tile(const Panels<Kind, Kind::ROWS> &a, const Panels<Kind, COLUMNS<
   }
 }
 
+// Computes the product in tiles, each from one panel of A and one of W. Kind is Pairs or Wide.
 template <class Kind>
 void gemm_in_panels(const Context &context, const Decoder &a_decoder, const Decoder &w_decoder,
                     const PlainProduct &p) {
