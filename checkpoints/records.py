@@ -129,7 +129,7 @@ class DecompressionRecord(Record):
     corrected_words: int
     """Words of 64 bits in which a wrong bit was corrected."""
     lost: tuple[str, ...]
-    """Names of damaged tensors of the compressed files, which could not be decoded."""
+    """Names of tensors in the compressed files that could not be restored as in the original."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int

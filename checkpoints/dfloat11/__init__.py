@@ -1,4 +1,7 @@
-"""Files and models that are compressed without loss by DFloat11."""
+"""Compress the files of models without loss, and load models that stay compressed in memory.
+
+DFloat11 is a code for weights of a model: about eleven bits instead of the sixteen of BF16.
+"""
 
 from halfbyte.checkpoints.dfloat11.folder import compress_path, decompress_path, verify_path
 from halfbyte.checkpoints.dfloat11.loading import load

@@ -1,4 +1,8 @@
-"""Create a model from its configuration, with parameters that have no data yet."""
+"""Create a model from its configuration, with parameters that have no data yet.
+
+Such parameters are on PyTorch's meta device. A model's *head* is a layer on top of it, such as the
+output layer of a language model.
+"""
 
 import json
 from collections.abc import Iterator
@@ -16,10 +20,10 @@ __all__ = ["empty_model", "stored_names"]
 
 @contextmanager
 def _parameters_without_data() -> Iterator[None]:
-    """Within this context, new parameters have no data: they are on the meta device.
+    """Within this context, new parameters are on the meta device: they have no data.
 
-    Buffers keep their data. Some, such as rotary frequencies, are not stored in files but computed
-    when a model is created.
+    Buffers have data, because files do not contain all of them. For example, rotary frequencies are
+    computed when a model is created.
     """
     register = nn.Module.register_parameter
 
@@ -36,7 +40,7 @@ def _parameters_without_data() -> Iterator[None]:
 
 
 def _class_of(config: Any) -> Any:
-    """The class that a configuration names; if it names none, the class without a head."""
+    """The class in a configuration's ``architectures``; if there is none, one without a head."""
     import transformers
 
     for name in getattr(config, "architectures", None) or []:
@@ -47,7 +51,7 @@ def _class_of(config: Any) -> Any:
 
 
 def _diffusers_class(folder: Path) -> str | None:
-    """The class that a configuration of diffusers names; None for others."""
+    """The class name in a configuration of diffusers; None if it is not one of diffusers."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -57,6 +61,7 @@ def _diffusers_class(folder: Path) -> str | None:
 
 
 def _empty_diffusers_model(folder: Path, name: str, dtype: torch.dtype | None) -> Any:
+    """Create a model of the diffusers class ``name``; see :func:`empty_model`."""
     try:
         import diffusers
     except ImportError:
@@ -79,16 +84,16 @@ def _empty_diffusers_model(folder: Path, name: str, dtype: torch.dtype | None) -
 def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
     """Create the model that ``config.json`` in ``folder`` describes, for inference.
 
-    Its parameters are on the meta device; its buffers have data. It has the class that the
-    configuration names, and the generation settings of the folder. ``dtype`` is its type if the
-    configuration gives none.
+    Its parameters are on the meta device; its buffers have data. Its class is the one that the
+    configuration names. If the folder has settings for the generation of text, the model gets them.
+    ``dtype`` is the type of its parameters if the configuration gives none.
 
     Raises UserError if the configuration is missing, or if neither transformers nor diffusers knows
     the architecture.
     """
     if (name := _diffusers_class(folder)) is not None:
         return _empty_diffusers_model(folder, name, dtype)
-    # This import takes a second, so it happens only when a model is created.
+    # This import takes a second, so it is not at the top of the module.
     from transformers import AutoConfig, AutoModel, GenerationConfig
 
     try:
@@ -107,9 +112,10 @@ def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
 
 
 def stored_names(model: Any) -> dict[str, str]:
-    """Each name that a tensor may have in a checkpoint, with the tensor's name in the model.
+    """For each name that a tensor may have in a checkpoint, the tensor's name in the model.
 
-    The names in a model with a head have a prefix that those in a model without a head lack.
+    A checkpoint may come from a model with or without a head. Only with a head, names have a prefix
+    such as ``model.``.
     """
     prefix = str(getattr(model, "base_model_prefix", "") or "")
     own = {name: name for name in model.state_dict()}

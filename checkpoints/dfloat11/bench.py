@@ -1,4 +1,4 @@
-"""Time compression from file to file, and models whose weights stay compressed."""
+"""Time the compression and decompression of files, and models whose weights stay compressed."""
 
 import tempfile
 from collections.abc import Callable
@@ -21,6 +21,7 @@ __all__ = ["benchmark_files", "benchmark_models"]
 
 
 def _decompress(packed: Path, plain: Path) -> None:
+    """Restore the file ``plain`` from the compressed file ``packed``."""
     decompress_file(TensorFile.open(packed), plain)
 
 
@@ -30,8 +31,9 @@ def benchmark_files(
     """Time compression and decompression of a file of normally distributed weights in BF16.
 
     Returns a record for each layout and direction, with the median time of ``repeats`` runs. The
-    times include verification. Files are in the system's folder for temporary files. Raises
-    ToolError if the restored file differs from the original.
+    layouts are ``joint``, the smaller one, and ``prefix``, which hardware decodes. The times
+    include verification. Files are in the system's folder for temporary files. Raises ToolError if
+    the restored file differs from the original.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
@@ -59,7 +61,7 @@ def benchmark_files(
 
 
 def _stored_bytes(model: nn.Module) -> int:
-    """Bytes of the weights of all linear layers, as they are in memory."""
+    """Bytes of memory of the weights of all linear layers, compressed or not."""
     layers = [each for each in model.modules() if isinstance(each, nn.Linear | CompressedLinear)]
     held = [e.compressed if isinstance(e, CompressedLinear) else e.weight for e in layers]
     return sum(each.nbytes for each in held)
@@ -68,15 +70,16 @@ def _stored_bytes(model: nn.Module) -> int:
 def benchmark_models(
     *, width: int = 1024, layers: int = 4, tokens: tuple[int, ...] = (1, 128), repeats: int = 5
 ) -> list[CodecBenchRecord]:
-    """Time a Llama with plain weights in BF16, with compressed ones, and with ``exact=False``.
+    """Time a small Llama with plain weights in BF16, and with compressed weights in two ways.
 
-    Returns these three records for each number of tokens. Weights are random, as before training.
-    There is no cache of keys and values. ``exact=False`` is explained at :func:`.loading.load`.
+    Compressed weights are used exactly, and with ``exact=False``, which :func:`.loading.load`
+    explains. Returns a record for each of the three models and each number of ``tokens``. Weights
+    are random, as before training. There is no cache of keys and values.
     """
     from transformers import LlamaConfig, LlamaForCausalLM
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()  # callers have their own
+    transformers_logging.disable_progress_bar()  # the caller reports progress itself
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=1024,
@@ -94,7 +97,7 @@ def benchmark_models(
             "compressed": load(folder),
             "exact=False": load(folder, exact=False),
         }
-    weights = _stored_bytes(plain) // 2
+    weights = _stored_bytes(plain) // 2  # a weight in BF16 has two bytes
     records = []
     for count in tokens:
         ids = torch.arange(count)[None] % config.vocab_size

@@ -1,4 +1,10 @@
-"""Read a compressed safetensors file: single tensors of the original, or all of it."""
+"""Read a compressed safetensors file: single tensors of the original, or the whole original.
+
+Its tensors are *parts*. A part holds one or several tensors of the original. It is *coded*, that
+is, compressed, or a copy. An index says which tensor is in which part. Parts may have check bytes,
+from which wrong bits are corrected (SECDED). Version 1 of the file has no index, but a description
+in its metadata.
+"""
 
 import math
 import zlib
@@ -26,14 +32,15 @@ from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
 
 __all__ = ["CompressedFile", "is_compressed"]
 
-_CODED = ".df11"
-_KEPT = 12  # decoded parts, of several tensors each, that are kept in memory
+_CODED = ".df11"  # the end of a coded part's name
+_KEPT = 12  # decoded parts that stay in memory, because other tensors of them may be read next
 
 OnBytes = Callable[[int, str], None]
+"""Called with how many more bytes of the original are done, and the name of the present tensor."""
 
 
 def is_compressed(file: TensorFile) -> bool:
-    """Whether halfbyte compressed a file, by its index or its metadata."""
+    """Whether halfbyte compressed a file: it has an index, or a description in its metadata."""
     if first_version.KEY in file.metadata:
         return True
     try:
@@ -43,6 +50,7 @@ def is_compressed(file: TensorFile) -> bool:
 
 
 def _read_index(file: TensorFile) -> Index:
+    """Read the index of a file. Raises CorruptError if it is damaged."""
     stored = file.tensors[INDEX_TENSOR]
     try:
         data, _ = read_corrected(stored, file.tensors.get(INDEX_TENSOR + CHECKS))
@@ -57,10 +65,11 @@ class CompressedFile:
     Parameters
     ----------
     file : TensorFile
+        The compressed file.
     index : Index
-        Index of the original. For files of version 1 it is made from their description.
+        Its index. For files of version 1, it is made from their description.
     salvaged : bool
-        Whether the index was guessed.
+        Whether the index was guessed, because the file's own is damaged or missing.
     """
 
     def __init__(self, file: TensorFile, index: Index, *, salvaged: bool = False) -> None:
@@ -98,7 +107,7 @@ class CompressedFile:
     def open(cls, path: Path, *, salvage: bool = False) -> Self:
         """Read the header and the index, but no data.
 
-        With ``salvage``, a damaged index is replaced by a guess from the headers of the parts.
+        With ``salvage``, a damaged or missing index is guessed from the headers of the parts.
         Raises UserError if the file is not compressed, CorruptError if it is damaged.
         """
         file = TensorFile.open(path)
@@ -130,7 +139,10 @@ class CompressedFile:
         return data
 
     def decoded(self, part: Part) -> Tensor:
-        """The verified original bytes of a part's tensors: (bytes,) uint8."""
+        """The original bytes of a part's tensors, one after the other: (bytes,) uint8.
+
+        Those of a coded part are verified by its checksums. Raises CorruptError if they are wrong.
+        """
         if part.name in self._decoded:
             self._decoded.move_to_end(part.name)
             return self._decoded[part.name]
@@ -149,7 +161,7 @@ class CompressedFile:
         return data
 
     def _is_alone(self, part: Part) -> bool:
-        """Whether a part is needed for one tensor only."""
+        """Whether a part holds the data of one tensor only, and no other tensor is equal to it."""
         return len(part.tensors) == 1 and part.tensors[0] not in self._copied
 
     def _pieces(self, part: Part, digests: bool) -> Iterator[Tensor]:
@@ -165,6 +177,7 @@ class CompressedFile:
             raise self._located(part, error) from None
 
     def _check_type(self, part: Part, dtype: torch.dtype, nbytes: int) -> None:
+        """Raise CorruptError unless a coded part has the type and size that the index states."""
         kinds = {CODED_AS.get(self.tensors[number].dtype) for number in part.tensors}
         size = sum(self.tensors[number].bytes for number in part.tensors)
         wanted = [JOINT_TYPES[kind].torch_dtype for kind in kinds if kind is not None]
@@ -172,14 +185,17 @@ class CompressedFile:
             raise self._located(part, CorruptError("it is not of the type and size in the index"))
 
     def _located(self, part: Part, error: CorruptError) -> CorruptError:
+        """The error with the names of the file and of the part's first tensor."""
         names = self.tensors[part.tensors[0]].name
         more = f" and {len(part.tensors) - 1} more" if len(part.tensors) > 1 else ""
         return CorruptError(f"Tensor {names}{more} in {self.file.path} is damaged: {error}")
 
     def bytes_of(self, number: int, *, digests: bool = True) -> Iterator[Tensor]:
-        """The original bytes of a tensor, in pieces.
+        """The original bytes of the tensor with this number, in pieces.
 
-        A piece stays valid while the next one is made, but no longer.
+        A piece is overwritten when the piece after the next one is made. Coded tensors are
+        verified. ``digests`` says whether this includes the digest of a whole tensor
+        (:func:`halfbyte.golden.dfloat11.pieces`).
         """
         tensor, (part, begin) = self.tensors[number], self._places[number]
         if part.coded and self._is_alone(part):
@@ -197,8 +213,7 @@ class CompressedFile:
     ) -> Iterator[Tensor]:
         """The whole original file as uint8, in pieces.
 
-        A piece stays valid while the next one is made, but no longer. Coded tensors are verified.
-        ``digests`` says whether their digests are checked, too: see :func:`pieces`.
+        What :meth:`bytes_of` says of pieces and of ``digests`` holds here, too.
         """
         header = self.index.header
         head = len(header).to_bytes(8, "little") + header
@@ -214,7 +229,7 @@ class CompressedFile:
         return tuple(self._numbers)
 
     def read(self, name: str) -> Tensor:
-        """A tensor of the original, verified, in its type and shape."""
+        """The tensor of the original with this name, verified, in its type and shape."""
         number = self._numbers[name]
         tensor, (part, begin) = self.tensors[number], self._places[number]
         if part.coded:
@@ -226,7 +241,7 @@ class CompressedFile:
         return data.view(tensor.torch_dtype_of_bytes).reshape(tensor.shape)
 
     def _check_raw(self, part: Part) -> None:
-        """Raise CorruptError if an uncoded part has a wrong checksum. Each part is checked once."""
+        """Raise CorruptError if a copied part has a wrong checksum. Each part is checked once."""
         if part.crc is None or part.name in self._checked:
             return
         stored, crc = self.file.tensors[part.name], 0
@@ -238,7 +253,7 @@ class CompressedFile:
         self._checked.add(part.name)
 
     def compressed(self, name: str) -> Tensor | None:
-        """The unverified compressed form of a tensor; None if it shares a part with others."""
+        """The compressed form of a tensor, not verified; None if it has none of its own."""
         part, _ = self._places[self._numbers[name]]
         return self.data(part) if part.coded and len(part.tensors) == 1 else None
 
@@ -247,9 +262,10 @@ class CompressedFile:
         return read_header(self.data(part).numpy())
 
     def salvage(self, target: Path) -> tuple[int, list[str]]:
-        """Write the tensors that can be decoded.
+        """Write the tensors that can be decoded without the file's own index.
 
-        Returns how many words SECDED corrected, and the names of the parts that are lost.
+        Returns how many words SECDED corrected, and the names of the parts that are lost. These
+        include parts whose tensors cannot be told apart.
         """
         found: dict[str, Tensor] = {}
         lost = [name for name in self.file.tensors

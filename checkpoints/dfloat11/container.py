@@ -1,12 +1,15 @@
 """Compress a safetensors file and restore it, byte for byte.
 
-The compressed file is a safetensors file, too. Its tensors are *parts*. A part has one or several
-tensors of the original, coded or copied. The index (:mod:`.index`) says which tensor is where, and
-has the SHA-256 of the whole original. With SECDED, each part has a tensor of check bytes beside it.
+The compressed file is a safetensors file, too. Its tensors are *parts*. A part holds one or several
+tensors of the original. It is *coded*, that is, compressed, or a copy. The index (:mod:`.index`)
+says which tensor is in which part, and has the SHA-256 of the whole original. With SECDED, an
+error-correcting code, each part also has a tensor of check bytes.
 
-A file gets its name only after it was read again from the disk, unless that is switched off. A
-compressed file is decoded and compared with the original. A decompressed file must have the
-original's digest.
+There are two layouts of a coded part. ``joint`` is the smaller one. ``prefix`` is the one that
+hardware and GPUs decode.
+
+A compressed file gets its name only after it was decoded and compared with the original, unless the
+caller switches this off. A decompressed file gets its name only if it has the original's SHA-256.
 """
 
 import hashlib
@@ -48,14 +51,14 @@ __all__ = [
     "verify_file",
 ]
 
-CODED = ".df11"
+CODED = ".df11"  # the end of a coded part's name
 LAYOUTS = ("joint", "prefix")
-"""Layouts of the parts: the smaller one, and the one that hardware and GPUs decode."""
-_RAW = "halfbyte.raw"
-_GROUP = "halfbyte.group"
+"""Layouts of a coded part."""
+_RAW = "halfbyte.raw"  # the part with all tensors that are copied
+_GROUP = "halfbyte.group"  # the name, without its end, of a part with several coded tensors
 
 OnBytes = Callable[[int, str], None]
-"""Called with how many more bytes of the original are done, and the present tensor's name."""
+"""Called with how many more bytes of the original are done, and the name of the present tensor."""
 
 
 def _nothing(count: int, name: str) -> None:
@@ -69,9 +72,10 @@ class Coding:
     Parameters
     ----------
     layout : str
-        ``joint``, or ``prefix``, which hardware and GPUs decode.
+        ``joint``, the smaller one, or ``prefix``, which hardware and GPUs decode.
     codes : str
-        The codes of ``prefix``: see :func:`halfbyte.golden.dfloat11.measure`.
+        The codes of the layout ``prefix``: ``best`` for the shortest, ``fixed`` for the best of the
+        eight that hardware knows.
 
     Raises
     ------
@@ -90,11 +94,16 @@ class Coding:
 
 
 def _joint(elements: Tensor, part: PlannedPart, whole: Digest | None) -> Tensor | None:
+    """Code elements in the layout ``joint``; None if an estimate says that this makes them larger.
+
+    Meanwhile another core adds their bytes to the digest ``whole``, if it is given.
+    """
     added = meanwhile(
         lambda: whole.add(elements.view(torch.uint8).flatten().numpy()) if whole else None
     )
     try:
         counts = part.counts or joint.count(elements)
+        # bytes() is an estimate. If it is 2 % larger than the original, so is the exact size.
         if counts.bytes() >= 1.02 * elements.nbytes:
             return None
         return joint.compress(elements, counts)
@@ -103,6 +112,10 @@ def _joint(elements: Tensor, part: PlannedPart, whole: Digest | None) -> Tensor 
 
 
 def _prefix(elements: Tensor, codes: str, whole: Digest | None) -> Tensor | None:
+    """Code elements in the layout ``prefix``; None if that is not smaller.
+
+    Their bytes are added to the digest ``whole``, if it is given.
+    """
     reading = Reading(whole)
     measured = measure(elements, codes=codes, reading=reading)
     if measured.pays:
@@ -114,7 +127,10 @@ def _prefix(elements: Tensor, codes: str, whole: Digest | None) -> Tensor | None
 def _coded(
     elements: Tensor, part: PlannedPart, coding: Coding, whole: Digest | None
 ) -> Tensor | None:
-    """The compressed form; None if it is not smaller. Its bytes are added to ``whole``."""
+    """The coded form of elements; None if it is not smaller.
+
+    The bytes of the elements are added to ``whole``, the digest of the source file, if it is given.
+    """
     if coding.layout == "joint":
         data = _joint(elements, part, whole)
     else:
@@ -123,7 +139,20 @@ def _coded(
 
 
 class _Compressor:
-    """Writes the parts of one compressed file, and keeps what the index says about them."""
+    """Writes the parts of one compressed file, and collects the entries for the index.
+
+    Attributes
+    ----------
+    digest : RunningDigest
+        SHA-256 of the source file.
+    heads : dict
+        The header of each coded part as it is in memory, by the part's name. After writing, it is
+        compared with the header in the file.
+    parts : list of Part
+        The parts that were written.
+    records : list of TensorRecord
+        A record for each of these parts.
+    """
 
     def __init__(
         self, source: TensorFile, writer: GrowingTensorFileWriter, *, coding: Coding, secded: bool
@@ -139,7 +168,7 @@ class _Compressor:
         self.records: list[TensorRecord] = []
 
     def code(self, planned: PlannedPart) -> bool:
-        """Write a part in coded form. Returns False, and writes nothing, if it is not smaller."""
+        """Write a part in coded form. If that is not smaller, write nothing and return False."""
         tensors = [self._tensors[number] for number in planned.numbers]
         data = self._encoded(tensors, planned)
         if data is None:
@@ -151,6 +180,11 @@ class _Compressor:
         return True
 
     def _encoded(self, tensors: list[StoredTensor], planned: PlannedPart) -> Tensor | None:
+        """The coded form of tensors, read one after the other; None if it is not smaller.
+
+        A single tensor keeps its shape. If its bytes are next in the digest of the source file,
+        they are added now, so that they need not be read again.
+        """
         data = read_together(tensors)
         elements = elements_of(data, planned.kind)
         if len(tensors) > 1:
@@ -160,7 +194,7 @@ class _Compressor:
         return _coded(elements, planned, self._coding, self.digest.up_to(tensors[0], len(data)))
 
     def copy(self, numbers: Iterable[int]) -> None:
-        """Copy tensors into one part, one after the other."""
+        """Copy the tensors with these numbers into one part, one after the other."""
         tensors = tuple(numbers)
         size = sum(self._tensors[number].bytes for number in tensors)
         if not tensors:
@@ -172,7 +206,7 @@ class _Compressor:
             for piece in self._tensors[number].pieces():
                 self._writer.append(_RAW, piece)
                 crc = zlib.crc32(memory_of(piece), crc)
-                if self._secded:  # check bytes are for whole words of the part
+                if self._secded:  # a check byte covers eight bytes, also across tensors
                     held = torch.cat([held, piece])
                     whole = len(held) // 8 * 8
                     checks.append(check_bytes(held[:whole]))
@@ -199,15 +233,18 @@ class _Compressor:
         return name
 
     def _add_plain(self, name: str, data: Tensor) -> None:
+        """Write a tensor of bytes."""
         self._writer.add(name, "U8", (len(data),), len(data))
         self._writer.append(name, data)
 
     def _add(self, name: str, data: Tensor) -> None:
+        """Write a tensor of bytes and, with SECDED, its check bytes."""
         self._add_plain(name, data)
         if self._secded:
             self._add_plain(name + CHECKS, checks_for(data))
 
     def _record(self, part: Part, stored: int) -> None:
+        """Note a part that was written with this many bytes."""
         self.parts.append(part)
         tensors = [self._tensors[number] for number in part.tensors]
         self.records.append(
@@ -229,8 +266,9 @@ def compress_file(
 ) -> list[TensorRecord]:
     """Write the compressed form of ``source`` to ``target``, which appears when it is complete.
 
-    Tensors of BF16, FP16, FP32, FP8 and 8-bit integers are coded if that makes them smaller. Small
-    tensors are coded together, and equal ones only once.
+    Tensors of BF16, FP16, FP32, FP8 and 8-bit integers are coded if that makes them smaller; the
+    layout ``prefix`` does not take FP32. Small tensors are coded together. If several tensors are
+    equal, only the first is stored.
 
     Parameters
     ----------
@@ -241,16 +279,17 @@ def compress_file(
     coding : Coding, optional
         Layout and codes; the joint layout if not given.
     secded : bool
-        Whether check bytes are added, which correct one wrong bit in each 64.
+        Whether to add check bytes, which correct one wrong bit in each 64.
     verify : bool
-        Whether the new file is read and compared with the source.
+        Whether to decode the new file and to compare it with the source.
     on_bytes : callable
-        Called with how many more bytes of the original are done, and the present tensor's name.
+        Called with how many more bytes of the original are done, and the name of the present
+        tensor.
 
     Returns
     -------
     list of TensorRecord
-        One for each part.
+        One record for each part.
 
     Raises
     ------
@@ -293,22 +332,23 @@ def compress_file(
 
 
 def _room(names: list[str]) -> int:
-    """Bytes that the entries of the parts take in the header of the compressed file, at most."""
-    entry = 140  # type, shape, two offsets of up to 19 digits, punctuation, an end of the name
+    """The most bytes that the header of the compressed file can take for parts with these names."""
+    entry = 140  # type, shape, two offsets of up to 19 digits, punctuation, the end of the name
+    # 400: the parts of copies and of the index. JSON writes a UTF-16 unit in at most 6 characters.
     return 400 + sum(6 * (len(name.encode("utf-16")) // 2) + entry for name in names)
 
 
 def decompress_file(
     source: TensorFile, target: Path, *, salvage: bool = False, on_bytes: OnBytes = _nothing
 ) -> tuple[int, list[str]]:
-    """Write the file that ``source`` was compressed from, byte for byte, to ``target``.
+    """Restore the original of the compressed file ``source``, byte for byte, as ``target``.
 
-    The written file is verified by the original's SHA-256. With ``salvage`` and a damaged or
-    missing index, the tensors that can still be decoded are written. That file differs from the
-    original.
+    The restored file is verified by the original's SHA-256. If the index is damaged or missing, and
+    ``salvage`` is True, the tensors that can still be decoded are written to a new file. It differs
+    from the original.
 
-    Returns how many words SECDED corrected, and names of parts that were lost. Raises
-    :class:`CorruptError`, and leaves no file, if anything is wrong.
+    Returns how many words SECDED corrected, and the names of the parts that were lost. If anything
+    is wrong, raises :class:`CorruptError` and leaves no file.
     """
     opened = CompressedFile.open(source.path, salvage=salvage)
     if opened.salvaged:
@@ -323,7 +363,7 @@ def decompress_file(
 
 
 def verify_file(source: TensorFile, *, on_bytes: OnBytes = _nothing) -> int:
-    """Decode a whole compressed file, and compare it with the original's SHA-256. Writes nothing.
+    """Decode a whole compressed file, and check the original's SHA-256. Writes nothing.
 
     Returns how many words SECDED corrected. Raises :class:`CorruptError` if anything is wrong.
     """

@@ -1,8 +1,11 @@
-"""Count the bits that a model's weights need: the weights themselves, or their codes in a format.
+"""Find how many bits a model's weights need: the weights themselves, or their codes in a format.
 
-The order-0 entropy is the least that a code can need if it codes every symbol alone, by its
-frequency in the tensor. The figure for halfbyte's code is the size of the whole
-compressed tensor, including index, table and header.
+There are two figures. The order-0 entropy is the least that any code can need if it codes every
+symbol separately, by its frequency in the tensor. The figure for halfbyte's own lossless code is
+the size of the whole compressed tensor, with index, table and header.
+
+A tensor is *coded* if it is stored in the lossless code. The *codes* of a format are the bits that
+stand for its values.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +39,7 @@ __all__ = [
 ]
 
 _WIDE = ("F32", "F64")
-"""Types that are rounded to BF16 when they are read, as for a release of the model in BF16."""
+"""Types that are rounded to BF16 when they are read, as if the model were published in BF16."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,18 +53,18 @@ class TensorEntropy(Record):
     elements: int
     """Elements of the tensor."""
     raw_bits: float
-    """Bits per element of the type, or of the rounded one, uncoded."""
+    """Bits of an uncompressed element, after the rounding if the type is rounded."""
     entropy_bits: float
-    """Bits per element: order-0 entropy of the coded bits, plus the bits that are not coded."""
+    """Bits per element: order-0 entropy of the bits that are coded, plus all other bits."""
     coded_bits: float
-    """Bits per element, coded or not, whichever is smaller; tables and headers included."""
+    """Bits per element, compressed or not, whichever is smaller; with tables and headers."""
     coded: bool
-    """Whether coding makes it smaller."""
+    """Whether compression makes the tensor smaller."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodeEntropy(Record):
-    """How many bits each weight of a layer needs as a code of a format."""
+    """How many bits each weight of a layer needs if it is quantized to a format."""
 
     tensor: str
     """Name of the weight."""
@@ -74,13 +77,13 @@ class CodeEntropy(Record):
     scale_format: str
     """Type of the scales."""
     raw_bits: float
-    """Bits of a code."""
+    """Bits of an uncompressed code."""
     entropy_bits: float
-    """Bits per code by order-0 entropy."""
+    """Order-0 entropy of the codes, in bits per code."""
     coded_bits: float
-    """Bits per code, compressed or packed, whichever is smaller."""
+    """Bits per code, compressed or not, whichever is smaller."""
     coded: bool
-    """Whether coding makes the codes smaller."""
+    """Whether compression makes the codes smaller."""
     scale_bits: float
     """Bits per weight for the scales."""
     effective_bits: float
@@ -89,7 +92,7 @@ class CodeEntropy(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """Means in bits over all elements of several tensors."""
+    """Mean bits per element, over all elements of several tensors."""
 
     tensors: int
     elements: int
@@ -100,7 +103,7 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class _Bits:
-    """Bits per element: uncompressed, by entropy, and compressed; and whether coding is smaller."""
+    """Bits per element: uncompressed, by entropy, compressed. ``coded``: compression is smaller."""
 
     raw_bits: float
     entropy_bits: float
@@ -112,11 +115,13 @@ _Entropy = TypeVar("_Entropy", TensorEntropy, CodeEntropy)
 
 
 def _readable(tensor: StoredTensor) -> bool:
+    """Whether a tensor has elements of a type whose entropy is computed."""
     is_known = tensor.dtype in ELEMENT_TYPES and tensor.dtype != "U8"
     return tensor.elements > 0 and (is_known or tensor.dtype in _WIDE)
 
 
 def _read(tensor: StoredTensor) -> Tensor:
+    """A tensor in a type that the lossless code takes; FP32 and FP64 are rounded to BF16."""
     if tensor.dtype in _WIDE:
         return tensor.read().to(torch.bfloat16)
     kind = ELEMENT_TYPES[tensor.dtype]
@@ -137,6 +142,7 @@ def _bits(tensor: Tensor, codes: str = "best") -> _Bits:
 
 
 def _checkpoint(path: Path) -> Checkpoint:
+    """Open a checkpoint. Raises UserError if it has no tensor whose entropy can be computed."""
     checkpoint = Checkpoint(path)
     if not any(map(_readable, checkpoint.tensors.values())):
         raise UserError(f"{path} has no tensors of {', '.join((*ELEMENT_TYPES, *_WIDE))}")
@@ -146,10 +152,10 @@ def _checkpoint(path: Path) -> Checkpoint:
 def tensor_entropies(
     path: Path, *, codes: str = "best", on_progress: Progress | None = None
 ) -> list[TensorEntropy]:
-    """A record for each tensor of a folder or a safetensors file that can be coded.
+    """A record for each tensor, of a folder or a safetensors file, that the lossless code takes.
 
-    FP32 and FP64 are rounded to BF16 first. For ``codes`` see
-    :func:`halfbyte.golden.dfloat11.measure`. Raises UserError if no tensor can be coded.
+    FP32 and FP64 are rounded to BF16 first. ``codes`` chooses the lossless code, as in
+    :func:`halfbyte.golden.dfloat11.measure`. Raises UserError if the code takes no tensor.
     """
     tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]
     records = []
@@ -176,10 +182,10 @@ def code_entropies(
     scale_format: ScaleFormat = ScaleFormat.FP32,
     on_progress: Progress | None = None,
 ) -> list[CodeEntropy]:
-    """A record for each layer's weight and each format: bits of the codes, and bits with scales.
+    """Quantize each weight to each format: a record of the bits that codes and scales need.
 
-    The weights are those that ``halfbyte quantize`` quantizes. ``effective_bits`` counts codes and
-    scales. The codes are compressed or, if that is smaller, packed.
+    The weights are those that ``halfbyte quantize`` quantizes. ``effective_bits`` of a record is
+    the sum for codes and scales. The codes are compressed, unless that is larger.
 
     Parameters
     ----------
@@ -197,7 +203,7 @@ def code_entropies(
     Raises
     ------
     UserError
-        There are no such weights, or one cannot be quantized.
+        There are no such weights, or a weight cannot be quantized.
     """
     checkpoint = Checkpoint(path)
     if not checkpoint.weights:
@@ -237,7 +243,7 @@ def code_entropies(
 
 
 def total(records: Sequence[_Entropy]) -> Totals:
-    """The means of the figures in bits, over all elements of the records."""
+    """The mean of each figure over all elements of the records' tensors."""
     return Totals(
         tensors=len(records),
         elements=sum(record.elements for record in records),
@@ -248,7 +254,7 @@ def total(records: Sequence[_Entropy]) -> Totals:
 
 
 def mean_bits(records: Sequence[_Entropy], figure: Callable[[_Entropy], float]) -> float:
-    """The mean of a figure over all elements of the records."""
+    """The mean of a figure over all elements of the records' tensors."""
     elements = sum(record.elements for record in records)
     return sum(record.elements * figure(record) for record in records) / elements
 
@@ -260,9 +266,9 @@ def effective_bits(
     block: int = 128,
     scale_format: ScaleFormat = ScaleFormat.FP32,
 ) -> dict[str, float]:
-    """Bits per weight of a model by format name, with compressed codes and scales.
+    """Bits per weight of a model for each format, by its name: codes and scales together.
 
-    They are the means of :func:`code_entropies` over all weights, for an axis of a plot.
+    Each is the mean of ``effective_bits`` in :func:`code_entropies` over all weights.
     """
     records = code_entropies(path, formats, block=block, scale_format=scale_format)
     by_format: dict[str, list[CodeEntropy]] = {}

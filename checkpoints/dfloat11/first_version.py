@@ -1,8 +1,9 @@
 """Read compressed files of version 1, which earlier releases wrote, and files without an index.
 
-A coded tensor ``NAME`` is stored as ``NAME.df11``; any other keeps its name. The metadata contain a
-JSON object with the original's header as text. There is no digest of the whole file. Each coded
-tensor has a digest, and all copied tensors share one.
+In version 1, a compressed tensor ``NAME`` is stored as ``NAME.df11``, and others are copied under
+their own names. The metadata contain a JSON object, the *description*, with the original's header
+as text. There is no digest of the whole original. Each compressed tensor has a digest, and all
+copied tensors share one.
 """
 
 import hashlib
@@ -17,19 +18,20 @@ from halfbyte.golden.dfloat11 import CorruptError, read_header
 
 __all__ = ["KEY", "guess_index", "read_index"]
 
-KEY = "halfbyte.dfloat11"
-_CODED = ".df11"
-_HEAD = 1 << 13  # bytes; more than any header takes
+KEY = "halfbyte.dfloat11"  # the entry of the metadata with the description
+_CODED = ".df11"  # the end of a compressed tensor's name
+_HEAD = 1 << 13  # bytes; the header of a compressed tensor has fewer
 
 
 class _Description(NamedTuple):
-    """The description in the metadata: the original's header, and the digest of copied tensors."""
+    """The description: the original's header, and the SHA-256 of all copied tensors."""
 
     header: bytes
     copied_sha256: object
 
 
 def _description(file: TensorFile) -> _Description:
+    """Read the description. Raises CorruptError if it is missing or of another version."""
     if KEY not in file.metadata:
         raise CorruptError(
             f"{file.path} lacks its description: another tool dropped it, or it is damaged"
@@ -47,7 +49,10 @@ def _description(file: TensorFile) -> _Description:
 
 
 def _stored_type(file: TensorFile, tensor: StoredTensor) -> tuple[str, tuple[int, ...]]:
-    """Type and shape of the original tensor. A coded tensor has them in its first bytes."""
+    """Type and shape of the original of a stored tensor.
+
+    A compressed tensor has them in its own header, at its start.
+    """
     if not tensor.name.endswith(_CODED):
         return tensor.dtype, tensor.shape
     try:
@@ -60,7 +65,7 @@ def _stored_type(file: TensorFile, tensor: StoredTensor) -> tuple[str, tuple[int
 
 
 def _contents(file: TensorFile) -> dict[str, StoredTensor]:
-    """The stored tensors by their original names, without tensors of check bytes."""
+    """The stored tensors by their original names; tensors of check bytes are left out."""
     return {
         name.removesuffix(_CODED): tensor
         for name, tensor in file.tensors.items()
@@ -69,9 +74,10 @@ def _contents(file: TensorFile) -> dict[str, StoredTensor]:
 
 
 def read_index(file: TensorFile) -> Index:
-    """Make an index from the description of a file of version 1, and verify the copied tensors.
+    """Make an index for a file of version 1 from its description, and verify the copied tensors.
 
-    Raises CorruptError if the description is missing or damaged, or contradicts the tensors.
+    Raises CorruptError if the description is missing or damaged, if it contradicts the stored
+    tensors, or if a copied tensor is damaged.
     """
     description = _description(file)
     header = description.header
@@ -99,7 +105,12 @@ def read_index(file: TensorFile) -> Index:
 
 
 def guess_index(file: TensorFile) -> Index:
-    """An index of the coded tensors that have original names and readable headers."""
+    """An index of the tensors that can be found without an index or a description.
+
+    These are the compressed tensors with a readable header, and tensors that were copied under
+    their own names. Small tensors that were compressed together become a single one,
+    ``halfbyte.group``: without an index, nothing tells where each begins.
+    """
     entries: dict[str, JsonObject] = {}
     parts: list[Part] = []
     position = 0
@@ -118,5 +129,6 @@ def guess_index(file: TensorFile) -> Index:
         }
         position += size
         parts.append(Part(tensor.name, tensor.name.endswith(_CODED), (len(parts),)))
-    # A reader sorts tensors by place. Only empty ones share a place, and those are never coded.
+    # A reader of this header sorts tensors by their place in the data, which keeps the order of the
+    # parts. Only empty tensors can share a place, and they are never compressed.
     return Index(json.dumps(entries).encode(), "", tuple(parts))

@@ -1,9 +1,8 @@
-"""Compress a model's folder, or a file, and restore it.
+"""Compress a model's folder, or a single file, and restore it.
 
 Each ``X.safetensors`` becomes ``X.df11.safetensors``, in subfolders, too. Other files, such as the
-index and the configuration, are copied, so that the folder can be restored. Hidden files and
-weights in other forms are left out. Tools that do not know the compressed form report that
-``model.safetensors`` is missing.
+index and the configuration, are copied. Hidden files, and weights in other file formats, are left
+out. A tool that does not know compressed files reports that ``model.safetensors`` is missing.
 """
 
 import json
@@ -39,13 +38,13 @@ __all__ = ["PLAIN", "SUFFIX", "check_indices", "compress_path", "copy_files",
 
 PLAIN, SUFFIX = ".safetensors", ".df11.safetensors"
 
-# Weights in other forms. Beside safetensors files they are second copies, so they are left out.
+# Weights in other file formats. They are left out, since safetensors files hold the same weights.
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot")
 _INDEX = ".index.json"
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order. Hidden folders and linked ones are not entered."""
+    """All paths below a folder, in order; hidden and linked folders are not entered."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             yield path
@@ -56,10 +55,10 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def other_files(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files that are copied with the weights, and the names of what is left out.
+    """The files to copy with the weights, and the names of the files to leave out.
 
-    Both are relative to the folder, and include its subfolders. Left out are hidden files, links to
-    folders, and weights in other forms.
+    Both are relative to the folder, and include files in subfolders. Hidden files, links to
+    folders, and weights in other file formats are left out.
     """
     found = [path for path in _walk(folder) if path.suffix != PLAIN]
     taken = [
@@ -72,7 +71,7 @@ def other_files(folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def copy_files(paths: Sequence[Path], source: Path, target: Path) -> None:
-    """Copy files, given relative to ``source``, to the same places below ``target``."""
+    """Copy files from ``source`` to ``target``; ``paths`` are relative to both folders."""
     for path in paths:
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / path, target / path)
@@ -80,9 +79,10 @@ def copy_files(paths: Sequence[Path], source: Path, target: Path) -> None:
 
 @contextmanager
 def fresh_folder(target: Path) -> Iterator[Path]:
-    """A folder to write to. It becomes ``target`` at the end; after an error it is removed.
+    """Within this context, a new folder to write to. At the end it gets the name ``target``.
 
-    Raises UserError if ``target`` exists, now or at the end, and is not an empty folder.
+    After an error, the folder is removed. Raises UserError if ``target`` exists, at the start or at
+    the end, and is not an empty folder.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists already; give another name, or remove it")
@@ -92,7 +92,10 @@ def fresh_folder(target: Path) -> Iterator[Path]:
 
 
 def _weights(folder: Path, suffix: str) -> list[Path]:
-    """The safetensors files below a folder whose names end in ``suffix``, all shards of them."""
+    """The safetensors files below a folder whose names end in ``suffix``.
+
+    Raises UserError if there are none, or if one of several files of a model, a shard, is missing.
+    """
     wanted = [path for path in _walk(folder) if path.name.endswith(suffix)]
     wanted = [path for path in wanted if path.is_file() and not path.name.startswith(".")]
     if suffix == PLAIN:
@@ -106,10 +109,11 @@ def _weights(folder: Path, suffix: str) -> list[Path]:
 
 
 def check_indices(folder: Path, suffix: str) -> None:
-    """Check that every shard in an index below ``folder`` exists and has its tensors.
+    """Check that every shard that an index below ``folder`` names exists.
 
-    ``suffix`` is the end of the names of the stored shards. Raises UserError if an index cannot be
-    read, or if a shard or a tensor is missing.
+    The name of a stored shard ends in ``suffix``. If the shards are not compressed, each must also
+    have the tensors that the index places there. Raises UserError if an index cannot be read, or if
+    a shard or a tensor is missing.
     """
     for path in [each for each in _walk(folder) if each.name.endswith(f"{PLAIN}{_INDEX}")]:
         try:
@@ -128,6 +132,7 @@ def check_indices(folder: Path, suffix: str) -> None:
 
 
 def _check_shard(path: Path, names: Sequence[str]) -> None:
+    """Raise UserError if a shard lacks one of the tensors that an index places there."""
     missing = set(names) - TensorFile.open(path).tensors.keys()
     if missing:
         raise UserError(
@@ -137,6 +142,7 @@ def _check_shard(path: Path, names: Sequence[str]) -> None:
 
 
 def _files(source: Path, suffix: str) -> list[Path]:
+    """The files to read: the single file, or all in the folder whose names end in ``suffix``."""
     if source.is_dir():
         found = _weights(source, suffix)
         check_indices(source, suffix)
@@ -147,18 +153,19 @@ def _files(source: Path, suffix: str) -> list[Path]:
 
 
 def _check_target(source: Path, target: Path) -> None:
+    """Raise UserError if ``target`` cannot be written, or is within the folder ``source``."""
     if source.is_file() and target.is_dir():
         raise UserError(f"{target} is a folder, and the input is a file; give a file to write to")
     if source.is_file() and target.exists():
         raise UserError(f"{target} exists already; give another name, or remove it")
     if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
         if target.resolve() == source.resolve():
-            return  # refused as a folder that is not empty
+            return  # fresh_folder refuses it, since it is not empty
         raise UserError(f"{target} is within {source}; give a folder elsewhere")
 
 
 def _counter(paths: Sequence[Path], on_progress: Progress | None) -> OnBytes:
-    """A function that counts bytes over all files, for a progress bar."""
+    """A function that counts the bytes that are done in all files, and reports the progress."""
     total = sum(path.stat().st_size for path in paths)
     done = 0
 
@@ -183,25 +190,25 @@ def compress_path(
 ) -> CompressionRecord:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
-    ``target`` appears only when everything is done.
+    ``target`` gets its name only when everything is done.
 
     Parameters
     ----------
     source, target : Path
-        What is read, and where to write.
+        The file or folder to read, and the one to write.
     layout, codes : str
-        See :class:`.container.Coding`.
+        How tensors are coded: see :class:`.container.Coding`.
     secded : bool
-        Whether check bytes are added, which correct one wrong bit in each 64.
+        Whether to add check bytes, which correct one wrong bit in each 64.
     verify : bool
-        Whether every new file is read again and compared with its source.
+        Whether to decode every new file and to compare it with its source.
     on_progress : callable, optional
-        Called with the bytes done, all bytes, and the name of the present tensor.
+        Called with the bytes that are done, all bytes, and the name of the present tensor.
 
     Returns
     -------
     CompressionRecord
-        Sizes, counts, seconds, and the result for each part.
+        Sizes, counts, seconds, and how each tensor was stored.
 
     Raises
     ------
@@ -269,30 +276,30 @@ def decompress_path(
     salvage: bool = False,
     on_progress: Progress | None = None,
 ) -> DecompressionRecord:
-    """Undo :func:`compress_path`, to the last byte, and verify everything.
+    """Restore what :func:`compress_path` read, to the last byte, and verify everything.
 
-    ``target`` appears only if everything is correct.
+    ``target`` gets its name only if everything is correct.
 
     Parameters
     ----------
     source, target : Path
-        What is read, and where to write.
+        The file or folder to read, and the one to write.
     salvage : bool
-        Whether a file with a damaged index gives the tensors that can still be decoded.
+        Whether to write the tensors that can still be decoded if the index of a file is damaged.
     on_progress : callable, optional
-        Called with the bytes done, all bytes, and the name of the present tensor.
+        Called with the bytes that are done, all bytes, and the name of the present tensor.
 
     Returns
     -------
     DecompressionRecord
-        Sizes, seconds, corrected words, and lost parts.
+        Sizes, seconds, corrected words, and the names of damaged tensors that were lost.
 
     Raises
     ------
     halfbyte.golden.dfloat11.CorruptError
         The data is damaged.
     UserError
-        There is nothing to restore, or ``target`` exists.
+        There is no compressed file, a file is missing, or ``target`` exists.
     """
     begin = time.perf_counter()
     _check_target(source, target)
@@ -333,10 +340,10 @@ def decompress_path(
 
 
 def verify_path(source: Path, *, on_progress: Progress | None = None) -> list[VerificationRecord]:
-    """Decode every compressed file of a folder, or one file, and compare with the digests.
+    """Decode a compressed file, or all in a folder, and check the originals' SHA-256.
 
-    Returns a record for each file; ``error`` in it says what is damaged. Raises UserError only if
-    there is nothing to verify, or if a shard is missing.
+    Returns a record for each file; its field ``error`` says what is damaged. Raises UserError if
+    there is no compressed file, or if one of several files of a model is missing.
     """
     paths = _files(source, SUFFIX)
     on_bytes = _counter(paths, on_progress)

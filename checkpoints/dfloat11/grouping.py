@@ -1,8 +1,8 @@
-"""Decide how each tensor of a file is stored: coded, as a copy of an equal one, or unchanged.
+"""Decide how each tensor of a file is stored: coded, unchanged, or not if it repeats another one.
 
-A separate code costs about 400 bytes, for a table and an entry in the file. So small tensors of one
-type share a code if that makes the file smaller. The smallest tensors are grouped without comparing
-costs.
+A tensor is *coded* if it is stored in the lossless code. A code of its own costs a tensor about 400
+bytes, for a table and an entry in the file. So small tensors of one type form *groups* that share a
+code, if that makes the file smaller. The smallest tensors are grouped without comparing sizes.
 """
 
 import hashlib
@@ -22,29 +22,34 @@ __all__ = ["CODED_AS", "Plan", "PlannedPart", "elements_of", "plan_parts", "read
 CODED_AS = {name: name for name in JOINT_TYPES} | dict.fromkeys(
     ("BOOL", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), "U8"
 )
-"""The element types that can be coded. The codec treats each as the type beside it."""
+"""The types of elements that can be coded, by their names in files, and the codec's type for each.
 
-_LARGE = 1 << 18  # elements; a table of its own costs less than 0.01 bits per weight
-_TINY = 1 << 12  # elements; below it, tensors are grouped without looking at costs or copies
-_MOST = 1 << 22  # elements in a group; a group is decoded as a whole
-_OWN_BITS = 8 * 400  # bits that a part takes besides its coded elements
-_SAMPLE = 1 << 12  # bytes at the start that are compared first; they tell most tensors apart
+The codec takes some types as plain bytes, U8.
+"""
+
+# Elements from which on a tensor is coded alone: its table costs less than 0.02 bits per element.
+_LARGE = 1 << 18
+# Elements below which tensors are grouped without comparing sizes or looking for repetitions.
+_TINY = 1 << 12
+_MOST = 1 << 22  # elements of a group; reading one tensor of a group decodes the whole group
+_OWN_BITS = 8 * 400  # bits of a separate code, without those of the coded elements
+_SAMPLE = 1 << 12  # bytes at the start that are compared first: most tensors differ there
 
 
 @dataclass
 class PlannedPart:
-    """Tensors that are coded together.
+    """One tensor, or several, that are coded together.
 
     Parameters
     ----------
     kind : str
-        Element type, as the codec takes it.
+        The codec's type of the elements.
     numbers : list of int
-        Positions of the tensors in the order of the file.
+        Numbers of the tensors, in the order of the file.
     counts : JointCounts or None
-        Counts of all symbols in the part, if they were counted.
+        How often each symbol occurs in the part; None if that was not counted.
     elements : int
-        Elements of all its tensors.
+        Number of elements of all its tensors.
     """
 
     kind: str
@@ -53,7 +58,7 @@ class PlannedPart:
     elements: int = 0
 
     def add(self, number: int, tensor: StoredTensor, counts: JointCounts | None = None) -> None:
-        """Add a tensor."""
+        """Add a tensor, with its number and the counts of its symbols."""
         known = self.counts if self.numbers else counts
         self.numbers.append(number)
         self.elements += tensor.elements
@@ -69,11 +74,11 @@ class Plan:
     Parameters
     ----------
     parts : tuple of PlannedPart
-        In the order of their first tensors.
+        The tensors to code, in the order of the first tensor of each part.
     raw : tuple of int
-        Numbers of tensors that cannot be coded.
+        Numbers of the tensors that cannot be coded.
     copies : dict
-        For each tensor that repeats another, the number of the equal tensor before it.
+        For the number of each tensor that repeats an earlier one, the number of the earlier one.
     """
 
     parts: tuple[PlannedPart, ...]
@@ -82,12 +87,15 @@ class Plan:
 
 
 def elements_of(data: Tensor, kind: str) -> Tensor:
-    """Bytes as elements of a type of the codec, (elements,)."""
+    """Bytes, uint8, as elements of the codec's type ``kind``: (elements,)."""
     return data.view(JOINT_TYPES[kind].torch_dtype)
 
 
 def read_together(tensors: Sequence[StoredTensor]) -> Tensor:
-    """The bytes of tensors one after the other; neighbours in the file are read at once."""
+    """The bytes of several tensors, one after the other: (bytes,) uint8.
+
+    Tensors that are neighbours in the file are read at once.
+    """
     spans: list[tuple[StoredTensor, int]] = []
     for tensor in tensors:
         if spans and spans[-1][0].start + spans[-1][1] == tensor.start:
@@ -99,13 +107,14 @@ def read_together(tensors: Sequence[StoredTensor]) -> Tensor:
 
 
 def _same(first: StoredTensor, second: StoredTensor) -> bool:
+    """Whether two tensors of the same size have the same bytes."""
     return all(torch.equal(a, b) for a, b in zip(first.pieces(), second.pieces(), strict=True))
 
 
 def _copies(tensors: Sequence[StoredTensor]) -> dict[int, int]:
-    """The tensors that repeat an earlier one: number, and number of the earlier one.
+    """For the number of each tensor that repeats an earlier one, the number of the earlier one.
 
-    Tensors are compared in full only if their sizes and first bytes agree.
+    Two tensors are compared in full only if their sizes and first bytes are equal.
     """
     by_size: dict[int, list[int]] = {}
     for number, tensor in enumerate(tensors):
@@ -128,7 +137,10 @@ def _copies(tensors: Sequence[StoredTensor]) -> dict[int, int]:
 
 
 def _best_group(groups: list[PlannedPart], counts: JointCounts) -> PlannedPart | None:
-    """The group that grows least if the tensor joins; None if a code of its own costs less."""
+    """The group that grows least if a tensor with these counts joins it.
+
+    Returns None if the tensor takes fewer bits with its own code.
+    """
     best, least = None, counts.entropy() + _OWN_BITS
     for group in groups:
         if group.counts is None or group.elements + counts.elements > _MOST:
@@ -148,7 +160,7 @@ class _Groups:
         self._groups: list[PlannedPart] = []
 
     def add(self, number: int, tensor: StoredTensor) -> PlannedPart | None:
-        """Put a tensor into a group; return the group if it is new, otherwise None."""
+        """Put a tensor into a group. Returns the group if it is new, otherwise None."""
         if tensor.elements < _TINY:
             if self._tiny is not None and self._tiny.elements + tensor.elements <= _MOST:
                 self._tiny.add(number, tensor)
@@ -173,7 +185,7 @@ def plan_parts(
 ) -> Plan:
     """Decide how to store the tensors of a file, given in the order of its data.
 
-    ``takes`` says whether tensors of a type, named as the codec does, are coded at all.
+    ``takes`` says for each of the codec's types whether tensors of this type are coded.
     """
     copies = _copies(tensors)
     parts: list[PlannedPart] = []
@@ -195,4 +207,5 @@ def plan_parts(
 def _stored(
     tensors: Sequence[StoredTensor], copies: dict[int, int]
 ) -> Iterator[tuple[int, StoredTensor]]:
+    """The tensors that do not repeat another, with their numbers."""
     return ((number, each) for number, each in enumerate(tensors) if number not in copies)

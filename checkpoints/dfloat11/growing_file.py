@@ -1,4 +1,4 @@
-"""Write files from start to end, without knowing in advance how large they become."""
+"""Write files whose size is not known in advance."""
 
 import json
 import os
@@ -15,23 +15,24 @@ from halfbyte.checkpoints.tensor_file import METADATA, TensorFileWriter, memory_
 
 __all__ = ["GrowingTensorFileWriter", "PlainFileWriter"]
 
-_LENGTH_BYTES = 8
-_FEW = 2000  # at most one byte in 2000 of a file is an unused blank
-_AT_ONCE = 1 << 20  # bytes that are moved at once
-_TO_DISK = 1 << 24  # bytes that are written before each sync to the disk
+_LENGTH_BYTES = 8  # of the header's length, at the start of a safetensors file
+_FEW = 2000  # at most one byte in 2000 of a file may be an unused blank
+_AT_ONCE = 1 << 20  # bytes that are moved at a time
+_TO_DISK = 1 << 24  # bytes after which the system is told to write a file's data to the disk
 
 
 class GrowingTensorFileWriter(TensorFileWriter):
-    """Write tensors one after the other; their sizes need not be known when the file is begun.
+    """Write a safetensors file tensor by tensor; the sizes need not be known at the start.
 
-    Space for the header is reserved at the start of the file. Unused space becomes blanks. If there
-    would be too many of these, the data is moved towards the start instead.
+    Space for the header is reserved at the start of the file. Unused space is filled with blanks.
+    If that were too many blanks, the data is moved towards the start of the file instead.
 
     Parameters
     ----------
     path : Path
+        The file to write.
     room : int
-        Bytes that are reserved for the header. Too few cause an AssertionError.
+        Bytes to reserve for the header. An AssertionError is raised if the header needs more.
     replace, check
         The same as for :class:`TensorFileWriter`.
     """
@@ -49,10 +50,10 @@ class GrowingTensorFileWriter(TensorFileWriter):
         self._header = bytes(self._start)
         self._entries: dict[str, object] = {}
         self.metadata: Mapping[str, str] = {}
-        """May be set until the file is closed."""
+        """The header's metadata, text to text. It may be set until the file is closed."""
 
     def add(self, name: str, dtype: str, shape: tuple[int, ...], size: int) -> None:
-        """Begin a tensor of ``size`` bytes; its data is then appended."""
+        """Begin a tensor of ``size`` bytes; the caller then appends its data."""
         begin = self._position - self._start
         entry = {"dtype": dtype, "shape": shape, "data_offsets": (begin, begin + size)}
         self._entries[name] = entry
@@ -81,7 +82,7 @@ class GrowingTensorFileWriter(TensorFileWriter):
         super().__exit__(kind, error, traceback)
 
     def _move_up(self, by: int) -> None:
-        """Move all data by some bytes towards the start of the file."""
+        """Move all data by this many bytes towards the start of the file."""
         for place in range(self._start, self._position, _AT_ONCE):
             self._file.seek(place)
             data = self._file.read(_AT_ONCE)
@@ -94,13 +95,13 @@ class PlainFileWriter:
     """A context manager that writes a file from its first byte to its last.
 
     As with :class:`TensorFileWriter`, the file gets its name when it is complete, and after an
-    error nothing is left. The data is written to the disk while the file grows, so that little is
-    left for the end.
+    error nothing is left. Data goes to the disk while the file grows, so that the wait for the disk
+    at the end is short.
 
     Parameters
     ----------
     path : Path
-        The file. If it exists at the end, UserError is raised.
+        The file to write. UserError is raised at the end if it exists.
     """
 
     def __init__(self, path: Path) -> None:
@@ -115,7 +116,7 @@ class PlainFileWriter:
         return self
 
     def write(self, data: Tensor) -> int:
-        """Write the next bytes, (bytes,) uint8; returns where they end in the file."""
+        """Write the next bytes, (bytes,) uint8; returns how many bytes the file has now."""
         view = memory_of(data.contiguous())
         while len(view):  # a call may write less, at most 2 GiB on Linux
             view = view[self._file.write(view) :]
@@ -133,7 +134,7 @@ class PlainFileWriter:
         try:
             if kind is None:
                 for each in self._on_disk:
-                    each.result()  # an error is reported once only
+                    each.result()  # raises if that write failed; the fsync below would not
                 os.fsync(self._file.fileno())
                 publish(self.partial, self.path)
         finally:

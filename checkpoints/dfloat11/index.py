@@ -1,9 +1,10 @@
 """The index of a compressed file: its tensor ``halfbyte.index``, which describes the original.
 
-It is a line of JSON and the original's header, byte for byte, both compressed by zlib. The line has
-the version, the SHA-256 of the whole original, the parts, and the tensors that repeat others. A
-part is a tensor of the compressed file. For each part, the index lists the original tensors that it
-contains. They are numbered in the order of their data in the original.
+The index consists of a line of JSON, and the original's header, byte for byte. Both are compressed
+by zlib. The line has the version, the SHA-256 of the whole original, the parts, and the tensors
+that repeat others and are not stored. A *part* is a tensor of the compressed file. For each part,
+the index lists the tensors of the original that it contains. These tensors are numbered in the
+order of their data in the original.
 """
 
 import json
@@ -20,7 +21,7 @@ __all__ = ["INDEX_TENSOR", "Index", "Part"]
 
 INDEX_TENSOR = "halfbyte.index"
 VERSION = 2
-_MOST = 2 * MAX_HEADER  # bytes of the index, decompressed
+_MOST = 2 * MAX_HEADER  # bytes of the decompressed index; more are not read
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ class Part:
     Parameters
     ----------
     name : str
+        The tensor's name.
     coded : bool
-        Whether it is coded; otherwise it is a copy of the original bytes.
+        Whether it is compressed; otherwise it is a copy of the original bytes.
     tensors : tuple of int
-        Numbers of the original tensors in it.
+        Numbers of the tensors of the original that it contains.
     crc : int, optional
-        CRC-32 of its bytes, as in zlib, if the part is not coded. Coded parts contain checksums of
-        their own. Files of version 1 have one digest for all uncoded parts instead.
+        CRC-32 of a copy, as zlib computes it. Compressed parts contain their own checksums. Files
+        of version 1 have one digest for all copies instead.
     """
 
     name: str
@@ -45,7 +47,7 @@ class Part:
     crc: int | None = None
 
     def to_list(self) -> list[object]:
-        """The part as a list in the index."""
+        """The part as a list for the line of JSON."""
         known = [self.crc] if self.crc is not None else []
         return [self.name, int(self.coded), _runs(self.tensors), *known]
 
@@ -73,6 +75,7 @@ def _runs(numbers: tuple[int, ...]) -> list[int]:
 
 
 def _numbers(runs: list[int], limit: int) -> tuple[int, ...]:
+    """Undo :func:`_runs`. Raises ValueError for wrong runs, or for more numbers than ``limit``."""
     if len(runs) % 2 or not all(type(each) is int and 0 <= each <= limit for each in runs):
         raise ValueError("the tensor numbers of a part are wrong")
     found: list[int] = []
@@ -90,13 +93,14 @@ class Index:
     Parameters
     ----------
     header : bytes
-        The original's header: the bytes between its length and its data.
+        The JSON of the original's header, with any padding.
     sha256 : str
         Digest of the whole original, in hexadecimal digits; empty if it is not known.
     parts : tuple of Part
+        The parts of the compressed file.
     copies : dict
-        Tensors that are not stored because they repeat an earlier one: number, and number of the
-        earlier one.
+        For the number of each tensor that is not stored because it repeats another, the number of
+        the tensor that it repeats.
     """
 
     header: bytes
@@ -105,7 +109,10 @@ class Index:
     copies: dict[int, int] = field(default_factory=dict)
 
     def tensors(self, path: Path) -> tuple[StoredTensor, ...]:
-        """The tensors of the original with their places there, in the order of the data."""
+        """The tensors of the original, in the order of their data.
+
+        Their places are those in the original; ``path`` is the file that errors name.
+        """
         found, _ = parse_header(self.header, path)
         return tuple(found.values())
 
@@ -123,9 +130,9 @@ class Index:
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path) -> "Index":
-        """Undo :meth:`to_bytes`. Raises CorruptError, which names ``path``, for anything else.
+        """Undo :meth:`to_bytes`. Raises CorruptError, which names ``path``, for other bytes.
 
-        The checksum of zlib shows damage. The content is checked for contradictions.
+        Damage is found by zlib's checksum. The content is checked for contradictions.
         """
         try:
             engine = zlib.decompressobj()
@@ -145,6 +152,7 @@ class Index:
 
     @classmethod
     def _checked(cls, line: dict[str, Any], header: bytes, path: Path) -> "Index":
+        """The index from the line of JSON and the header. Raises ValueError if they are wrong."""
         try:
             count = len(parse_header(header, path)[0])
         except UserError:

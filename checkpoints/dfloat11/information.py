@@ -1,4 +1,8 @@
-"""Describe a compressed file: the layout, the bits and the entropy of each part."""
+"""Describe a compressed file: the layout, the bits and the entropy of each part.
+
+A *part* is a tensor of the compressed file. It holds one or several tensors of the original, in a
+shorter code or as a copy.
+"""
 
 from pathlib import Path
 
@@ -14,7 +18,11 @@ __all__ = ["describe_file"]
 
 
 def _entropy_bits(opened: CompressedFile, part: Part) -> float | None:
-    """Bits per element: the entropy of its symbol, plus the bits that are not coded."""
+    """Bits per element of a part: the entropy of its symbols, plus the other bits.
+
+    A symbol has the exponent and the upper bits of the mantissa. Low bits that are zero in all
+    elements need no bits. Returns None for a type that cannot be coded.
+    """
     kind = CODED_AS.get(opened.tensors[part.tensors[0]].dtype)
     if kind is None:
         return None
@@ -26,9 +34,7 @@ def _entropy_bits(opened: CompressedFile, part: Part) -> float | None:
 def describe_file(path: Path, *, on_progress: Progress = unheard) -> list[PartRecord]:
     """A record for each part of a compressed file: tensors, type, layout, bits per element.
 
-    ``entropy_bits`` is the entropy of exponent and upper mantissa bits together, plus all other
-    bits. It is null for parts that are not coded. Raises UserError for a file that is not
-    compressed, CorruptError for a damaged one.
+    Raises UserError for a file that is not compressed, CorruptError for a damaged file.
     """
     if not path.is_file():
         raise UserError(f"There is no file {path}: give a compressed safetensors file")

@@ -1,4 +1,9 @@
-"""Load models with linear layers (and embeddings, if wanted) that stay compressed in memory."""
+"""Load models with linear layers, and embeddings if wanted, that stay compressed in memory.
+
+Files may have three forms: uncompressed; compressed by halfbyte, with names that end in
+``.df11.safetensors``; or *published*, that is, compressed by the ``dfloat11`` package. In a model,
+two layers may be *tied*: they share one weight, which files store only once.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +33,11 @@ __all__ = ["load"]
 
 @dataclass(frozen=True)
 class _Source:
-    """A tensor of a folder: its stored name, its value, and its compressed form if there is one."""
+    """A tensor of a folder: its stored name, and functions that read it.
+
+    ``plain`` returns its value, and ``compressed`` its verified compressed form. That is None if
+    the tensor cannot be compressed, or if compression does not make it smaller.
+    """
 
     name: str
     plain: Callable[[], Tensor]
@@ -36,11 +45,15 @@ class _Source:
 
 
 def _read_compressed(tensor: StoredTensor) -> Tensor | None:
+    """Read an uncompressed tensor and compress it."""
     return compress_weight(tensor.read())
 
 
 def _verified(file: CompressedFile, name: str) -> Tensor | None:
-    """The compressed form of a tensor: from the file, or made anew if it shares a part there."""
+    """The compressed form of a tensor, verified by decoding it.
+
+    If the file stores the tensor in another way, or together with others, it is compressed alone.
+    """
     data = file.compressed(name)
     if data is None:
         return compress_weight(file.read(name))
@@ -49,6 +62,7 @@ def _verified(file: CompressedFile, name: str) -> Tensor | None:
 
 
 def _paths(folder: Path) -> list[Path]:
+    """The safetensors files of a folder: if there are compressed ones, only these."""
     paths = [path for path in sorted(folder.glob(f"*{PLAIN}")) if path.name[0] != "."]
     paths = [path for path in paths if path.name.endswith(SUFFIX)] or paths
     if not paths:
@@ -58,11 +72,11 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _sources(folder: Path, config: Path | None) -> Iterator[_Source]:
-    """Every tensor of a folder, whatever its layout is, compressed or not."""
+    """Every tensor of a folder, in any of the three forms."""
     paths = _paths(folder)
     if is_published(folder):
-        # A stream in such a folder holds a whole block of layers. So each weight is decoded, and
-        # then compressed alone.
+        # Such a file compresses the weights of a whole transformer block together. So each weight
+        # is decoded, and then compressed separately.
         for name, weight in read_published(folder, config=config):
             yield _Source(name, partial(torch.clone, weight), partial(compress_weight, weight))
         return
@@ -78,7 +92,7 @@ def _sources(folder: Path, config: Path | None) -> Iterator[_Source]:
 
 
 def _stored_dtype(folder: Path) -> torch.dtype | None:
-    """The floating type of most elements in a folder; None if there are none."""
+    """The floating-point type of most elements in a folder; None if there are no such elements."""
     if is_published(folder):
         return torch.bfloat16
     found: dict[str, int] = {}
@@ -92,7 +106,7 @@ def _stored_dtype(folder: Path) -> torch.dtype | None:
 
 
 def _place(model: Any, name: str, value: Tensor) -> None:
-    """Make ``value`` the parameter or buffer of this name."""
+    """Set the parameter or buffer with this name to ``value``."""
     owner, _, attribute = name.rpartition(".")
     module = model.get_submodule(owner)
     wanted = getattr(module, attribute)
@@ -106,7 +120,17 @@ def _place(model: Any, name: str, value: Tensor) -> None:
 
 @dataclass(frozen=True)
 class _Placing:
-    """Replaces the layers of a model by compressed ones."""
+    """Puts weights into a model, and replaces layers by compressed ones.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A model without data.
+    on_cpu : bool
+        Whether weights are decoded on the CPU.
+    decode_on, exact, embeddings
+        As for :func:`load`.
+    """
 
     model: Any
     on_cpu: bool
@@ -115,12 +139,12 @@ class _Placing:
     embeddings: bool
 
     def kinds(self) -> dict[str, type]:
-        """The layers that can be compressed, by name."""
+        """The class of each layer that can be compressed, by the layer's name."""
         taken = (nn.Linear, nn.Embedding) if self.embeddings else (nn.Linear,)
         return {n: type(m) for n, m in self.model.named_modules() if type(m) in taken}
 
     def has(self, name: str) -> bool:
-        """Whether a weight has been placed."""
+        """Whether the weight with this name has been put into the model."""
         owner, _, attribute = name.rpartition(".")
         module = self.model.get_submodule(owner)
         if isinstance(module, CompressedLinear | CompressedEmbedding):
@@ -128,7 +152,7 @@ class _Placing:
         return bool(getattr(module, attribute).device.type != "meta")
 
     def place(self, name: str, source: _Source, kinds: dict[str, type]) -> None:
-        """Put a tensor into the model, compressed if it is the weight of one of ``kinds``."""
+        """Put a tensor into the model: compressed if it is the weight of a layer in ``kinds``."""
         layer = name.removesuffix(".weight")
         data = source.compressed() if name.endswith(".weight") and layer in kinds else None
         if data is None:
@@ -153,30 +177,34 @@ class _Placing:
         setattr(self.model.get_submodule(owner), attribute, made)
 
     def _fitting(self, data: Tensor) -> Tensor:
-        """The data in a layout that the device can decode."""
+        """The compressed data in a layout that the device can decode.
+
+        Only the CPU decodes the layout ``joint``. For other devices, the weight is compressed again
+        in the layout ``prefix``, if that takes its type.
+        """
         if self.on_cpu:
             return data
         weight = decompress(data, verify=False)
         return compress(weight) if element_type(weight.dtype) is not None else data
 
     def tied(self) -> dict[str, str]:
-        """For each weight that the architecture ties to another: the name of that other."""
+        """For the name of each weight that the architecture ties to another, the other's name."""
         return dict(getattr(self.model, "all_tied_weights_keys", None) or {})
 
     def tie(self) -> None:
-        """Let tied layers share one weight, compressed or not."""
+        """Make tied layers share one weight, compressed or not."""
         for name, other in self.tied().items():
             layer, source = name.removesuffix(".weight"), other.removesuffix(".weight")
             held = self.model.get_submodule(source) if source != other else None
             if isinstance(held, CompressedLinear | CompressedEmbedding):
                 self.put(layer, held.compressed)
-        tie = getattr(self.model, "tie_weights", None)  # models of diffusers tie nothing
+        tie = getattr(self.model, "tie_weights", None)  # models of diffusers have no such function
         if tie and not any(isinstance(m, CompressedEmbedding) for m in self.model.modules()):
             tie()
 
 
 def _folder_of(model: Path | str) -> Path:
-    """The folder itself, or the folder to which a model of the hub is downloaded."""
+    """The folder with this path, or the folder to which a model of the hub is downloaded."""
     folder = Path(model)
     if folder.is_dir():
         return folder
@@ -187,7 +215,7 @@ def _folder_of(model: Path | str) -> Path:
 
     try:
         return Path(snapshot_download(name))
-    except (OSError, ValueError) as error:  # also what the hub's client raises
+    except (OSError, ValueError) as error:  # the errors of the hub's client are among these
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{name} is neither a folder nor on the hub: {reason[:200]}") from None
 
@@ -205,29 +233,31 @@ def load(
 
     Its outputs equal those of the uncompressed model, to the last bit, unless ``exact`` is False. A
     layer's weight is decoded only while the layer runs. So memory holds the compressed weights, the
-    embeddings, and one decoded layer. Class, head, generation settings and type are those of the
-    checkpoint. ``save_pretrained`` writes the uncompressed model. Models of diffusers work, too.
+    embeddings, and one decoded weight. The model has the class, the settings for the generation of
+    text, and the number type that the checkpoint states. ``save_pretrained`` writes the
+    uncompressed model. Models of diffusers can be loaded, too.
 
     Parameters
     ----------
     model_dir : Path or str
         A folder that ``halfbyte compress`` or the ``dfloat11`` package wrote, any other folder in
-        Hugging Face layout, or a model's name on the hub. A layer that is not stored alone in one
-        of halfbyte's layouts is compressed when it is read.
+        Hugging Face layout, or a model's name on the Hugging Face hub. A weight that halfbyte did
+        not compress separately is compressed when it is read.
     device : torch.device or str
         The device of the model.
     decode_on : torch.device or str, optional
         The device on which weights are decoded; by default that of the model. With ``"cpu"``, no
-        decoder has to be compiled for the GPU, but each weight is copied from the CPU for each
-        call.
+        decoder has to be compiled for the GPU, but each call of a layer copies its weight from the
+        CPU.
     embeddings : bool
-        Compress embeddings, too. A call then decodes only the rows that it looks up.
+        Whether to compress embeddings, too. A call then decodes only the parts of the weight with
+        the rows that it needs.
     exact : bool
-        False allows the CPU to multiply a few vectors while it decodes. This takes half the time,
-        but adds products in FP32 in another order.
+        If False, the CPU may multiply up to eight vectors while it decodes the weight. This takes
+        half the time, but adds products in FP32 in another order.
     config : Path or str, optional
-        Folder with the original model's ``config.json``, for folders of the ``dfloat11`` package
-        that have none.
+        A folder with the original model's ``config.json``. It is needed for a folder of the
+        ``dfloat11`` package that has none.
 
     Returns
     -------
@@ -237,8 +267,8 @@ def load(
     Raises
     ------
     UserError
-        A part is missing or damaged, the tensors do not fit the architecture of the configuration,
-        or there is no decoder for the device.
+        A file or tensor is missing or damaged, the tensors do not fit the model that the
+        configuration describes, or there is no decoder for the device.
     ToolError
         The decoder for the device cannot be built.
     """
@@ -251,14 +281,14 @@ def load(
     spare: dict[str, _Source] = {}
     for source in _sources(folder, original):
         name = names.get(source.name)
-        if name is None:  # ignored, as transformers does: a checkpoint may hold more tensors
+        if name is None:  # not in the model; transformers ignores such tensors, too
             continue
         if name in tied:
             spare[tied[name]] = source
             continue
         spare.pop(name, None)
         placing.place(name, source, kinds)
-    for name, source in spare.items():  # stored only under the name that is tied
+    for name, source in spare.items():  # weights that files store only under the tied name
         if not placing.has(name):
             placing.place(name, source, kinds)
     placing.tie()

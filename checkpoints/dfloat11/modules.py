@@ -1,8 +1,8 @@
 """Layers that keep their weights compressed and decode them while they run.
 
-Other code sees usual linear layers and embeddings. Adapters such as LoRA can attach to them. A
-state dictionary has their decoded weights. A weight that is assigned to ``weight.data`` becomes
-compressed.
+To other code, they look like usual linear layers and embeddings: adapters such as LoRA can attach
+to them, and a state dictionary has their decoded weights. If other code assigns a weight to
+``weight.data``, the layer compresses it.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,10 @@ __all__ = ["CompressedEmbedding", "CompressedLinear", "compress_weight"]
 
 
 def compress_weight(weight: Tensor) -> Tensor | None:
-    """The compressed form of a weight; None if its type cannot be coded or it is not smaller."""
+    """The compressed form of a weight: (bytes,) uint8, in the layout ``joint``.
+
+    Returns None if that is not smaller, or if the weight's type cannot be compressed.
+    """
     if joint.joint_type(weight.dtype) is None or not weight.numel():
         return None
     data = joint.compress(weight)
@@ -31,13 +34,14 @@ def compress_weight(weight: Tensor) -> Tensor | None:
 
 
 class _Decoded(Tensor):
-    """A decoded weight. Assigning to its ``data`` changes the layer that it came from."""
+    """A decoded weight of a layer. Assigning to its ``data`` replaces the weight of the layer."""
 
     __torch_function__: Any = torch._C._disabled_torch_function_impl
     _replace: Callable[[Tensor], None]
 
     @classmethod
     def of(cls, weight: Tensor, replace: Callable[[Tensor], None]) -> "_Decoded":
+        """A weight, and the function that is called with a tensor that is assigned to ``data``."""
         made: _Decoded = torch.Tensor._make_subclass(cls, weight)
         made._replace = replace
         return made
@@ -53,11 +57,12 @@ class _Decoded(Tensor):
 
 
 class _Compressed(nn.Module):
-    """The common part of both layers: a compressed weight that looks like a plain one."""
+    """The common base of both layers: a compressed weight that looks like a plain weight."""
 
     compressed: Tensor
 
     def _hold(self, data: Tensor, decode_on: torch.device | str | None) -> None:
+        """Take a compressed weight, and the device on which to decode it."""
         header = read_header(data.cpu().numpy())
         self.register_buffer("compressed", data, persistent=False)
         self.decode_on = "" if decode_on is None else str(decode_on)
@@ -66,14 +71,14 @@ class _Compressed(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The decoded weight, on the device of its compressed form.
+        """The weight, decoded now, on the device of its compressed form.
 
-        Raises UserError or ToolError if that device has no decoder.
+        Raises UserError or ToolError if there is no decoder for the device that decodes.
         """
         return _Decoded.of(decoder_of(self.compressed, self.decode_on)(), self.replace)
 
     def replace(self, weight: Tensor) -> None:
-        """Take another weight of the same shape, in the layer's type.
+        """Compress another weight of the same shape, converted to the layer's type, and take it.
 
         Raises UserError if compression does not make it smaller.
         """
@@ -102,19 +107,20 @@ class _Compressed(nn.Module):
 
 
 class CompressedLinear(_Compressed, nn.Linear):  # type: ignore[override]
-    """A linear layer whose weight is decoded for each call and then forgotten.
+    """A linear layer with a compressed weight, which is decoded for each call and then dropped.
 
     Parameters
     ----------
     data : Tensor
-        (bytes,) uint8: the compressed weight, (outputs, inputs), already verified.
+        (bytes,) uint8: the compressed form, already verified, of a weight (outputs, inputs).
     bias : Parameter or None
         (outputs,).
     decode_on : torch.device or str, optional
         The device on which the weight is decoded; by default that of its compressed form.
     exact : bool
-        Whether results equal those of ``nn.Linear`` bit for bit. If not, the CPU multiplies a few
-        vectors while it decodes the weight, and adds products in FP32 in another order.
+        Whether results equal those of ``nn.Linear`` bit for bit. If not, and if the input has only
+        a few vectors, the CPU multiplies while it decodes the weight. It then adds the products in
+        FP32 in another order.
     """
 
     def __init__(
@@ -132,28 +138,30 @@ class CompressedLinear(_Compressed, nn.Linear):  # type: ignore[override]
         self.exact = exact
 
     def forward(self, x: Tensor) -> Tensor:
-        """As ``nn.Linear``: (..., inputs) to (..., outputs)."""
+        """Like ``nn.Linear``: takes (..., inputs) and returns (..., outputs)."""
         y: Tensor = compressed_linear(
             x, self.compressed, self.bias, self.out_features, self.decode_on, self.exact
         )
         return y
 
     def extra_repr(self) -> str:
-        """For printing a model."""
+        """The text for printing the layer, with the bytes of the compressed weight."""
         return f"{nn.Linear.extra_repr(self)}, bytes={len(self.compressed)}"
 
 
 class CompressedEmbedding(_Compressed, nn.Embedding):  # type: ignore[override]
-    """An embedding that decodes only the rows that are looked up, and their neighbours.
+    """An embedding with a compressed weight. Only the chunks with the wanted rows are decoded.
+
+    A chunk is a run of neighbouring elements that can be decoded separately.
 
     Parameters
     ----------
     data : Tensor
-        (bytes,) uint8: the compressed weight, (rows, width), already verified.
+        (bytes,) uint8: the compressed form, already verified, of a weight (rows, width).
     padding_idx : int, optional
-        The same as for ``nn.Embedding``.
+        As for ``nn.Embedding``.
     decode_on : torch.device or str, optional
-        The same as for :class:`CompressedLinear`.
+        The device on which the weight is decoded; by default that of its compressed form.
     """
 
     def __init__(
@@ -171,12 +179,12 @@ class CompressedEmbedding(_Compressed, nn.Embedding):  # type: ignore[override]
         self.scale_grad_by_freq = self.sparse = False
 
     def forward(self, ids: Tensor) -> Tensor:
-        """As ``nn.Embedding``, with the same bits: ids of any shape to (..., width)."""
+        """Like ``nn.Embedding``, with the same bits: takes ids (any shape), gives (..., width)."""
         rows: Tensor = compressed_rows(
             self.compressed, ids, self.embedding_dim, self._dtype, self.decode_on
         )
         return rows
 
     def extra_repr(self) -> str:
-        """For printing a model."""
+        """The text for printing the layer, with the bytes of the compressed weight."""
         return f"{nn.Embedding.extra_repr(self)}, bytes={len(self.compressed)}"

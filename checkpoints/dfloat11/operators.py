@@ -1,6 +1,8 @@
 """PyTorch operators on compressed weights, which can be traced, compiled and differentiated.
 
-The decoder of a tensor is created on first use, and kept as long as the tensor.
+A compressed weight is a tensor of bytes, (bytes,) uint8. Its decoder is created on first use, and
+kept as long as the tensor exists. A *chunk* is a run of neighbouring elements that can be decoded
+separately.
 """
 
 import threading
@@ -20,16 +22,18 @@ from halfbyte.golden.dfloat11.layout import aligned_bytes
 __all__ = ["compressed_linear", "compressed_rows", "decoder_of"]
 
 FEW = 8
-"""At most this many vectors are multiplied while the CPU decodes, if sums may be reordered."""
+"""The most vectors that the CPU multiplies while it decodes, if products may be added in any
+order."""
 
 _DECODERS: Any = WeakTensorKeyDictionary()
 _OPENED: Any = WeakTensorKeyDictionary()
 
 
 def decoder_of(data: Tensor, decode_on: str = "") -> Callable[[], Tensor]:
-    """The decoder of a compressed tensor, on its device or, with ``decode_on``, on another.
+    """A function that decodes a compressed weight, and puts the result on the device of ``data``.
 
-    Raises UserError or ToolError if that device has no decoder.
+    It decodes on the device ``decode_on``; an empty text stands for the device of ``data``. Raises
+    UserError or ToolError if there is no decoder for that device.
     """
     found = _DECODERS.setdefault(data, {})
     if decode_on not in found:
@@ -39,7 +43,10 @@ def decoder_of(data: Tensor, decode_on: str = "") -> Callable[[], Tensor]:
 
 
 def _opened(data: Tensor) -> OpenedJoint | None:
-    """A tensor of layout ``joint`` on the CPU, opened for decoding; None for others."""
+    """A compressed weight in the layout ``joint`` on the CPU, opened for decoding.
+
+    Returns None for another layout or device.
+    """
     if data not in _OPENED:
         is_joint = data.device.type == "cpu" and layout_of(aligned_bytes(data)).title == "joint"
         _OPENED[data] = OpenedJoint.of(data) if is_joint else None
@@ -48,13 +55,13 @@ def _opened(data: Tensor) -> OpenedJoint | None:
 
 
 class _Scratch(threading.local):
-    """Memory that every decoded weight uses in turn, because new memory costs time."""
+    """Memory that one decoded weight after the other uses, because new memory costs time."""
 
     def __init__(self) -> None:
         self._held = np.empty(0, dtype=np.uint8)
 
     def of(self, elements: int, size: int) -> NDArray[Any]:
-        """Memory for elements of ``size`` bytes; the next call overwrites it."""
+        """Memory for elements of ``size`` bytes. The next call returns the same memory again."""
         if len(self._held) < elements * size:
             self._held = np.empty(elements * size, dtype=np.uint8)
         room: NDArray[Any] = self._held[: elements * size].view(f"u{size}")
@@ -65,7 +72,7 @@ _SCRATCH = _Scratch()
 
 
 def _weight(data: Tensor, decode_on: str) -> Tensor:
-    """A decoded weight; on the CPU it is valid until the next one is decoded."""
+    """Decode a weight. On the CPU, the result is valid until the next weight is decoded."""
     opened = _opened(data)
     if opened is None:
         return decoder_of(data, decode_on)()
@@ -78,10 +85,10 @@ def _weight(data: Tensor, decode_on: str) -> Tensor:
 def compressed_linear(
     x: Tensor, data: Tensor, bias: Tensor | None, outputs: int, decode_on: str, exact: bool
 ) -> Tensor:
-    """``nn.functional.linear`` with a compressed weight, (outputs, inputs).
+    """Like ``nn.functional.linear``; ``data`` is the compressed form of a weight (outputs, inputs).
 
-    x: (..., inputs). Returns (..., outputs). With ``exact`` the bits are the same; otherwise the
-    CPU may add products in another order.
+    x: (..., inputs). Returns (..., outputs). With ``exact``, the bits are those of
+    ``nn.functional.linear``. Otherwise the CPU may add products in another order.
     """
     vectors = x.numel() // x.shape[-1]
     if not exact and vectors <= FEW and x.dtype == torch.bfloat16:
@@ -101,13 +108,14 @@ def _(
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, data, bias, _, decode_on, _ = inputs
+    """Keep what the backward pass needs: the compressed weight, and whether there is a bias."""
+    _, data, bias, _, decode_on, _ = inputs
     ctx.save_for_backward(data)
-    ctx.shape, ctx.decode_on, ctx.has_bias = x.shape, decode_on, bias is not None
+    ctx.decode_on, ctx.has_bias = decode_on, bias is not None
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-    """The gradients. The weight is decoded again: it was not kept after the forward pass."""
+    """The gradients of ``x`` and of the bias. The weight is decoded again, to save memory."""
     (data,) = ctx.saved_tensors
     back = decode_weight(data, list(read_header(aligned_bytes(data.cpu())).shape),
                          gradient.dtype, ctx.decode_on)  # fmt: skip
@@ -120,7 +128,10 @@ compressed_linear.register_autograd(_backward, setup_context=_keep)
 
 @torch.library.custom_op("halfbyte::decode_weight", mutates_args=())
 def decode_weight(data: Tensor, shape: Sequence[int], dtype: torch.dtype, decode_on: str) -> Tensor:
-    """Decode a compressed weight; ``shape`` and ``dtype`` are those in its header."""
+    """Decode a compressed weight, and convert it to ``dtype``.
+
+    ``shape`` is that of the weight. It is an argument because a traced tensor has no bytes to read.
+    """
     return decoder_of(data, decode_on)().to(dtype)
 
 
@@ -133,16 +144,17 @@ def _(data: Tensor, shape: Sequence[int], dtype: torch.dtype, decode_on: str) ->
 def compressed_rows(
     data: Tensor, ids: Tensor, width: int, dtype: torch.dtype, decode_on: str
 ) -> Tensor:
-    """Rows ``ids`` of a compressed matrix, (rows, width): decodes only the chunks with them.
+    """The rows ``ids`` of a compressed matrix, (rows, width), of the type ``dtype``.
 
-    ids: any shape. Returns (*ids.shape, width).
+    Only the chunks with these rows are decoded, if the data is on the CPU and the rows are few. The
+    shape of ``ids`` is free. Returns (*ids.shape, width).
     """
     layout = layout_of(aligned_bytes(data[:8].cpu()))
     if data.device.type != "cpu" or ids.numel() * layout.chunk > read_elements(data):
         return torch.nn.functional.embedding(ids, decoder_of(data, decode_on)())
     wanted, places = torch.unique(ids.flatten(), return_inverse=True)
     rows = torch.empty(len(wanted), width, dtype=dtype)
-    held: dict[int, Tensor] = {}
+    held: dict[int, Tensor] = {}  # decoded chunks that later rows may need
     for place, row in enumerate(wanted.tolist()):
         first, last = row * width // layout.chunk, -(-(row + 1) * width // layout.chunk)
         held = {chunk: part for chunk, part in held.items() if chunk >= first}
@@ -156,7 +168,7 @@ def compressed_rows(
 
 
 def read_elements(data: Tensor) -> int:
-    """The number of elements of a compressed tensor."""
+    """The number of elements of a compressed weight, from its header."""
     shape = read_header(aligned_bytes(data.cpu())).shape
     return int(torch.Size(shape).numel())
 

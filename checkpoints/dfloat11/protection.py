@@ -1,4 +1,9 @@
-"""Read stored tensors that have check bytes beside them, and correct wrong bits."""
+"""Read stored tensors that have check bytes, and correct wrong bits.
+
+The code is SECDED (single error correction, double error detection): each word of eight bytes has a
+check byte. One wrong bit in a word is corrected, and two are detected. The check bytes of a tensor
+``NAME`` are the tensor ``NAME.secded``.
+"""
 
 from collections.abc import Iterator
 
@@ -13,15 +18,16 @@ from halfbyte.golden.dfloat11.secded import WORD_BYTES, check_bytes, correct
 __all__ = ["CHECKS", "check_tensor", "read_corrected", "read_head", "read_pieces"]
 
 CHECKS = ".secded"
-"""The end of the name of a tensor that holds the check bytes of another."""
+"""What the name of a tensor with check bytes adds to the name of the protected tensor."""
 
 
 def check_tensor(checks: Tensor) -> Tensor:
-    """Check bytes as they are stored: padded to whole words, so that the next tensor is aligned."""
+    """Check bytes as they are stored: padded to whole words, to keep the next tensor aligned."""
     return torch.nn.functional.pad(checks, (0, -len(checks) % WORD_BYTES))
 
 
 def _checks_of(checks: StoredTensor, size: int) -> Tensor:
+    """Read the check bytes of a tensor of ``size`` bytes, one for each word."""
     words = -(-size // WORD_BYTES)
     if checks.dtype != "U8":
         raise CorruptError(f"check bytes must be U8, not {checks.dtype}")
@@ -31,7 +37,10 @@ def _checks_of(checks: StoredTensor, size: int) -> Tensor:
 
 
 def read_head(tensor: StoredTensor, checks: StoredTensor | None, size: int) -> Tensor:
-    """The first ``size`` bytes of a tensor, corrected; all if it is shorter. 8 divides ``size``."""
+    """The first ``size`` bytes of a tensor, or all if it has fewer, with wrong bits corrected.
+
+    ``size`` is a multiple of 8. ``checks`` is the tensor of check bytes, or None if there is none.
+    """
     size = min(tensor.bytes, size)
     data = tensor.read_bytes(0, size)
     if checks is None:
@@ -41,16 +50,16 @@ def read_head(tensor: StoredTensor, checks: StoredTensor | None, size: int) -> T
 
 
 def read_corrected(tensor: StoredTensor, checks: StoredTensor | None) -> tuple[Tensor, int]:
-    """All bytes of a tensor, and how many words were corrected.
+    """All bytes of a tensor with wrong bits corrected, and how many words had a wrong bit.
 
-    Raises CorruptError if a word has more than one wrong bit.
+    Raises CorruptError if the wrong bits of a word cannot be corrected.
     """
     data = read_bytes(tensor)
     return (data, 0) if checks is None else correct(data, _checks_of(checks, len(data)))
 
 
 def read_pieces(tensor: StoredTensor, checks: StoredTensor | None) -> Iterator[tuple[Tensor, int]]:
-    """The bytes of a tensor in pieces, and how many words of each were corrected."""
+    """Like :func:`read_corrected`, in pieces: their bytes, and how many words had a wrong bit."""
     wanted = _checks_of(checks, tensor.bytes) if checks is not None else None
     word = 0
     for piece in tensor.pieces():
@@ -63,5 +72,5 @@ def read_pieces(tensor: StoredTensor, checks: StoredTensor | None) -> Iterator[t
 
 
 def checks_for(data: Tensor) -> Tensor:
-    """The check bytes for ``data``, as they are stored."""
+    """Compute the check bytes for ``data``, as they are stored."""
     return check_tensor(check_bytes(data))

@@ -1,11 +1,12 @@
 """Read and write model folders in the layout of the ``dfloat11`` package, version 0.5.0.
 
-This layout is called the published layout here.
+This layout is called the *published layout* here. A *module* is a transformer block, the linear
+layers of which are compressed together, or a single linear layer or embedding.
 
-A folder has one ``model.safetensors``: six tensors for each compressed module, and all other
-tensors as they were. ``config.json`` has an entry ``dfloat11_config``. The package stores no
-shapes, since it asks the model for them. halfbyte writes them into the file's metadata, which the
-package ignores.
+A folder has one ``model.safetensors``: six tensors, the *parts*, of each compressed module, and all
+other tensors unchanged. ``config.json`` has an entry ``dfloat11_config``. The package stores no
+shapes of weights, since it creates the model to find them. halfbyte also writes the shapes into the
+file's metadata, which the package ignores.
 """
 
 import json
@@ -42,13 +43,13 @@ __all__ = ["compress_published", "decompress_published", "is_published", "read_p
 
 PACKAGE_VERSION = "0.5.0"
 _SINGLE = "model.safetensors"
-# Offsets in a compressed file are taken to be at most so many times the size of the original. This
-# gives the digits to reserve for them in the header.
+# Assumed: offsets in a compressed file are at most this many times the size of the original. The
+# bound gives the number of digits to reserve for an offset in the header.
 _GROWTH = 4
 
 
 def _stored(module: published.Module) -> dict[str, Tensor]:
-    """The tensors of a module by the last part of their names."""
+    """The parts of an encoded module, by their names."""
     arrays = {part: getattr(module, part) for part in PARTS}
     arrays["output_positions"] = module.output_positions.view(np.uint8)
     tensors = {part: torch.from_numpy(array) for part, array in arrays.items()}
@@ -58,7 +59,7 @@ def _stored(module: published.Module) -> dict[str, Tensor]:
 def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published.Module:
     """Encode a module of the checkpoint.
 
-    With ``verify``, raises RuntimeError if a weight does not decode to itself.
+    With ``verify``, the result is decoded, and RuntimeError is raised if a weight has changed.
     """
     weights = [checkpoint.tensors[name].read().flatten() for name in plan.weights]
     module = published.encode(weights)
@@ -77,7 +78,7 @@ def _write_config(folder: Path, config: Mapping[str, object]) -> None:
 
 
 def _room(checkpoint: Checkpoint, plans: Sequence[ModulePlan], shapes: str) -> int:
-    """Bytes that the header of the compressed file takes at most."""
+    """The most bytes that the header of the compressed file can take."""
     limit = _GROWTH * sum(tensor.bytes for tensor in checkpoint.tensors.values())
     entry = {"dtype": "F8_E4M3FNUZ", "shape": [limit, limit], "data_offsets": [limit, limit]}
     header: dict[str, object] = {"__metadata__": {"format": "pt", SHAPES_KEY: shapes}}
@@ -88,19 +89,31 @@ def _room(checkpoint: Checkpoint, plans: Sequence[ModulePlan], shapes: str) -> i
 
 
 class _Compressor:
-    """The state while one model is compressed."""
+    """Writes the modules of one model, and counts what was compressed.
+
+    Attributes
+    ----------
+    done : list of ModulePlan
+        The modules that were compressed.
+    kept : dict
+        The modules that stay as they are, with the reason.
+    elements, stored : int
+        Weights that were compressed, and the bytes of their parts.
+    """
 
     def __init__(self, checkpoint: Checkpoint, writer: GrowingTensorFileWriter) -> None:
         self._checkpoint = checkpoint
         self._writer = writer
         self.done: list[ModulePlan] = []
         self.kept: dict[str, str] = {}
-        """Modules that stay as they are, with the reason."""
         self.elements = self.stored = 0
         self._splits: dict[str, Tensor] = {}
 
     def compress(self, plan: ModulePlan, verify: bool) -> None:
-        """Write a module's parts, except its split positions, which :meth:`finish` writes."""
+        """Encode a module and write its parts.
+
+        :meth:`finish` writes its split positions, or its weights if the layout cannot hold them.
+        """
         try:
             module = _encode(plan, self._checkpoint, verify)
         except published.UnrepresentableError as error:
@@ -124,7 +137,7 @@ class _Compressor:
             self.copy(self._checkpoint.tensors[name])
 
     def copy(self, tensor: StoredTensor) -> None:
-        """Write a tensor as it is."""
+        """Write a tensor of the checkpoint unchanged."""
         self._writer.add(tensor.name, tensor.dtype, tensor.shape, tensor.bytes)
         tensor.copy_to(self._writer)
 
@@ -139,8 +152,8 @@ def compress_published(
     """Compress a model to a folder that the ``dfloat11`` package loads.
 
     The linear layers of a numbered block are compressed together. Embeddings, and linear layers
-    outside of blocks, are compressed alone. A module that the layout cannot hold stays as it is.
-    Memory holds one module at a time.
+    outside of blocks, are compressed alone. A module that the layout cannot hold is copied. Only
+    one module at a time is in memory.
 
     Parameters
     ----------
@@ -151,14 +164,14 @@ def compress_published(
     verify : bool
         Whether to decode each module, and to compare it with the original.
     on_progress : callable, optional
-        Called with modules done, modules in all, and the name of the next.
+        Called with the modules that are done, all modules, and the name of the next.
 
     Raises
     ------
     UserError
-        The input is bad, nothing in it can be compressed, or ``target`` exists.
+        The input is invalid, nothing in it can be compressed, or ``target`` exists.
     RuntimeError
-        A module did not decode to itself; nothing is written.
+        A decoded module differs from the original; nothing is written.
     """
     begin = time.perf_counter()
     checkpoint = Checkpoint(source)
@@ -207,7 +220,7 @@ def compress_published(
 
 
 def _copy_others(source: Path, folder: Path) -> list[str]:
-    """Copy the other files, except configuration and index. Returns the names of those left out."""
+    """Copy a folder's other files, but not configuration and index. Returns what was left out."""
     if source.is_file():
         return []
     companions, left_out = other_files(source)
@@ -217,9 +230,10 @@ def _copy_others(source: Path, folder: Path) -> list[str]:
 
 
 def read_published(source: Path, *, config: Path | None = None) -> Iterator[tuple[str, Tensor]]:
-    """The original tensors of a model in the published layout, by name. One module is in memory.
+    """Names and values of the original tensors of a model in the published layout.
 
-    Parameters and errors are those of :func:`decompress_published`.
+    Only one module at a time is in memory. The parameters and errors are those of
+    :func:`decompress_published`.
     """
     model = PublishedModel.open(source, config)
     for plan in model.plans:
@@ -238,8 +252,8 @@ def decompress_published(
 ) -> PublishedDecompressionRecord:
     """Decompress a model that is in the published layout.
 
-    All weights of the original go into one file. Streams are checked against their gaps and output
-    positions. The layout has no checksum.
+    All weights of the original go into one file. The layout has no checksum. Instead, each stream
+    is checked with the positions of codes and weights that the layout also stores.
 
     Parameters
     ----------
@@ -248,15 +262,15 @@ def decompress_published(
     target : Path
         The folder to write.
     config : Path, optional
-        A folder with the original's configuration or weights. It is needed where ``source`` states
+        A folder with the original's configuration or weights. It is needed if ``source`` states
         neither architecture nor shapes.
     on_progress : callable, optional
-        Called with modules done, modules in all, and the name of the next.
+        Called with the modules that are done, all modules, and the name of the next.
 
     Raises
     ------
     UserError
-        The input is bad, a part of it is missing, or ``target`` exists.
+        The input is invalid, a file or a block is missing, or ``target`` exists.
     CorruptError
         Data is damaged.
     """

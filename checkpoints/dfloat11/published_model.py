@@ -1,4 +1,9 @@
-"""Open a folder or file in the layout of the ``dfloat11`` package: find its parts, check them."""
+"""Open a folder or file in the layout of the ``dfloat11`` package, the *published layout*.
+
+A compressed *module* is a transformer block, or a single linear layer or embedding. It has one
+stream with the exponents of all its weights, which is stored with other data in six tensors, its
+*parts*. This file finds the parts and checks that they agree.
+"""
 
 import json
 import math
@@ -30,11 +35,13 @@ __all__ = [
     "is_published",
 ]
 
-CONFIG_KEY = "dfloat11_config"
-SHAPES_KEY = "halfbyte.shapes"
+CONFIG_KEY = "dfloat11_config"  # the entry of config.json that describes the compression
+SHAPES_KEY = "halfbyte.shapes"  # the entry of a file's metadata with the shapes of the weights
+# Names of the parts, after the module's name and a dot; SPLITS is the sixth.
 PARTS = ("luts", "encoded_exponent", "sign_mantissa", "output_positions", "gaps")
 SPLITS = "split_positions"
-_MARKS = ("encoded_exponent", "sign_mantissa")  # of compressed modules
+_MARKS = ("encoded_exponent", "sign_mantissa")  # parts that show that a module is compressed
+# Types that a part may have; parts that are not listed are U8.
 _TYPES = {"output_positions": ("U8", "I32", "U32"), "split_positions": ("I64", "I32")}
 
 
@@ -46,9 +53,9 @@ def is_published(path: Path) -> bool:
 
 
 def _read(tensors: Mapping[str, StoredTensor], plan: ModulePlan) -> published.Module:
-    """A module from its tensors. CorruptError if one is missing or has a wrong type.
+    """Read a module. Raises CorruptError if a part is missing or has a wrong type.
 
-    Only a module of one weight may lack its split positions: the package does not read them there.
+    A module with a single weight may lack split positions, since the package does not read them.
     """
     found = {part: tensors.get(f"{plan.name}.{part}") for part in (*PARTS, SPLITS)}
     if found[SPLITS] is None and len(plan.weights) == 1:
@@ -80,19 +87,19 @@ def _read(tensors: Mapping[str, StoredTensor], plan: ModulePlan) -> published.Mo
 
 
 def _home(source: Path) -> Path:
-    """The folder that is read, or the folder of the file."""
+    """The folder ``source`` itself, or the folder of the file ``source``."""
     return source if source.is_dir() else source.parent
 
 
 def _paths(folder: Path) -> list[Path]:
-    """The safetensors files of a folder. UserError if a shard is missing."""
+    """The safetensors files of a folder. Raises UserError if one of a numbered set is missing."""
     paths = sorted(folder.glob(f"*{PLAIN}"))
     check_shards(paths)
     return paths
 
 
 def _read_config(folder: Path) -> dict[str, object]:
-    """``config.json`` of a folder; empty if there is none, or it cannot be read."""
+    """The content of a folder's ``config.json``; empty if there is none or it cannot be read."""
     try:
         found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -103,7 +110,11 @@ def _read_config(folder: Path) -> dict[str, object]:
 def _files(
     source: Path, original: Path | None
 ) -> tuple[dict[str, StoredTensor], dict[str, str], Any]:
-    """All tensors of a folder or file, their metadata, and the configuration."""
+    """All tensors of a folder or file, the metadata of the files, and the configuration.
+
+    The folder ``original`` supplies entries that the configuration lacks. Raises UserError if the
+    configuration does not describe the compression.
+    """
     paths = _paths(source) if source.is_dir() else [source]
     tensors: dict[str, StoredTensor] = {}
     metadata: dict[str, str] = {}
@@ -125,14 +136,17 @@ def _files(
 
 
 def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Shapes of a model's weights: from its files if these are plain, else by its architecture."""
+    """Shapes of a model's weights: from its uncompressed files, if any, else from its architecture.
+
+    If the files lack one of the ``wanted`` names, the architecture is used, too.
+    """
     from halfbyte.checkpoints.dfloat11.architecture import empty_model
 
     shapes: dict[str, tuple[int, ...]] = {}
     if not is_published(folder):
         for path in _paths(folder):
             shapes |= {name: each.shape for name, each in TensorFile.open(path).tensors.items()}
-    if not shapes.keys() >= set(wanted):  # tied weights are stored under one of their names
+    if not shapes.keys() >= set(wanted):  # files have weights that share data under one name only
         shapes |= {n: tuple(t.shape) for n, t in empty_model(folder).state_dict().items()}
     return shapes
 
@@ -140,9 +154,9 @@ def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, 
 def _all_shapes(
     source: Path, original: Path | None, metadata: Mapping[str, str], plans: Sequence[ModulePlan]
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of weights: from the metadata, else from the original, else by the architecture.
+    """Shapes of weights: from the metadata, else from files of the original, else from the model.
 
-    Raises UserError if a compressed weight has none.
+    Raises UserError if the shape of a compressed weight is not found.
     """
     wanted = [name for plan in plans for name in plan.weights]
     try:
@@ -163,7 +177,7 @@ def _all_shapes(
 
 
 def _check_blocks(source: Path, stated: Sequence[str], present: set[str]) -> None:
-    """Raise UserError if a weight of a compressed block is not there."""
+    """Raise UserError if a weight of a compressed block, one of ``stated``, is not ``present``."""
     missing = sorted(set(stated) - present)
     if missing:
         raise UserError(
@@ -177,8 +191,9 @@ def _check_sizes(
     shapes: Mapping[str, tuple[int, ...]],
     others: set[str],
 ) -> None:
-    """Raise CorruptError if a module has not as many elements as its weights, or a weight is there
-    twice.
+    """Raise CorruptError if a weight is stored twice, or a module has a wrong number of elements.
+
+    ``others`` are the names of the tensors that are not compressed.
     """
     names = [name for plan in plans for name in plan.weights]
     if len(set(names)) != len(names):
@@ -202,13 +217,13 @@ class PublishedModel:
     tensors : dict
         All stored tensors, by name.
     others : dict
-        Those that are not part of a compressed module.
+        The tensors that are not compressed, by name.
     plans : list of ModulePlan
-        The compressed modules.
+        The compressed modules, with the names of their weights.
     shapes : dict
-        Shapes of the compressed weights.
+        Shapes of the compressed weights, by name.
     config : dict
-        The configuration, without its entry on the compression.
+        The configuration, without its entry ``dfloat11_config``.
     """
 
     tensors: dict[str, StoredTensor]
@@ -224,15 +239,15 @@ class PublishedModel:
         Parameters
         ----------
         source : Path
-            A folder, or a file beside which the configuration is.
+            A folder, or a file in a folder with the configuration.
         original : Path, optional
-            A folder with the original's configuration or weights; it supplies what ``source`` does
-            not state.
+            A folder with the original's configuration or weights. It supplies shapes and entries of
+            the configuration that ``source`` lacks.
 
         Raises
         ------
         UserError
-            A file or a block is missing, or it is not known what was compressed.
+            A file or a block is missing, or the configuration does not say what was compressed.
         CorruptError
             Parts contradict each other.
         """
@@ -251,7 +266,10 @@ class PublishedModel:
         return cls(tensors, others, plans, shapes, config)
 
     def weights_of(self, plan: ModulePlan) -> Iterator[tuple[str, Tensor]]:
-        """Names and weights of a module, (elements,) BF16 each. CorruptError if it is damaged."""
+        """Decode a module: the name of each weight, and its values, (elements,) BF16.
+
+        Raises CorruptError if the module is damaged.
+        """
         try:
             weights = published.decode(_read(self.tensors, plan))
         except CorruptError as error:

@@ -1,8 +1,9 @@
-"""Which weights the published layout compresses together, and the patterns that say so.
+"""Decide which weights the published layout compresses together, and read and write its patterns.
 
-A module is a transformer block, whose linear layers share one stream, or a single embedding or
-linear layer. ``pattern_dict`` in the configuration maps a regular expression for names of modules
-to the paths of the layers inside. An empty list stands for the module's own weight.
+The published layout is that of the ``dfloat11`` package. A *module* is a transformer block, whose
+linear layers are compressed together to one stream, or a single embedding or linear layer.
+``pattern_dict`` in the configuration maps regular expressions, for names of modules, to lists: the
+paths of the layers inside such a module. An empty list stands for the module's own weight.
 """
 
 import re
@@ -18,7 +19,8 @@ __all__ = ["ModulePlan", "attributes_of", "block_weights", "patterns", "plan_mod
 PatternDict = Mapping[str, Sequence[str]]
 
 _WEIGHT = ".weight"
-# Patterns come from files: without repeated groups, matching takes no exponential time.
+# Patterns come from files of others. If a pattern repeats a group, matching may take exponential
+# time, so such patterns are refused.
 _REPEATED_GROUP = re.compile(r"\)[*+?{]")
 _MAX_PATTERN = 20_000  # letters
 _MAX_PATTERNS = 10_000
@@ -26,14 +28,14 @@ _MAX_PATTERNS = 10_000
 
 @dataclass(frozen=True)
 class ModulePlan:
-    """What is compressed together.
+    """A module, the weights of which are compressed together.
 
     Parameters
     ----------
     name : str
         Name of the module, such as ``model.layers.3`` or ``lm_head``.
     attributes : tuple of str
-        Paths of the layers in it, such as ``self_attn.q_proj``; none for a single layer.
+        Paths of the layers in the module, such as ``self_attn.q_proj``; empty for a single layer.
     """
 
     name: str
@@ -41,14 +43,17 @@ class ModulePlan:
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """Names of the tensors, in the order of the stream."""
+        """Names of the module's weights, in the order in which they are in the stream."""
         if not self.attributes:
             return (self.name + _WEIGHT,)
         return tuple(f"{self.name}.{path}{_WEIGHT}" for path in self.attributes)
 
 
 def _split(name: str) -> tuple[str, str]:
-    """A layer's block, and its path there. Outside of blocks: the layer itself, and no path."""
+    """Split a layer's name into the name of its numbered block and the path in the block.
+
+    A layer outside of blocks gives its own name and an empty path.
+    """
     parts = name.split(".")
     for place, part in enumerate(parts[:-1]):
         if part.isdecimal():
@@ -62,9 +67,9 @@ def _is_lookup(name: str) -> bool:
 
 
 def _fits(tensor: StoredTensor, checkpoint: Checkpoint) -> bool:
-    """Whether the package can put this weight back.
+    """Whether the package can compress this tensor and load it again.
 
-    It does so for matrices of linear layers, and for embeddings outside of blocks.
+    It can do so for weights in BF16 of linear layers, and of embeddings outside of blocks.
     """
     is_matrix = len(tensor.shape) == 2 and tensor.elements > 0 and tensor.name.endswith(_WEIGHT)
     if not is_matrix or tensor.dtype != "BF16" or checkpoint.is_transposed(tensor.name):
@@ -74,18 +79,18 @@ def _fits(tensor: StoredTensor, checkpoint: Checkpoint) -> bool:
 
 
 def plan_modules(checkpoint: Checkpoint) -> list[ModulePlan]:
-    """The modules of a checkpoint, in the order of its tensors."""
+    """The modules of a checkpoint that can be compressed, in the order of its tensors."""
     found: dict[str, list[str]] = {}
     for name, tensor in checkpoint.tensors.items():
         if _fits(tensor, checkpoint):
             module, path = _split(name.removesuffix(_WEIGHT))
             found.setdefault(module, []).extend([path] if path else [])
-    # Sorted, since the order of tensors in files may differ from block to block.
+    # The paths are sorted, because the order of tensors in a file may differ from block to block.
     return [ModulePlan(name, tuple(sorted(paths))) for name, paths in found.items()]
 
 
 def patterns(modules: Sequence[ModulePlan]) -> dict[str, list[str]]:
-    """The ``pattern_dict`` that matches these modules, but not the blocks that were left out."""
+    """The ``pattern_dict`` that matches these modules, but not blocks that are not compressed."""
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for module in modules:
         owner, _, index = module.name.rpartition(".")
@@ -106,7 +111,10 @@ def patterns(modules: Sequence[ModulePlan]) -> dict[str, list[str]]:
 
 
 def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
-    """Patterns and paths of a configuration. UserError for what is none, or takes too long."""
+    """The patterns and paths of a ``pattern_dict``.
+
+    Raises UserError if it has another form, or a pattern that may take too long.
+    """
     if not isinstance(pattern_dict, dict):
         raise UserError("dfloat11_config has no pattern_dict of names to lists")
     if len(pattern_dict) > _MAX_PATTERNS:
@@ -129,7 +137,7 @@ def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ..
 
 
 def block_weights(names: Iterable[str], pattern_dict: object) -> list[str]:
-    """The ``names`` of tensors that a configuration takes for weights of compressed blocks.
+    """Those of the ``names`` that are weights of compressed blocks by a ``pattern_dict``.
 
     Raises UserError for invalid patterns.
     """
@@ -146,9 +154,9 @@ def block_weights(names: Iterable[str], pattern_dict: object) -> list[str]:
 
 
 def attributes_of(names: Sequence[str], pattern_dict: object) -> list[ModulePlan]:
-    """What is in the compressed modules of these ``names``, by the patterns of a configuration.
+    """The modules with these ``names``, with the layers that a ``pattern_dict`` says they contain.
 
-    Raises UserError for invalid patterns, and for a module that none of them matches.
+    Raises UserError for invalid patterns, and for a module that no pattern matches.
     """
     compiled = _compiled(pattern_dict)
     plans = []

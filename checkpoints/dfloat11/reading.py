@@ -1,4 +1,4 @@
-"""Read large tensors on all cores, into memory that is kept for the next one."""
+"""Read large tensors on all cores, into memory that is used again for the next tensor."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,11 @@ from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = ["read_bytes"]
 
-_BLOCK = 1 << 21  # bytes of a large page
+_BLOCK = 1 << 21  # bytes of a large page of memory; threads read multiples of it
 
 
 def read_bytes(tensor: StoredTensor, count: int | None = None) -> Tensor:
-    """The first ``count`` bytes of a tensor's data, uint8; all if not given."""
+    """Read the first ``count`` bytes of a tensor's data, by default all: (count,) uint8."""
     size = tensor.bytes if count is None else count
     data = torch.from_numpy(room(size))
 

@@ -1,4 +1,4 @@
-"""Digests of files, and the comparison of a compressed file with its source."""
+"""Compute SHA-256 digests of files, and compare a compressed file with its source."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -16,10 +16,11 @@ from halfbyte.golden.dfloat11.threads import behind, meanwhile
 
 __all__ = ["DigestBehind", "RunningDigest", "compare"]
 
-_AT_ONCE = 1 << 19  # bytes; few enough to be still in a cache when they are used again
+_AT_ONCE = 1 << 19  # bytes at a time, few enough to stay in the processor's cache between two uses
 
 
 def _filled(file: Any, buffer: Tensor) -> bool:
+    """Fill ``buffer`` from a file. Returns False if the file ends before."""
     view = memory_of(buffer)
     while len(view) and (count := file.readinto(view)):
         view = view[count:]
@@ -27,11 +28,15 @@ def _filled(file: Any, buffer: Tensor) -> bool:
 
 
 class RunningDigest:
-    """SHA-256 of a file whose large tensors are read for other reasons, so they are read only once.
+    """SHA-256 of a file whose large tensors the caller reads anyway.
+
+    The caller adds the bytes of these tensors to the digest, so that they are read only once. This
+    object reads the bytes between them.
 
     Parameters
     ----------
     path : Path
+        The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,9 +47,9 @@ class RunningDigest:
         self._buffer = torch.empty(_AT_ONCE, dtype=torch.uint8)
 
     def up_to(self, tensor: StoredTensor, size: int) -> Digest | None:
-        """The digest of everything before a tensor. The caller adds the tensor's ``size`` bytes.
+        """The digest of all bytes before a tensor; the caller must add the tensor's ``size`` bytes.
 
-        Returns None if the tensor is small or already covered. The caller then adds nothing.
+        Returns None if the tensor is small, or already in the digest. Then the caller adds nothing.
         """
         if tensor.start < self.position or size < _AT_ONCE:
             return None
@@ -58,7 +63,7 @@ class RunningDigest:
         return self._digest.digest().hex()
 
     def read_to(self, end: int | None) -> None:
-        """Read on up to byte ``end`` of the file, or to its end if None."""
+        """Read the file up to byte ``end``, or up to its end if None, and add the bytes."""
         with self._path.open("rb", buffering=0) as file:
             file.seek(self.position)
             while end is None or self.position < end:
@@ -71,13 +76,14 @@ class RunningDigest:
 
 
 class DigestBehind:
-    """A context manager that computes the SHA-256 of a file while the file is written.
+    """A context manager that computes the SHA-256 of a file while the caller writes the file.
 
-    It reads the file again, on another core if there is one.
+    It reads what was written again, on another core if there is one.
 
     Parameters
     ----------
     path : Path
+        The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,17 +98,18 @@ class DigestBehind:
     def __exit__(self, *_: object) -> None:
         self._end = 0
         self._wait()
-        self._wait = lambda: None  # it knows this object, which would live on in a circle
+        # The old function refers to this object; replace it, or each keeps the other alive.
+        self._wait = lambda: None
 
     def written_to(self, end: int) -> None:
-        """Say that the file is complete up to byte ``end``."""
+        """Tell that the file is written up to byte ``end``, and start reading if nobody reads."""
         self._end = end
         if self._is_reading.acquire(blocking=False):
             self._wait()
             self._wait = meanwhile(self._follow)
 
     def _follow(self) -> None:
-        """Read as far as the file is complete."""
+        """Read up to the last byte that is written, which may move on meanwhile."""
         try:
             while self._digest.position < (end := self._end):
                 self._digest.read_to(min(end, self._digest.position + _AT_ONCE))
@@ -116,7 +123,7 @@ class DigestBehind:
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:
-    """Whether bytes are equal. NumPy compares words of eight bytes faster."""
+    """Whether two uint8 tensors are equal. NumPy compares words of eight bytes faster."""
     whole = len(first) // 8 * 8
     a, b = first.numpy(), second.numpy()
     same = np.array_equal(a[:whole].view(np.uint64), b[:whole].view(np.uint64))
@@ -124,9 +131,10 @@ def _equal(first: Tensor, second: Tensor) -> bool:
 
 
 def compare(written: Path, source: Path, heads: Mapping[str, bytes]) -> None:
-    """Raise RuntimeError unless the written file decodes to the source, byte for byte.
+    """Raise RuntimeError unless the compressed file ``written`` decodes exactly to the source.
 
-    ``heads`` holds the first bytes of each coded part as they were in memory, by the part's name.
+    ``heads`` has the header of each compressed tensor as it was in memory, by the tensor's name. It
+    must be equal to the header in the file.
     """
     buffer = torch.empty(_AT_ONCE, dtype=torch.uint8)
     opened = CompressedFile.open(written)
