@@ -175,7 +175,7 @@ def read_header(data: NDArray[np.uint8]) -> JointHeader:
 def split(data: NDArray[np.uint8], header: JointHeader) -> JointParts:
     """The parts of ``data``, which must be as long as the header says; CorruptError if not."""
     if len(data) != header.total_size:
-        raise CorruptError(f"it should have {header.total_size} bytes, not {len(data)}")
+        raise CorruptError(f"the data should have {header.total_size} bytes, not {len(data)}")
     views = []
     position = header.size
     for size in header.part_sizes():

@@ -10,6 +10,7 @@
 
 namespace codec {
 
+// Reads or writes a value at any address, aligned or not.
 template <typename T>
 inline T load(const void* place) {
   T value;

@@ -72,6 +72,7 @@ void count_and_digest(const Word* words, int shift, int64_t elements, int64_t* c
 }
 #endif
 
+// Layout 1: writes the bits of each segment of chunks `first` up to `last` to `lengths`.
 template <typename Kind>
 void measure(const typename Kind::Word* words, const prefix::Word* code, int64_t elements,
              int64_t first, int64_t last, uint16_t* lengths) {
@@ -83,6 +84,7 @@ void measure(const typename Kind::Word* words, const prefix::Word* code, int64_t
   }
 }
 
+// Layout 1: writes the streams, raw bytes and CRCs of chunks `first` up to `last`.
 template <typename Kind>
 void encode(const typename Kind::Word* words, const prefix::Word* code, int64_t elements,
             int64_t first, int64_t last, const int64_t* starts, const uint8_t* lengths,
@@ -98,6 +100,7 @@ void encode(const typename Kind::Word* words, const prefix::Word* code, int64_t 
   }
 }
 
+// Layout 1: decodes chunks `first` up to `last`. `results` says of each whether it is good.
 template <typename Kind>
 void decode(const uint8_t* stream, const uint8_t* raw, const prefix::Code& code,
             const int64_t* starts, int64_t words, const uint8_t* lengths, const uint32_t* crcs,
@@ -115,8 +118,8 @@ void decode(const uint8_t* stream, const uint8_t* raw, const prefix::Code& code,
   }
 }
 
-// Counts symbols of up to 11 bits in blocks `first` up to `last`, and finds for each block the bits
-// that are 1 in any of its elements.
+// Layout 2: counts symbols of up to 11 bits in blocks `first` up to `last`, and finds for each
+// block the bits that are 1 in any of its elements.
 template <typename Word>
 void count_joint(const Word* words, int shift, uint32_t mask, int64_t elements, int64_t first,
                  int64_t last, int64_t* counts, uint32_t* ones) {
@@ -141,6 +144,8 @@ void count_joint(const Word* words, int shift, uint32_t mask, int64_t elements, 
   }
 }
 
+// Layout 2: codes chunks `first` up to `last`, two at a time. `sizes` gets two numbers for each
+// chunk: the words of its stream, and its escapes.
 template <typename Word>
 void encode_joint(const joint::Tensor& tensor, const Word* words, const uint16_t* frequencies,
                   int64_t first, int64_t last, uint16_t* stream, uint16_t* escapes,
@@ -167,6 +172,7 @@ void encode_joint(const joint::Tensor& tensor, const Word* words, const uint16_t
   }
 }
 
+// Layout 2: writes the raw bits and CRCs of chunks `first` up to `last`.
 template <typename Word>
 void write_raw(const joint::Tensor& tensor, const Word* words, int64_t first, int64_t last) {
   for (int64_t chunk = first; chunk < last; ++chunk) {

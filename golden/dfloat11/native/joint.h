@@ -1,9 +1,9 @@
 // Layout 2: the parts of a compressed tensor, and how its chunks are decoded.
 //
 // A chunk has 65536 elements; coder i mod 32 codes element i (joint_coders.h). The coders give the
-// row of each symbol in the table. The other bits of an element are its raw bits. The stream is
-// never trusted: words are taken only from the chunk, and in the end every state must be the one
-// with which coding began.
+// row of each symbol in the table; a symbol without a row is an escape. The other bits of an
+// element are its raw bits. The stream is never trusted: words are taken only from the chunk, and
+// in the end every state must be the one with which coding began.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// The loops of layout 1: a prefix code in segments of 512 elements, 32 of them to a chunk.
+// The loops of layout 1: a prefix code in segments of 512 elements. A chunk has 32 segments. Each
+// element has a symbol of 8 bits, which is coded, and perhaps a raw byte, which is stored as it is.
 //
 // Eight segments are decoded at a time, so that their chains of loads overlap. Each look-up gives
 // all whole symbols in twelve bits, up to four. The stream is never trusted: near its end, and for
@@ -223,6 +224,7 @@ Result decode_chunk(const Stream& stream, const Code& code, const uint8_t* raw,
   return kGood;
 }
 
+// The exclusive or of the CRCs of a chunk's lengths, stream and raw bytes.
 inline uint32_t chunk_crc(const uint8_t* lengths, const uint8_t* stream, const uint8_t* raw,
                           int64_t raw_size, int64_t chunk, int64_t start, int64_t end) {
   uint32_t crc = crc32c(lengths + chunk * 2 * kSegments, 2 * kSegments);
@@ -306,6 +308,7 @@ struct Writer {
   }
 };
 
+// Writes the stream of a chunk of `count` elements, and its raw bytes if the elements have any.
 template <typename Kind>
 void encode_chunk(const typename Kind::Word* words, int64_t count, const Word* code,
                   uint32_t* stream, uint8_t* raw) {

@@ -11,6 +11,7 @@ namespace codec::product {
 
 constexpr int kParts = 16;
 
+// The value of a BF16 number.
 inline float value_of(uint16_t bits) {
   uint32_t wide = uint32_t{bits} << 16;
   float value;

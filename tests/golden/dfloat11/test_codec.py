@@ -309,7 +309,7 @@ class TestDamage:
             (16, b"\x63", "unknown element type, 99"),
             (17, b"\xff", "too short for a shape of 255 dimensions"),
             (24, b"\xff" * 8, "contradict its shape"),
-            (32, b"\xff" * 8, "it should have .* bytes"),
+            (32, b"\xff" * 8, "should have .* bytes"),
             (72, b"\xff" * 8, "contradict its shape"),
         ],
     )

@@ -265,7 +265,7 @@ class TestDamage:
             (22, b"\x01\x00", "do not sum to 4096"),
             (24, b"\xff\xff", "does not fit the symbols"),
             (28, b"\xff" * 8, "contradict its shape"),
-            (36, b"\xff" * 8, "it should have .* bytes"),
+            (36, b"\xff" * 8, "should have .* bytes"),
             (60, b"\xff" * 8, "contradict its shape"),
         ],
     )
