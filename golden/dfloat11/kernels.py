@@ -151,7 +151,7 @@ def encode_chunks(
     """Write the streams, raw bytes and CRCs of chunks ``first`` up to ``last``.
 
     values, bits: for each symbol, the bits to write and their number. starts: (chunks + 1,), the
-    first word of each chunk. lengths: uint8, the bytes of the measured lengths. stream: uint8, the
+    first word of each chunk, and the end. lengths: uint8, the bytes of the measured lengths. stream: uint8, the
     bytes of its words. raw: (elements,) uint8, or empty for elements of 8 bits.
     """
     stream_words = stream.view(np.uint32)
@@ -183,7 +183,7 @@ def _decode_segment(
 ) -> int:  # fmt: skip
     """Elements ``first`` up to ``last`` from the bits ``position`` up to ``end`` of the stream.
 
-    From ``end`` on, the decoder sees the rest of that word, then zeros.
+    Beyond ``end``, the decoder sees the rest of the word that ``end`` is in, then zeros.
     """
     word = position // WORD
     end_word = (end + WORD - 1) // WORD

@@ -85,7 +85,7 @@ class TensorHeader:
     table : CodeTable
         The code of the symbols.
     stream_words : int
-        Words of 32 bits, of all chunks together.
+        Words of 32 bits in the streams of all chunks together.
     sha256 : bytes
         Digest of the tensor's elements, little-endian, in row-major order.
     """
@@ -247,7 +247,7 @@ def chunk_starts(header: TensorHeader, parts: Parts) -> NDArray[np.int64]:
 
 
 def starts_of(bits: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(chunks + 1,): first words of chunks of ``bits`` bits each, padded to whole words."""
+    """(chunks + 1,): the first word of each chunk, and the end. Chunk i has ``bits[i]`` bits."""
     starts = np.zeros(len(bits) + 1, dtype=np.int64)
     np.cumsum(-(-bits // WORD), out=starts[1:])
     return starts

@@ -15,7 +15,7 @@ namespace codec {
 struct Sha256 {
   uint32_t state[8];  // in the order of the instructions: F E B A, H G D C
   uint64_t size;      // bytes so far
-  uint8_t rest[64];   // the last size % 64 of them
+  uint8_t rest[64];   // the last size % 64 bytes, which do not fill a block yet
 };
 
 #if defined(__SHA__) && defined(__SSE4_1__)
