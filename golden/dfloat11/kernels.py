@@ -151,8 +151,8 @@ def encode_chunks(
     """Write the streams, raw bytes and CRCs of chunks ``first`` up to ``last``.
 
     values, bits: for each symbol, the bits to write and their number. starts: (chunks + 1,), the
-    first word of each chunk, and the end. lengths: uint8, the bytes of the measured lengths. stream: uint8, the
-    bytes of its words. raw: (elements,) uint8, or empty for elements of 8 bits.
+    first word of each chunk, and the end. lengths: uint8, the bytes of the measured lengths.
+    stream: uint8, the bytes of its words. raw: (elements,) uint8, or empty for elements of 8 bits.
     """
     stream_words = stream.view(np.uint32)
     for chunk in range(first, last):
