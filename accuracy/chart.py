@@ -100,6 +100,7 @@ def _write_chart(records: Sequence[EvaluationRecord], path: Path, look: Look) ->
 
 
 def _row(record: EvaluationRecord) -> dict[str, Json]:
+    """The row of a record in the CSV file."""
     keys = ("value", "low", "high", "baseline", "loss", "loss_low", "loss_high")
     return {
         "format": record.format,

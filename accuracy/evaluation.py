@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "evaluate"]
 
-# The block size for the distance to the best levels, if the recipe's blocks are whole rows.
+# The block size for comparisons with the best set of values, if the recipe's blocks are whole rows.
 DEFAULT_BLOCK = 128
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy")
 _TASK_VERSIONED = ("lm_eval", "datasets")

@@ -49,7 +49,7 @@ class LayerSample:
 def layer_samples(model: str, rows: int = ROWS) -> list[LayerSample]:
     """Samples of all layers: ``rows`` outputs and input vectors, evenly spread from first to last.
 
-    The input vectors come from the model's calibration text. Layers with fewer outputs or inputs
+    The input vectors come from the model's calibration text. Layers with fewer outputs or input
     vectors are left out. Raises UserError if no layer is left.
     """
     subject = open_subject(find_model(model))

@@ -33,7 +33,7 @@ class MeasureRecord(Record):
     loss_high: float | None
     """Upper end of that interval."""
     note: str | None = None
-    """Why some figures are null; null if none is."""
+    """Why some figures are null; null if all figures are known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +60,11 @@ class EvaluationRecord(Record):
     stored: JsonObject | None
     """The format in which the model's files hold the weights; null if they are not quantized."""
     items: int
-    """Pieces of the text, from which the bootstrap draws."""
+    """Number of pieces of the text, from which the bootstrap draws."""
     item: str
     """What a piece is."""
     recipe: str
-    """Recipe of quantization."""
+    """Name of the recipe, which says what is quantized and how."""
     recipe_parameters: JsonObject
     """All settings of the recipe."""
     bits_per_weight: float
@@ -73,7 +73,7 @@ class EvaluationRecord(Record):
     measures: Mapping[str, MeasureRecord]
     """Measures by name. The first one ranks formats."""
     sqnr_db: float | None
-    """Signal-to-quantization-noise ratio of all weights, in dB; null if no weight changed."""
+    """Signal-to-quantization-noise ratio (SQNR) of all weights in dB; null if no weight changed."""
     optimum_gap_db: Mapping[str, float]
     """How many dB of SQNR the format loses to the best set of values, by distribution of the
     weights."""

@@ -45,21 +45,21 @@ class TrainingRecord(Record):
     """How bytelm was trained, and how well it predicts."""
 
     layers: int
-    """Layers of the network."""
+    """Number of layers in the network."""
     width: int
     """Hidden size of the network."""
     parameters: int
-    """Parameters of the network."""
+    """Number of parameters in the network."""
     files: int
-    """Files of the corpus."""
+    """Number of files in the corpus, which is the training text."""
     bytes: int
-    """Bytes of the corpus."""
+    """Number of bytes in the corpus."""
     sha256: str
     """Digest of the corpus."""
     held_out: str
-    """Modules that were held out."""
+    """Modules that were held out of the corpus."""
     steps: int
-    """Steps of training."""
+    """Number of training steps."""
     batch: int
     """Windows in a step."""
     context: int
@@ -69,13 +69,13 @@ class TrainingRecord(Record):
     seed: int
     """Seed of weights and batches."""
     threads: int
-    """Threads of PyTorch."""
+    """Number of PyTorch's threads."""
     device: str
-    """Where it was trained, and in which type."""
+    """Device and number type of the training."""
     held_files: int
-    """Modules in the held-out text."""
+    """Number of modules in the held-out text."""
     held_bytes: int
-    """Bytes of the held-out text."""
+    """Number of bytes in the held-out text."""
     held_sha256: str
     """Digest of the held-out text."""
     bits: float

@@ -27,7 +27,7 @@ __all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "check_source", "fin
 BUILT_IN = ("minilm", "bytelm")
 DEFAULT_CONTEXT = 512  # tokens
 BYTES_CONTEXT = 256  # bytes
-_HUB_NAME = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}")  # not ./folder
+_HUB_NAME = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}")  # OWNER/NAME, but not ./NAME
 _TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
     "sentencepiece.bpe.model", "tekken.json", "tokenizer_config.json",
@@ -140,7 +140,7 @@ def find_model(
     Parameters
     ----------
     reference : str
-        Such a name.
+        A built-in name, a directory, or a name on the hub.
     text : str, optional
         ``docstrings`` (the default), ``wikitext2``, or a file.
     context : int, optional

@@ -22,8 +22,8 @@ MIN_COUNT = 10
 # Below MIN_NU, no quantile formats are derived. Above MAX_NU, the KS distance between t and normal
 # is less than 1e-4.
 MIN_NU, MAX_NU = 0.5, 1000.0
-# Bins per unit of asinh(z). They are 1/2048 of the scale wide in the middle, and 1/2048 of the
-# value in the tails.
+# Bins in an interval of asinh(z) of length 1, where z is a standardized value. Bins are 1/2048 wide
+# near z = 0, and |z|/2048 wide in the tails.
 _RESOLUTION = 2048
 _QUANTILES = 2**14
 # If a share s of the values is equal, the likelihood of a t with nu / (nu + 1) < s is unbounded.

@@ -38,6 +38,7 @@ def _choice(key: str, value: object, choices: type[_Choice]) -> _Choice:
 
 
 def _operand(key: str, value: object) -> Operand | None:
+    """The operand that ``value``, a mapping from YAML, describes; None stays None."""
     if value is None:
         return None
     if not isinstance(value, Mapping):

@@ -57,7 +57,7 @@ def on_inputs(
     fed-back state. A grouped convolution has a vector for each group: (..., groups, width).
 
     Yields the names of the weights that were used so far. Raises UserError, naming the layer, if a
-    transform raises one, or if a weight is multiplied along another axis than its matrix says.
+    transform raises one, or if a product does not sum over the inputs of the weight's matrix.
     """
     used: set[str] = set()
     points = [
@@ -93,8 +93,8 @@ class _Point:
         """Raise UserError if the products are not summed along the matrix's inputs."""
         if weight.shape[axis] > 1 and weight.stride(axis) != self.matrix.input_stride:
             raise UserError(
-                f"Layer {self.name} sums along another axis than that of its blocks: this kind of "
-                "layer is not supported"
+                f"Layer {self.name} sums over another axis than the one that its blocks follow: "
+                "this kind of layer is not supported"
             )
 
     def on_channels(self, inputs: Tensor) -> Tensor:
@@ -113,6 +113,7 @@ class _Uses(TorchFunctionMode):
 
     def __init__(self, points: list[_Point]) -> None:
         super().__init__()
+        # By the address of the memory: first and last element of each weight in it.
         self._points: dict[int, list[tuple[int, int, _Point]]] = {}
         for point in points:
             weight = point.matrix.tensor

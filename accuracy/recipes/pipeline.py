@@ -128,7 +128,7 @@ def _observed(
 
 
 class _Run:
-    """One format under one recipe on one model."""
+    """Quantizes one model to one format, as one recipe says."""
 
     def __init__(
         self,
@@ -212,6 +212,7 @@ class _Run:
         }
 
     def _transform(self, divisor: Tensor | None) -> Callable[[Tensor], Tensor]:
+        """A function that divides inputs by the smoothing divisors, and rounds them."""
         rounding = self.activations or _unchanged
 
         def transform(inputs: Tensor) -> Tensor:
@@ -225,7 +226,7 @@ class _Run:
     def inputs_left(self, used: set[str]) -> tuple[str, ...]:
         """Weights whose inputs should be quantized but were not.
 
-        The experts in one parameter count as one weight: one that was used is enough.
+        Experts that share a parameter are listed only if none of them was used.
         """
         if self.activations is None:
             return ()

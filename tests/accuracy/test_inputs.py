@@ -58,7 +58,7 @@ def test_every_product_with_a_weight_sees_its_inputs(way):
 def test_a_weight_that_sums_along_its_outputs_is_refused():
     model = Uses(lambda x, w: x @ w)  # x: (..., 3)
     with (
-        pytest.raises(UserError, match="Layer inner sums along another axis"),
+        pytest.raises(UserError, match="Layer inner sums over another axis"),
         on_inputs(weight_matrices(model), {"inner": lambda x: x}),
     ):
         model(torch.randn(5, 3))
