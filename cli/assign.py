@@ -1,4 +1,8 @@
-"""``halfbyte assign``: search for an order of a weight's codes that makes the MAC smaller."""
+"""``halfbyte assign``: search for an order of the weights' codes that makes the MAC smaller.
+
+A permuted format has the same values with other codes. Simulated annealing makes each multiplier
+small, so that orders can be compared.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -51,10 +55,10 @@ def assign(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Find an order of the weight's codes that makes the MAC smaller, and write a format with it.
+    """Find an order of the weights' codes that makes the MAC smaller, and write a format with it.
 
-    Weights are stored, so another order of their codes costs nothing. Activations keep the order of
-    the given format.
+    Weights are encoded in advance, so another order of their codes costs nothing. Activations keep
+    the order of the given format.
     """
     from halfbyte.area.search.assignment import assign_codes
     from halfbyte.formats.writing import format_text

@@ -240,7 +240,7 @@ COMMANDS = {
     "assign": Entry(
         "assign:assign",
         _FORMATS,
-        "Find an order of the weight's codes that makes the MAC smaller, and write a format with "
+        "Find an order of the weights' codes that makes the MAC smaller, and write a format with "
         "it.",
     ),
     "compress": Entry(

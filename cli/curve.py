@@ -36,7 +36,7 @@ Formats = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FORMAT",
-        help="Shipped names, sf4@6 for another table width, or .yaml files.",
+        help="Shipped names, sf4@6 for sf4 with values of 6 bits, or .yaml files.",
         show_default=" ".join(DEFAULT),
     ),
 ]

@@ -33,10 +33,10 @@ LutBits = Annotated[
 Method = Annotated[
     str,
     typer.Option(help="quantile (as SF4 and NF4), lloyd_max (least error) or entropy (least error "
-                 "of codes that are stored entropy-coded)."),
+                 "at the entropy of --entropy, for codes that an entropy coder stores)."),
 ]  # fmt: skip
 Block = Annotated[
-    int, typer.Option(help="Elements that share a scale, for errors and optimal codebooks.")
+    int, typer.Option(help="Elements that share a scale, to compute errors and optimal values.")
 ]
 Entropy = Annotated[
     float | None,
@@ -130,7 +130,7 @@ def _check(
 
 
 def _nu_of(model: str) -> float:
-    """The median nu of the layers' weights, to three digits, since layers differ by far more."""
+    """The median nu over the layers' weights, rounded to three digits."""
     from halfbyte.accuracy.models.reference import check_source
 
     check_source(model)
@@ -175,7 +175,8 @@ def _show(derivation: Derivation, fmt: Format) -> None:
         _show_errors(derivation, found)
     else:
         console.print(
-            f"no errors: Student's t has no variance up to nu = 2, and here nu is {derivation.nu:g}"
+            "errors are not known: Student's t has no variance up to nu = 2, and here nu is "
+            f"{derivation.nu:g}"
         )
 
 

@@ -11,7 +11,7 @@ __all__ = ["doctor"]
 def doctor(json: Json = False) -> None:
     """Say which tools are installed, what each is for, and how to get the others.
 
-    Exit status 1 if something is missing that everything needs.
+    Exit status 1 if a tool is missing that all commands need.
     """
     from halfbyte.base.doctor import examine
 

@@ -129,6 +129,7 @@ def make_dot_specs(
 
 
 def _parse_window(text: str) -> tuple[int, int]:
+    """The two exponents in ``LOW:HIGH``."""
     low, colon, high = text.partition(":")
     try:
         if colon:
@@ -216,7 +217,7 @@ def synthesized_designs(
     clock_ps: float,
     jobs: int | None,
 ) -> "list[DotSpec]":
-    """The units with the lanes and the final adder that synthesis chooses for a clock."""
+    """The units with the lane architecture and the adders that synthesis chooses for a clock."""
     from halfbyte.area.search.dot_units import synthesize_dots
     from halfbyte.area.synthesis.dot import adder_style
     from halfbyte.rtl.dot import FinalAdder

@@ -20,8 +20,8 @@ DutFiles = Annotated[
     typer.Option(
         "--dut",
         metavar="FILE",
-        help="Simulate this Verilog instead of halfbyte's RTL; several in the order in which they "
-        "are read.",
+        help="Simulate this Verilog file instead of halfbyte's RTL. Several files are read in the "
+        "given order.",
         show_default=False,
     ),
 ]

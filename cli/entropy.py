@@ -1,4 +1,7 @@
-"""``halfbyte entropy``: bits per weight before and after compression, and the least possible."""
+"""``halfbyte entropy``: bits per weight before and after compression, and the order-0 entropy.
+
+That is the entropy of single values: the fewest bits for codes that take no account of neighbours.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

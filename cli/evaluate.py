@@ -1,4 +1,7 @@
-"""``halfbyte evaluate``: measure how accurate a model is in each format, with intervals."""
+"""``halfbyte evaluate``: measure how accurate a model is in each format, with intervals.
+
+A recipe says what is quantized in the model, and how: blocks, scales, and methods such as GPTQ.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

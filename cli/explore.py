@@ -145,6 +145,7 @@ def _report(
     look: "Look",
     quiet: bool,
 ) -> None:
+    """Report area against accuracy of the MACs. Netlists in the report are proved first."""
     from halfbyte.area import SynthesisRecord
     from halfbyte.area.exploration import prove_trial
     from halfbyte.pareto.exploration import find

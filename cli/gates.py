@@ -1,4 +1,7 @@
-"""``halfbyte gates``: search for a multiplier with few AND, OR, XOR and NOT gates."""
+"""``halfbyte gates``: search for a multiplier with few AND, OR, XOR and NOT gates.
+
+Simulated annealing changes the gates of a multiplier one by one, and keeps what it computes.
+"""
 
 import os
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The hardware whose area is compared with accuracy: MACs, dot-product units, or arrays."""
+"""The hardware whose area is compared with accuracy: MACs, dot-product units, or arrays.
+
+A lane of a dot-product unit computes one product per cycle. An array is a grid of such units.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -218,6 +221,6 @@ class Hardware:
             return [*synthesize_arrays(arrays, technology, jobs=jobs, on_progress=update)]
 
     def show(self, records: "Sequence[HardwareRecord]") -> None:
-        """Print the records as a table."""
+        """Print the records of :meth:`synthesize` as a table."""
         show = {MAC: show_areas, DOT: show_dots, ARRAY: show_arrays}[self.unit]
         show(records)  # type: ignore[operator]

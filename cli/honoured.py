@@ -82,8 +82,8 @@ _NEEDS: Mapping[str, Mapping[str, str]] = {
 }
 # What a user can do instead, for units that a command does not take.
 _ELSEWHERE = {
-    ("gatesim", "array"): "simulate the netlist of the unit in each of its elements, --unit dot",
-    ("mutants", "array"): "inject faults into the unit in each of its elements, --unit dot",
+    ("gatesim", "array"): "simulate the netlist of an element's unit instead, with --unit dot",
+    ("mutants", "array"): "inject faults into an element's unit instead, with --unit dot",
 }
 _ARGUMENTS = ("names", "name", "fmt", "model", "distribution", "space")
 _ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})

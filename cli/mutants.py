@@ -28,7 +28,10 @@ __all__ = ["mutants"]
 MAX_COUNT = 10_000
 SEED_BITS = 31
 Count = Annotated[
-    int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every unit: faults, one at a time.")
+    int,
+    typer.Option(
+        min=1, max=MAX_COUNT, help="Number of mutants of every unit, with one fault each."
+    ),
 ]
 
 

@@ -11,7 +11,9 @@ from halfbyte.cli.units import Codes, check_codes
 
 __all__ = ["operands"]
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="As for `halfbyte evaluate`.")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A model, named as for `halfbyte evaluate`.")
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write (.npz).")]
 PacketsOnly = Annotated[
     bool,

@@ -218,7 +218,7 @@ def _notes(technology: "Technology") -> list[str]:
     if doubts:
         others = f", and {len(doubts) - 1} more such" if len(doubts) > 1 else ""
         names = " ".join(f"--dont-use {doubt.strong.name}" for doubt in doubts[:3])
-        notes.append(f"{doubts[0]}{others}: if that is a slip, {names}")
+        notes.append(f"{doubts[0]}{others}: if the library is wrong, add {names}")
     return notes
 
 

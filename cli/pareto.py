@@ -102,7 +102,7 @@ Array = Annotated[
         show_default=False,
     ),
 ]
-# Beside the shipped formats: SF4 with a smaller table, because the table's width sets its area.
+# Plotted beside the shipped formats: SF4 with values of 6 bits, because their width sets the area.
 EXTRA = ("sf4@6",)
 
 
@@ -225,7 +225,7 @@ def pareto(
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":
-    """Synthesize a BF16 MAC with a DFloat11 decoder (fixed codes); measure the model's bits."""
+    """Synthesize a BF16 MAC and a DFloat11 decoder (fixed codes); measure the bits per weight."""
     from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_fixed_decoder
     from halfbyte.checkpoints.dfloat11.entropy import tensor_entropies, total
     from halfbyte.pareto.lossless import SYMBOLS, lossless_record

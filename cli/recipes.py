@@ -1,4 +1,4 @@
-"""``halfbyte recipes``: list the ways to quantize a model."""
+"""``halfbyte recipes``: list the recipes, which say what is quantized in a model, and how."""
 
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import print_json, table

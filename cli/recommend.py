@@ -39,7 +39,8 @@ MaxLoss = Annotated[
 MaxArea = Annotated[
     float | None,
     typer.Option(
-        help="Largest area of a MAC in µm²; for dot-product units and arrays, of a lane.",
+        help="Largest area of a MAC in µm². For dot-product units and arrays, this is the area per "
+        "lane, which computes one product per cycle.",
         show_default=False,
     ),
 ]

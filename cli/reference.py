@@ -39,6 +39,7 @@ def _sections(group: Any, path: str, level: int) -> list[str]:
 
 
 def _command(command: Any, path: str, level: int) -> list[str]:
+    """The lines on one command: its help, its usage, and tables of its parameters."""
     usage = " ".join([path, *command.collect_usage_pieces(Context(command, info_name=path))])
     lines = [f"{'#' * level} {path}", "", _text(command.help), "", f"    {usage}", ""]
     panels: dict[str, list[str]] = {"": []}
@@ -53,6 +54,7 @@ def _command(command: Any, path: str, level: int) -> list[str]:
 
 
 def _row(parameter: Any) -> str:
+    """The row of a parameter: its names, its help, and its default."""
     names = [*parameter.opts, *parameter.secondary_opts]
     shown = ", ".join(f"`{name}`" for name in names)
     if not names[0].startswith("-"):

@@ -1,4 +1,4 @@
-"""``halfbyte rtl``: write units as plain Verilog, with test vectors and a bench."""
+"""``halfbyte rtl``: write units as plain Verilog, with test vectors and a test bench."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -50,7 +50,7 @@ UnitName = Annotated[
     typer.Option(
         "--unit",
         help="For formats: mac, dot (dot-product unit) or array (of such units). For BF16: "
-        "dfloat11 (decoder of lossless weights) or bf16_mac.",
+        "dfloat11 (decoder of losslessly compressed weights) or bf16_mac.",
     ),
 ]
 Lanes = Annotated[
@@ -236,7 +236,7 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
 
 
 def show_lossless(record: "LosslessRecord") -> None:
-    """Print the record of BF16 with DFloat11, which formats are compared with."""
+    """Print the record of BF16 with DFloat11, with which formats are compared."""
     columns = [">area µm²", "~>GE", "~>of it decoder", ">delay ps", *_ENERGY_COLUMNS]
     columns += [">bits per weight", ">loss", "proof"]
     keys = ["area_um2", "area_ge", "decoder_um2", "delay_ps"]
