@@ -1,4 +1,8 @@
-"""A hardware decoder for DFloat11: BF16 weights, compressed without loss."""
+"""A hardware decoder for DFloat11, which compresses BF16 weights without loss.
+
+The exponents become Huffman codes; the sign and the mantissa of each weight stay as they are.
+:mod:`halfbyte.rtl.dfloat11.framing` explains the terms and the data on the decoder's streams.
+"""
 
 from halfbyte.rtl.dfloat11.decoder import MAX_LENGTH, ROWS, Decoder, check_decoder
 from halfbyte.rtl.dfloat11.framing import Verdict

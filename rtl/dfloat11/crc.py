@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli, reflected, as RFC 3720), several bits at a time."""
+"""CRC-32C (Castagnoli polynomial, reflected, as in RFC 3720), several bits at a time."""
 
 from collections import Counter
 from functools import cache, reduce
@@ -20,7 +20,7 @@ _Sums = tuple[frozenset[int], ...]
 
 
 def _following(bits: int) -> list[set[int]]:
-    """For each bit of the next state, the terms of its sum.
+    """For each bit of the next state, the terms whose sum modulo 2 it is.
 
     Term ``n`` is bit ``n`` of the state, plus bit ``n`` of the data if there is one.
     """
@@ -37,10 +37,10 @@ def _following(bits: int) -> list[set[int]]:
 
 @cache
 def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
-    """Pairs of terms to add once, and the terms of each sum where pair n is term 32 + n.
+    """Pairs of terms that several sums share, and the terms of each sum.
 
-    The pair that most sums share is always added first: C. Paar, "Optimized arithmetic for
-    Reed-Solomon encoders", ISIT 1997.
+    In the sums, pair n is term 32 + n. The method always takes the pair that most sums share:
+    C. Paar, "Optimized arithmetic for Reed-Solomon encoders", ISIT 1997.
     """
     sums = _following(bits)
     pairs: list[tuple[int, int]] = []
@@ -57,22 +57,23 @@ def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
 
 
 class Crc(wiring.Component):
-    """The state of the CRC after some more bits of data; combinational.
+    """Compute the state of the CRC after some more bits of data; combinational.
 
-    Every bit of the next state is a sum, modulo 2. Pairs of terms that several sums share are added
-    once; synthesis does not find them by itself.
+    Every bit of the next state is a sum, modulo 2, of bits of the state and of the data. If several
+    sums have the same two terms, these are added only once. Synthesis does not find such pairs by
+    itself.
 
     Parameters
     ----------
     bits : :class:`int`
-        Bits of a step, 1 to 32.
+        Bits of data in a step, 1 to 32.
 
     Members
     -------
     state : ``In(32)``
         The state before the step.
     data : ``In(bits)``
-        The bits, the first of them least significant.
+        The bits of data; the first is the least significant.
     following : ``Out(32)``
         The state after the step.
     """

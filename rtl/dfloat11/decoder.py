@@ -1,4 +1,7 @@
-"""The decoder: one code table, and lanes that each decode their own chunks."""
+"""The decoder: one code table, and lanes that decode side by side.
+
+A *chunk* is up to 16384 weights that are compressed together. Each lane decodes chunks of its own.
+"""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -22,7 +25,8 @@ from halfbyte.rtl.exported import Exported
 
 __all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder", "check_lanes"]
 
-# What the codec uses for BF16: fifteen exponents and an escape.
+# The codec's tables for BF16 have at most 16 rows, for fifteen exponents and the escape, and codes
+# of at most 10 bits.
 ROWS = 16
 MAX_LENGTH = 10
 MAX_LANES = 64
@@ -45,31 +49,32 @@ def check_decoder(lanes: int, rows: int, max_length: int) -> None:
 
 
 class Decoder(Exported):
-    """Decodes BF16 tensors in DFloat11's own layout, ``lanes`` chunks at a time.
+    """Decode BF16 tensors that are compressed with a code table, ``lanes`` chunks at a time.
 
-    It consists of one :class:`Loader` and several :class:`Lane` components. Their docstrings say
-    what goes over the streams, and when. Load a table first; chunks may go to any lane. The decoder
-    needs a synchronous reset.
+    The decoder consists of one :class:`Loader` and several :class:`Lane` components. Their
+    docstrings say what goes over the streams, and when. Load a code table first. Then send chunks
+    to any lane. The decoder needs a synchronous reset.
 
     Parameters
     ----------
     lanes : :class:`int`
-        Lanes, 1 to 64.
+        Number of lanes, 1 to 64.
     rows : :class:`int`
-        Most symbols in a code table, escape included: a power of two, 2 to 256.
+        Maximum number of rows in a code table: a power of two, 2 to 256. Each exponent that has a
+        code takes a row. The escape, a code that announces any other exponent, takes one, too.
     max_length : :class:`int`
         Bits of the longest code, 8 to 12.
 
     Members
     -------
     table : ``In(stream.Signature(NumberBeat))``
-        Code tables; each is taken when all lanes are idle.
+        Code tables. The decoder takes a new one only while all lanes are idle.
     table_error : ``Out(1)``
         High if the last table was refused.
     words, raw : arrays of ``In(stream.Signature(...))``
-        The packets of each lane.
+        The input of each lane: coded exponents, and the raw bytes of the weights.
     weights, verdict : arrays of ``Out(stream.Signature(...))``
-        The weights and verdicts of each lane.
+        The output of each lane: weights, and for each chunk whether it is good.
 
     Raises
     ------

@@ -1,14 +1,23 @@
-"""The data on the decoder's streams: beats and verdicts; and the table that all lanes share.
+"""The terms of the decoder, the data on its streams, and the code table that all lanes share.
 
-A *packet* is a run of beats that ends with ``last``. Every chunk of a compressed tensor is two
-packets for one lane. The lane answers with weights and one verdict:
+DFloat11 splits every BF16 weight. Its exponent is a *symbol*, which becomes a Huffman code in a
+stream of bits. Its sign and mantissa are a *raw byte*, which stays as it is. A *row* of the code
+table is a symbol and its code. One row may be the *escape*: its code announces a symbol that is not
+in the table, and the symbol itself follows in eight bits. A *chunk* is up to 16384 weights, and a
+*segment* is 512 weights of a chunk.
 
-- ``words``, 32 bits each: the number of elements minus 1 (14 bits, zeros above), the chunk's 32
-  segment lengths (16 words as they lie in memory, little-endian), its CRC, its stream.
-- ``raw``: the chunk's raw bytes, one for each element.
+A *beat* is one transfer on a stream. A *packet* is a run of beats; the last one has ``last`` set.
+A lane of the decoder takes every chunk as two packets, and returns its weights and one verdict:
 
-The table is one packet of 16-bit numbers: the layout's code table, in its order (rows, escape, rows
-of each length from 1 to 12, symbols).
+- ``words``, 32 bits each: the number of weights minus 1 (14 bits, zeros above), the lengths of the
+  chunk's 32 segments in bits (16 words as they lie in memory, little-endian), the chunk's CRC, the
+  stream of codes.
+- ``raw``: the raw bytes, one for each weight.
+
+The CRC is the exclusive or of three: of the segment lengths, of the stream and of the raw bytes.
+
+The code table is one packet of 16-bit numbers, in the order of the file: the number of rows, the
+row of the escape, the number of codes of each length from 1 to 12, the symbols.
 """
 
 from amaranth.lib import data, enum
@@ -26,15 +35,15 @@ __all__ = [
     "table_layout",
 ]
 
-CHUNK = 16384  # elements at most
+CHUNK = 16384  # weights at most
 WORD = 32  # bits, the first of the stream most significant
 LENGTH_WORDS = 16  # thirty-two segment lengths of 16 bits
-LENGTH_LIMIT = 12  # bits of the longest code that the layout knows
-NO_ESCAPE = 0xFFFF
+LENGTH_LIMIT = 12  # bits of the longest code that a table can have
+NO_ESCAPE = 0xFFFF  # in place of the escape's row
 
 
 class Verdict(enum.Enum):
-    """Whether a chunk is good, or what is wrong; the codec has the same four results."""
+    """Whether a chunk is good, or what is wrong with it; the codec has the same four results."""
 
     GOOD = 0
     WRONG_CRC = 1
@@ -53,15 +62,16 @@ NumberBeat = data.StructLayout({"data": 16, "last": 1})
 
 
 def table_layout(rows: int, max_length: int) -> data.StructLayout:
-    """A canonical code of ``rows`` symbols in at most ``max_length`` bits, as lanes use it.
+    """The layout of a code table of at most ``rows`` rows and ``max_length`` bits, as lanes use it.
 
-    Longer codes have greater values. ``room[n - 1]`` is the number of n-bit words that begin longer
-    codes; these words are the greatest of their length. There are at most half as many as rows,
-    since each of these words leads to two symbols or more. A code of n bits has the row
-    ``code - 2**n + base[n - 1]``, modulo the number of rows (a power of two).
+    The code is canonical: longer codes have greater values. ``room[n - 1]`` is the number of n-bit
+    words that begin longer codes; these words are the greatest n-bit words. There are at most half
+    as many as rows, since each of them begins two codes or more. A code of n bits is in the row
+    ``code - 2**n + base[n - 1]``, modulo ``rows`` (a power of two). ``symbols`` holds the symbol of
+    each row.
 
     ``escape`` is the row of the escape, if ``has_escape``. ``lone`` says that there is only one
-    row, with the code 0. No other table may leave words without a code.
+    row, with the code 0. In all other tables, any sequence of bits begins with a code.
     """
     index = (rows - 1).bit_length()
     return data.StructLayout(

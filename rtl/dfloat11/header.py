@@ -1,4 +1,8 @@
-"""The header of a packet of words, before the stream: count, segment lengths, CRC."""
+"""Read the header of a chunk: the number of weights, the segment lengths and the CRC.
+
+A chunk is up to 16384 weights, and a segment is 512 of them. The header comes before the stream of
+codes, in the same packet of 32-bit words (:mod:`halfbyte.rtl.dfloat11.framing`).
+"""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -8,42 +12,43 @@ from halfbyte.rtl.dfloat11.framing import CHUNK, LENGTH_WORDS, WORD
 
 __all__ = ["Header"]
 
-_CHECKSUM = 1 + LENGTH_WORDS  # the CRC's place in the header
+_CHECKSUM = 1 + LENGTH_WORDS  # number of the word that is the CRC
 
 
 class Header(wiring.Component):
-    """Take a chunk's first 18 words.
+    """Take the first 18 words of a chunk.
 
-    The segment lengths go through the word buffer, which computes their CRC.
+    The segment lengths go through the :class:`WordBuffer`, which computes their CRC.
 
     Members
     -------
     waits : ``In(1)``
         High while the lane wants a header.
     usable : ``In(1)``
-        High if a chunk may begin.
+        High if the code table may be used, so that a chunk may begin.
     comes : ``In(1)``
         High if a word is taken in this cycle.
     data, last : ``In``
-        The word, and whether its packet ends with it.
+        The word, and whether the packet ends with it.
     can_load, is_checked, stream_crc : ``In``
-        The state of :class:`WordBuffer`.
+        The outputs of the :class:`WordBuffer`.
     ready : ``Out(1)``
         High if a word can be taken.
     load, restart : ``Out(1)``
-        Commands to :class:`WordBuffer`.
+        Commands to the :class:`WordBuffer`.
     begins : ``Out(1)``
-        High before the first word of a packet.
+        High while the lane waits for the first word of a packet.
     count : ``Out(14)``
-        The number of elements minus 1; valid in the cycle of the first word.
+        The number of weights minus 1; valid in the cycle of the first word.
     is_whole : ``Out(1)``
-        High in the cycle of the last word.
+        High in the cycle of the header's last word.
     is_wrong : ``Out(1)``
-        High if the packet ends too early, or the number of elements is too large.
+        High if the packet ends too early, or the number of weights is too large.
     length_sum : ``Out(5)``
         Sum of the segment lengths, modulo 32.
     expected_crc : ``Out(32)``
-        The chunk's CRC, combined by XOR with the CRC of the segment lengths.
+        The exclusive or of the chunk's CRC and the CRC of the segment lengths, the latter without
+        its final complement.
     """
 
     def __init__(self) -> None:
@@ -71,7 +76,7 @@ class Header(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        place = Signal(range(_CHECKSUM + 1))  # of the next word in the header
+        place = Signal(range(_CHECKSUM + 1))  # number of the next word, from 0
         length_sum = Signal(range(WORD), reset_less=True)
         expected_crc = Signal(WORD, reset_less=True)
         is_first = place == 0

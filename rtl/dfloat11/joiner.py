@@ -1,4 +1,7 @@
-"""Join symbols with raw bytes into weights: the last step."""
+"""Join symbols and raw bytes into weights, the last step of decoding.
+
+A symbol is the exponent of a BF16 weight; a raw byte is its sign and mantissa.
+"""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
@@ -11,22 +14,22 @@ __all__ = ["Joiner"]
 
 
 class Joiner(wiring.Component):
-    """Put each symbol between the bits of its raw byte, and keep the CRC of the raw bytes.
+    """Put each symbol between sign and mantissa, and compute the CRC of the raw bytes.
 
     Members
     -------
     restart : ``In(1)``
         High to begin a new packet and its CRC.
     offers : ``In(1)``
-        High if ``symbol`` may be taken.
+        High if ``symbol`` is valid.
     symbol : ``In(8)``
         The exponent of the next weight.
     drains : ``In(1)``
-        High to skip the rest of the packet.
+        High to skip the remaining raw bytes of the packet.
     raw : ``In(stream.Signature(ByteBeat))``
-        The packet of raw bytes.
+        Packets of raw bytes, one for each chunk.
     weights : ``Out(stream.Signature(16))``
-        The weights, from a register.
+        The weights, which come from a register.
     takes : ``Out(1)``
         High if a symbol and its raw byte are taken in this cycle.
     is_done : ``Out(1)``
@@ -34,7 +37,7 @@ class Joiner(wiring.Component):
     is_empty : ``Out(1)``
         High if no weight waits in the register.
     raw_crc : ``Out(32)``
-        CRC-32C of the bytes that were joined, without the final complement.
+        CRC-32C of the raw bytes that were joined, without the final complement.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,8 @@
-"""One lane: chunks of a compressed tensor to weights, a symbol per cycle."""
+"""One lane of the decoder: it turns chunks of a compressed tensor into BF16 weights.
+
+A chunk is up to 16384 weights. It comes as two packets, one of words and one of raw bytes. A symbol
+is the exponent of a weight. :mod:`halfbyte.rtl.dfloat11.framing` has the details.
+"""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import enum, stream, wiring
@@ -25,36 +29,36 @@ class _State(enum.Enum):
 class Lane(Exported):
     """Decode chunks of BF16 weights, one after the other.
 
-    The lane gives one weight per cycle while all streams flow, with three exceptions. An escaped
-    symbol takes another cycle. A word stays for at least four cycles, in which its CRC is computed.
-    A chunk takes about 75 cycles more than its weights.
+    The lane gives one weight per cycle while all streams flow, with three exceptions. A symbol that
+    has no code of its own (an escaped symbol) takes another cycle. A word stays for at least four
+    cycles, in which its CRC is computed. A chunk takes about 75 cycles more than its weights.
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
     reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the
-    weights since the verdict before may be wrong, or too few. The lane does not check every segment
-    length. It compares their sum, modulo 32, with the codes. Together with the number of words,
-    this checks the length of the whole stream.
+    weights since the previous verdict may be wrong, or too few. The lane does not check the length
+    of every segment (512 weights). It compares the sum of the lengths, modulo 32, with the bits
+    that it has read from the last word. Together with the number of words, this checks the length
+    of the whole stream.
 
     Parameters
     ----------
     rows, max_length : :class:`int`
-        Those of :func:`table_layout`.
+        The parameters of :func:`table_layout`: rows of the code table, bits of the longest code.
 
     Members
     -------
     table : ``In(table_layout(rows, max_length))``
-        The code; must not change while ``busy``.
+        The code table; must not change while ``busy`` is high.
     usable : ``In(1)``
-        High if ``table`` may be used: chunks begin only then.
+        High if ``table`` may be used. A chunk begins only while this is high.
     busy : ``Out(1)``
         High from a chunk's first word to its verdict.
     words : ``In(stream.Signature(WordBeat))``
-        Packets of words, as :mod:`halfbyte.rtl.dfloat11.framing` says. ``ready`` depends on
-        ``valid`` and ``payload`` of the same cycle.
+        Packets of words. ``ready`` depends on ``valid`` and ``payload`` of the same cycle.
     raw : ``In(stream.Signature(ByteBeat))``
         Packets of raw bytes.
     weights : ``Out(stream.Signature(16))``
-        The weights, as BF16; from a register.
+        The weights, as BF16, which come from a register.
     verdict : ``Out(stream.Signature(Verdict))``
         Whether the chunk is good, or what is wrong.
     """
@@ -80,7 +84,7 @@ class Lane(Exported):
         m = Module()
         state = Signal(_State)
         verdict = Signal(Verdict, reset_less=True)
-        left = Signal(range(CHUNK), reset_less=True)  # elements after the next one
+        left = Signal(range(CHUNK), reset_less=True)  # weights to come after the next one
         is_last = Signal(reset_less=True)  # the packet's last word has been taken
 
         m.submodules.header = header = Header()
@@ -138,7 +142,8 @@ class Lane(Exported):
                 m.d.sync += state.eq(_State.DRAIN)
                 with m.If(~is_last | (walker.place != header.length_sum)):
                     m.d.sync += verdict.eq(Verdict.WRONG_LENGTH)
-                with m.Elif(~crc.all()):  # three CRCs, three complements
+                # Three CRCs without their final complement: equal CRCs give all ones.
+                with m.Elif(~crc.all()):
                     m.d.sync += verdict.eq(Verdict.WRONG_CRC)
             with m.Case(_State.DRAIN):
                 m.d.comb += self.words.ready.eq(~is_last)
@@ -153,7 +158,7 @@ class Lane(Exported):
     def _connect(
         self, m: Module, header: Header, buffer: WordBuffer, walker: Walker, joiner: Joiner
     ) -> None:
-        """Add the wires between parts and ports that do not depend on the state."""
+        """Connect the parts and the ports, as far as this does not depend on the state."""
         wiring.connect(m, wiring.flipped(self.raw), joiner.raw)
         wiring.connect(m, joiner.weights, wiring.flipped(self.weights))
         m.d.comb += [

@@ -1,4 +1,8 @@
-"""Take a code table from a stream, and check it."""
+"""Take a code table from a stream, and check it.
+
+Each row of the table is a symbol and its code. A lane is a part of the decoder that decodes with
+the table.
+"""
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import enum, stream
@@ -21,26 +25,26 @@ class _State(enum.Enum):
 class Loader(Exported):
     """Load the code table that all lanes share, one number per cycle.
 
-    The loader refuses a table with more rows or longer codes than the decoder has. It refuses a
-    table that is not prefix-free or not complete, and a packet of another length than its numbers
-    say. ``error`` then rises, and stays high until the next good table. Software must ensure that
-    each symbol occurs only once. A new table waits until no lane is busy.
+    The loader refuses a table with more rows or longer codes than the decoder can hold, a code that
+    is not prefix-free or not complete, and a packet whose length does not match its numbers.
+    ``error`` then rises, and stays high until the next good table. Software must ensure that each
+    symbol occurs only once. A new table waits until no lane is busy.
 
     Parameters
     ----------
     rows, max_length : :class:`int`
-        Those of :func:`table_layout`.
+        The parameters of :func:`table_layout`: rows of the code table, bits of the longest code.
 
     Members
     -------
     numbers : ``In(stream.Signature(NumberBeat))``
-        The table, as :mod:`halfbyte.rtl.dfloat11.framing` says.
+        The numbers of the table, in the order that :mod:`halfbyte.rtl.dfloat11.framing` gives.
     busy : ``In(1)``
         High while a lane uses the table.
     table : ``Out(table_layout(rows, max_length))``
-        The code, for :class:`Matcher`.
+        The code table, in the form that :class:`Matcher` uses.
     usable : ``Out(1)``
-        High if the table is whole, checked, and not about to be replaced.
+        High if the table is complete and checked, and no new table waits.
     error : ``Out(1)``
         High if the last packet was refused.
     """
@@ -68,7 +72,7 @@ class Loader(Exported):
         error = Signal()
         # A lone row, with code 0, counts as two rows, as if there were one with code 1 too.
         slots = Signal(range(self.rows + 1), reset_less=True)
-        row = Signal(range(self.rows + 1), reset_less=True)  # of the next code, or symbol
+        row = Signal(range(self.rows + 1), reset_less=True)  # row of the next code, or symbol
         length = Signal(range(LENGTH_LIMIT + 1), reset_less=True)
         room = Signal(range(self.rows // 2 + 1), reset_less=True)
         number = self.numbers.payload.data
@@ -80,7 +84,8 @@ class Loader(Exported):
             self.numbers.ready.eq(~self.busy),
         ]
 
-        # One length: how many words its codes leave over, and the row after its last code
+        # The codes of one length: how many words of this length remain for longer codes (`left`),
+        # and the row after the last of these codes
         is_coded = Signal()
         codes = Signal(len(number) + 1)
         left = Signal(signed(len(number) + 2))
@@ -102,7 +107,7 @@ class Loader(Exported):
             ),
         ]
 
-        # Take one number after the other
+        # Take the numbers one after the other
         wrong = Signal()
         with m.If(self.numbers.valid & self.numbers.ready):
             with m.Switch(state):

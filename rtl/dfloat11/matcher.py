@@ -1,4 +1,4 @@
-"""Find the length and symbol of the code at the head of a stream."""
+"""Find the length and the symbol of the code with which a stream begins."""
 
 from functools import reduce
 from operator import or_
@@ -13,16 +13,16 @@ __all__ = ["Matcher"]
 
 
 class Matcher(wiring.Component):
-    """Find the code that a window of bits begins with; combinational.
+    """Find the code with which a window of bits begins; combinational.
 
-    One comparator for each length says whether the window begins with a longer code. The code's
-    length is the shortest one for which the answer is no. An addition gives the row, and a choice
-    gives the symbol.
+    For each length, a comparator says whether the window begins with a longer code. The code's
+    length is the shortest one for which the answer is no. An addition gives the code's row in the
+    table, and a multiplexer gives the symbol in that row.
 
     Parameters
     ----------
     rows, max_length : :class:`int`
-        Those of :func:`table_layout`.
+        The parameters of :func:`table_layout`: rows of the code table, bits of the longest code.
 
     Members
     -------
@@ -65,7 +65,7 @@ class Matcher(wiring.Component):
         here = Signal(self.max_length + 1)
         m.d.comb += here.eq(short & ~(short << 1))
 
-        # Choose
+        # Select the length, the row and the symbol
         index_width = (self.rows - 1).bit_length()
         code = Signal(index_width)
         base = Signal(index_width)
@@ -99,11 +99,12 @@ class Matcher(wiring.Component):
         return self.window[self.max_length - length :]
 
     def _from_top(self, length: int, width: int) -> Value:
-        """The first ``length`` bits less ``2 ** length``, as ``width`` bits."""
+        """The first ``length`` bits minus ``2 ** length``, modulo ``2 ** width``."""
         bits = self._bits(length)[:width]
         spare = width - len(bits)
         return Cat(bits, Const((1 << spare) - 1, spare))
 
 
 def _if(condition: Value, number: int, width: int) -> Value:
+    """``number``, ``width`` bits wide, if ``condition`` is 1, and otherwise 0."""
     return condition.replicate(width) & number

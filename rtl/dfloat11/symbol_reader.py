@@ -1,4 +1,4 @@
-"""Read the symbol at a place in the stream, and find the place after it."""
+"""Read the symbol at a position in a stream of codes, and find the position after it."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -15,31 +15,34 @@ _ESCAPED_BITS = 8
 class SymbolReader(wiring.Component):
     """Read a code, or an escaped symbol, from two words; combinational.
 
+    An escape is a code that announces a symbol without a code. The symbol itself follows the escape
+    in eight bits; it is called escaped.
+
     Parameters
     ----------
     rows, max_length : :class:`int`
-        Those of :func:`table_layout`.
+        The parameters of :func:`table_layout`: rows of the code table, bits of the longest code.
 
     Members
     -------
     table : ``In(table_layout(rows, max_length))``
         The code table.
     word, following : ``In(32)``
-        The word that is read, and the one behind it. Zeros follow the last word.
+        The word that is read, and the next one. Zeros follow the last word.
     position : ``In(6)``
         Bits of ``word`` that are used up, 0 to 31.
     escaped : ``In(1)``
-        High if an escape came before: the next eight bits are the symbol.
+        High if an escape came before, so that the next eight bits are the symbol.
     symbol : ``Out(8)``
-        The symbol at this place.
+        The symbol at ``position``.
     is_escape : ``Out(1)``
         High if there is an escape instead of a symbol.
     is_known : ``Out(1)``
         Low if the bits do not begin with a code.
     end : ``Out(5)``
-        The place after the code, modulo 32.
+        The position after the code or escaped symbol, modulo 32.
     crosses : ``Out(1)``
-        High if the code takes the last bit of ``word``.
+        High if the code includes the last bit of ``word``.
     overruns : ``Out(1)``
         High if the code has bits in ``following``.
     """

@@ -1,4 +1,7 @@
-"""Read the stream of a chunk, from one symbol to the next."""
+"""Read the stream of codes of a chunk, from one symbol to the next.
+
+A symbol is the exponent of a weight, and a chunk is up to 16384 weights.
+"""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -11,39 +14,39 @@ __all__ = ["Walker"]
 
 
 class Walker(wiring.Component):
-    """Keep the place in the stream, and ask for words.
+    """Keep the position in the stream, give symbols, and ask for words.
 
-    An escape is a code that says: the symbol itself follows, in eight bits. It takes a cycle of its
-    own. Its symbol then takes a cycle like any other.
+    An escape is a code that announces a symbol without a code; the symbol itself follows in eight
+    bits. The escape takes a cycle of its own. The symbol then takes a cycle like any other.
 
     Parameters
     ----------
     rows, max_length : :class:`int`
-        Those of :func:`table_layout`.
+        The parameters of :func:`table_layout`: rows of the code table, bits of the longest code.
 
     Members
     -------
     table : ``In(table_layout(rows, max_length))``
         The code table.
     walks : ``In(1)``
-        High while the stream is read. While it and ``keeps`` are low, the place goes back to the
-        start.
+        High while the stream is read. While both ``walks`` and ``keeps`` are low, the position goes
+        back to the start.
     keeps : ``In(1)``
-        High to keep the place although ``walks`` is low.
+        High to keep the position while ``walks`` is low.
     word : ``In(32)``
         The word that is being read; the word buffer holds it.
     following : ``In(32)``
         The word that comes next.
     is_there : ``In(1)``
-        High if ``following`` is a word of this packet.
+        High if ``following`` is valid and belongs to this packet.
     is_last : ``In(1)``
-        High if no word follows in this packet.
+        High if ``word`` is the last one of the packet.
     can_load : ``In(1)``
-        High if a word may be taken.
+        High if the word buffer can take a word.
     comes : ``In(1)``
         High if a word is taken in this cycle.
     takes : ``In(1)``
-        High if the symbol is taken in this cycle.
+        High if ``symbol`` is taken in this cycle.
     ready : ``Out(1)``
         High to ask for the next word.
     offers : ``Out(1)``
@@ -51,12 +54,12 @@ class Walker(wiring.Component):
     symbol : ``Out(8)``
         The next symbol.
     is_short : ``Out(1)``
-        High if the next code needs bits and the packet has none left. This is an error only while
-        symbols are missing.
+        High if the packet has too few bits left for another code. This is an error only if more
+        symbols must follow.
     is_unknown : ``Out(1)``
         High if the next bits do not begin with a code.
     place : ``Out(5)``
-        Bits of the word that are used up, modulo 32.
+        Bits of ``word`` that are used up, modulo 32.
     """
 
     def __init__(self, *, rows: int, max_length: int) -> None:
@@ -90,7 +93,7 @@ class Walker(wiring.Component):
         m.submodules.reader = reader = SymbolReader(rows=self.rows, max_length=self.max_length)
         is_used_up = position[5]
         is_whole = Signal()  # all bits of the code are here
-        goes_on = Signal()  # the code is taken
+        goes_on = Signal()  # the position moves behind the code in this cycle
         m.d.comb += [
             reader.table.eq(self.table),
             reader.word.eq(self.word),

@@ -1,4 +1,4 @@
-"""Keep one word of a packet while its CRC is computed."""
+"""Keep one word of a compressed chunk while its CRC is computed."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -13,9 +13,9 @@ _BYTES = WORD // 8
 
 
 class WordBuffer(wiring.Component):
-    """A word, and the CRC of all words since the last restart.
+    """Keep one word, and compute the CRC of all words since the last restart.
 
-    The CRC takes a byte per cycle, in the order of the bytes in memory. So a word stays for at
+    The CRC takes one byte per cycle, in the order of the bytes in memory. So a word stays for at
     least four cycles.
 
     Members
@@ -23,7 +23,7 @@ class WordBuffer(wiring.Component):
     restart : ``In(1)``
         High to begin a new CRC. No word may be loaded in that cycle.
     load : ``In(1)``
-        High to keep ``data`` from the next cycle on; only while ``can_load`` is high.
+        High to keep ``data`` from the next cycle on. Must be low while ``can_load`` is low.
     data : ``In(32)``
         The word to keep.
     word : ``Out(32)``
@@ -33,7 +33,7 @@ class WordBuffer(wiring.Component):
     is_checked : ``Out(1)``
         High if ``stream_crc`` is complete.
     stream_crc : ``Out(32)``
-        CRC-32C of the words, without the final complement.
+        CRC-32C of the words since the last restart, without the final complement.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class WordBuffer(wiring.Component):
         m = Module()
         word = Signal(WORD, reset_less=True)
         crc = Signal(WORD, reset_less=True)
-        unchecked = Signal(range(_BYTES + 1), reset_less=True)  # bytes
+        unchecked = Signal(range(_BYTES + 1), reset_less=True)  # bytes that the CRC lacks
         m.submodules.step = step = Crc()
         m.d.comb += [
             step.state.eq(crc),

@@ -1,4 +1,7 @@
-"""The decoder without a table: it consists of lanes side by side."""
+"""The decoder without a code table: lanes side by side, which know eight fixed codes.
+
+A *chunk* is up to 16384 weights that are compressed together.
+"""
 
 from collections.abc import Sequence
 
@@ -18,22 +21,23 @@ __all__ = ["FixedDecoder"]
 class FixedDecoder(Exported):
     """Decode BF16 tensors in fixed codes, ``lanes`` chunks at a time.
 
-    Chunks of any tensors may go to any lane at any time: each says in its header which code it has.
-    The decoder needs a synchronous reset.
+    Any chunk of any tensor may go to any lane, since the header of each chunk says which code it
+    uses. The decoder needs a synchronous reset.
 
     Parameters
     ----------
     lanes : :class:`int`
-        Lanes, 1 to 64.
+        Number of lanes, 1 to 64.
     symbols : :class:`int`
         Weights that a lane gives in a cycle, 1 or 2.
 
     Members
     -------
     codes, raw : arrays of ``In(stream.Signature(beat_layout(symbols)))``
-        The packets of each lane.
+        The input of each lane: coded exponents, and the raw bytes (sign and mantissa) of the
+        weights.
     weights, verdict : arrays of ``Out(stream.Signature(...))``
-        The weights and verdicts of each lane.
+        The output of each lane: weights, and for each chunk whether it is good.
 
     Raises
     ------

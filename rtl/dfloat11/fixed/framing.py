@@ -1,4 +1,4 @@
-"""Beats of the decoder without a table."""
+"""The beats, or transfers, on the input streams of the decoder without a code table."""
 
 from amaranth.lib import data
 
@@ -6,7 +6,7 @@ from halfbyte.base import UserError
 
 __all__ = ["MAX_SYMBOLS", "beat_layout", "check_symbols"]
 
-MAX_SYMBOLS = 2  # per lane and cycle
+MAX_SYMBOLS = 2  # exponents that a lane decodes in a cycle, at most
 
 
 def check_symbols(symbols: int) -> None:
@@ -16,5 +16,5 @@ def check_symbols(symbols: int) -> None:
 
 
 def beat_layout(symbols: int) -> data.StructLayout:
-    """A beat of codes or raw bytes: a byte for each symbol of a cycle, the first one lowest."""
+    """A beat of codes or raw bytes: one byte for each symbol of a cycle, the first byte lowest."""
     return data.StructLayout({"data": 8 * symbols, "last": 1})

@@ -1,4 +1,8 @@
-"""One lane of the decoder without a table: chunks in a fixed code to weights."""
+"""One lane of the decoder without a code table: it turns chunks in a fixed code into weights.
+
+A chunk is up to 16384 weights. It comes as two packets, one of codes for the exponents and one of
+raw bytes with signs and mantissas. :mod:`halfbyte.rtl.dfloat11.fixed` has the details.
+"""
 
 from functools import reduce
 from operator import or_
@@ -17,9 +21,10 @@ from halfbyte.rtl.exported import Exported
 
 __all__ = ["FixedLane"]
 
-_HEADER_BITS = 32  # and those of the CRC
+_HEADER_BITS = 32  # bits of the header, and also of the CRC
 _COUNT_BITS = 14
-_HIGHEST, _CODE = 16, 24  # first bits in the header
+_HIGHEST, _CODE = 16, 24  # where highest exponent and number of the code begin in the header
+# Bits of the header that must be 0.
 _ZEROS = {*range(_COUNT_BITS, _HIGHEST), *range(_CODE + CodeNumber.size, _HEADER_BITS)}
 
 
@@ -34,34 +39,36 @@ class _State(enum.Enum):
 class FixedLane(Exported):
     """Decode chunks of BF16 weights in one of eight fixed codes, one chunk after the other.
 
-    The lane gives ``symbols`` weights per cycle while all streams flow. With one symbol per cycle,
-    it takes one more cycle for each code that begins with eight ones, two for an escaped exponent,
-    and nine for a chunk. With two symbols per cycle, it takes up to two more cycles for each of
-    these exponents, and five for a chunk.
+    The lane gives ``symbols`` weights per cycle while all streams flow, with some exceptions. With
+    one symbol per cycle, a code that begins with eight ones takes one more cycle. An escaped
+    exponent, which has no code and follows an escape in eight bits, takes two more. A chunk takes
+    nine more. With two symbols per cycle, each of these exponents takes up to two more cycles, and
+    a chunk takes five more.
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
     reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the
-    weights since the verdict before may be wrong, or too few. The CRC is that of the weights as
-    they leave the lane, so it also covers the lane itself. Bits that fill up the last beat of the
-    stream are ignored.
+    weights since the previous verdict may be wrong, or too few. The CRC is computed from the
+    weights that leave the lane, so it detects errors of the lane itself, too. Bits that fill up the
+    last beat of the stream are ignored.
 
     Parameters
     ----------
     symbols : :class:`int`
-        Weights in a cycle, 1 or 2; if 2, chunks have an even number of them.
+        Weights per cycle, 1 or 2. With 2, every chunk must have an even number of weights.
 
     Members
     -------
     codes : ``In(stream.Signature(beat_layout(symbols)))``
-        Packets of bytes, as :mod:`halfbyte.rtl.dfloat11.fixed` says.
+        Packets of the header, the codes and the CRC.
     raw : ``In(stream.Signature(beat_layout(symbols)))``
-        Packets of raw bytes. Like that of ``codes``, ``ready`` depends on the other streams in the
-        same cycle.
+        Packets of raw bytes. ``ready`` of both inputs depends on the other streams in the same
+        cycle.
     weights : ``Out(stream.Signature(16 * symbols))``
         The weights, as BF16, the first one lowest. ``valid`` and ``payload`` depend on the inputs
         in the same cycle.
     verdict : ``Out(stream.Signature(Verdict))``
-        Whether the chunk is good, or what is wrong; never ``NOT_A_CODE``, since all bits are codes.
+        Whether the chunk is good, or what is wrong. It is never ``NOT_A_CODE``, since any sequence
+        of bits begins with a code.
 
     Raises
     ------
@@ -88,8 +95,9 @@ class FixedLane(Exported):
         codes, raw = self.codes.payload, self.raw.payload
         width = len(codes.data)
         state = Signal(_State)
-        place = Signal(range(_HEADER_BITS // width))  # in the header or the CRC
-        left = Signal(range(CHUNK // self.symbols), reset_less=True)  # beats after the next one
+        place = Signal(range(_HEADER_BITS // width))  # number of the beat in the header or the CRC
+        # Beats of weights to come after the next one
+        left = Signal(range(CHUNK // self.symbols), reset_less=True)
         verdict = Signal(Verdict, reset_less=True)
         codes_done = Signal(reset_less=True)  # the packet's last beat has been taken
         raw_done = Signal(reset_less=True)
@@ -99,7 +107,8 @@ class FixedLane(Exported):
         is_header = state == _State.HEADER
         is_decoding = state == _State.DECODE
         is_end = place == _HEADER_BITS // width - 1
-        header = codes.data.replicate(_HEADER_BITS // width)  # a copy is in each place
+        # A copy of the beat at every place of the header: each field is read where it belongs
+        header = codes.data.replicate(_HEADER_BITS // width)
 
         m.submodules.reader = reader = PairReader() if self.symbols == 2 else Reader()
         m.submodules.step = step = Crc(bits=16 * self.symbols)
@@ -122,8 +131,8 @@ class FixedLane(Exported):
             self.verdict.payload.eq(verdict),
         ]
 
-        # While the header comes, ones are shifted into the CRC. Behind the stream, the CRC is
-        # shifted out and compared, beat by beat.
+        # While the header comes, ones are shifted into the CRC, which is its start value. After the
+        # stream, the CRC is shifted out and compared, beat by beat.
         with m.If(code_comes & ~is_decoding):
             m.d.sync += [place.eq(place + 1), crc.eq(Cat(crc[width:], Const(-1, width)))]
         with m.Elif(raw_comes):
@@ -177,7 +186,7 @@ class FixedLane(Exported):
         return m
 
     def _take_count(self, m: Module, header: Value, place: Signal, left: Signal) -> Value:
-        """Take the number of beats from a beat of the header; returns whether that is invalid."""
+        """Set ``left`` from a beat of the header; return whether this beat is invalid."""
         width, spare = len(self.codes.payload.data), self.symbols - 1
         wrong = []
         for beat in range(_HEADER_BITS // width):
@@ -190,12 +199,13 @@ class FixedLane(Exported):
                         header[count[0] : count[-1] + 1]
                     )
             zeros = [header[bit] for bit in bits if bit in _ZEROS]
-            ones = [~header[bit] for bit in bits if bit < spare]  # elements fill whole beats
+            # The weights must fill whole beats, so the lowest bits of their number minus 1 are 1.
+            ones = [~header[bit] for bit in bits if bit < spare]
             wrong.append(comes & Cat(*zeros, *ones).any())
         return reduce(or_, wrong)
 
     def _joined(self, exponents: Value) -> Value:
-        """The weights, from their exponents and the raw bytes."""
+        """The weights of a cycle, from their exponents and their raw bytes."""
         weights = []
         for index in range(self.symbols):
             other = self.raw.payload.data.word_select(index, 8)

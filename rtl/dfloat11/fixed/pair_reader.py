@@ -1,4 +1,4 @@
-"""Read the stream of a chunk in a fixed code, two exponents in a cycle."""
+"""Read a chunk's stream in a fixed code, two exponents in a cycle."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -12,19 +12,21 @@ _BEAT = 16
 
 
 class PairReader(wiring.Component):
-    """Keep two bytes and the place in them, and look at the next two as they come.
+    """Keep two bytes of the stream and the position in them, and give pairs of exponents.
 
-    A pair takes one cycle if both exponents are read in one step each. Otherwise each step takes a
-    cycle of its own, and the first exponent waits for the second.
+    A step reads at most eight bits, and a rare exponent takes several steps. A pair takes one cycle
+    if both exponents take one step each. Otherwise each step takes a cycle of its own, and the
+    first exponent waits for the second. A step may use bits of the next two bytes in the cycle in
+    which these arrive.
 
     Members
     -------
     data : ``In(16)``
-        The two bytes that come next, the first one lower.
+        The next two bytes, the first one lower.
     exponents : ``Out(16)``
         The next two exponents, the first one lower.
     others
-        As for :class:`Reader`.
+        The same as for :class:`Reader`.
     """
 
     def __init__(self) -> None:
@@ -41,7 +43,7 @@ class PairReader(wiring.Component):
         half = Signal(8, reset_less=True)  # the first exponent of a pair
         has_half = Signal(reset_less=True)
 
-        # Read two steps, one behind the other
+        # Read two steps, the second one right after the first
         m.submodules.first = first = Prefix()
         m.submodules.second = second = Prefix()
         data = Cat(self.data[8:], self.data[:8])
@@ -72,7 +74,8 @@ class PairReader(wiring.Component):
         is_pair = Signal()  # both are read in this cycle
         is_complete = Signal()
         end = Signal(range(2 * _BEAT))
-        crosses, is_short = end[4], end[:4].any()  # the steps end the beat; they need more bits
+        # The steps take the last bit of the beat if `crosses`, and bits of the next one if both
+        crosses, is_short = end[4], end[:4].any()
         is_whole = Signal()  # all bits of the steps are here
         goes_on = Signal()
         m.d.comb += [
@@ -82,7 +85,7 @@ class PairReader(wiring.Component):
             is_whole.eq(~is_empty & (~crosses | ~is_short | self.is_there)),
             self.offers.eq(is_whole & is_complete),
             goes_on.eq(is_whole & (~is_complete | self.takes)),
-            # Bits behind the last exponent do not belong to the stream
+            # The beat after the last exponent is the CRC, not part of the stream
             self.ready.eq(is_empty | goes_on & crosses & (is_short | ~is_complete | ~self.is_last)),
         ]
         with m.If(self.comes):

@@ -1,4 +1,4 @@
-"""The fixed codes themselves: decode the next eight bits of a stream."""
+"""Decode the fixed codes: one step, of at most eight bits of a stream."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
@@ -10,23 +10,27 @@ WINDOW = 8  # bits that a cycle looks at
 CODES = 8
 
 CodeNumber = data.StructLayout({"late": 2, "flat": 1})
-"""Which of the eight codes. ``flat`` says how many codes the two shortest lengths have. ``late``
-plus 4 is the length of the highest exponent's code."""
+"""The number of one of the eight codes.
+
+``flat`` gives the shape: the first codes have 2, 2, 2 and 3 bits if it is 0, and 2, 2, 3 and 3 bits
+if it is 1. ``late`` plus 4 is the length of the highest exponent's code.
+"""
 
 
 class Mode(enum.Enum):
     """The kind of the next bits."""
 
     CODE = 0
-    REST = 1  # of a code that began with eight ones
+    REST = 1  # the rest of a code that began with eight ones
     PLAIN = 2  # the exponent itself
 
 
 class Prefix(wiring.Component):
     """Read one step of a fixed code; combinational.
 
-    A code counts down from a highest exponent. The number of ones before the first zero, and up to
-    two more bits, give the *rank* of an exponent. Rank 0 is one below the highest exponent:
+    A chunk names a highest exponent, and the code counts down from it. The number of ones before
+    the first zero, and up to two more bits, give the *rank* of an exponent. Rank 0 is one below the
+    highest exponent, rank 1 is two below, and so on:
 
     ============ ==== ==== ==== ==== ==== ===== ====== ===
     rank          0    1    2    3    4     5      6   ...
@@ -35,9 +39,10 @@ class Prefix(wiring.Component):
     flat         100   00   01  101  110  1110  11110  ...
     ============ ==== ==== ==== ==== ==== ===== ====== ===
 
-    The highest exponent itself takes the code with ``late + 3`` ones, and the ranks from there on
-    move up by one. After eight ones a second code follows, which is not flat: 10 is the exponent
-    above the highest; 00, 01, 110 and 1110 continue the ranks; 1111 is the escape.
+    The highest exponent itself takes the code with ``late + 3`` ones. All ranks whose codes are at
+    least as long in the table move up to the next longer code. After eight ones, a second code
+    follows, which is not flat: 10 is the exponent above the highest; 00, 01, 110 and 1110 continue
+    the ranks; 1111 is the escape, after which the exponent itself follows in eight bits.
 
     Members
     -------
@@ -53,7 +58,7 @@ class Prefix(wiring.Component):
         The kind of the bits after the step. If it is ``CODE``, an exponent is complete.
     below : ``Out(5)``
         How far that exponent is below the highest, -1 to 13, in two's complement. It has no meaning
-        after ``PLAIN``.
+        if ``mode`` is ``PLAIN``: then ``window`` is the exponent.
     """
 
     def __init__(self) -> None:
@@ -74,7 +79,7 @@ class Prefix(wiring.Component):
         is_plain = Signal()
         flat = Signal()
         first, second, third = self.window[7], self.window[6], self.window[5]
-        # Ones before the first zero, as a mask: bit n says that there are n or more
+        # Ones before the first zero: `ones[n]` says that there are n or more
         ones = Signal(WINDOW + 1)
         m.d.comb += [
             is_rest.eq(self.mode == Mode.REST),
@@ -85,7 +90,7 @@ class Prefix(wiring.Component):
         for count in range(1, WINDOW + 1):
             m.d.comb += ones[count].eq(ones[count - 1] & self.window[WINDOW - count])
 
-        # Count them
+        # The length and the rank
         number = Signal(range(WINDOW + 1))
         for count in range(2, WINDOW + 1):
             with m.If(ones[count]):
@@ -111,7 +116,7 @@ class Prefix(wiring.Component):
         with m.Elif(is_rest & ones[4]):
             m.d.comb += self.following.eq(Mode.PLAIN)
 
-        # Below the highest
+        # How far below the highest
         turn = Signal(3)
         m.d.comb += turn.eq(self.code.late + 3)
         with m.If(is_rest):

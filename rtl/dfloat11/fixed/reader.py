@@ -1,4 +1,4 @@
-"""Read the stream of a chunk in a fixed code, and give its exponents."""
+"""Read a chunk's stream in a fixed code, and give its exponents one by one."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -12,7 +12,7 @@ _BYTE = 8
 
 
 def reader_ports(width: int) -> dict[str, Member]:
-    """The ports of a reader that takes ``width`` bits at a time and gives as many of exponents."""
+    """The ports of a reader that takes ``width`` bits and gives ``width`` bits of exponents."""
     return {
         "sets_highest": In(1),
         "highest": In(8),
@@ -31,26 +31,29 @@ def reader_ports(width: int) -> dict[str, Member]:
 
 
 class Reader(wiring.Component):
-    """Keep one byte and the place in it, and look at the next byte as it comes.
+    """Keep one byte of the stream and the position in it, and give exponents.
+
+    A step reads at most eight bits, and may use bits of the next byte in the cycle in which it
+    arrives. Most exponents take one step, rare ones take two or three.
 
     Members
     -------
     sets_highest, sets_code : ``In(1)``
         High to take ``highest``, or ``code``, in this cycle.
     highest, code : ``In(8)``, ``In(CodeNumber)``
-        The highest exponent, and the code's number.
+        The exponent from which the code counts down, and the number of the code.
     walks : ``In(1)``
-        High while the stream is read. While it is low, the place goes back to the start.
+        High while the stream is read. While it is low, the position goes back to the start.
     data : ``In(8)``
-        The byte that comes next.
+        The next byte.
     comes : ``In(1)``
         High if ``data`` is taken in this cycle.
     is_there : ``In(1)``
-        High if ``data`` may be looked at.
+        High if ``data`` is valid.
     is_last : ``In(1)``
-        High if no exponent follows the next one.
+        High if the next exponent, or pair of exponents, is the last one of the chunk.
     takes : ``In(1)``
-        High if the exponent that is offered is taken in this cycle.
+        High if ``exponents`` can be taken in this cycle.
     ready : ``Out(1)``
         High to ask for the next byte.
     offers : ``Out(1)``
@@ -71,7 +74,7 @@ class Reader(wiring.Component):
         position = Signal(range(_BYTE), reset_less=True)  # bits that are used up, if not all are
         mode = Signal(Mode, reset_less=True)
 
-        # Read the bits at the place
+        # Read the bits at the position
         m.submodules.prefix = prefix = Prefix()
         both = Cat(self.data, byte)
         end = Signal(range(2 * _BYTE))
@@ -85,7 +88,8 @@ class Reader(wiring.Component):
             end.eq(position + prefix.length),
         ]
 
-        crosses, is_short = end[3], end[:3].any()  # the step ends the byte; it needs more bits
+        # The step takes the last bit of the byte if `crosses`, and bits of the next one if both
+        crosses, is_short = end[3], end[:3].any()
         is_exponent = prefix.following == Mode.CODE
         is_whole = Signal()  # all bits of this step are here
         goes_on = Signal()
@@ -93,7 +97,7 @@ class Reader(wiring.Component):
             is_whole.eq(~is_empty & (~crosses | ~is_short | self.is_there)),
             self.offers.eq(is_whole & is_exponent),
             goes_on.eq(is_whole & (~is_exponent | self.takes)),
-            # Bits behind the last exponent do not belong to the stream
+            # The byte after the last exponent is the CRC, not part of the stream
             self.ready.eq(is_empty | goes_on & crosses & (is_short | ~is_exponent | ~self.is_last)),
         ]
         with m.If(self.comes):
