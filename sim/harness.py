@@ -1,4 +1,7 @@
-"""What all cocotb tests share: the clock, the report that the runner reads, and mutants."""
+"""What all cocotb tests share: the clock, the report that the runner reads, and runs of mutants.
+
+A scenario is a sequence of inputs with one purpose. A mutant is a design with one fault.
+"""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -26,11 +29,11 @@ class Report:
     Parameters
     ----------
     products : int
-        Results that were compared and agree.
+        Results that were compared and agreed.
     mismatch : str, optional
         The difference that ended the test.
     cycles : tuple of int
-        Clock cycles of each session, if the bench counts them.
+        Clock cycles of each part of the scenario, if the bench counts them.
     """
 
     products: int = 0
@@ -70,9 +73,10 @@ async def _first_mismatch(checks: Mapping[str, Check]) -> str | None:
 
 
 async def catch_mutants(dut: Any, folder: Path, checks: Mapping[str, Check]) -> None:
-    """Drive each mutant with the scenarios, in turn, until one of them shows a mismatch.
+    """Drive each mutant with one scenario after the other, until one shows a mismatch.
 
-    ``folder`` holds the numbers of the mutants, and takes the scenario that caught each.
+    ``folder`` holds a file with the numbers of the mutants. The scenario that caught each is
+    written to another file there.
     """
     start_clock(dut)
     caught = {}

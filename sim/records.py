@@ -1,4 +1,7 @@
-"""The records of simulations, of exported files, and of mutants."""
+"""The records of simulations, of exported files, and of mutants.
+
+A scenario is a sequence of inputs with one purpose. A mutant is a design with one fault.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,11 +29,11 @@ class Coverage(Record):
     """What a regression covered of one accumulator."""
 
     code_pairs: int
-    """Pairs of codes that occurred."""
+    """Number of pairs of codes that occurred."""
     all_code_pairs: int
-    """Pairs of codes that exist."""
+    """Number of pairs of codes that exist."""
     corners: Mapping[str, int]
-    """Clock cycles in which each corner occurred."""
+    """Clock cycles in which each corner, a situation that should occur, did occur."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,35 +53,35 @@ class SimulationRecord(Record):
     terms: int
     """Products that a lossless accumulator holds."""
     acc_width: int
-    """Width of the accumulator, in bits. Others are simulated beside it."""
+    """Width of the accumulator, in bits. MACs with other widths are simulated beside it."""
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits of the accumulator after which a carry is saved; null if none is."""
+    """Bits of a segment of a carry-save accumulator; null for an ordinary accumulator."""
     simulator: str
     """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
     """Seed of the random stimulus."""
     cycles: int
-    """Cycles of a random scenario."""
+    """Cycles of the scenario with random inputs."""
     scenarios: Mapping[str, int]
-    """Products that were compared in each scenario."""
+    """Number of products that each scenario compared."""
     coverage: Coverage
     """What the scenarios covered of this accumulator."""
     products: int
-    """All products that were compared."""
+    """Number of all products that were compared."""
     passed: bool
-    """Whether none differed."""
+    """Whether all results agreed."""
     waves: str | None
     """The waveform file, if one was asked for."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     build_seconds: float
-    """Time that building took, in s."""
+    """Time to build the simulation, in s."""
     seconds: float
-    """Time that everything took, in s."""
+    """Total time, in s."""
     products_per_second: int
     """Products per second of the total time."""
 
@@ -95,56 +98,59 @@ class DutRecord(SimulationRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class NetlistSimulationRecord(SimulationRecord):
-    """A MAC's netlist that agreed with the golden model in every cycle of every scenario."""
+    """A MAC's netlist that agreed with the golden model in every cycle of every scenario.
+
+    A netlist is the MAC after synthesis, made of library cells.
+    """
 
     technology: str
     """Name of the cell library."""
     corner: str
     """Process, temperature and voltage of the library."""
     recipe: str
-    """Recipe of synthesis that gave the netlist."""
+    """Name of the synthesis recipe (a set of options) that gave the netlist."""
     netlist: str | None
-    """File of the netlist."""
+    """File of the netlist, if it was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderSimulationRecord(Record):
-    """A DFloat11 decoder that agreed with the codec and the scalar reference."""
+    """A DFloat11 decoder whose output agreed with the codec and with a bit-by-bit reference."""
 
     unit: str
     """What was simulated."""
     codes: str
-    """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
+    """``table`` if a code table is loaded, ``fixed`` for a decoder without a table."""
     symbols: int
     """Weights that a lane gives in a cycle, at most."""
     lanes: int
-    """Lanes of the decoder."""
+    """Number of lanes, each of which decodes by itself."""
     rows: int | None
-    """Rows of the code table; null without one."""
+    """Rows that a code table can have; null for a decoder without a table."""
     max_length: int | None
-    """Bits of the longest code; null without a table."""
+    """Bits of the longest code; null for a decoder without a table."""
     simulator: str
     """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """Results that were compared in each scenario."""
+    """Number of results that each scenario compared."""
     checks: int
-    """All results that were compared."""
+    """Number of all results that were compared."""
     weights: int
-    """Weights of the longest tensor."""
+    """Number of weights in the longest tensor."""
     symbols_per_cycle: float
     """Weights per cycle of all lanes, measured on that tensor."""
     passed: bool
-    """Whether none differed."""
+    """Whether all results agreed."""
     waves: str | None
     """The waveform file, if one was asked for."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     build_seconds: float
-    """Time that building took, in s."""
+    """Time to build the simulation, in s."""
     seconds: float
-    """Time that everything took, in s."""
+    """Total time, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,19 +164,19 @@ class Bf16SimulationRecord(Record):
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """Results that were compared in each scenario."""
+    """Number of results that each scenario compared."""
     checks: int
-    """All results that were compared."""
+    """Number of all results that were compared."""
     passed: bool
-    """Whether none differed."""
+    """Whether all results agreed."""
     waves: str | None
     """The waveform file, if one was asked for."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     build_seconds: float
-    """Time that building took, in s."""
+    """Time to build the simulation, in s."""
     seconds: float
-    """Time that everything took, in s."""
+    """Total time, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,17 +200,17 @@ class ExportRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits of the accumulator after which a carry is saved; null if none is."""
+    """Bits of a segment of a carry-save accumulator; null for an ordinary accumulator."""
     module: str
     """Name of the Verilog module."""
     count: int
-    """Test vectors."""
+    """Number of test vectors."""
     seed: int
     """Seed of the random vectors."""
     verilog: str
     """File of the module."""
     vectors: str
-    """File of the vectors."""
+    """File of the test vectors."""
     bench: str
     """File of the bench."""
     versions: Mapping[str, str | None]
@@ -216,7 +222,7 @@ class DotMutantRecord(DotFields):
     """Faults inserted into the RTL of a dot-product unit, and how many the regression caught."""
 
     seed: int
-    """Seed by which mutants and stimulus are drawn."""
+    """Seed of the choice of mutants and of the random stimulus."""
     cycles: int
     """Approximate number of cycles of a scenario."""
     mutants: int
@@ -244,7 +250,7 @@ class MutantRecord(Record):
     activation: str
     """Format of the other operand."""
     unit: str
-    """Which accumulator the MAC has."""
+    """Name of the module: ``mac_`` and the name of its accumulator in ``halfbyte.rtl.variants``."""
     architecture: str
     """Architecture of the multiplier."""
     terms: int
@@ -256,11 +262,11 @@ class MutantRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits of the accumulator after which a carry is saved; null if none is."""
+    """Bits of a segment of a carry-save accumulator; null for an ordinary accumulator."""
     seed: int
-    """Seed by which mutants and stimulus are drawn."""
+    """Seed of the choice of mutants and of the random stimulus."""
     cycles: int
-    """Cycles of a random scenario."""
+    """Cycles of the scenario with random inputs."""
     mutants: int
     """Mutants that were made."""
     equivalent: int
@@ -279,7 +285,7 @@ class MutantRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class DotSimulationRecord(DotFields):
-    """A dot-product unit that agreed with the golden model in every cycle."""
+    """A dot-product unit that agreed with the golden model in every cycle of every scenario."""
 
     level: str
     """``rtl`` or ``netlist``."""
@@ -288,21 +294,21 @@ class DotSimulationRecord(DotFields):
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """Products that were compared in each scenario."""
+    """Number of products that each scenario compared."""
     products: int
-    """All products that were compared."""
+    """Number of all products that were compared."""
     products_per_second: int
     """Products per second of simulation."""
     passed: bool
-    """Whether none differed."""
+    """Whether all results agreed."""
     waves: str | None
     """The waveform file, if one was asked for."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     build_seconds: float
-    """Time that building took, in s."""
+    """Time to build the simulation, in s."""
     seconds: float
-    """Time that everything took, in s."""
+    """Total time, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,13 +318,13 @@ class DotExportRecord(DotFields):
     module: str
     """Name of the Verilog module."""
     count: int
-    """Test vectors."""
+    """Number of test vectors."""
     seed: int
     """Seed of the random vectors."""
     verilog: str
     """File of the module."""
     vectors: str
-    """File of the vectors."""
+    """File of the test vectors."""
     bench: str
     """File of the bench."""
     versions: Mapping[str, str | None]

@@ -1,4 +1,8 @@
-"""Reads the results of a simulation, and decides whether they confirm the design."""
+"""Reads the results of a simulation, and decides whether they confirm the design.
+
+The bench in the simulator writes a report for each scenario. A plan says how many products a
+scenario must check.
+"""
 
 import json
 from collections.abc import Mapping
@@ -19,15 +23,16 @@ RESULTS = "results.xml"
 def confirmed(
     folder: Path, plans: Mapping[str, PlanLike], *, log: Path
 ) -> dict[str, dict[str, object]]:
-    """The bench's report per scenario, if every planned product was checked and agrees.
+    """The bench's report of each scenario, if every planned product was checked and agreed.
 
-    cocotb passes a run in which no test matched. Its verdict alone proves nothing, so the reports
-    of the bench are compared with the plans.
+    cocotb also passes a run in which no test matched its filter. So its verdict alone proves
+    nothing, and the reports are compared with the plans.
 
     Raises
     ------
     SimulationError
-        A mismatch, with its cycle and codes; a failed test; or fewer checks than planned.
+        A result differs (the message has its cycle and codes), a test failed, or fewer products
+        were checked than planned.
     ToolError
         The simulator ended without results.
     """

@@ -1,4 +1,8 @@
-"""The regression of one MAC, and of many: all scenarios on all accumulators."""
+"""The regression of one MAC, and of many: all scenarios on all accumulators.
+
+A scenario is a sequence of inputs with one purpose. Its plan holds the inputs and the results that
+the golden model expects.
+"""
 
 import secrets
 import time
@@ -40,7 +44,7 @@ def _plan(stream: Stream, macs: Mapping[str, MacSpec], layout: Layout) -> Plan:
 def make_plans(
     macs: Mapping[str, MacSpec], layout: Layout, *, cycles: int = CYCLES
 ) -> dict[str, Plan]:
-    """The plan of every scenario for these MACs, from the golden model alone."""
+    """The plan of every scenario for these MACs. It needs only the golden model, no simulation."""
     made = streams(list(macs.values()), cycles=cycles, seed=layout.seed)
     return {scenario: _plan(stream, macs, layout) for scenario, stream in made.items()}
 
@@ -57,20 +61,20 @@ def run_regression(
 ) -> SimulationRecord:
     """Simulate the MAC of two formats against the golden model; return the record.
 
-    All :func:`halfbyte.rtl.variants` of the MAC run side by side on the same stream. An accumulator
-    that takes a product is compared with the golden model in the next cycle; then the product
-    counts as checked. ``seconds`` covers export, expected results, build and simulation;
-    ``build_seconds`` only the build. If ``netlists`` are given, they are simulated in place of the
-    RTL.
+    All :func:`halfbyte.rtl.variants` of the MAC run side by side on the same inputs. Every
+    accumulator is compared with the golden model one cycle after it has added a product; then the
+    product counts as checked. The record's ``seconds`` cover export, expected results, build and
+    simulation, and its ``build_seconds`` only the build. If ``netlists`` are given, they are
+    simulated instead of the RTL.
 
     Raises
     ------
     SimulationError
-        RTL and golden model differ, or not everything was checked.
+        RTL and golden model differ, or fewer products were checked than planned.
     ToolError
         A tool is missing or fails.
     UserError
-        Unknown simulator, or the architecture is ``auto``.
+        The simulator is unknown, or the architecture is ``auto``.
     """
     check_simulator(simulator)
     check_architecture(spec.architecture, spec.weight, spec.activation)
@@ -116,9 +120,9 @@ def simulate_macs(
 ) -> SimulationRecord:
     """Simulate module ``bench`` in ``verilog`` around ``macs``; return the record.
 
-    The record is about the MAC named ``given``, or else the first. ``start`` is the time, by
-    ``time.monotonic()``, when the work on them began. ``junit`` is a file for the results as JUnit
-    XML. Raises as :func:`run_regression`.
+    The record is about the MAC named ``given``, or the first one if there is no such MAC. ``start``
+    is the time, by ``time.monotonic()``, when the work on the MACs began. ``junit`` is a file for
+    the results as JUnit XML. Raises as :func:`run_regression`.
     """
     start = time.monotonic() if start is None else start
     subject = "given" if "given" in macs else next(iter(macs))
@@ -164,10 +168,11 @@ def run_many(
     on_progress: Progress | None = None,
     netlists: Sequence[Netlists] | None = None,
 ) -> list[SimulationRecord]:
-    """:func:`run_regression` of every design, ``jobs`` at a time; records in order of designs.
+    """Call :func:`run_regression` for every design; return the records in the order of designs.
 
-    ``netlists``, one for each design, are simulated in place of the RTL. ``on_progress`` gets the
-    number of finished designs, the number of all designs, and the weight format of the last.
+    ``jobs`` designs are simulated at a time. ``netlists``, one for each design, are simulated
+    instead of the RTL. After each design, ``on_progress`` is called with the number of finished
+    designs, the number of all designs, and the name of the design's weight format.
 
     If a design differs from the golden model, the others are still simulated. Then one
     SimulationError reports all that differ. Any other error, or an interrupt, ends everything.

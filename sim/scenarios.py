@@ -1,4 +1,4 @@
-"""The inputs of the bench, and the golden model's accumulators for them."""
+"""The scenarios of a MAC: sequences of inputs, and the golden model's results for them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,20 +28,21 @@ Flags = NDArray[np.bool_]
 
 # Products in the short sums of the scenario "clears".
 SHORT_SUM = 8
-# Random cycles in a row with one probability of clear, and the probabilities in turn.
+# Random cycles come in segments of this length. The probability of a clear changes from segment to
+# segment, in this order.
 SEGMENT = 500
 CLEAR_PROBABILITIES = (1 / 2, 1 / 8, 1 / 64, 0)
 ENABLE_PROBABILITY = 3 / 4
-# The longest walk to a limit, in products. It takes cocotb some seconds.
+# Products of the longest walk to a limit of an accumulator. cocotb takes some seconds for it.
 MAX_WALK = 2**20
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One value per clock cycle for each input of the MAC: four arrays of one length T.
+    """The inputs of a MAC in each clock cycle: four arrays of the same length T.
 
-    w, a: uint8 codes. clear, enable: bool. The first cycle clears and is enabled, so that the
-    register's earlier content has no effect.
+    w, a: uint8 codes. clear, enable: bool. Both flags are true in the first cycle, so that the
+    unknown content of the register has no effect.
     """
 
     w: Codes
@@ -52,16 +53,18 @@ class Stream:
     def __post_init__(self) -> None:
         lengths = {len(column) for column in (self.w, self.a, self.clear, self.enable)}
         if len(lengths) != 1 or 0 in lengths:
-            raise ValueError(f"A stream wants four columns of one length, not {sorted(lengths)}")
+            raise ValueError(
+                f"All columns of a stream must have one length of at least 1, not {sorted(lengths)}"
+            )
         if not (self.clear[0] and self.enable[0]):
-            raise ValueError("A stream must begin with a clear and with enable")
+            raise ValueError("A stream must begin with a cycle that has clear and enable")
 
     def __len__(self) -> int:
         return len(self.w)
 
 
 def _pairs(weight: Format, activation: Format) -> tuple[Codes, Codes]:
-    """Every pair of codes once, the activation running fastest."""
+    """Every pair of codes once; the activation's code changes in every pair."""
     w, a = np.indices((2**weight.bits, 2**activation.bits), dtype=np.uint8)
     return w.ravel(), a.ravel()
 
@@ -75,6 +78,7 @@ def _worst_pairs(weight: Format, activation: Format) -> list[tuple[Codes, Codes]
 
 
 def _always(count: int) -> Flags:
+    """A flag that is true in all of ``count`` cycles."""
     return np.ones(count, dtype=bool)
 
 
@@ -85,10 +89,10 @@ def all_pairs(weight: Format, activation: Format) -> Stream:
 
 
 def extremes(weight: Format, activation: Format, terms: int) -> Stream:
-    """Two sums that reach the ends of the lossless accumulator: ``terms`` products each.
+    """The highest and the lowest sum of ``terms`` products that the formats allow.
 
-    All products of the first sum are the highest that there are, and those of the second the
-    lowest. If several pairs of codes have that product, they take turns.
+    All products of the first sum are the highest product, and all of the second are the lowest. If
+    several pairs of codes have this product, they take turns.
     """
     sums = [(np.resize(w, terms), np.resize(a, terms)) for w, a in _worst_pairs(weight, activation)]
     w, a = (np.concatenate(columns) for columns in zip(*sums, strict=True))
@@ -97,15 +101,16 @@ def extremes(weight: Format, activation: Format, terms: int) -> Stream:
 
 
 def clears(weight: Format, activation: Format, generator: np.random.Generator) -> Stream:
-    """Short sums with a second clear at every position, first with enable, then without.
+    """Short sums with a second clear, once at every position.
 
+    First all these clears come with enable high, then all with enable low, which must ignore them.
     Products of zero are avoided, since they would hide a clear.
     """
     sums = 2 * SHORT_SUM
     position = np.arange(SHORT_SUM)
     middle = np.arange(sums) % SHORT_SUM
     clear = (position == 0) | (position == middle[:, None])  # (sums, SHORT_SUM)
-    # The second half ignores the clear in the middle: there, enable is low.
+    # Enable is low at the second clears of the second half.
     ignored = (np.arange(sums) >= SHORT_SUM)[:, None] & (position > 0) & clear
     visible_w, visible_a = (np.flatnonzero(fmt.integers) for fmt in (weight, activation))
     w, a = (
@@ -117,7 +122,7 @@ def clears(weight: Format, activation: Format, generator: np.random.Generator) -
 def random_cycles(
     weight: Format, activation: Format, cycles: int, generator: np.random.Generator
 ) -> Stream:
-    """Uniform codes, random clears that are frequent or rare in turn, random pauses of enable."""
+    """Random codes, random clears that are now frequent and now rare, and random enable."""
     segments = np.arange(cycles) // SEGMENT % len(CLEAR_PROBABILITIES)
     clear = generator.random(cycles) < np.array(CLEAR_PROBABILITIES)[segments]
     enable = generator.random(cycles) < ENABLE_PROBABILITY
@@ -131,7 +136,10 @@ def random_cycles(
 
 
 def limits(specs: Iterable[MacSpec]) -> Stream:
-    """Walks to both limits of every accumulator that is not too wide, beyond them and back."""
+    """Walks to both limits of every accumulator, beyond them and back.
+
+    A limit that is more than ``MAX_WALK`` products away is left out.
+    """
     by_width = {spec.width: spec for spec in specs}
     steps = [step for spec in by_width.values() for step in walk_to_limits(spec, MAX_WALK)]
     steps = steps or [Step(0, 0, clear=True)]
@@ -147,7 +155,8 @@ def limits(specs: Iterable[MacSpec]) -> Stream:
 def streams(macs: Sequence[MacSpec], *, cycles: int, seed: int) -> dict[str, Stream]:
     """The stream of every scenario, for MACs of the same formats.
 
-    Equal arguments give equal streams. The number of terms is that of the first MAC.
+    Equal arguments give equal streams. The scenario ``extremes`` takes its number of terms from the
+    first MAC.
     """
     weight, activation, terms = macs[0].weight, macs[0].activation, macs[0].terms
     for_clears, for_cycles = np.random.default_rng(seed).spawn(2)
@@ -161,9 +170,9 @@ def streams(macs: Sequence[MacSpec], *, cycles: int, seed: int) -> dict[str, Str
 
 
 def expectation(stream: Stream, spec: MacSpec) -> NDArray[np.int64]:
-    """The golden model's ``acc`` of the MAC after each cycle; (T,) int64.
+    """The MAC's ``acc`` after each cycle, from the golden model; (T,) int64.
 
-    A cycle without enable leaves the register as it was: the sum of the last enabled cycle.
+    While enable is low, the register keeps the sum of the last cycle in which enable was high.
     """
     enabled = stream.enable if spec.enable else _always(len(stream))
     w, a, clear = (

@@ -1,4 +1,4 @@
-"""Expected results in order, compared with those of the simulator."""
+"""Compares the results of the simulator with the expected ones, in their order."""
 
 from halfbyte.sim.plan import Plan
 
@@ -20,7 +20,7 @@ class Scoreboard:
     plan : Plan
         The inputs and the expected results.
     scenario : str
-        Its name, for messages.
+        Name of the scenario, for messages.
     """
 
     def __init__(self, plan: Plan, scenario: str) -> None:
@@ -30,7 +30,7 @@ class Scoreboard:
         self.cycles = 0
 
     def _packed(self) -> list[int]:
-        """The expected value of the whole result port, cycle by cycle."""
+        """The expected value of the whole port ``acc`` in each cycle."""
         layout = self._plan.layout
         total = [0] * len(self._plan.stimulus)
         for field, offset, column in zip(
@@ -51,15 +51,15 @@ class Scoreboard:
         return self._plan.products_until(self.cycles)
 
     def check(self, acc: int) -> None:
-        """Compare the result port after the next cycle; raise MismatchError if it differs."""
+        """Compare ``acc`` with the next cycle's results; raise MismatchError if they differ."""
         if acc != self._expected[self.cycles]:
             raise MismatchError(self.report(acc))
         self.cycles += 1
 
     def report(self, acc: int | str) -> str:
-        """Describe a mismatch in the next cycle: the inputs, and every accumulator that differs.
+        """Describe a mismatch: the inputs of the cycle, and every accumulator that differs.
 
-        ``acc`` is the value of the whole result port, or its text if a bit is neither 0 nor 1.
+        ``acc`` is the value of the whole port, or its text if a bit is neither 0 nor 1.
         """
         layout, cycle = self._plan.layout, self.cycles
         lines = [
@@ -83,6 +83,7 @@ class Scoreboard:
         return "\n".join(lines)
 
     def _inputs(self, cycle: int) -> str:
+        """The inputs of a cycle as text, codes with their values."""
         layout = self._plan.layout
         word = int(self._plan.stimulus[cycle])
         w, word = word & (1 << layout.w_bits) - 1, word >> layout.w_bits

@@ -1,4 +1,8 @@
-"""Runs one simulation of given Verilog against given plans, in a new folder."""
+"""Runs one simulation of given Verilog, in a new folder.
+
+A scenario is a sequence of inputs with one purpose. Its plan holds the inputs and the expected
+results.
+"""
 
 import sys
 import tempfile
@@ -22,7 +26,7 @@ from halfbyte.sim.wrapper import TOP
 __all__ = ["Outcome", "Run", "simulate", "simulation_run"]
 
 TEST_MODULE = "halfbyte.sim.tb_mac"
-# File that cocotb's runner makes the simulators write.
+# The waveform file that each simulator writes when cocotb's runner asks for waves.
 _WAVES = {"verilator": "dump.vcd", "icarus": f"{TOP}.fst"}
 # How long folders of failed or killed runs are kept.
 KEPT_SECONDS = 24 * 3600
@@ -30,7 +34,7 @@ KEPT_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Outcome:
-    """The bench's reports by scenario, the waveform file if requested, and the build's seconds."""
+    """The bench's reports by scenario, the waveform file if requested, and the build time in s."""
 
     reports: dict[str, dict[str, Any]]
     waves: Path | None
@@ -38,13 +42,13 @@ class Outcome:
 
     @property
     def checked(self) -> dict[str, int]:
-        """Products checked per scenario."""
+        """Number of products that each scenario checked."""
         return {scenario: report["products"] for scenario, report in self.reports.items()}
 
 
 @dataclass(frozen=True)
 class Run:
-    """The output of a simulation: its folder, its log, and the seconds spent on building."""
+    """A finished simulation: its folder, its log, and the build time in s."""
 
     folder: Path
     log: Path
@@ -66,8 +70,9 @@ def simulation_run(
 ) -> Iterator[Run]:
     """Build the simulation and run the tests of ``test_module`` in a new folder.
 
-    The folder lies under ``build_dir()/sim/name`` and holds the plans and ``files`` (text by file
-    name). The folder and its log are kept only if the run, or what the caller does with it, fails.
+    The folder lies under ``build_dir()/sim/name`` and holds the plans, by scenario, and ``files``
+    (text by file name). It is kept, with its log, only if the simulation or the caller's ``with``
+    block raises an error.
 
     Raises ToolError as :func:`build` does.
     """
@@ -113,9 +118,9 @@ def simulate(
 ) -> Outcome:
     """Simulate module ``bench`` in ``verilog`` against the plans.
 
-    ``name`` names the design's folder. If ``test_filter`` is given, only the tests whose names
-    match that regular expression run. cocotb's results are written to ``junit`` as JUnit XML, even
-    if a test failed.
+    ``name`` is the name of the design's folder. If ``test_filter`` is given, a regular expression,
+    only tests with matching names run. cocotb's results are written to ``junit`` as JUnit XML, even
+    if a test fails.
 
     Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulation_run` do.
     """
@@ -137,16 +142,20 @@ def simulate(
 
 
 def _keep_waves(folder: Path, simulator: str) -> Path:
+    """Move the waveform file out of ``folder``, which will be removed; return its new path."""
     written = folder / _WAVES[simulator]
     return written.replace(folder.parent / f"waves{written.suffix}")
 
 
 @contextmanager
 def _run_folder(parent: Path) -> Iterator[Path]:
-    """A new folder in ``parent``, removed if all goes well."""
+    """A new folder in ``parent``, which is removed unless the ``with`` block raises an error.
+
+    Folders of earlier runs that were left behind are removed after a day.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     for old in parent.glob("run-*"):
-        with suppress(OSError):  # another process may be removing it, too
+        with suppress(OSError):  # another process may remove the same folder
             if time.time() - old.stat().st_mtime > KEPT_SECONDS:
                 rmtree(old)
     folder = Path(tempfile.mkdtemp(dir=parent, prefix="run-"))

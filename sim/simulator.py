@@ -1,4 +1,4 @@
-"""Finds the simulators and the tools that they need; errors name the remedy."""
+"""Finds the simulators and the tools that they need; errors say how to install what is missing."""
 
 import importlib.util
 import os
@@ -29,7 +29,7 @@ _PROGRAMS = {
     "verilator": {"g++": "apt install g++", "make": "apt install make"},
     "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
 }
-# Variables of the caller that would change what cocotb or make do.
+# Environment variables of the caller that would change what cocotb or make do: prefixes, names.
 _FOREIGN = ("COCOTB_", "GPI_", "PYGPI_", "LIBPYTHON_", "PYTEST_", "MAKE", "VERILATOR_", "OBJCACHE")
 _FOREIGN_NAMES = {"WAVES", "GUI", "SIM", "TOPLEVEL", "CXXFLAGS", "CPPFLAGS", "CFLAGS", "LDFLAGS"}
 
@@ -40,9 +40,9 @@ def check_simulator(name: str) -> str:
     Raises
     ------
     UserError
-        Unknown name; the message has the list.
+        The name is unknown; the message lists the known ones.
     ToolError
-        Something is missing; the message has the remedy.
+        Something is missing; the message says how to install it.
     """
     if name not in SIMULATORS:
         raise UserError(f"Simulator must be {' or '.join(SIMULATORS)}, not {str(name)[:60]!r}")
@@ -59,7 +59,7 @@ def check_simulator(name: str) -> str:
 
 
 def program(name: str) -> str:
-    """The path of an external program; raise ToolError with the remedy if it is missing."""
+    """The path of an external program; raises ToolError, with how to install it, if missing."""
     path = shutil.which(name)
     if path is None:
         remedy = next(programs[name] for programs in _PROGRAMS.values() if name in programs)
@@ -91,7 +91,7 @@ def cocotb_libraries() -> Path:
 
 
 def cocotb_main() -> Path:
-    """The C++ main program that cocotb gives to a model made by Verilator."""
+    """The C++ file of cocotb with the main program for models made by Verilator."""
     return _cocotb_folder() / "share" / "lib" / "verilator" / "verilator.cpp"
 
 
@@ -108,14 +108,14 @@ def _compiler_version() -> str:
 
 
 def simulator_version(name: str) -> dict[str, str | None]:
-    """Versions of everything between the Verilog text and the running simulation."""
+    """Versions of all tools that turn Verilog text into a running simulation."""
     if name == "icarus":
         return {**versions_of("cocotb"), "icarus": _icarus_version()}
     return {**versions_of("cocotb", "verilator"), "g++": _compiler_version()}
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The caller's environment and ``extra``, without what would change a build or a simulation."""
+    """The caller's environment without variables that would change a build, plus ``extra``."""
     kept = {
         name: text
         for name, text in os.environ.items()

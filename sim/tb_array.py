@@ -18,7 +18,7 @@ SCENARIO = "product"
 
 
 async def _drive_and_check(dut: Any, plan: ArrayPlan) -> int:
-    """Apply each row after a rising edge, and read the outputs on the falling edge.
+    """Apply the inputs of a cycle after each rising edge; read the outputs on the falling edge.
 
     Returns the number of results that were compared.
     """
@@ -47,7 +47,10 @@ async def _drive_and_check(dut: Any, plan: ArrayPlan) -> int:
 def _compare(
     plan: ArrayPlan, expected: list[list[int]], left: list[int], column: int, seen: int, cycle: int
 ) -> int:
-    """Compare one result with the next expected one of its column; returns 1, or 0 for padding."""
+    """Compare a result with the next one expected from its column.
+
+    Returns 1, or 0 for a result that only fills up a tile of the product.
+    """
     number = left[column]
     left[column] += 1
     if number >= len(expected):
@@ -65,7 +68,7 @@ def _compare(
 
 @cocotb.test()
 async def agrees_with_golden_model(dut: Any) -> None:
-    """Every result that leaves the array is the golden model's."""
+    """Every result that leaves the array equals that of the golden model."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     plan = ArrayPlan.load(folder, SCENARIO)
     start_clock(dut)

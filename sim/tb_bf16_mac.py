@@ -16,10 +16,10 @@ __all__ = ["agrees_with_golden_model"]
 
 
 async def _drive_and_check(dut: Any, plan: Bf16Plan, scenario: str) -> int:
-    """Apply each row after a rising edge; the accumulator has its result after the next one.
+    """Apply the inputs of a cycle after each rising edge, and compare the accumulator.
 
-    The bench reads the result on the falling edge that follows. Returns the number of rows
-    compared.
+    It has the result after the next rising edge, and is read on the falling edge that follows.
+    Returns the number of cycles that were compared.
     """
     at = plan.ports.input_offsets
     rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)

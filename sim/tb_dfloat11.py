@@ -1,4 +1,8 @@
-"""cocotb tests of the DFloat11 decoder: every scenario against codec and scalar reference."""
+"""cocotb tests of the DFloat11 decoder.
+
+The expected output comes from the codec of the golden model, or from a decoder for tests that works
+bit by bit.
+"""
 
 import os
 from pathlib import Path
@@ -16,7 +20,7 @@ __all__ = ["agrees_with_codec"]
 @cocotb.test()
 @cocotb.parametrize(scenario=SCENARIOS)
 async def agrees_with_codec(dut: Any, scenario: str) -> None:
-    """All weights, verdicts and refusals are as planned, in order, and nothing hangs."""
+    """All weights, verdicts and refused tables are as planned, in order, and nothing hangs."""
     bench = Testbench(dut, Path(os.environ[FOLDER_VARIABLE]), scenario)
     await bench.run()
     assert bench.checks == bench.plan.products

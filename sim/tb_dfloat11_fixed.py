@@ -1,4 +1,8 @@
-"""cocotb tests of the decoder without a table: every scenario against codec and reference."""
+"""cocotb tests of the DFloat11 decoder without a code table.
+
+The expected output comes from the codec of the golden model, or from a decoder for tests that works
+bit by bit.
+"""
 
 import os
 from pathlib import Path

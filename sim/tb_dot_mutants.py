@@ -1,4 +1,7 @@
-"""cocotb test of the dot-product unit's regression: which mutants it catches, one by one."""
+"""cocotb test of the dot-product unit's regression: which mutants it catches.
+
+A mutant is the unit with one fault.
+"""
 
 import os
 from functools import partial
@@ -17,7 +20,7 @@ __all__ = ["catches_mutants"]
 
 @cocotb.test()
 async def catches_mutants(dut: Any) -> None:
-    """Every mutant is driven with the scenarios of the regression, in turn, until it is caught."""
+    """Every mutant gets one scenario of the regression after the other, until it is caught."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     checks = {
         scenario: partial(play, dut, DotPlan.load(folder, scenario), folder)

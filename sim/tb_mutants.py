@@ -1,4 +1,7 @@
-"""cocotb test of the regression itself: which mutants of the MACs it catches, one by one."""
+"""cocotb test of the regression itself: which mutants of the MACs it catches.
+
+A mutant is a MAC with one fault.
+"""
 
 import os
 from pathlib import Path
@@ -15,7 +18,7 @@ __all__ = ["catches_mutants"]
 
 @cocotb.test()
 async def catches_mutants(dut: Any) -> None:
-    """Every mutant is driven with the scenarios of the regression, in turn, until it is caught."""
+    """Every mutant gets one scenario of the regression after the other, until it is caught."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     checks = {scenario: Testbench(dut, folder, scenario).check for scenario in SCENARIOS}
     await catch_mutants(dut, folder, checks)

@@ -21,7 +21,7 @@ from halfbyte.sim.scenarios import (
 __all__ = ["write_bench", "write_vectors"]
 
 RANDOM_CYCLES = 10_000
-# Longer sums of worst products would make files of many megabytes.
+# Longer sums of the highest or lowest product would make files of many megabytes.
 MAX_WORST_PRODUCTS = 4096
 
 _VECTORS_HEAD = """\
@@ -30,8 +30,8 @@ _VECTORS_HEAD = """\
 // First word: the number of vectors that follow. Then one vector a line:
 //   {columns}
 // The inputs are held for that number of clock cycles; acc is the register after the last of them.
-// Scenarios: all code pairs; {worst} worst products of either sign; clears; {cycles} random
-// cycles (seed {seed}); sums that walk to the limits of acc, beyond them and back.
+// Scenarios: all code pairs; a sum of {worst} highest products and one of {worst} lowest; clears;
+// {cycles} random cycles (seed {seed}); sums that walk to the limits of acc, beyond them and back.
 // Limits reached: {limits}.
 // The first vector clears. Expected values: halfbyte's golden model.
 """
@@ -106,7 +106,7 @@ endmodule
 
 
 def _stream(weight: Format, activation: Format, terms: int, seed: int) -> Stream:
-    """All scenarios with one vector per cycle, one after the other."""
+    """The scenarios that have one vector per cycle, one after the other."""
     for_clears, for_cycles = np.random.default_rng(seed).spawn(2)
     parts = (
         all_pairs(weight, activation),
@@ -121,18 +121,18 @@ def _stream(weight: Format, activation: Format, terms: int, seed: int) -> Stream
 
 
 def _hex(words: Sequence[int], bits: int) -> list[str]:
-    """Words of ``bits`` bits, in two's complement if negative, as hexadecimal of one length."""
+    """Words of ``bits`` bits as hexadecimal digits, negative ones in two's complement."""
     mask, digits = (1 << bits) - 1, -(-bits // 4)
     return [f"{word & mask:0{digits}x}" for word in words]
 
 
 def write_vectors(spec: MacSpec, path: Path, *, seed: int = 0) -> int:
-    """Write the vectors of a MAC to ``path``; return how many.
+    """Write the test vectors of a MAC to ``path``; return how many there are.
 
     The file is text for ``$readmemh``: comments, the number of vectors, then a line for each
-    vector. The line has, in hexadecimal: the clock cycles for which the inputs are held, w, a,
-    clear, enable (if there is such a port), and the expected acc. The same arguments give the same
-    file.
+    vector. The line has, in hexadecimal: the number of clock cycles for which the inputs are held,
+    w, a, clear, enable (if there is such a port), and the expected acc. Equal arguments give equal
+    files.
     """
     weight, activation = spec.weight, spec.activation
     stream, walk = _stream(weight, activation, spec.terms, seed), walk_to_limits(spec)
@@ -167,7 +167,7 @@ def write_vectors(spec: MacSpec, path: Path, *, seed: int = 0) -> int:
 
 
 def _limits(spec: MacSpec, walk: Sequence[Step]) -> str:
-    """Which limits of the accumulator a walk reaches, for the header."""
+    """Which limits of the accumulator the walk reaches, as text for the comment of the file."""
     walks = sum(step.clear for step in walk)
     if walks == 2:
         return "both"
@@ -176,7 +176,7 @@ def _limits(spec: MacSpec, walk: Sequence[Step]) -> str:
 
 
 def _word_bits(acc_width: int, count: int) -> int:
-    """Bits of a memory word: a number of cycles, an accumulator, the number of vectors."""
+    """Bits of a memory word; it must hold a number of cycles, an acc, or the number of vectors."""
     return max(MAX_CYCLES.bit_length(), acc_width, count.bit_length())
 
 

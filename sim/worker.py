@@ -1,6 +1,7 @@
 """Runs cocotb in a separate process: ``python -m halfbyte.sim.worker JOB``, with the job as JSON.
 
-cocotb's runner reads the environment and may end the process. In a separate one, it can do both.
+cocotb's runner reads environment variables and may end the process that calls it. A separate
+process protects the caller from both.
 """
 
 import json

@@ -37,14 +37,14 @@ module {top} (clk, stimulus, acc{mutant_port});
 
 @dataclass(frozen=True)
 class Netlists:
-    """A netlist that is simulated in place of the RTL.
+    """The netlists of a MAC that are simulated instead of its RTL, one for each accumulator.
 
     Parameters
     ----------
     cells : str
         Verilog models of the library's cells.
     macs : tuple of str
-        The module ``mac`` of each accumulator of :func:`variants`, in their order.
+        Verilog of a module ``mac`` for each MAC of :func:`halfbyte.rtl.variants`, in this order.
     """
 
     cells: str
@@ -52,7 +52,7 @@ class Netlists:
 
 
 def layout_of(macs: Mapping[str, MacSpec], *, title: str, seed: int) -> Layout:
-    """The ports of the bench for MACs of the same two formats, by name."""
+    """The layout of the bench's ports for MACs of the same two formats; ``macs`` is by name."""
     first = next(iter(macs.values()))
     weight, activation = first.weight, first.activation
     return Layout(
@@ -66,7 +66,7 @@ def layout_of(macs: Mapping[str, MacSpec], *, title: str, seed: int) -> Layout:
 
 
 def bench_verilog(macs: Mapping[str, MacSpec], layout: Layout) -> str:
-    """Verilog text of the module ``bench`` and of every MAC in it, as they are exported."""
+    """Verilog text of the module ``bench`` and of every MAC in it."""
     texts = [
         to_verilog(spec.component(), name=field.name)
         for spec, field in zip(macs.values(), layout.fields, strict=True)
@@ -84,9 +84,10 @@ def netlist_bench_verilog(netlists: Netlists, layout: Layout) -> str:
 
 
 def top_verilog(layout: Layout, *, mutant_bits: int = 0) -> str:
-    """The module that spreads the stimulus over the MACs and collects their accumulators.
+    """Verilog of the module ``bench``: all MACs get the stimulus, and ``acc`` has all their sums.
 
-    With ``mutant_bits`` it and the MACs have one more input, ``mutant``, of that many bits.
+    If ``mutant_bits`` is not 0, this module and the MACs have one more input, ``mutant``, of that
+    many bits.
     """
     w, a = layout.w_bits, layout.a_bits
     lines = [

@@ -73,7 +73,10 @@ def test_another_latency_is_a_mismatch(tmp_path: Path) -> None:
         ({"tied": {}}, "Port rst_n of mine is not connected: .* with --tie rst_n=0"),
         ({"ports": {**PORTS, "w": "wide"}}, "has no port wide: .* --port w=NAME"),
         ({"tied": {"rst_n": 1, "scan": 0}}, "has no port scan: leave out --tie scan=0"),
-        ({"top": "other"}, "no module other in mine.sv: name the MAC's with --top"),
+        (
+            {"top": "other"},
+            "no module other in mine.sv: name the MAC's module with --top",
+        ),
     ],
 )
 def test_ports_that_do_not_fit_are_named(
@@ -86,8 +89,8 @@ def test_ports_that_do_not_fit_are_named(
 @pytest.mark.simulator
 def test_ports_of_another_width_are_not_cut_silently(tmp_path: Path) -> None:
     for spec, port in (
-        (MacSpec(INT4, INT4, acc_width=12), "sum of mine has 11 bits, .* need 12"),
-        (MacSpec(load("int5"), INT4, acc_width=11), "weight of mine has 4 bits, .* need 5"),
+        (MacSpec(INT4, INT4, acc_width=12), "sum of mine has 11 bits, .* it needs 12"),
+        (MacSpec(load("int5"), INT4, acc_width=11), "weight of mine has 4 bits, .* needs 5"),
     ):
         with pytest.raises(UserError, match=port):
             run_dut(spec, dut(tmp_path))

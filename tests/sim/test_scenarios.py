@@ -127,7 +127,7 @@ def test_narrow_accumulators_overflow_in_the_random_stream() -> None:
 
 def test_a_stream_begins_with_a_clear() -> None:
     zeros, flags = np.zeros(2, dtype=np.uint8), np.array([False, True])
-    with pytest.raises(ValueError, match="must begin with a clear"):
+    with pytest.raises(ValueError, match="must begin with a cycle that has clear"):
         Stream(zeros, zeros, clear=flags, enable=~flags)
-    with pytest.raises(ValueError, match="columns of one length, not"):
+    with pytest.raises(ValueError, match="must have one length of at least 1, not"):
         Stream(zeros[:0], zeros[:0], clear=flags[:0], enable=flags[:0])
