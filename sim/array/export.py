@@ -1,4 +1,4 @@
-"""An array for use without this package: Verilog, vectors and a bench."""
+"""Export a systolic array for use without this package: Verilog, test vectors and a bench."""
 
 from pathlib import Path
 
@@ -74,7 +74,8 @@ endmodule
 def results_by_cycle(spec: SystolicSpec, plan: ArrayPlan) -> NDArray[np.int64]:
     """The bits of the result that leaves each column in each cycle; (T, columns) int64.
 
-    -2 means that nothing leaves, and -1 a result of padding.
+    -2 means that no result leaves. -1 stands for a result that is not compared, since it only fills
+    up a tile.
     """
     at, words = plan.ports.input_offsets["take"], plan.stimulus
     takes = np.flatnonzero(words[:, at // 8] >> at % 8 & 1)
@@ -89,10 +90,10 @@ def results_by_cycle(spec: SystolicSpec, plan: ArrayPlan) -> NDArray[np.int64]:
 
 
 def export_array(spec: SystolicSpec, folder: Path, *, seed: int = 0) -> ArrayExport:
-    """Write ``NAME.v``, its vectors and its bench into ``folder``; NAME is that of ``spec``.
+    """Write ``NAME.v``, its test vectors and its bench to ``folder``; NAME is ``spec.name``.
 
-    Raises ArchitectureError if the architecture is ``auto``, UserError for units without a golden
-    product.
+    Raises ArchitectureError if the architecture is ``auto``, UserError for a unit that
+    :func:`expected_product` does not know.
     """
     name = spec.name
     verilog, vectors, bench = (
@@ -118,6 +119,7 @@ def export_array(spec: SystolicSpec, folder: Path, *, seed: int = 0) -> ArrayExp
 
 
 def _vectors(spec: SystolicSpec, plan: ArrayPlan, results: NDArray[np.int64]) -> list[str]:
+    """The vector of each cycle as a hexadecimal number; the bench's comment says what it holds."""
     inputs, bits = sum(plan.ports.inputs.values()), spec.result_bits
     lines = []
     for row, leaving in zip(plan.stimulus, results.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""The operands of a matrix product as codes."""
+"""The operands of a matrix product, as codes of their formats."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,15 @@ Codes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Operands:
-    """Codes of a product ``A W^T``, and of the scales of their blocks.
+    """The codes of both matrices of a product ``A W^T``, and of the scales of their blocks.
 
     Parameters
     ----------
     a, w : array
-        (M, K) and (N, K) uint8.
+        (M, K) and (N, K) uint8, codes of the matrices.
     a_scales, w_scales : array, optional
-        (M, K / block) and (N, K / block) uint8; None for a unit without scales.
+        (M, K / block) and (N, K / block) uint8, codes of the scales; None for a unit without
+        scales.
     """
 
     a: Codes

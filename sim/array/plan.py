@@ -1,4 +1,7 @@
-"""The plan of one simulation of an array; no PyTorch here, as in :mod:`halfbyte.sim.plan`."""
+"""The plan of one simulation of an array: inputs and expected results.
+
+This module avoids PyTorch, so that the simulator starts in a fraction of a second.
+"""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ __all__ = ["ArrayPlan"]
 
 @dataclass(frozen=True)
 class ArrayPlan:
-    """The inputs of every cycle, and the expected results of every column.
+    """The array's inputs in every cycle, and the expected results of every column.
 
     Parameters
     ----------
@@ -29,7 +32,8 @@ class ArrayPlan:
     stimulus : array
         (T, bytes) uint8: the array's inputs, one row per cycle.
     expected : array
-        (results, columns) int64: the bits of each column's results, in order; -1 for padding.
+        (results, columns) int64: the bits of each column's results, in order; -1 for results that
+        are not compared, since they only fill up a tile.
     """
 
     title: str

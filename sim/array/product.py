@@ -1,4 +1,4 @@
-"""A matrix product through the RTL of an array, compared with the golden model bit by bit."""
+"""Compute a matrix product with the RTL of an array, and compare it with the golden model."""
 
 import time
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ class ArrayRun:
     Parameters
     ----------
     results : int
-        Results compared with the golden model; all are equal.
+        Number of results that were compared with the golden model; all are equal to it.
     cycles : int
         Clock cycles, including those that fill and empty the array.
     build_seconds, seconds : float
-        Time for compiling, and total time.
+        Time to compile the simulation, and total time, in s.
     """
 
     results: int
@@ -51,8 +51,8 @@ class ArrayRun:
 def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
     """The golden model's result: (M, N), float32 for an FP32 unit and int64 for the others.
 
-    The result of an exact unit is the number that leaves the array. Its highest bit says NaN.
-    Raises UserError for accumulators that are not simulated in arrays.
+    The result of an exact unit is the word that leaves the array: the accumulator, and a bit above
+    it that is 1 for NaN. Raises UserError for a unit whose accumulator is not simulated in arrays.
     """
     unit = spec.unit
     if unit.is_fp32 and unit.scale:
@@ -73,11 +73,11 @@ def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
 def run_product(
     spec: SystolicSpec, operands: Operands, *, simulator: str = "verilator"
 ) -> tuple[Tensor, ArrayRun]:
-    """Stream ``A W^T`` through the array's RTL, tile by tile; returns the product and the outcome.
+    """Stream ``A W^T`` through the array's RTL, tile by tile; return the product and the outcome.
 
     Every result that leaves the array is compared with the golden model. Raises SimulationError if
-    one differs or is missing, ToolError if a tool fails, UserError for units without a golden
-    product.
+    a result differs or is missing, ToolError if a tool fails, and UserError as
+    :func:`expected_product`.
     """
     start = time.monotonic()
     product = expected_product(spec, operands)
@@ -100,9 +100,9 @@ def run_product(
 def make_plan(
     spec: SystolicSpec, operands: Operands, ports: PortMap, product: Tensor | None = None
 ) -> ArrayPlan:
-    """The array's inputs of every cycle, and the results that leave it, from the golden model.
+    """The array's inputs in every cycle, and the results that must leave it.
 
-    ``product`` is that of :func:`expected_product`, if it is known already.
+    ``product`` is the result of :func:`expected_product`; it is computed here if not given.
     """
     if product is None:
         product = expected_product(spec, operands)
@@ -122,7 +122,7 @@ def make_plan(
 
 
 def _bits(product: Tensor, width: int) -> NDArray[np.int64]:
-    """The bits of each result as a number that is not negative."""
+    """The bits of each result as an unsigned number."""
     if product.dtype == torch.float32:
         return product.view(torch.int32).numpy().astype(np.int64) & 0xFFFFFFFF
     return product.numpy() & ((1 << width) - 1)

@@ -1,4 +1,4 @@
-"""The records of what runs through an array: a layer, a test product, an export."""
+"""The records of a systolic array: a layer computed with it, a regression, an export."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ __all__ = ["ArrayExport", "ArraySimulation", "LayerRun"]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRun(Record):
-    """One layer of a model through the RTL of an array."""
+    """One layer of a model, computed with the RTL of an array."""
 
     model: str
-    """Model whose layer it is, as the user named it."""
+    """The model, as the user named it."""
     layer: str
     """The layer's name in the model."""
     format: str
@@ -28,13 +28,13 @@ class LayerRun(Record):
     lanes: int
     """Products per cycle of each unit."""
     dataflow: str
-    """What stays in an element: output or weight."""
+    """What stays in an element of the array: ``output`` or ``weight``."""
     rows: int
-    """Units down."""
+    """Number of rows of the array."""
     columns: int
-    """Units across: outputs at a time."""
+    """Number of columns of the array; each computes one output of the layer at a time."""
     depth: int | None
-    """Tokens whose sums a column holds; null in an output-stationary array."""
+    """Number of tokens whose sums a column holds; null for an output-stationary array."""
     inputs: int
     """The layer's inputs."""
     outputs: int
@@ -42,19 +42,19 @@ class LayerRun(Record):
     tokens: int
     """Tokens of text."""
     results: int
-    """Results compared with the golden model, as bits; all are equal."""
+    """Results whose bits were compared with the golden model; all are equal."""
     host_build: str
-    """Whether the kernels' host build gave the same bits, or why they cannot be compared."""
+    """Whether the CUDA kernels, compiled for the CPU, gave the same bits, or why not compared."""
     cycles: int
     """Clock cycles, including those that fill and empty the array."""
     utilization: float
-    """Share of the array's products that the layer needed, 0 to 1."""
+    """Share of the products computed in these cycles that the layer needed, 0 to 1."""
     sqnr_db: float | None
     """Signal-to-noise ratio against the layer in FP32, in dB; null without noise or signal."""
     energy_nj: float | None
     """Energy of all products, in nJ; null if not requested or not known."""
     technology: str | None
-    """The cell library of the energy."""
+    """The cell library for which the energy was computed."""
     build_seconds: float
     """Time to compile the simulation, in s."""
     seconds: float
@@ -63,26 +63,26 @@ class LayerRun(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ArraySimulation(DotFields):
-    """A matrix product through the RTL of an array, equal to the golden model's as bits."""
+    """A matrix product computed with the RTL of an array, with the golden model's bits."""
 
     dataflow: str
-    """What stays in an element: output or weight."""
+    """What stays in an element of the array: ``output`` or ``weight``."""
     rows: int
-    """Units down."""
+    """Number of rows of the array."""
     columns: int
-    """Units across."""
+    """Number of columns of the array."""
     depth: int | None
-    """Tokens whose sums a column holds; null in an output-stationary array."""
+    """Number of tokens whose sums a column holds; null for an output-stationary array."""
     simulator: str
     """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
     """Seed of the operands."""
     inputs: int
-    """Products of a result."""
+    """Products that are added for one result."""
     outputs: int
-    """Results of a token."""
+    """Results for each token (columns of the result matrix)."""
     tokens: int
-    """Rows of results."""
+    """Tokens (rows of the result matrix)."""
     results: int
     """Results that were compared."""
     products: int
@@ -90,13 +90,13 @@ class ArraySimulation(DotFields):
     cycles: int
     """Clock cycles, including those that fill and empty the array."""
     passed: bool
-    """Whether none differed."""
+    """Whether all results agreed."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     build_seconds: float
-    """Time that building took, in s."""
+    """Time to build the simulation, in s."""
     seconds: float
-    """Time that everything took, in s."""
+    """Total time, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +104,13 @@ class ArrayExport(DotFields):
     """An array written as Verilog, with vectors and a bench."""
 
     dataflow: str
-    """What stays in an element: output or weight."""
+    """What stays in an element of the array: ``output`` or ``weight``."""
     rows: int
-    """Units down."""
+    """Number of rows of the array."""
     columns: int
-    """Units across."""
+    """Number of columns of the array."""
     depth: int | None
-    """Tokens whose sums a column holds; null in an output-stationary array."""
+    """Number of tokens whose sums a column holds; null for an output-stationary array."""
     module: str
     """Name of the Verilog module."""
     count: int
@@ -122,7 +122,7 @@ class ArrayExport(DotFields):
     verilog: str
     """File of the array, its elements and units."""
     vectors: str
-    """File of the vectors."""
+    """File of the test vectors."""
     bench: str
     """File of the bench."""
     versions: Mapping[str, str | None]

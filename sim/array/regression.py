@@ -1,4 +1,7 @@
-"""The regression of an array: one matrix product with tails, extreme values and random scales."""
+"""The regression of an array: one matrix product with extreme values and random scales.
+
+The product does not fill whole tiles. A tile is the part that the array computes at a time.
+"""
 
 import secrets
 import time
@@ -17,14 +20,15 @@ from halfbyte.sim.simulator import check_simulator, simulator_version
 
 __all__ = ["regression_operands", "run_array_regression"]
 
-# Whole tiles in each direction before a tail; tiles along the inputs; least cycles without scales.
+# Whole tiles of rows and of columns; tiles along the inputs; least number of cycles for a result in
+# an array without scales.
 _TILES, _BLOCKS, _STEPS = 2, 3, 20
 
 
 def _codes(
     generator: np.random.Generator, fmt: Format, shape: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Random codes; the first two rows are all of the largest and of the smallest value."""
+    """Random codes, but row 0 has only the largest value and row 1 only the smallest."""
     codes = generator.integers(0, 2**fmt.bits, shape).astype(np.uint8)
     codes[0] = int(np.argmax(fmt.integers))
     codes[1] = int(np.argmin(fmt.integers))
@@ -32,7 +36,11 @@ def _codes(
 
 
 def regression_operands(spec: SystolicSpec, seed: int) -> Operands:
-    """Operands of whole tiles, one more row and column, and a part of a tile along the inputs."""
+    """Operands of some whole tiles, and of one row and one column more.
+
+    If a format has a zero, the inputs of a result also fill the last tile only in part, where that
+    is possible.
+    """
     generator, unit = np.random.default_rng(seed), spec.unit
     steps = spec.tile_inputs // unit.lanes  # cycles of one unit for the inputs of a tile
     has_zero = 0 in (*unit.weight.integers, *unit.activation.integers)
@@ -59,7 +67,7 @@ def run_array_regression(
 ) -> ArraySimulation:
     """Stream a product through the array's RTL and compare every result with the golden model.
 
-    Raises SimulationError if one differs, ToolError and UserError as
+    Raises SimulationError, ToolError and UserError as
     :func:`halfbyte.sim.array.product.run_product`.
     """
     start = time.monotonic()

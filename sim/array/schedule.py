@@ -1,4 +1,7 @@
-"""The inputs of an array, cycle by cycle, for a matrix product tile by tile."""
+"""The inputs of an array in every cycle, for a matrix product that it computes tile by tile.
+
+A tile is the part of the product that the array works on at one time.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +18,21 @@ from halfbyte.sim.array.weight_schedule import fill_weight_stationary
 
 __all__ = ["Schedule", "schedule", "schedule_bytes"]
 
-# While the inputs of a cycle are packed, each of their bits takes a byte in two places.
+# Before the inputs of a cycle are packed, two arrays hold each of their bits as a byte.
 _BYTES_PER_BIT = 2
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The inputs of every cycle, and which result leaves when.
+    """The inputs of every cycle, and the order in which results leave.
 
     Parameters
     ----------
     stimulus : array
-        (T, bytes) uint8: the array's inputs of each cycle, one after the other, the lowest first.
+        (T, bytes) uint8: all inputs of a cycle as one number, the lowest byte first.
     order : array
-        (results, columns, 2) int64: row of A and row of W for the results that leave each column,
-        in order; -1 for padding.
+        (results, columns, 2) int64: the row of A and the row of W of each result that leaves a
+        column, in order; -1 for a result that only fills up a tile.
     warm_up : int
         Cycles at the start that flush the unknown contents of the registers.
     """
@@ -42,9 +45,9 @@ class Schedule:
 def schedule(spec: SystolicSpec, operands: Operands, inputs: Mapping[str, int]) -> Schedule:
     """Schedule the tiles of a product one after the other, without a gap.
 
-    The weights change slowest. ``inputs`` are the widths of the array's ports in their order. K is
-    filled up to whole tiles with products of zero. Raises UserError if that is necessary and
-    neither format has a zero.
+    All tiles with the same weights follow each other. ``inputs`` are the widths of the array's
+    ports in their order. The inner dimension K is filled up to whole tiles with products of zero.
+    Raises UserError if that is necessary and neither format has a zero.
     """
     padded = _pad(spec, operands)
     tiles = [
@@ -64,7 +67,7 @@ def schedule(spec: SystolicSpec, operands: Operands, inputs: Mapping[str, int]) 
 
 
 def schedule_bytes(spec: SystolicSpec, inputs: int, outputs: int, tokens: int) -> int:
-    """About the bytes of memory that :func:`schedule` takes for a layer."""
+    """An estimate of the bytes of memory that :func:`schedule` needs for a layer."""
     bits = spec.rows * (spec.activation_bits + spec.scale_bits)
     bits += spec.columns * (spec.weight_bits + spec.scale_bits)
     return _BYTES_PER_BIT * bits * (spec.warm_up + spec.cycles(inputs, outputs, tokens))
@@ -96,7 +99,10 @@ def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
 
 
 def _padding_scales(unit: DotSpec) -> tuple[int, int]:
-    """Codes of the scales of a block of zeros, of A and of W: inside the window if there is one."""
+    """Codes of A's and W's scale for a block of zeros.
+
+    If the unit has a window of exponents, the product of both scales is inside of it.
+    """
     if unit.scale is None or unit.window is None:
         return 0, 0
     _, places = scale_parts(unit.scale)
@@ -135,6 +141,7 @@ def _fill_output_stationary(
 
 
 def _padded(codes: Codes, side: int, lanes: int, zero: int) -> Codes:
+    """Fill up rows to a multiple of ``side``, and columns to one of ``lanes``, with ``zero``."""
     rows, length = codes.shape
     wanted = (-(-rows // side) * side, -(-length // lanes) * lanes)
     padded = np.full(wanted, zero, np.uint8)
@@ -143,17 +150,21 @@ def _padded(codes: Codes, side: int, lanes: int, zero: int) -> Codes:
 
 
 def _steps(codes: Codes, lanes: int) -> Codes:
-    """(side, K) codes as (steps, side, lanes)."""
+    """Codes (side, K) as (steps, side, lanes): a step has the codes of one cycle."""
     return codes.reshape(len(codes), -1, lanes).swapaxes(0, 1)
 
 
 def _put_scales(field: Codes, scales: Codes, unit: DotSpec) -> None:
-    """The scales of the first rows, each in all the cycles that its block takes."""
+    """Put scales into ``field``, each in all cycles that its block takes.
+
+    ``field`` is (cycles, rows, blocks); ``scales`` may have more rows, which are ignored.
+    """
     steps = _steps(scales[: field.shape[1]], unit.blocks_per_cycle)
     field[:] = np.repeat(steps, unit.cycles_per_block, axis=0)[: len(field)]
 
 
 def _shape(spec: SystolicSpec, name: str) -> tuple[int, ...]:
+    """The shape of the entries of input ``name`` in one cycle."""
     lanes, blocks = spec.unit.lanes, spec.unit.blocks_per_cycle
     return {
         "a": (spec.rows, lanes),
@@ -164,7 +175,7 @@ def _shape(spec: SystolicSpec, name: str) -> tuple[int, ...]:
 
 
 def _bits(spec: SystolicSpec) -> dict[str, int]:
-    """Bits of one entry of each field."""
+    """Bits of one entry of each input; inputs that are not listed have one bit."""
     codes = {"a": spec.unit.activation.bits, "w": spec.unit.weight.bits}
     scale = spec.unit.scale.bits if spec.unit.scale else 0
     return {**codes, "a_scale": scale, "w_scale": scale}
@@ -173,7 +184,7 @@ def _bits(spec: SystolicSpec) -> dict[str, int]:
 def _packed(
     fields: Mapping[str, Codes], bits: Mapping[str, int], inputs: Mapping[str, int]
 ) -> Codes:
-    """All fields of a cycle as one row of bits, in the order of the ports, in bytes."""
+    """The inputs of each cycle as one number, in the order of the ports; (T, bytes) uint8."""
     parts = []
     for name in inputs:
         entries = fields[name].reshape(len(fields[name]), -1, 1)
@@ -185,6 +196,7 @@ def _packed(
 def _order(
     spec: SystolicSpec, tiles: list[tuple[int, int]], rows: int, columns: int
 ) -> NDArray[np.int64]:
+    """The order of the results, as in :class:`Schedule`; ``rows`` and ``columns`` are real ones."""
     tokens = spec.tile_tokens
     order = np.full((len(tiles) * tokens, spec.columns, 2), -1, np.int64)
     for number, (row, column) in enumerate(tiles):

@@ -1,4 +1,4 @@
-"""The inputs of a weight-stationary array, cycle by cycle."""
+"""The inputs of a weight-stationary array in every cycle."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,8 +18,9 @@ def fill_weight_stationary(
 ) -> None:
     """Put the inputs of each cycle into ``fields``: codes, scales and control of all tiles.
 
-    ``tiles`` has the first token and the first output of each tile. All inputs of the layer pass
-    through one tile before the next begins. So the array holds the sums of one tile at a time.
+    A tile is the part of the result that the array computes at one time; ``tiles`` has the first
+    token and the first output of each. The array takes all inputs of the layer for one tile before
+    it begins the next. So it holds the sums of one tile at a time.
     """
     rows, steps = spec.rows, spec.steps
     parts = operands.a.shape[1] // spec.tile_inputs

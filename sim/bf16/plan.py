@@ -1,4 +1,7 @@
-"""The plan of one simulation of the BF16 MAC; no PyTorch here, as in :mod:`halfbyte.sim.plan`."""
+"""The plan of one simulation of the BF16 MAC: operands and expected results.
+
+This module avoids PyTorch, so that the simulator starts in a fraction of a second.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +18,12 @@ SCENARIOS = ("special", "random", "cancelling", "ties", "sums")
 
 @dataclass(frozen=True)
 class Bf16Plan:
-    """Operands and accumulators of one scenario, a row per clock cycle.
+    """Operands and expected accumulators of one scenario, one row for each clock cycle.
 
     Parameters
     ----------
     seed : int
-        Seed of the scenario's random numbers.
+        Seed of the random operands.
     ports : PortMap
         Ports of the module under test.
     rows : array

@@ -1,4 +1,7 @@
-"""The regression of the BF16 MAC: all scenarios, one record."""
+"""The regression of the BF16 MAC: it simulates all scenarios and makes one record.
+
+A scenario is a sequence of operands with one purpose, such as sums that cancel.
+"""
 
 import secrets
 import time
@@ -32,8 +35,8 @@ def run_bf16_regression(
     """Simulate the BF16 MAC against the golden model; return the record.
 
     Each scenario has ``cycles`` clock cycles. Raises SimulationError if RTL and golden model differ
-    or not everything was checked, ToolError if a tool is missing or fails, UserError for an unknown
-    simulator.
+    or some results were not checked, ToolError if a tool is missing or fails, UserError for an
+    unknown simulator.
     """
     start = time.monotonic()
     check_simulator(simulator)

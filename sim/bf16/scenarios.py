@@ -1,4 +1,4 @@
-"""Operands for the BF16 MAC's bench, chosen by the value in the accumulator."""
+"""Operands for the test bench of the BF16 MAC. Some depend on the value in the accumulator."""
 
 import math
 import random
@@ -12,7 +12,7 @@ from halfbyte.golden.bf16_mac import bf16_multiply_accumulate
 
 __all__ = ["rows_of"]
 
-# Zeros, subnormals, the least and greatest normal numbers, infinities, NaN with payloads, ones.
+# Zeros, subnormals, numbers near 1, small and large numbers up to the limits, infinities, NaN.
 _SPECIAL = tuple(
     magnitude | sign << 15
     for magnitude in (
@@ -21,19 +21,20 @@ _SPECIAL = tuple(
     )
     for sign in (0, 1)
 )  # fmt: skip
-_CLEAR = 0.1
+_CLEAR = 0.1  # probability that a cycle clears the accumulator
 
 _Operands = tuple[int, int]
 _Choice = Callable[[random.Random, int], _Operands]
 
 
 def _bf16(value: float) -> int:
-    """A BF16 number near ``value``, truncated."""
+    """The bits of ``value`` as a BF16 number, truncated and limited to 3.0e38."""
     limited = max(-3.0e38, min(3.0e38, value))
     return int.from_bytes(struct.pack(">f", limited)[:2], "big")
 
 
 def _value(bits: int) -> float:
+    """The FP32 number with these bits."""
     value: float = struct.unpack(">f", bits.to_bytes(4, "big"))[0]
     return value
 
@@ -47,7 +48,7 @@ def _special(generator: random.Random, acc: int) -> _Operands:
 
 
 def _near_one(generator: random.Random, acc: int) -> _Operands:
-    """Operands with few exponents, as weights and activations have them."""
+    """Operands with the common exponents of weights and activations, 2^-9 to 2^2."""
 
     def number() -> int:
         sign, fraction = generator.getrandbits(1), generator.getrandbits(7)
@@ -57,7 +58,7 @@ def _near_one(generator: random.Random, acc: int) -> _Operands:
 
 
 def _cancelling(generator: random.Random, acc: int) -> _Operands:
-    """A product close to minus the accumulator, so that most bits cancel."""
+    """Mostly operands whose product is about minus the accumulator, so that most bits cancel."""
     held = _value(acc)
     if not math.isfinite(held) or held == 0 or generator.random() < 0.3:
         return _any(generator, acc) if generator.random() < 0.2 else _near_one(generator, acc)
@@ -66,7 +67,10 @@ def _cancelling(generator: random.Random, acc: int) -> _Operands:
 
 
 def _ties(generator: random.Random, acc: int) -> _Operands:
-    """A product near half a unit in the accumulator's last place, often exactly that."""
+    """Mostly operands with a product of about, and often exactly, half an ulp of the accumulator.
+
+    An ulp is a unit in the last place.
+    """
     held = _value(acc)
     if not math.isfinite(held) or generator.random() < 0.2:
         return _near_one(generator, acc)
@@ -86,7 +90,10 @@ _CHOICES: dict[str, _Choice] = {
 
 
 def rows_of(scenario: str, cycles: int, seed: int) -> NDArray[np.uint32]:
-    """(cycles, 4) uint32: w, a, clear, and acc after the cycle, from the golden model."""
+    """The operands of a scenario and the golden model's accumulators, one row for each cycle.
+
+    Returns (cycles, 4) uint32: w, a, clear, and acc after the cycle.
+    """
     generator = random.Random(f"{scenario} {seed}")  # noqa: S311
     choose = _CHOICES[scenario]
     acc = 0
