@@ -1,1 +1,1 @@
-"""Simulation of the DFloat11 decoder: compressed tensors, whole and damaged, through the RTL."""
+"""Simulation of the DFloat11 decoder: its RTL decodes compressed tensors, sound and damaged."""

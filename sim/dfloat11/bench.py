@@ -1,4 +1,9 @@
-"""The bench around the decoder: drivers and monitors of all streams, one pass per cycle."""
+"""The test bench around the DFloat11 decoder: drivers and monitors of all streams.
+
+A lane of the decoder takes packets and returns weights. A packet is a chunk of a compressed tensor:
+beats (transfers) of coded exponents, and beats of raw bytes, which hold signs and mantissas. After
+the weights of each packet, the lane gives a verdict: whether the packet is good.
+"""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -13,7 +18,8 @@ from halfbyte.sim.scoreboard import MismatchError
 
 __all__ = ["Testbench"]
 
-# A unit without progress for this many cycles counts as hanging. Random pauses come on top.
+# A decoder without progress for this many cycles counts as hanging. Sessions with random pauses get
+# more time.
 _PATIENCE = 40
 # Cycles after the last verdict in which no more output may come.
 _QUIET = 30
@@ -21,7 +27,7 @@ _VERDICTS = ("good", "wrong CRC", "not a code", "wrong length")
 
 
 class _Source:
-    """Drives one stream with beats; once offered, a beat stays until it is taken."""
+    """The beats for one input stream. Once a beat is offered, it stays until it is taken."""
 
     def __init__(self, beats: Iterable[int]) -> None:
         self._beats = iter(beats)
@@ -37,14 +43,14 @@ class _Source:
 
 
 class _Lane:
-    """The inputs of one lane, and its outputs that are still to come."""
+    """The inputs of one lane, and how much of the expected output has come."""
 
     def __init__(self, packets: Sequence[Packet], plan: DecoderPlan) -> None:
         self.words = _Source(_beats((packet.words for packet in packets), plan.coded_bits))
         self.raw = _Source(_beats((packet.raw for packet in packets), 8 * plan.symbols))
         self.packets = packets
-        self.packet = 0
-        self.weights = 0  # received of this packet
+        self.packet = 0  # index of the packet from which weights come now
+        self.weights = 0  # weights of this packet that have come
 
     @property
     def is_done(self) -> bool:
@@ -52,6 +58,7 @@ class _Lane:
 
 
 def _beats(packets: Iterable[Sequence[int]], last_bit: int) -> Iterable[int]:
+    """The beats of all packets, with bit ``last_bit`` set in the last beat of each."""
     for packet in packets:
         for index, beat in enumerate(packet):
             yield beat | (index == len(packet) - 1) << last_bit
@@ -60,17 +67,18 @@ def _beats(packets: Iterable[Sequence[int]], last_bit: int) -> Iterable[int]:
 class Testbench:
     """Drives the sessions of one scenario into the module ``bench`` and checks all output.
 
-    Inputs change after the rising edge; streams are read on the falling edge, when everything has
-    settled. A beat read there is transferred at the next rising edge.
+    A session is a code table and packets for each lane. Inputs change after the rising edge;
+    streams are read on the falling edge, when all signals have settled. A beat that is read there
+    is transferred at the next rising edge.
 
     Parameters
     ----------
     dut : cocotb handle
-        Module ``bench``, with the ports that the plan maps.
+        Module ``bench`` of :meth:`PortMap.verilog`, with two wide ports.
     folder : Path
-        Holds the plan, and takes the report.
+        Holds the plan. The report is written there, too.
     scenario : str
-        Name of the plan in ``folder``.
+        Name of the scenario.
     """
 
     # Without this, pytest takes it for a class of tests.
@@ -87,7 +95,7 @@ class Testbench:
         self._cycles: list[int] = []
 
     async def run(self) -> None:
-        """Drive and check everything; the report has the number of checks, and of cycles."""
+        """Drive and check all sessions; report the number of checks, and each session's cycles."""
         start_clock(self._dut)
         with reported(self._folder, self._scenario) as report:
             try:
@@ -105,6 +113,7 @@ class Testbench:
         self._dut.stimulus.value = 0
 
     async def _run(self, session: Session) -> None:
+        """Drive and check one session. Checks before its reset, if there is one, do not count."""
         if session.table:
             await self._load(session)
         lanes = [_Lane(packets, self.plan) for packets in session.lanes]
@@ -129,7 +138,10 @@ class Testbench:
             await self._cycle(lanes, 1.0)
 
     async def _load(self, session: Session) -> None:
-        """Drive the table, and check whether it is refused. Lanes must not use a refused table."""
+        """Drive the code table, and check whether the decoder refuses it, as it should or not.
+
+        Lanes must not use a refused table.
+        """
         table = _Source(_beats([session.table], 16))
         while table.beat is not None:
             table.offer(self._random.random() < session.flow)
@@ -145,13 +157,14 @@ class Testbench:
         self.checks += 1
 
     def _offered(self, stream: str, source: _Source) -> int:
+        """The bits of the stimulus for one stream: valid and payload; 0 if nothing is offered."""
         if not source.valid or source.beat is None:
             return 0
         payload = source.beat << self._inputs[f"{stream}__payload"]
         return payload | 1 << self._inputs[f"{stream}__valid"]
 
     async def _step(self, stimulus: int) -> int:
-        """One clock cycle with these inputs; the outputs before its end."""
+        """Run one clock cycle with these inputs; return the outputs before its end."""
         self._dut.stimulus.value = stimulus
         await FallingEdge(self._dut.clk)
         result: int = self._dut.result.value.to_unsigned()
@@ -159,7 +172,7 @@ class Testbench:
         return result
 
     async def _cycle(self, lanes: Sequence[_Lane], flow: float) -> bool:
-        """One cycle of all lanes; whether anything moved."""
+        """Run one cycle of all lanes; return whether a beat moved on any stream."""
         chance = self._random.random
         stimulus, takes = 0, []
         for index, lane in enumerate(lanes):

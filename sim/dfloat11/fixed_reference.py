@@ -1,6 +1,7 @@
-"""The correct output of a lane without a table, from the definition of the fixed codes.
+"""A reference for lanes of the decoder without a code table: the correct output for any input.
 
-It is independent of the codec and of the RTL: bits are text, and codes are looked up.
+It follows the definition of the fixed codes and is independent of the codec and of the RTL: bits
+are text, and codes are looked up in a dictionary.
 """
 
 from collections.abc import Sequence
@@ -20,15 +21,16 @@ HEADER_BYTES = 4
 _CRC_BYTES = 4
 _CODES = 8
 _COUNT_BITS = 14
-_ONES = 8  # after which a code continues in another step
+_ONES = 8  # a code that begins with this many ones continues in another step of the lane
 
 
 def fixed_code(number: int, highest: int) -> Code:
-    """The code with this number, from text of bits to exponents.
+    """The fixed code ``number``, which counts down from the exponent ``highest``.
 
-    The first codes are 00, 01 and 10, or 00, 01, 100 and 101. Then come unary codes: ones, and a
-    zero at the end. The number chooses the first codes, and which unary code the highest exponent
-    has. The codes of rare exponents begin with eight ones.
+    Returns the exponent for each code word, the bits of which are text. The first words are 00, 01
+    and 10, or 00, 01, 100 and 101. Then come unary words: some ones, and a zero at the end. The
+    number says which first words there are, and which unary word the highest exponent has. The
+    words of rare exponents begin with eight ones.
     """
     first = ["00", "01", "100", "101"] if number & 4 else ["00", "01", "10"]
     chain = [f"{'1' * ones}0" for ones in range(2, 8)]
@@ -44,15 +46,16 @@ def fixed_code(number: int, highest: int) -> Code:
 
 
 def fixed_crc(weights: Sequence[int]) -> bytes:
-    """The CRC of a chunk, as in its packet."""
+    """The CRC of a chunk, as the four bytes that its packet ends with."""
     data = b"".join(weight.to_bytes(2, "little") for weight in weights)
     return crc32c(data).to_bytes(_CRC_BYTES, "little")
 
 
 def _read(words: Code, bits: str, position: int) -> tuple[int, list[int]]:
-    """The exponent at ``position``, and where each of the lane's steps to it ends.
+    """The exponent at ``position``, and the bit positions at which the lane's steps end.
 
-    Zeros follow the end of the stream; a lane never reads a whole exponent from them.
+    A lane reads a rare exponent in several steps. Zeros are added after the end of the stream; a
+    lane never reads a whole exponent from them.
     """
     rest = bits[position : position + 20].ljust(20, "0")
     code = next(word for word in words if rest.startswith(word))
@@ -82,11 +85,12 @@ def _read_all(words: Code, bits: str, position: int, symbols: int) -> tuple[list
 def decode_fixed(
     codes: Sequence[int], raw: Sequence[int], symbols: int = 1
 ) -> tuple[list[int], int]:
-    """The weights from two packets of bytes, and the verdict.
+    """The weights that a lane must give for two packets of bytes, and its verdict.
 
-    A beat has ``symbols`` bytes. A lane takes the next beat as soon as it has read one to its end,
-    unless the chunk's last exponents end there. When the lane takes the packet's last beat, it
-    stops. It still gives the exponents that end in the same step.
+    ``codes`` holds header, codes and CRC, ``raw`` the raw bytes. A beat has ``symbols`` bytes. When
+    a lane has read a beat to its end, it takes the next one, unless the chunk's last exponents end
+    there. When the lane takes the last beat of the packet too early, it stops. It still gives the
+    exponents that end in the same step.
     """
     weights: list[int] = []
     stream = codes[HEADER_BYTES:]

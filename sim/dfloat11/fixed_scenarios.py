@@ -1,4 +1,8 @@
-"""Scenarios of the decoder without a table: tensors, stalls, codes, damage, resets."""
+"""Scenarios of the DFloat11 decoder without a code table: tensors, stalls, codes, damage, resets.
+
+A packet is a chunk of a compressed tensor for one lane of the decoder. A session is packets for all
+lanes.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,7 +22,8 @@ __all__ = ["encode_fixed", "fixed_sessions"]
 
 _SCALE = 0.02  # standard deviation of trained weights
 _CODES = 8  # how many codes the decoder knows
-_FLOWS = (0.9, 0.5, 0.2, 0.7, 0.3)  # probabilities of a beat in a cycle, one for each tensor
+# For each tensor of the scenario with stalls: probability that a stream moves in a cycle.
+_FLOWS = (0.9, 0.5, 0.2, 0.7, 0.3)
 
 _Damaged = Iterator[tuple[str, list[int], list[int]]]
 _Damage = Callable[[Packet, int], _Damaged]
@@ -49,7 +54,7 @@ def fixed_sessions(
 
 
 def _in_beats(packet: Packet, symbols: int) -> Packet:
-    """Join the packet's bytes to beats of ``symbols`` bytes, the first one lowest."""
+    """The packet with its bytes joined to beats of ``symbols`` bytes, the first byte lowest."""
 
     def joined(data: Sequence[int]) -> list[int]:
         groups = [data[at : at + symbols] for at in range(0, len(data), symbols)]
@@ -59,7 +64,10 @@ def _in_beats(packet: Packet, symbols: int) -> Packet:
 
 
 def _compressed(tensor: Tensor, symbols: int, what: str) -> list[Packet]:
-    """The codec's packets of a tensor; the expected output is the tensor and its padding."""
+    """The packets that the codec makes of a tensor; the expected output is the tensor itself.
+
+    With two symbols a cycle, the codec may add a weight to fill up the last beat.
+    """
     words = tensor.view(torch.uint16).tolist()
     data = compress(tensor, measure(tensor, codes="fixed"))
     table = read_header(data.numpy()).table
@@ -73,7 +81,7 @@ def _compressed(tensor: Tensor, symbols: int, what: str) -> list[Packet]:
 
 
 def _tensors(weights: int, symbols: int, generator: np.random.Generator) -> Iterator[list[Packet]]:
-    """One tensor like trained weights, then tensors that are extreme for codes or for BF16."""
+    """The packets of a tensor like trained weights, then of tensors with unusual exponents."""
     any_low = generator.integers(0, 1 << 16, 600) & 0x807F
     # All NaN payloads, both infinities, zeros and subnormals, among some other exponents.
     special = np.concatenate(
@@ -96,9 +104,9 @@ def _bf16(bits: NDArray[np.integer]) -> Tensor:
 
 
 def encode_fixed(code: FixedCode, weights: Sequence[int], what: str, symbols: int = 1) -> Packet:
-    """The packets, as bytes, that hold ``weights`` in ``code``.
+    """A packet, as bytes, that holds ``weights`` in the fixed code ``code``.
 
-    They are made from text of bits, without the codec. The number of weights must be a multiple of
+    It is made without the codec: bits are text. The number of weights must be a multiple of
     ``symbols``.
     """
     words = {symbol: bits for bits, symbol in fixed_code(code.number, code.highest).items()}
@@ -131,7 +139,10 @@ def _every_code(symbols: int, generator: np.random.Generator) -> Iterator[Packet
 
 
 def _damaged(damage: _Damage, lanes: int, symbols: int) -> Iterator[Packet]:
-    """A small chunk with every damage; a sound chunk follows every fourth."""
+    """A small chunk with every kind of ``damage``; an undamaged chunk after every fourth.
+
+    The expected output comes from :func:`decode_fixed`.
+    """
     code = FixedCode(5, 121)
     exponents = (119, 255, 120, 118, 121, 109, 119, 122)
     bits = [exponent << 7 | 0x2A ^ place for place, exponent in enumerate(exponents)]
@@ -147,7 +158,7 @@ def _damaged(damage: _Damage, lanes: int, symbols: int) -> Iterator[Packet]:
 
 
 def _flips(sound: Packet, symbols: int) -> _Damaged:
-    """Both packets with one bit flipped, for every bit."""
+    """Codes and raw bytes with one bit flipped, for every bit of both."""
     for stream in ("words", "raw"):
         for index in range(len(getattr(sound, stream))):
             for bit in range(8):
@@ -158,7 +169,7 @@ def _flips(sound: Packet, symbols: int) -> _Damaged:
 
 
 def _cuts(sound: Packet, symbols: int) -> _Damaged:
-    """Packets cut to every length, packets that are too long, and both together."""
+    """Codes or raw bytes cut to every length, or too long, and some with both faults."""
     codes, raw = list(sound.words), list(sound.raw)
     for end in range(symbols, len(codes), symbols):
         yield f"codes cut after {end}", codes[:end], raw
@@ -173,7 +184,7 @@ def _cuts(sound: Packet, symbols: int) -> _Damaged:
 
 
 def _resets(lanes: int, symbols: int, generator: np.random.Generator) -> Iterator[Session]:
-    """Resets at all stages of a chunk; afterwards everything works."""
+    """Sessions with a reset at each stage of a chunk; a session without a reset follows each."""
     bits = torch.from_numpy(generator.normal(0, _SCALE, 200 * symbols)).to(torch.bfloat16)
     whole = [_in_beats(each, symbols) for each in _compressed(bits, symbols, "200 beats")]
     session = Session((), refused=False, lanes=[whole] * lanes)

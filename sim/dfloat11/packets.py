@@ -1,4 +1,7 @@
-"""Turns a compressed tensor into packets for the decoder."""
+"""Turns a compressed tensor into packets for the DFloat11 decoder.
+
+A packet is a chunk of up to 16384 weights. The symbol of a weight is its exponent.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ __all__ = ["Compressed", "code_of", "encode"]
 
 
 def code_of(table: CodeTable) -> Code:
-    """A code table for the scalar reference."""
+    """The code of a code table, in the form that the bit-by-bit reference decoder uses."""
     return {
         f"{code:0{length}b}": symbol
         for symbol, code, length in zip(table.rows, table.codes, table.lengths, strict=True)
@@ -25,7 +28,7 @@ def code_of(table: CodeTable) -> Code:
 
 @dataclass(frozen=True)
 class Compressed:
-    """A BF16 tensor compressed by the codec, as packets that say which weights must come out."""
+    """A BF16 tensor compressed by the codec: its code table, and packets with expected weights."""
 
     table: CodeTable
     packets: tuple[Packet, ...]
@@ -44,10 +47,10 @@ class Compressed:
 
 
 def encode(code: Code, weights: Sequence[int], what: str) -> Packet:
-    """The packets of up to 16384 weights in the given code, made from text of bits.
+    """A packet of up to 16384 weights in the given code, made without the codec: bits are text.
 
-    Tests of codes that the codec would not choose need this. If the code lacks a symbol, it must
-    have an escape.
+    This serves tests of codes that the codec would not choose. If the code lacks a symbol, it must
+    have an escape, the code that announces a symbol in plain bits.
     """
     words_of = {symbol: bits for bits, symbol in code.items()}
     segments = [""] * SEGMENTS

@@ -1,6 +1,6 @@
-"""The plan of one simulation of the decoder: inputs and expected outputs of its streams.
+"""The plan of one simulation of the DFloat11 decoder: inputs and expected outputs of its streams.
 
-This file avoids PyTorch, like :mod:`halfbyte.sim.plan`.
+This module avoids PyTorch, so that the simulator starts in a fraction of a second.
 """
 
 import json
@@ -20,11 +20,12 @@ FIXED_SCENARIOS = ("tensors", "stalls", "codes", "flips", "cuts", "resets")
 
 @dataclass(frozen=True)
 class Packet:
-    """One chunk for one lane, and its expected output.
+    """One chunk of a compressed tensor for one lane of the decoder, and its expected output.
 
-    ``words`` and ``raw`` are the beats of the coded stream and of the raw bytes. The bench marks
-    the last beat of each. ``weights`` is what the lane gives before its ``verdict``. ``what`` names
-    the packet in messages.
+    ``words`` are the beats (transfers) of the coded exponents, and ``raw`` those of the raw bytes,
+    which hold signs and mantissas. The bench marks the last beat of each. ``weights`` and then
+    ``verdict``, which says whether the chunk is good, must come out. ``what`` names the packet in
+    messages.
     """
 
     what: str
@@ -41,13 +42,13 @@ class Session:
     Parameters
     ----------
     table : sequence of int
-        Numbers of the code table; empty to keep the table of the session before.
+        Numbers of the code table; empty to keep the table of the previous session.
     refused : bool
         Whether the decoder must refuse the table. Then its lanes must take nothing.
     lanes : sequence of sequence of Packet
-        For each lane, in order.
+        The packets of each lane, in order.
     flow : float
-        Probability, per cycle, that a stream offers or takes a beat.
+        Probability that a stream offers or takes a beat in a cycle.
     reset_after : int
         Cycles after which a reset ends the session; 0 for never.
     """
@@ -60,7 +61,10 @@ class Session:
 
     @property
     def checks(self) -> int:
-        """Weights, verdicts and tables that are compared; those before a reset do not count."""
+        """Number of weights, verdicts and tables that are compared.
+
+        Weights and verdicts of a session with a reset do not count.
+        """
         packets = [] if self.reset_after else [packet for lane in self.lanes for packet in lane]
         return bool(self.table) + sum(len(packet.weights) + 1 for packet in packets)
 
@@ -69,9 +73,9 @@ class Session:
 class DecoderPlan:
     """All sessions of one scenario, for a decoder with ``ports``.
 
-    ``coded`` is the name of its coded streams, whose beats have ``coded_bits`` bits besides
-    ``last``. A beat of raw bytes holds ``symbols`` bytes, and a beat of weights ``symbols``
-    weights.
+    ``coded`` is the name of the streams of coded exponents. Their beats have ``coded_bits`` bits
+    and the bit ``last``. A beat of raw bytes holds ``symbols`` bytes, and a beat of weights
+    ``symbols`` weights.
     """
 
     title: str

@@ -1,6 +1,8 @@
-"""The correct output of a lane for two packets, written like the definition of the layout.
+"""A reference for lanes of the DFloat11 decoder: the correct output for any input.
 
-It is independent of the codec's loops and of the RTL: bits are text, and codes are looked up.
+It follows the definition of the layout (``docs/dfloat11.md``) and is independent of the codec and
+of the RTL: bits are text, and codes are looked up in a dictionary. A symbol is the exponent of a
+weight. The escape is a code that announces a symbol in plain bits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +20,9 @@ __all__ = [
 ]
 
 GOOD, WRONG_CRC, NOT_A_CODE, WRONG_LENGTH = range(4)
-ESCAPE = 256
+ESCAPE = 256  # stands for the escape in place of a symbol
 _COUNT_BITS = 14
-_HEAD_WORDS = 18  # count, sixteen words of lengths, CRC
+_HEAD_WORDS = 18  # number of weights, sixteen words of segment lengths, CRC
 _POLYNOMIAL = 0x82F63B78
 
 Code = Mapping[str, int]
@@ -28,7 +30,7 @@ Code = Mapping[str, int]
 
 
 def crc32c(data: bytes) -> int:
-    """CRC-32C by its definition, bit by bit."""
+    """The CRC-32C of ``data``, computed bit by bit."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc ^= byte
@@ -38,7 +40,10 @@ def crc32c(data: bytes) -> int:
 
 
 def _next_symbol(code: Code, bits: str, position: int) -> tuple[int, int]:
-    """Symbol (or -1 for no code, -2 for too few bits) at ``position``, and where it ends."""
+    """The symbol at ``position`` and where it ends.
+
+    The symbol is -1 if the bits are not a code, and -2 if there are too few bits.
+    """
     longest = max(map(len, code))
     for length in range(1, longest + 1):
         symbol = code.get(bits[position : position + length])
@@ -53,12 +58,16 @@ def _next_symbol(code: Code, bits: str, position: int) -> tuple[int, int]:
 
 
 def as_bytes(words: Sequence[int]) -> bytes:
-    """Words of 32 bits in the byte order of memory."""
+    """Words of 32 bits as bytes, little-endian."""
     return b"".join(word.to_bytes(4, "little") for word in words)
 
 
 def decode(code: Code, words: Sequence[int], raw: Sequence[int]) -> tuple[list[int], int]:
-    """The weights from two packets, and the verdict."""
+    """The weights that a lane must give for two packets, and its verdict.
+
+    ``words`` holds header and codes, ``raw`` the raw bytes. If the verdict is not ``GOOD``, the
+    weights are those that come out before the lane stops.
+    """
     weights: list[int] = []
     if len(words) <= _HEAD_WORDS or words[0] >> _COUNT_BITS:
         return weights, WRONG_LENGTH

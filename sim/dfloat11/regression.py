@@ -1,4 +1,4 @@
-"""The regression of the decoder: all scenarios, one record."""
+"""The regression of the DFloat11 decoder: it simulates all scenarios and makes one record."""
 
 import secrets
 import time
@@ -39,18 +39,20 @@ def run_decoder_regression(
     waves: bool = False,
     seed: int | None = None,
 ) -> DecoderSimulationRecord:
-    """Simulate the decoder against codec and scalar reference; return the record.
+    """Simulate the decoder and compare it with the codec and a reference; return the record.
 
-    weights: elements of the longest tensor; by default a whole chunk for each lane.
-    ``symbols_per_cycle`` is measured on that tensor, for all lanes together, from its first word to
-    its last verdict. The streams never pause.
+    ``weights`` is the number of weights in the longest tensor; by default a whole chunk (16384
+    weights) for each lane. The record's ``symbols_per_cycle`` is measured on that tensor, for all
+    lanes together, from its first word to its last verdict, while no stream pauses.
 
     Raises
     ------
     SimulationError
-        RTL and reference differ, something hangs, or not everything was checked.
-    ToolError, UserError
-        A tool is missing or fails; the simulator or the decoder's parameters are unknown.
+        RTL and reference differ, the decoder hangs, or some results were not checked.
+    ToolError
+        A tool is missing or fails.
+    UserError
+        The simulator is unknown, or a parameter of the decoder is out of range.
     """
     check_decoder(lanes, rows, max_length)
     weights = lanes * CHUNK if weights is None else weights
@@ -84,10 +86,10 @@ def run_fixed_regression(
     waves: bool = False,
     seed: int | None = None,
 ) -> DecoderSimulationRecord:
-    """Simulate the decoder without a table against the codec; return the record.
+    """Simulate the decoder without a code table and compare it with the codec; return the record.
 
-    symbols: weights that a lane gives in a cycle, 1 or 2. The other parameters, the record and the
-    errors are as in :func:`run_decoder_regression`.
+    ``symbols`` is the number of weights that a lane gives in a cycle, 1 or 2. The other parameters,
+    the record and the errors are the same as for :func:`run_decoder_regression`.
     """
     decoder = FixedDecoder(lanes=lanes, symbols=symbols)
     weights = lanes * CHUNK if weights is None else weights
@@ -135,7 +137,10 @@ def _simulated(
     waves: bool,
     seed: int,
 ) -> DecoderSimulationRecord:
-    """Simulate all scenarios; return the record."""
+    """Simulate all scenarios of ``planned``; return the record.
+
+    ``coded`` holds the last three fields of a :class:`DecoderPlan`.
+    """
     start = time.monotonic()
     check_simulator(simulator)
     ports = PortMap(*port_widths(decoder))

@@ -1,4 +1,8 @@
-"""Scenarios of the decoder's bench: tensors, stalls, code tables, damage, resets."""
+"""Scenarios of the DFloat11 decoder: tensors, stalls, code tables, damage, resets.
+
+A packet is a chunk of a compressed tensor for one lane of the decoder. A session is a code table
+and packets for all lanes. The escape is a code that announces an exponent in plain bits.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +20,7 @@ from halfbyte.sim.dfloat11.reference import GOOD, decode
 __all__ = ["Shape", "sessions"]
 
 _SCALE = 0.02  # standard deviation of trained weights
-_MAX_NUMBER = 0xFFFF
+_MAX_NUMBER = 0xFFFF  # greatest number in a code table
 
 _Damaged = Iterator[tuple[str, list[int], list[int]]]
 _Damage = Callable[[Packet], _Damaged]
@@ -52,7 +56,7 @@ def sessions(shape: Shape, *, weights: int, seed: int) -> dict[str, list[Session
 
 
 def _dealt(packets: Sequence[Packet], lanes: int) -> list[list[Packet]]:
-    """The packets of each lane; the lanes get packets in turn."""
+    """The packets of each lane, if packet n goes to lane n modulo ``lanes``."""
     return [list(packets[lane::lanes]) for lane in range(lanes)]
 
 
@@ -66,7 +70,7 @@ def _bf16(bits: NDArray[np.integer]) -> Tensor:
 
 
 def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iterator[Compressed]:
-    """A tensor like trained weights, then tensors that are extreme for codes or for BF16."""
+    """A tensor like trained weights, then tensors with unusual exponents or code lengths."""
     trained = torch.from_numpy(generator.normal(0, _SCALE, weights)).to(torch.bfloat16)
     any_low = generator.integers(0, 1 << 16, 2 << LENGTH_LIMIT) & 0x807F
     # Each exponent is twice as frequent as the next, which gives codes of every length.
@@ -91,7 +95,7 @@ def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iter
 
 
 def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
-    """Good tables, with the escape in every row in turn or alone; then tables to be refused."""
+    """Good tables, with the escape in each row in turn and as the only row; then invalid tables."""
     rows = shape.rows
     flat = [(rows - 1).bit_length()] * rows
     symbols = generator.permutation(256)[:rows].tolist()
@@ -124,12 +128,15 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
     yield Session([*table, 7], refused=True, lanes=[])
     lone = CodeTable((120,), (1,)).numbers
     yield Session([*lone[:2], 0, 1, *lone[4:]], refused=True, lanes=[])
-    # After all these, a good table works.
+    # After all these, the decoder must still accept a good table.
     yield _with_code(shape, CodeTable((120, 121, ESCAPE), (1, 2, 2)), generator)
 
 
 def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -> Session:
-    """A chunk of weights that has every symbol of the table, and others if it has an escape."""
+    """A session with a code table and a chunk that uses all of its rows.
+
+    If the table has an escape, the chunk also has exponents that are not in the table.
+    """
     own = [row for row in table.rows if row != ESCAPE]
     choice = [*own, *range(0, 256, 17)] if ESCAPE in table.rows else own
     exponents = np.concatenate([own, generator.choice(choice, 40)]).astype(np.int64)
@@ -139,10 +146,11 @@ def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -
 
 
 def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Iterator[Session]:
-    """Small chunks with every damage; a sound chunk follows every fourth.
+    """Two small chunks with every kind of ``damage``; an undamaged chunk after every fourth.
 
-    One chunk has an escape, and every bit pattern is a code. The other has one exponent, and some
-    bits are not a code.
+    In the first chunk's code, with an escape, any sequence of bits begins with a code word. In the
+    second chunk's code, for only one exponent, some bits are no code word. The expected output
+    comes from :func:`decode`.
     """
     for table, chosen in (
         (CodeTable((120, ESCAPE, 121, 122), (1, 2, 3, 3)), [120, 255, 122, 121, 0]),
@@ -164,7 +172,7 @@ def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> I
 
 
 def _flips(sound: Packet) -> _Damaged:
-    """Both packets with one bit flipped, for every bit."""
+    """Words and raw bytes with one bit flipped, for every bit of both."""
     for stream, width in (("words", 32), ("raw", 8)):
         for index in range(len(getattr(sound, stream))):
             for bit in range(width):
@@ -175,7 +183,7 @@ def _flips(sound: Packet) -> _Damaged:
 
 
 def _cuts(sound: Packet) -> _Damaged:
-    """Packets cut to every length, packets that are too long, and both together."""
+    """Words or raw bytes cut to every length, or too long, and some with both faults."""
     words, raw = list(sound.words), list(sound.raw)
     for end in range(1, len(words)):
         yield f"words cut after {end}", words[:end], raw
@@ -191,7 +199,7 @@ def _cuts(sound: Packet) -> _Damaged:
 
 
 def _resets(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
-    """Resets at all stages of a chunk; afterwards everything works."""
+    """Sessions with a reset at each stage of a chunk; a session without a reset follows each."""
     tensor = torch.from_numpy(generator.normal(0, _SCALE, 200)).to(torch.bfloat16)
     whole = Compressed.of(tensor, "200 weights", rows=shape.rows, max_length=shape.max_length)
     session = _session(shape, whole)

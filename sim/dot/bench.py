@@ -1,4 +1,7 @@
-"""The cocotb side of the scoreboard in Verilog: it loads vectors, and reports a difference."""
+"""Runs the scoreboard in Verilog from cocotb: loads test vectors, and reports a difference.
+
+:mod:`halfbyte.sim.dot.player` makes the scoreboard, the module ``bench``.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ __all__ = ["play"]
 
 
 def _fields(word: int, ports: PortMap, inputs: bool) -> str:
-    """A word split into its ports, in hexadecimal."""
+    """The values of all inputs, or all outputs, that ``word`` holds, as hexadecimal text."""
     widths = ports.inputs if inputs else ports.outputs
     offsets = ports.input_offsets if inputs else ports.output_offsets
     return ", ".join(
@@ -23,14 +26,14 @@ def _fields(word: int, ports: PortMap, inputs: bool) -> str:
 
 
 async def play(dut: Any, plan: DotPlan, folder: Path) -> int:
-    """Run all cycles of a plan; returns their number, or raises MismatchError at a difference.
+    """Run all cycles of a plan; return their number. Raises MismatchError at a difference.
 
     Parameters
     ----------
     dut : handle
-        The module ``bench`` of :func:`halfbyte.sim.dot.player.player_verilog`; its clock runs.
+        The scoreboard, module ``bench``; its clock must run.
     plan : DotPlan
-        Stimulus and expected results of every cycle.
+        Inputs and expected outputs of every cycle.
     folder : Path
         The simulator's working folder.
     """
@@ -53,6 +56,7 @@ async def play(dut: Any, plan: DotPlan, folder: Path) -> int:
 
 
 def _difference(plan: DotPlan, cycle: int, seen: str) -> str:
+    """The message about a cycle with wrong outputs; ``seen`` is the bits of all outputs."""
     stimulus, expected = (
         int.from_bytes(words[cycle].tobytes(), "little") for words in (plan.stimulus, plan.expected)
     )

@@ -1,4 +1,4 @@
-"""A dot-product unit for use without this package: Verilog, vectors and a bench."""
+"""Export a dot-product unit for use without this package: Verilog, test vectors and a bench."""
 
 from pathlib import Path
 
@@ -10,13 +10,14 @@ from halfbyte.sim.records import DotExportRecord
 
 __all__ = ["export_dot"]
 
-# Source scenarios of the vectors, and cycles of each.
+# The scenarios from which the vectors come, and the approximate number of cycles of each.
 _SCENARIOS, _CYCLES = ("random", "scales", "cancelling"), 500
 
 _BENCH = """\
 // Applies the vectors in {vectors} to {name} and compares its outputs after every cycle.
-// Each vector is the outputs expected after the cycle, then its inputs, in the order of the ports
-// below, the first lowest. For example: iverilog -g2012 -o sim tb_{name}.v {name}.v && vvp sim
+// A vector is a number: the inputs of a cycle in its lower bits, the outputs expected after the
+// cycle above. Inputs and outputs are in the order of the ports below, the first lowest.
+// For example: iverilog -g2012 -o sim tb_{name}.v {name}.v && vvp sim
 `timescale 1ns / 1ps
 module tb_{name};
   reg clk = 0;
@@ -55,7 +56,7 @@ endmodule
 
 
 def export_dot(spec: DotSpec, folder: Path, *, seed: int = 0) -> DotExportRecord:
-    """Write ``NAME.v``, its vectors and its bench into ``folder``; NAME is that of ``spec``.
+    """Write ``NAME.v``, its test vectors and its bench to ``folder``; NAME is ``spec.name``.
 
     Returns a record with the unit, the three paths and the number of vectors. Raises
     ArchitectureError if the architecture is ``auto``.
@@ -81,7 +82,7 @@ def export_dot(spec: DotSpec, folder: Path, *, seed: int = 0) -> DotExportRecord
 
 
 def _vectors(spec: DotSpec, seed: int) -> list[str]:
-    """Expected outputs in front of the inputs, as one hexadecimal number for each cycle."""
+    """A hexadecimal number for each cycle: expected outputs in the upper bits, inputs below."""
     input_bits = sum(spec.inputs.values())
     digits = -(-(input_bits + sum(spec.outputs.values())) // 4)
     plans = [dot_plan(spec, each, cycles=_CYCLES, seed=seed) for each in _SCENARIOS]

@@ -1,4 +1,7 @@
-"""A test of the dot-product unit's regression: it runs on mutants and must catch each of them."""
+"""A test of the dot-product unit's regression: it runs on mutants and must catch each of them.
+
+A mutant is the unit with one fault in its RTL.
+"""
 
 import time
 from collections.abc import Collection, Sequence

@@ -1,4 +1,7 @@
-"""The plan of one simulation of a dot-product unit; no PyTorch, as in :mod:`halfbyte.sim.plan`."""
+"""The plan of one simulation of a dot-product unit: inputs and expected outputs.
+
+This module avoids PyTorch, so that the simulator starts in a fraction of a second.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +20,7 @@ DOT_SCENARIOS = (
 
 @dataclass(frozen=True)
 class DotPlan:
-    """Inputs and outputs of one scenario, a row per clock cycle.
+    """Inputs and expected outputs of one scenario, one row for each clock cycle.
 
     Parameters
     ----------
@@ -44,7 +47,7 @@ class DotPlan:
         return len(self.stimulus) * self.lanes
 
     def rows(self) -> list[tuple[int, int]]:
-        """Inputs and outputs of each cycle as numbers."""
+        """The inputs and the expected outputs of each cycle, as two numbers."""
         return [
             (int.from_bytes(one, "little"), int.from_bytes(other, "little"))
             for one, other in zip(map(bytes, self.stimulus), map(bytes, self.expected), strict=True)

@@ -1,7 +1,7 @@
-"""A scoreboard in Verilog: it applies vectors from a file and compares the outputs, cycle by cycle.
+"""A scoreboard in Verilog: it applies vectors from a file and compares the outputs in every cycle.
 
-A bench in Python reads and writes in every cycle, which takes far longer than simulating the unit.
-Python calls this scoreboard once for thousands of cycles.
+A bench in Python would read and write signals in every cycle, which takes far longer than
+simulating the unit. Python starts this scoreboard once for thousands of cycles.
 """
 
 from collections.abc import Iterable
@@ -14,12 +14,13 @@ from halfbyte.sim.ports import TOP, PortMap
 
 __all__ = ["DEPTH", "player_verilog", "write_vectors"]
 
-# Vectors that the memories hold.
+# Number of vectors that the scoreboard's memories hold.
 DEPTH = 8192
 _STIMULI, _EXPECTED = "stimuli.hex", "expected.hex"
 
-# Everything changes on the falling edge, when the outputs have settled. `load` reads the files and
-# starts. The unit's clock stops at the first difference, or after vector number `last`.
+# The scoreboard works on the falling edge, when the outputs have settled. When `load` rises, it
+# reads the files and starts. It stops the unit's clock at the first difference, or after vector
+# number `last`.
 _MODULE = """\
 module {top} (clk, load, last{mutant_port});
   input clk /* verilator public_flat_rw */;
@@ -59,9 +60,9 @@ endmodule
 
 
 def player_verilog(ports: PortMap, module: str, *, mutant_bits: int = 0) -> str:
-    """Verilog of the module ``bench`` around ``module``, which has these ports.
+    """Verilog of the scoreboard, the module ``bench``, around ``module``, which has these ports.
 
-    With ``mutant_bits``, both have one more input, ``mutant``, of that many bits.
+    If ``mutant_bits`` is not 0, both modules have one more input, ``mutant``, of that many bits.
     """
     inputs, outputs = _bytes(ports.inputs.values()), _bytes(ports.outputs.values())
     connections = [
@@ -96,11 +97,15 @@ def player_verilog(ports: PortMap, module: str, *, mutant_bits: int = 0) -> str:
 
 
 def write_vectors(stimulus: NDArray[np.uint8], expected: NDArray[np.uint8], folder: Path) -> None:
-    """Write the vectors of at most ``DEPTH`` cycles, (T, bytes) each, for the memories."""
+    """Write the files that the scoreboard reads, for at most ``DEPTH`` cycles.
+
+    ``stimulus`` and ``expected`` are (T, bytes), the lowest byte first.
+    """
     for name, rows in ((_STIMULI, stimulus), (_EXPECTED, expected)):
         lines = (row.tobytes().hex() for row in rows[:, ::-1])
         (folder / name).write_text("\n".join(lines) + "\n")
 
 
 def _bytes(widths: Iterable[int]) -> int:
+    """Bytes that hold ports of these widths in bits."""
     return -(-sum(widths) // 8)

@@ -1,4 +1,4 @@
-"""The regression of a dot-product unit: all scenarios, one record."""
+"""The regression of a dot-product unit: it simulates all scenarios and makes one record."""
 
 import secrets
 import time
@@ -46,7 +46,7 @@ def expected_words(spec: DotSpec, stimulus: Stimulus) -> NDArray[np.int64]:
 
 
 def dot_plan(spec: DotSpec, scenario: str, *, cycles: int, seed: int) -> DotPlan:
-    """The plan of a scenario: stimulus, and the golden model's outputs."""
+    """The plan of a scenario: inputs, and the golden model's outputs."""
     ports = PortMap(spec.inputs, spec.outputs)
     stimulus = stimulus_of(spec, scenario, cycles, seed)
     outputs = expected_words(spec, stimulus)
@@ -72,12 +72,12 @@ def run_dot_regression(
     seed: int | None = None,
     netlist: str | None = None,
 ) -> DotSimulationRecord:
-    """Simulate a unit against the golden model; return the record.
+    """Simulate a unit and compare it with the golden model; return the record.
 
-    Each scenario has about ``cycles`` clock cycles. ``netlist`` is simulated in place of the RTL:
-    it is Verilog of the module ``dot`` and all that it instantiates. Raises SimulationError if unit
-    and golden model differ or not everything was checked, ToolError if a tool is missing or fails,
-    UserError for an unknown simulator.
+    Each scenario has about ``cycles`` clock cycles. If ``netlist`` is given, it is simulated
+    instead of the RTL. It is Verilog of the module ``dot`` and of all modules that it instantiates.
+    Raises SimulationError if unit and golden model differ or some products were not checked,
+    ToolError if a tool is missing or fails, UserError for an unknown simulator.
     """
     start = time.monotonic()
     check_simulator(simulator)

@@ -1,4 +1,7 @@
-"""The scenarios of a dot-product unit: their inputs, and the purpose of each."""
+"""The scenarios of a dot-product unit. A scenario is a sequence of inputs with one purpose.
+
+A block is a number of products that share a scale for the weights and one for the activations.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +14,7 @@ from halfbyte.sim.dot.stimulus import Codes, Stimulus
 
 __all__ = ["SCENARIOS", "stimulus_of"]
 
-_CLEAR = 0.1
+_CLEAR = 0.1  # probability of a clear in a cycle, and of other rare events
 _Generator = np.random.Generator
 
 
@@ -23,7 +26,10 @@ def _stimulus(
     clear: NDArray[np.bool_] | None = None,
     scales: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
 ) -> Stimulus:
-    """Codes with clears, ends of blocks and scales; by default random clears and likely scales."""
+    """The inputs of a scenario with the codes ``w`` and ``a``.
+
+    Ends of blocks are random, and so are clears and scales that are not given.
+    """
     count = len(w)
     if clear is None:
         clear = generator.random(count) < _CLEAR
@@ -33,7 +39,7 @@ def _stimulus(
 
 
 def _last(spec: DotSpec, generator: _Generator, clear: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where blocks end: after their full number of cycles, or sometimes after fewer."""
+    """The flag for the last cycle of a block: after its full number of cycles, or rarely fewer."""
     last = np.zeros(len(clear), np.bool_)
     taken = 0
     for cycle, cleared in enumerate(clear):
@@ -46,7 +52,7 @@ def _last(spec: DotSpec, generator: _Generator, clear: NDArray[np.bool_]) -> NDA
 def _likely_scales(
     spec: DotSpec, generator: _Generator, count: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Scales mostly around 1, some random, a few NaN."""
+    """Codes of random scales: mostly around 1, some from all codes, NaN included."""
     if spec.scale is None:
         none = np.zeros(count, np.uint8)
         return none, none
@@ -65,11 +71,14 @@ def _likely_scales(
 
 
 def _lanes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """Every pair of codes in every lane: first all lanes at once, then each alone."""
+    """Every pair of codes in every lane at once, then pairs in one lane while the others add 0.
+
+    More than 4096 pairs are not all used.
+    """
     w, a = Codes(spec.weight), Codes(spec.activation)
     pairs = np.arange(min(w.count * a.count, 2**12))
     lanes = np.arange(spec.lanes)
-    # Other pairs in other lanes of a cycle.
+    # The lanes have different pairs in the same cycle.
     together = (pairs[:, None] + 37 * lanes) % (w.count * a.count)
     alone = generator.permutation(len(pairs))[: max(1, cycles // spec.lanes)]
     count = len(together) + len(alone) * spec.lanes
@@ -83,7 +92,7 @@ def _lanes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _extremes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """All lanes at the largest product of either sign, for long stretches and in turn."""
+    """Codes of the highest or lowest value, mostly the same in all lanes for up to 199 cycles."""
     w, a = Codes(spec.weight), Codes(spec.activation)
     ends = [(x, y) for x in (w.highest, w.lowest) for y in (a.highest, a.lowest)]
     lengths = generator.integers(1, 200, 200)
@@ -107,7 +116,7 @@ def _random(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _few(spec: DotSpec, generator: _Generator, cycles: int) -> tuple[NDArray[np.uint8], ...]:
-    """Random codes in a few lanes, products of 0 in the others."""
+    """Random codes in some lanes, and products of 0 in the others."""
     w, a = Codes(spec.weight), Codes(spec.activation)
     shape = (cycles, spec.lanes)
     used = generator.random(shape) < generator.random((cycles, 1))
@@ -117,7 +126,7 @@ def _few(spec: DotSpec, generator: _Generator, cycles: int) -> tuple[NDArray[np.
 
 
 def _scales(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """Every code of a scale on either side, the special ones often."""
+    """Every code of a scale for both operands; special ones, such as NaN and 1, are frequent."""
     w, a = _few(spec, generator, cycles)
     scale = spec.scale
     if scale is None:
@@ -137,7 +146,7 @@ def _scales(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _cancelling(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """A block, then nearly its negative: most bits cancel, or all."""
+    """A block, then its negative or nearly that, so that all or most bits of the sum cancel."""
     w, a = _few(spec, generator, cycles)
     negated = Codes(spec.weight).negated
     clear = generator.random(cycles) < 0.05
@@ -152,7 +161,7 @@ def _cancelling(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _ends(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """The largest scales, and the smallest: overflow, and subnormal sums."""
+    """The largest and the smallest scales, for sums that overflow or are subnormal."""
     w, a = _few(spec, generator, cycles)
     if spec.scale is None:
         return _stimulus(spec, generator, w, a)
@@ -167,7 +176,7 @@ def _ends(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
         for _ in range(2)
     ]
     if not spec.scale.has_subnormals:
-        # Around the least and the largest exponent of the product that FP32 holds.
+        # The product of both scales is near the lowest or highest exponent that FP32 can hold.
         highest = 384 - generator.integers(0, spec.block_width + 4, cycles)
         lowest = 106 + generator.integers(-4, 44, cycles)
         sides[1] = np.clip(np.where(is_high, highest, lowest) - sides[0], 0, top - 1)
@@ -177,7 +186,7 @@ def _ends(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _high_scales(spec: DotSpec, generator: _Generator, count: int) -> list[NDArray[np.uint8]]:
-    """Scales with room below for much smaller ones."""
+    """Random scales of 2^4 to 2^8, so that much smaller ones exist, too."""
     if spec.scale is None:
         return [np.zeros(count, np.uint8) for _ in range(2)]
     low, high = (
@@ -187,7 +196,7 @@ def _high_scales(spec: DotSpec, generator: _Generator, count: int) -> list[NDArr
 
 
 def _ties(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """A block, then one product of about half a unit in the last place of its sum."""
+    """A block, then single products of about half a unit in the last place of the block's sum."""
     w, a = _few(spec, generator, cycles)
     w_format, a_format = Codes(spec.weight), Codes(spec.activation)
     clear = np.arange(cycles) % 3 == 0
@@ -209,11 +218,12 @@ def _ties(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """Sums that use all bits, or only two: small blocks below a large one, or before it.
+    """Large and much smaller blocks in one sum.
 
-    Groups of four blocks alternate. One kind is a block, two much smaller ones, and the negative of
-    the first or nearly that. The other kind has growing scales. Half of all groups have single
-    products of plus or minus one unit.
+    Some sums so use all bits of the accumulator, and others only two bits that are far apart.
+    Two kinds of groups of four blocks alternate. The first is a block, two much smaller ones, and
+    the negative of the first block, or nearly that. The second has growing scales. In half of all
+    groups, each block is a single product of the smallest magnitude.
     """
     w, a = _few(spec, generator, cycles)
     clear = np.arange(cycles) % 4 == 0
@@ -243,13 +253,15 @@ def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _sizes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """Sums of every size and both signs. Random products mostly cancel; these have mostly one sign.
+    """Sums of every size and both signs.
 
-    Half of the cycles clear, so that blocks of every size are also rounded alone.
+    Random products would mostly cancel, so most products of a block have the same sign. Half of the
+    cycles clear, so that blocks of every size are also rounded alone.
     """
     w_format, a_format = Codes(spec.weight), Codes(spec.activation)
     shape = (cycles, spec.lanes)
-    # The smaller the bias, the more of the codes are large.
+    # Codes are ordered from large to small magnitude. The smaller the bias, the larger are most of
+    # the chosen ones.
     bias = generator.choice([0.05, 0.2, 0.5, 1.0, 2.0], (cycles, 1))
     w, a = (
         np.argsort(-np.abs(each.integers), kind="stable")[
@@ -280,10 +292,12 @@ SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
 
 
 def stimulus_of(spec: DotSpec, scenario: str, cycles: int, seed: int) -> Stimulus:
-    """The inputs of a scenario, for about ``cycles`` cycles; the same for the same seed.
+    """The inputs of a scenario, for about ``cycles`` cycles. Equal seeds give equal inputs.
 
-    A unit that takes several blocks a cycle gets those of one with a single block: of "lanes" the
-    same for each block, so that each has every pair of codes, and else one after the other.
+    For a unit that takes several blocks a cycle, the inputs are made as for a unit with one block a
+    cycle. Consecutive cycles of that unit then become the blocks of one cycle. In the scenario
+    ``lanes``, every block gets the inputs of all cycles instead, so that each lane has every pair
+    of codes.
     """
     generator = np.random.default_rng([seed, *scenario.encode()])
     blocks = spec.blocks_per_cycle

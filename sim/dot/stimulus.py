@@ -1,4 +1,4 @@
-"""The inputs of a dot-product unit, cycle by cycle, as arrays."""
+"""The inputs of a dot-product unit in every cycle, as arrays."""
 
 from dataclasses import dataclass, replace
 
@@ -14,17 +14,17 @@ __all__ = ["Codes", "Stimulus", "packed"]
 
 @dataclass(frozen=True)
 class Stimulus:
-    """Inputs of T cycles.
+    """The inputs of T cycles.
 
     Parameters
     ----------
     w, a : array
-        (T, lanes) uint8, codes.
+        (T, lanes) uint8, operand codes.
     clear, last : array
-        (T,) bool.
+        (T,) bool: start a new sum, end a block.
     w_scale, a_scale : array
-        (T,) uint8, codes of the scales, or (T, B) for B blocks a cycle; ignored if the unit has
-        none.
+        (T,) uint8, codes of the scales, or (T, B) for B blocks a cycle; ignored if the unit has no
+        scales.
     """
 
     w: NDArray[np.uint8]
@@ -38,15 +38,16 @@ class Stimulus:
         return len(self.w)
 
     def started(self) -> "Stimulus":
-        """The same with a clear in the first cycle, since the accumulator is unknown before it."""
+        """The same inputs with a clear in the first cycle, since the accumulator is unknown."""
         clear = self.clear.copy()
         clear[0] = True
         return replace(self, clear=clear)
 
     def folded(self, blocks: int) -> "Stimulus":
-        """Inputs of a unit that takes so many blocks a cycle: those of as many cycles become one.
+        """The inputs for a unit that takes ``blocks`` blocks a cycle.
 
-        A clear stays only in the first of them.
+        Each cycle of the result has the blocks of ``blocks`` consecutive cycles. It clears if the
+        first of them does.
         """
         count = len(self) // blocks
         w, a, w_scale, a_scale = (
@@ -57,7 +58,10 @@ class Stimulus:
         return Stimulus(w, a, clear, np.ones(count, np.bool_), w_scale, a_scale)
 
     def side_by_side(self, blocks: int) -> "Stimulus":
-        """The same inputs for each of several blocks a cycle, in later cycles for later blocks."""
+        """The inputs for a unit that takes ``blocks`` blocks a cycle: all blocks get the same.
+
+        Block n gets them n cycles later than block 0.
+        """
         w, a, w_scale, a_scale = (
             np.concatenate([np.roll(each, place, axis=0) for place in range(blocks)], axis=1)
             for each in (self.w, self.a, self.w_scale[:, None], self.a_scale[:, None])
@@ -65,7 +69,7 @@ class Stimulus:
         return replace(self, w=w, a=a, w_scale=w_scale, a_scale=a_scale)
 
     def words(self, spec: DotSpec, ports: PortMap) -> NDArray[np.uint8]:
-        """The inputs of each cycle as one number, lowest byte first; (T, bytes) uint8."""
+        """All inputs of each cycle as one number, the lowest byte first; (T, bytes) uint8."""
         columns = {
             "w": _bits(self.w, spec.weight.bits),
             "a": _bits(self.a, spec.activation.bits),
@@ -80,18 +84,21 @@ class Stimulus:
 
 
 def _bits(codes: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """(T, n) codes as (T, n * width) bits, the first code's bit 0 first."""
+    """Codes (T, n) as bits (T, n * width); bit 0 of the first code is first."""
     bits = codes[:, :, None] >> np.arange(width, dtype=np.uint8) & 1
     return bits.reshape(len(codes), -1).astype(np.uint8)
 
 
 def packed(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(T, n) bits as (T, bytes) uint8, the first bit lowest."""
+    """Bits (T, n) packed into bytes (T, bytes) uint8; the first bit is the lowest."""
     return np.packbits(bits.astype(np.uint8), axis=1, bitorder="little")
 
 
 class Codes:
-    """Special codes of one format: highest, lowest, zero, smallest above 0, negated."""
+    """Special codes of one format: of the highest, lowest, zero and smallest positive value.
+
+    ``negated`` holds the code of minus the value of each code.
+    """
 
     def __init__(self, fmt: Format) -> None:
         self.count = 2**fmt.bits
@@ -101,7 +108,7 @@ class Codes:
         self.zero = int(np.abs(integers).argmin())
         self.smallest = int(np.where(integers > 0, integers, integers.max() + 1).argmin())
         by_value = {int(value): code for code, value in enumerate(integers)}
-        # The code of the negated value, or the same code if the format lacks that value.
+        # The code itself if the format lacks the negated value.
         self.negated = np.array(
             [by_value.get(-int(value), code) for code, value in enumerate(integers)], np.uint8
         )
