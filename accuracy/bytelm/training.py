@@ -33,7 +33,7 @@ class Plan:
     Parameters
     ----------
     steps, batch : int
-        Updates of the weights, and windows of 256 bytes in each.
+        Number of updates of the weights, and of windows of 256 bytes in each update.
     seed : int
         Seed of the initial weights and of the choice of windows.
     rate : float

@@ -1,4 +1,4 @@
-"""What a recipe quantizes in a model, and how."""
+"""``Recipe``: what is quantized in a model, and how."""
 
 import dataclasses
 import re
