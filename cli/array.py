@@ -1,7 +1,7 @@
 """``--unit array``: options and tables of the commands for systolic arrays.
 
-An array is a grid of elements. Each has a dot-product unit of one or more lanes, which are the
-products that it computes per cycle.
+An array is a grid of elements. Each element has a dot-product unit. Each lane of a unit computes
+one product per cycle.
 """
 
 from collections.abc import Sequence

@@ -75,7 +75,7 @@ class Entry:
     summary: str
 
     def load(self, name: str) -> Any:
-        """Import the module of the command and return the command, which is made once."""
+        """Import the module of the command, and return the command. It is built only once."""
         return _made(self.place, name)
 
 

@@ -19,11 +19,12 @@ __all__ = ["findings"]
 MODELS = ("minilm", "bytelm")
 _HEAD = """# The paper's findings, one by one
 
-Dotzel et al., "Learning from Students" (ICML 2024, arXiv 2405.03103v2), beside the two models that
-are built in: `minilm` (all-MiniLM-L6-v2; loss of embedding fidelity on {texts} texts) and `bytelm`
-(relative rise of bits per byte on {windows} windows of held-out source). Both are far smaller than
-the paper's models. What does not hold on them may still hold on larger ones. Intervals are 95 %. If
-an interval excludes 0, the finding holds or does not hold; otherwise it is not resolved.
+This page tests the findings of Dotzel et al., "Learning from Students" (ICML 2024, arXiv
+2405.03103v2), on the two built-in models. On `minilm` (all-MiniLM-L6-v2), the loss of a format is
+the loss of embedding fidelity on {texts} texts. On `bytelm`, it is the relative rise of bits per
+byte on {windows} windows of source code that bytelm was not trained on. Both models are far smaller
+than those of the paper. A finding that does not hold on them may still hold on larger models.
+Intervals are 95 %. If an interval includes 0, it is not resolved whether the finding holds.
 
 Made by `halfbyte findings` with {versions}.
 """

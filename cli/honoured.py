@@ -1,4 +1,4 @@
-"""Lists the options that have an effect, for each command and unit. All others are refused.
+"""Check that every given option has an effect. Tables list these options for commands and units.
 
 If an option were ignored, a user would think that the figures were measured with it.
 """

@@ -86,11 +86,11 @@ class DerivationRecord(Record):
     bits: int
     """Bits of a code."""
     lut_bits: int
-    """Bits of a table entry. Levels are rounded to values that fit."""
+    """Bits of a value in hardware, with its sign. The levels are rounded to such values."""
     block: int
     """Number of values that share a scale."""
     levels: tuple[float, ...]
-    """Levels before they are rounded."""
+    """The derived levels, which become the format's values when they are rounded."""
     values: tuple[str, ...]
     """Values of the format, exact."""
     relative_mse: float | None
