@@ -8,8 +8,8 @@
 #                                    [LANES=32 SCALE=e8m0]
 #   make pareto UNIT=array           the same for arrays of dot-product units
 #                                    [ROWS= COLUMNS= LANES= SCALE= DATAFLOW=weight DEPTH=]
-#   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION= EFFORT=]
-#                                    or FPGA resources   [TARGET=ice40]
+#   make synth  [FORMAT=e2m1_sp]     synthesize: area, delay and energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION=
+#                                    EFFORT=], or resources of an FPGA [TARGET=ice40]
 #   make sim    [FORMAT=e2m1_sp]     simulate the RTL with cocotb  [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
 #   make prove  [FORMAT=e2m1_sp]     prove RTL and netlists  [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
 #   make gatesim [FORMAT=e2m1_sp]    simulate the netlist with cocotb  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
@@ -20,8 +20,8 @@
 #   make synth|prove|sim|gatesim|mutants|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
 #                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
-#                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac
-#   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
+#                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac, a MAC for BF16
+#   make evaluate MODEL=bytelm       accuracy of a quantized model  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    write docs/findings.md: the measured results of the project
 #   make formats                     the list of formats
 #   make test                        every test
