@@ -158,7 +158,7 @@ def legend_above(axes: Axes) -> None:
 
 
 def text_width(figure: Figure | SubFigure) -> float:
-    """The figure's width in inches, divided by the factor by which its text is smaller.
+    """The figure's width in inches, divided by the factor for the size of its text.
 
     So it tells how much text fits into a line.
     """

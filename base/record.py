@@ -99,7 +99,7 @@ def _plain(value: object) -> Json:
 
 
 def _read(cls: type[_Record], data: object, place: str) -> _Record:
-    """Read a record from JSON; ``place`` is its path in messages, such as ``Spec.format``."""
+    """Read a record from JSON; ``place`` is its path in messages, such as ``Record.field``."""
     if not isinstance(data, Mapping):
         raise RecordError(f"{place} must be a JSON object, not {data!r:.60}")
     found = {}
