@@ -36,6 +36,7 @@ class Checkpoint:
     Attributes
     ----------
     path : Path
+        The directory or file.
     config : dict
         The content of ``config.json``; empty for a single file.
     shards : tuple of TensorFile
@@ -61,7 +62,7 @@ class Checkpoint:
             reason = "it is not a file" if path.exists() else "No such file"
             raise UserError(f"{path} cannot be read: {reason}")
         else:
-            raise UserError(f"{path} is not a model directory: there is nothing of this name")
+            raise UserError(f"{path} is not a model directory: it does not exist")
         self.tensors: dict[str, StoredTensor] = {}
         for shard in self.shards:
             if twice := self.tensors.keys() & shard.tensors.keys():

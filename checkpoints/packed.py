@@ -238,6 +238,7 @@ def read_quantized(folder: Path, name: str) -> Quantized:
 
 
 def _read(description: _Description, checkpoint: Checkpoint, name: str) -> Quantized:
+    """Read one weight; see :func:`read_quantized`."""
     stored, storage, weights = description.stored, description.storage, description.weights
     names = storage.names(name, stored.operand)
     missing = [each for each in names.values() if each not in checkpoint.tensors]

@@ -1,4 +1,4 @@
-"""Read the weights of a checkpoint in pieces: groups of rows, small enough for any memory.
+"""Read the weights of a checkpoint in pieces of whole rows, to need little memory.
 
 A piece is a pair: the number of its first row in the matrix, and its rows, (rows, inputs), in the
 stored type. A weight has several matrices if its tensor holds one for each of several experts.

@@ -14,10 +14,10 @@ halfbyte's own layout has these tensors for a weight ``NAME``:
 Rows are the outputs of the layer, and blocks run along the inputs. If a tensor holds matrices of
 several experts, the experts are the first dimension.
 
-The layout of the compressed-tensors package is read by transformers and vLLM, as
-``mxfp4-pack-quantized`` or ``nvfp4-pack-quantized``. It has the tensors ``weight_packed`` for codes
-and ``weight_scale`` for scales. NVFP4 also has ``weight_global_scale``: the reciprocal of the scale
-of the whole tensor.
+The other layout is that of the compressed-tensors package, which transformers and vLLM read. They
+call it ``mxfp4-pack-quantized`` or ``nvfp4-pack-quantized``. It has the tensors ``weight_packed``
+for codes and ``weight_scale`` for scales. NVFP4 also has ``weight_global_scale``: the reciprocal of
+the scale of the whole tensor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,10 @@ class Storage(Protocol):
     name: str
 
     def names(self, weight: str, operand: Operand) -> dict[str, str]:
-        """Names of a weight's tensors, by ``codes``, ``scales``, ``tensor_scale``, ``mirrored``."""
+        """The names of a weight's tensors by their kinds.
+
+        The kinds are ``codes``, ``scales``, ``tensor_scale`` and ``mirrored``.
+        """
         ...
 
     def shapes(self, weight: StoredWeight, fmt: Format, operand: Operand) -> Shapes:
@@ -65,7 +68,7 @@ class Storage(Protocol):
         ...
 
     def parts(self, quantized: Quantized, operand: Operand) -> dict[str, Tensor]:
-        """The data to write for some rows, by ``codes``, ``scales`` and ``mirrored``."""
+        """The data to write for some rows, by kind, without the scale of the whole tensor."""
         ...
 
     def tensor_scale(self, scale: Tensor) -> Tensor:
@@ -73,7 +76,7 @@ class Storage(Protocol):
         ...
 
     def scales(self, parts: Mapping[str, Tensor], scale_format: ScaleFormat) -> Tensor:
-        """The FP32 scales of the blocks, computed from the tensors that were read, by kind."""
+        """The FP32 scales of the blocks, from the stored tensors ``parts``, given by kind."""
         ...
 
     def check(self, plan: Plan, fmt: Format, operand: Operand) -> None:

@@ -114,7 +114,7 @@ class TargetFolder:
             is_same = False
         if not is_same:
             raise UserError(
-                f"{self.path} holds another model, or this one quantized otherwise: give another "
+                f"{self.path} holds another model, or this one in another form: give another "
                 "folder, or remove it"
             )
 

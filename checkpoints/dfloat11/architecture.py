@@ -114,8 +114,8 @@ def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
 def stored_names(model: Any) -> dict[str, str]:
     """For each name that a tensor may have in a checkpoint, the tensor's name in the model.
 
-    A checkpoint may come from a model with or without a head. Only with a head, names have a prefix
-    such as ``model.``.
+    A checkpoint may come from a model with or without a head. Names in a model with a head have a
+    prefix such as ``model.``; names in a model without a head do not.
     """
     prefix = str(getattr(model, "base_model_prefix", "") or "")
     own = {name: name for name in model.state_dict()}

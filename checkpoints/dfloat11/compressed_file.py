@@ -90,7 +90,7 @@ class CompressedFile:
             self._check(part, begin)
         for copy, other in index.copies.items():
             if self.tensors[copy].bytes != self.tensors[other].bytes:
-                raise CorruptError(f"{file.path}: its index equates tensors of two sizes")
+                raise CorruptError(f"{file.path}: tensors of two sizes are equal in its index")
             self._places[copy] = self._places[other]
         self._decoded: OrderedDict[str, Tensor] = OrderedDict()
         self._checked: set[str] = set()

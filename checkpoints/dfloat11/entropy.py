@@ -129,6 +129,7 @@ def _read(tensor: StoredTensor) -> Tensor:
 
 
 def _bits(tensor: Tensor, codes: str = "best") -> _Bits:
+    """The bits per element of a tensor; ``codes`` chooses the lossless code."""
     kind = element_type(tensor.dtype)
     assert kind is not None  # noqa: S101 (callers have checked)
     measured = measure(tensor, codes=codes)

@@ -2,7 +2,9 @@
 
 A tensor is *coded* if it is stored in the lossless code. A code of its own costs a tensor about 400
 bytes, for a table and an entry in the file. So small tensors of one type form *groups* that share a
-code, if that makes the file smaller. The smallest tensors are grouped without comparing sizes.
+code, if that makes the file smaller. The smallest tensors are grouped without comparing sizes. A
+*part* is what is coded together: a single tensor or a group. The code is that of
+:mod:`halfbyte.golden.dfloat11`, the *codec*.
 """
 
 import hashlib

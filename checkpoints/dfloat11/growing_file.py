@@ -25,7 +25,7 @@ class GrowingTensorFileWriter(TensorFileWriter):
     """Write a safetensors file tensor by tensor; the sizes need not be known at the start.
 
     Space for the header is reserved at the start of the file. Unused space is filled with blanks.
-    If that were too many blanks, the data is moved towards the start of the file instead.
+    If more than one byte in 2000 would be a blank, the data is moved towards the start instead.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """Load models with linear layers, and embeddings if wanted, that stay compressed in memory.
 
 Files may have three forms: uncompressed; compressed by halfbyte, with names that end in
-``.df11.safetensors``; or *published*, that is, compressed by the ``dfloat11`` package. In a model,
-two layers may be *tied*: they share one weight, which files store only once.
+``.df11.safetensors``; or *published*, that is, compressed by the ``dfloat11`` package. In memory, a
+compressed weight has the layout ``joint``, the smaller one, or ``prefix``, which GPUs decode. Two
+layers of a model may be *tied*: they share one weight, which files store only once.
 """
 
 from collections.abc import Callable, Iterator

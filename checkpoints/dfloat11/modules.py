@@ -23,7 +23,7 @@ __all__ = ["CompressedEmbedding", "CompressedLinear", "compress_weight"]
 
 
 def compress_weight(weight: Tensor) -> Tensor | None:
-    """The compressed form of a weight: (bytes,) uint8, in the layout ``joint``.
+    """The compressed form of a weight: (bytes,) uint8, in the layout that the CPU decodes (joint).
 
     Returns None if that is not smaller, or if the weight's type cannot be compressed.
     """

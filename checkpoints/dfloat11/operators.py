@@ -2,7 +2,7 @@
 
 A compressed weight is a tensor of bytes, (bytes,) uint8. Its decoder is created on first use, and
 kept as long as the tensor exists. A *chunk* is a run of neighbouring elements that can be decoded
-separately.
+separately. There are two layouts: ``joint``, which only the CPU decodes, and ``prefix``.
 """
 
 import threading

@@ -68,7 +68,7 @@ def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published
             plan.weights, weights, published.decode(module), strict=True
         ):
             if not torch.equal(weight.view(torch.int16), decoded.view(torch.int16)):
-                raise RuntimeError(f"{name} did not decode to itself")
+                raise RuntimeError(f"{name} has other values after decoding")
     return module
 
 

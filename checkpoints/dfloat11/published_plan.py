@@ -132,7 +132,7 @@ def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ..
                 raise re.error("it repeats a group")
             found.append((re.compile(text), tuple(paths)))
         except re.error as error:
-            raise UserError(f"pattern_dict has a pattern that is not used: {error}") from None
+            raise UserError(f"pattern_dict has a pattern that is refused: {error}") from None
     return found
 
 
@@ -163,6 +163,6 @@ def attributes_of(names: Sequence[str], pattern_dict: object) -> list[ModulePlan
     for name in names:
         paths = next((paths for pattern, paths in compiled if pattern.fullmatch(name)), None)
         if paths is None:
-            raise UserError(f"pattern_dict says nothing of the compressed module {name[:200]!r}")
+            raise UserError(f"pattern_dict does not describe the compressed module {name[:200]!r}")
         plans.append(ModulePlan(name, paths))
     return plans

@@ -136,19 +136,20 @@ def compare(written: Path, source: Path, heads: Mapping[str, bytes]) -> None:
     ``heads`` has the header of each compressed tensor as it was in memory, by the tensor's name. It
     must be equal to the header in the file.
     """
+    wrong = f"{source}: its compressed form does not restore it; nothing is kept"
     buffer = torch.empty(_AT_ONCE, dtype=torch.uint8)
     opened = CompressedFile.open(written)
     for name, head in heads.items():
         if opened.file.tensors[name].read_bytes(0, len(head)).numpy().tobytes() != head:
-            raise RuntimeError(f"Compressed {source} does not restore it; nothing is kept")
+            raise RuntimeError(wrong)
     with source.open("rb", buffering=0) as file:
 
         def check(piece: Tensor) -> None:
             for part in torch.split(piece, _AT_ONCE):
                 found = buffer[: len(part)]
                 if not (_filled(file, found) and _equal(found, part)):
-                    raise RuntimeError(f"Compressed {source} does not restore it; nothing is kept")
+                    raise RuntimeError(wrong)
 
         behind(opened.original(digests=False), check)
         if file.read(1):
-            raise RuntimeError(f"Compressed {source} lacks its end; nothing is kept")
+            raise RuntimeError(f"{source}: its compressed form lacks its end; nothing is kept")

@@ -90,7 +90,7 @@ def test_knows_the_transposed_layers_of_gpt2(tmp_path):
 
 class TestBadDirectory:
     def test_nothing_there(self, tmp_path):
-        with pytest.raises(UserError, match="is not a model directory: there is nothing"):
+        with pytest.raises(UserError, match="is not a model directory: it does not exist"):
             Checkpoint(tmp_path / "missing")
         with pytest.raises(UserError, match=r"missing\.safetensors cannot be read: No such file"):
             Checkpoint(tmp_path / "missing.safetensors")

@@ -179,7 +179,7 @@ class TestResuming:
     def test_other_settings_overwrite_nothing(self, llama, tmp_path, other):
         run(llama, tmp_path / "q")
         before = state(tmp_path / "q")
-        with pytest.raises(UserError, match="this one quantized otherwise: give another folder"):
+        with pytest.raises(UserError, match="this one in another form: give another folder"):
             run(llama, tmp_path / "q", **other)
         assert all(torch.equal(each, before[name]) for name, each in state(tmp_path / "q").items())
 
