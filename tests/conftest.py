@@ -1,4 +1,4 @@
-"""Settings for all tests."""
+"""Settings and fixtures for all tests."""
 
 import contextlib
 import gc
@@ -9,28 +9,30 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# pytest-xdist fills the cores with processes. Threads of PyTorch in each would wait for each other.
+# pytest-xdist runs one process on each core. With several PyTorch threads in each process, the
+# threads would compete for the cores.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The collector of reference cycles would spend a seventh of the time on what was imported.
+# With its default settings, the garbage collector would take a seventh of the time of all tests,
+# because it scans the imported modules again and again.
 gc.set_threshold(100_000, 20, 20)
 
-# Timings are benchmarks, never assertions: a busy machine must not fail a property.
+# No time limits for Hypothesis tests: they must not fail because the machine is busy.
 settings.register_profile("halfbyte", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("halfbyte")
 
 
 def pytest_collection_finish() -> None:
-    """Imported modules stay: the collector need not look at them again."""
+    """Exclude the imported modules from garbage collection: they are needed to the end."""
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all tests share, those of other pytest-xdist workers included.
+    """A folder that all tests of the session share, also across pytest-xdist workers.
 
-    For stores and builds, which are made to be shared by processes.
+    It is for stores and builds, which several processes may use at the same time.
     """
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
@@ -38,9 +40,9 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def named_build(session_folder: Path) -> Callable[[str], Path]:
-    """``named_build(name)``: a build folder of the session.
+    """``named_build(name)`` returns the session's build folder with that name.
 
-    All of them have their compiled libraries and objects in common.
+    All these folders share one set of compiled libraries and object files.
     """
 
     def folder(name: str) -> Path:
@@ -57,13 +59,13 @@ def named_build(session_folder: Path) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def shared_build(named_build: Callable[[str], Path]) -> Path:
-    """A build folder for tests that want a result and do not care who made it first."""
+    """A build folder for tests that may use a result which another test already stored."""
     return named_build("build")
 
 
 @pytest.fixture(scope="session")
 def shared_objects(session_folder: Path) -> Iterator[None]:
-    """Verilator's runtime is compiled once for all build folders of the session."""
+    """Make all build folders of the session share one compiled copy of Verilator's runtime."""
     from halfbyte.sim import build
 
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,7 @@
-"""A toy technology, and the full libraries, which lie beside the repository."""
+"""Fixtures: a toy technology, and full cell libraries from a folder beside the repository.
+
+A technology is a set of library cells with their areas, delays and energies.
+"""
 
 import pickle
 from collections.abc import Callable
@@ -20,6 +23,7 @@ PATTERNS = {
 
 
 def find_files(technology: str) -> list[Path]:
+    """The Liberty files of a technology's full library; skips the test if they are missing."""
     paths = sorted(SHARED.glob(PATTERNS[technology]))
     if not paths:
         pytest.skip(f"needs the full library of {technology} in {SHARED}, which is not there")
@@ -28,19 +32,22 @@ def find_files(technology: str) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def toy() -> Technology:
-    """Cells with whole areas and linear delays, to compute with by hand: see ``toy.yaml``."""
+    """A technology with simple numbers for calculations by hand: see ``toy.yaml``."""
     return from_card(Path(__file__).with_name("toy.yaml"))
 
 
 @pytest.fixture(scope="session")
 def library_files() -> Callable[[str], list[Path]]:
-    """The Liberty files of a technology's full library; skips where they are missing."""
+    """``library_files(technology)`` is :func:`find_files`."""
     return find_files
 
 
 @pytest.fixture(scope="session")
 def full_library(session_folder: Path) -> Callable[[str], Library]:
-    """The full library of a technology, parsed once a session; skips where it is missing."""
+    """``full_library(technology)`` reads the full library, or skips the test if it is missing.
+
+    Each library is parsed only once in a session.
+    """
 
     @cache
     def read(technology: str) -> Library:

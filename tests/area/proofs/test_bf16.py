@@ -1,4 +1,7 @@
-"""The BF16 MAC's RTL against IEEE 754: some of the cases, and faults that they refute."""
+"""Proofs that the BF16 MAC's RTL follows IEEE 754. Faulty RTL is refuted.
+
+The proof of the addition has one case for each difference of exponents. Only some are tested here.
+"""
 
 import math
 import random
@@ -21,7 +24,7 @@ pytestmark = pytest.mark.yosys
 
 
 class LosesSticky(Accumulate):
-    """Forgets the bits that alignment shifts out."""
+    """Drops the sticky bit, which stands for the bits that alignment shifts out."""
 
     @staticmethod
     def _shifted_right(m: Module, word: Value, distance: Value) -> Value:
@@ -30,7 +33,7 @@ class LosesSticky(Accumulate):
 
 
 class CountsTooFew(Accumulate):
-    """Counts 16 zeros too few where there are 16 or more."""
+    """Keeps only four bits of the count of leading zeros, so that 16 becomes 0."""
 
     @staticmethod
     def _leading_zeros(m: Module, word: Value) -> Value:
@@ -79,7 +82,8 @@ def test_the_specification_rounds_as_fractions_do() -> None:
     for _ in range(150):
         value = generator.getrandbits(generator.choice([1, 20, 24, 25, 40]))
         power = generator.choice([-200, -185, -180, -160, -150, -20, 0, 95, 104])
-        # Lower powers would put FP32's last bit beyond the integer; no sum needs that case.
+        # With a lower power, all 40 bits of the integer would lie below FP32's last bit, 2**-149.
+        # No sum needs that case.
         power = max(power, -149 - 39)
         bits = Words.constant(value, 40) + Words.constant(power, EXPONENT)
         model = dict(zip([*integer, *exponent], bits, strict=True))
@@ -88,7 +92,7 @@ def test_the_specification_rounds_as_fractions_do() -> None:
 
 
 def by_fractions(exact: Fraction) -> int:
-    """Bits of the FP32 number nearest to ``exact``, which is not negative; ties to even."""
+    """Bits of the FP32 number nearest to ``exact``, which is 0 or positive; ties go to even."""
     if not exact:
         return 0
     exponent = max(math.floor(math.log2(exact)) + 2, -126)

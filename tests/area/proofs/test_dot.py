@@ -1,4 +1,8 @@
-"""Proofs of dot-product units, and faults that they refute."""
+"""Proofs of dot-product units. Faulty units are refuted.
+
+A lane multiplies one pair of codes. A tree of full adders adds the products of all lanes into two
+rows of bits, which the final adder adds.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -25,10 +29,11 @@ INVERTED = AdderStyle(total_inverted=True, carry_inverted=True)
 
 
 def full_adder(number, inputs):
+    """A full adder with the truth tables of its sum ``s`` and carry ``c``."""
     return TreeCell(inputs, {f"s{number}": 0b10010110, f"c{number}": 0b11101000})
 
 
-def test_a_full_adder_is_replaced_by_what_it_adds():
+def test_a_full_adder_is_replaced_by_its_inputs():
     form = reduce_to_inputs([full_adder(0, ("x", "y", "z"))], ["s0", "c0"])
     assert (form.weights, form.constant, form.steps) == ({"x": 1, "y": 1, "z": 1}, 0, 1)
 
@@ -70,7 +75,7 @@ def test_the_rows_of_a_final_adder_are_proved(fmt, architecture, final, style):
 
 
 def test_a_balanced_tree_leaves_late_bits_to_the_final_adder():
-    """No carry ripples through the tree: its depth follows from the bits of its fullest place."""
+    """No carry ripples through the tree, so the fullest column of bits decides its depth."""
     spec = DotSpec(INT4, INT4, 32, "partial_products", acc_width=32)
     depths = {
         final: depth_of(read_trees(replace(spec, final_adder=final))[0])
@@ -80,7 +85,7 @@ def test_a_balanced_tree_leaves_late_bits_to_the_final_adder():
 
 
 def depth_of(tree):
-    """The greatest number of full adders between an input of the tree and a row."""
+    """The most full adders in a path from an input of the tree to an output row."""
     driver = {net: cell for cell in tree.cells for net in cell.outputs}
 
     @cache
@@ -143,7 +148,7 @@ def test_a_fault_on_which_the_solver_gives_up_is_undecided(unit, monkeypatch):
     assert set(found.values()) == {"refuted"}
 
 
-def test_a_lane_of_another_table_is_seen():
+def test_a_lane_for_another_value_table_is_seen():
     spec = DotSpec(E2M1, E2M1, 2, "exponent_shift")
     lane = lower({"lane": spec.lane()})["lane"]
     assert wrong_product(lane, spec) is None

@@ -1,4 +1,8 @@
-"""The decision procedure: right on what can be enumerated, and quick on what cannot."""
+"""The check whether two pieces of logic are equal.
+
+On small logic it agrees with enumeration. It also decides logic that is too large to enumerate.
+Some inputs are *codes*; a *table* is any function of the codes.
+"""
 
 import itertools
 import random
@@ -10,7 +14,7 @@ from halfbyte.area.proofs.equivalence import compare
 
 
 def random_logic(generator, *, codes=3, others=3, nodes=30):
-    """A graph of random gates over codes and other variables, with one table."""
+    """A graph of random gates over codes, other variables and one random table."""
     aig = Aig()
     variables = aig.word(codes + others)
     literals = [*variables, aig.table(generator.getrandbits(2**codes))]
@@ -23,6 +27,7 @@ def random_logic(generator, *, codes=3, others=3, nodes=30):
 
 
 def differing_rows(aig, codes, variables, left, right):
+    """All values of the variables for which ``left`` and ``right`` differ."""
     rows = itertools.product((0, 1), repeat=len(variables))
     models = (dict(zip(variables, row, strict=True)) for row in rows)
     return [
@@ -45,7 +50,7 @@ def test_agrees_with_enumeration(seed):
 
 
 def test_adders_of_different_structure_are_equal():
-    """A ripple-carry adder and one that selects its upper half by the carry of the lower."""
+    """A ripple-carry adder equals a carry-select adder."""
     aig = Aig()
     left, right = aig.word(48), aig.word(48)
     plain = aig.add(left, right)
@@ -76,8 +81,8 @@ def test_finds_the_one_case_that_simulation_misses():
     assert found == needle & (1 << 60) - 1
 
 
-def test_a_table_that_no_logic_computes_is_proved_through_its_rows():
-    """Equal to the OR of two tables only if the solver knows what they hold."""
+def test_the_contents_of_tables_are_used_in_a_proof():
+    """One table is the OR of two others. No logic shows this, only the contents of the tables."""
     aig = Aig()
     codes, other = aig.word(4), aig.variable()
     first, second, both = (aig.table(table) for table in (0x0FF0, 0xA0A0, 0xAFF0))
@@ -88,8 +93,8 @@ def test_a_table_that_no_logic_computes_is_proved_through_its_rows():
     assert compare(aig, codes, [(wrong, right)]).equal is False
 
 
-def test_gives_up_on_what_is_too_hard(monkeypatch):
-    """Two 12-bit multipliers, one with its operands swapped: no inner nodes are equal."""
+def test_gives_up_if_a_proof_is_too_hard(monkeypatch):
+    """Two 12-bit multipliers, one with its operands swapped, have no equal inner nodes."""
     monkeypatch.setattr("halfbyte.area.proofs.equivalence.OUTPUT_CONFLICTS", 10)
     aig = Aig()
     left, right = aig.word(12), aig.word(12)

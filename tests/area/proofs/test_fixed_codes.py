@@ -1,4 +1,9 @@
-"""The lane without a table against the definition of its codes, and faults that it refutes."""
+"""Proofs of a DFloat11 lane with fixed codes. Faulty lanes are refuted.
+
+DFloat11 compresses BF16 weights without loss. A lane decodes one stream of compressed weights. A
+lane with fixed codes has no code table: it knows eight codes for exponents. A word of more than
+eight bits is eight ones and a *rest*.
+"""
 
 import pytest
 from amaranth.hdl import Module
@@ -37,7 +42,7 @@ def test_a_lane_decodes_from_any_state(symbols: int) -> None:
 
 
 class MistakesOneWord(Prefix):
-    """Takes the third exponent below the highest for the second, in one of the codes."""
+    """In one of the codes, reads the word of one exponent as that of another."""
 
     def elaborate(self, platform: object) -> Module:
         m = super().elaborate(platform)
@@ -60,5 +65,5 @@ def test_another_crc_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
     circuits = lower({"crc": Crc(bits=16), "short": Crc(bits=8)})
     assert crc_is_right(circuits["crc"], 16)
     assert not crc_is_right(circuits["short"], 16)
-    monkeypatch.setattr("halfbyte.rtl.dfloat11.crc._POLYNOMIAL", 0xEDB88320)  # that of zip
+    monkeypatch.setattr("halfbyte.rtl.dfloat11.crc._POLYNOMIAL", 0xEDB88320)  # of zip files
     assert not crc_is_right(lower({"zip": Crc(bits=7)})["zip"], 7)

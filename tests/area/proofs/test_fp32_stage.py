@@ -1,4 +1,8 @@
-"""The small FP32 stage against the one that is written independently."""
+"""Proofs that a small FP32 stage equals one that was written independently.
+
+The stage adds a block's scaled sum to an FP32 accumulator. There is one case for each difference of
+the two exponents.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -26,7 +30,7 @@ def test_the_stage_is_proved_in_some_cases(limited, style):
     assert (proof.status, proof.cases) == ("proved", 4)
 
 
-def test_all_cases_leave_no_difference_out():
+def test_all_cases_cover_every_difference():
     near = {case.difference for case in ALL_CASES if not case.beyond}
     beyond = {case.difference for case in ALL_CASES if case.beyond}
     assert near == set(range(-29, 30))
@@ -34,7 +38,7 @@ def test_all_cases_leave_no_difference_out():
 
 
 class NeverUp(Fp32Sum):
-    """Cuts off instead of rounding."""
+    """Truncates the sum instead of rounding it."""
 
     def _incremented(self, m, word, up, flip):
         return super()._incremented(m, word, flip, flip)
@@ -47,7 +51,7 @@ def test_a_stage_that_does_not_round_is_refuted():
 
 
 class WrongWhenFar(Fp32Sum):
-    """Takes the wrong summand if the other one is too far away to count."""
+    """Confuses the larger and the smaller summand if their exponents are far apart."""
 
     def _order(self, m, *summands):
         order = super()._order(m, *summands)

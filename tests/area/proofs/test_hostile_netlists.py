@@ -1,4 +1,4 @@
-"""Netlists with shorts, extra ports and loose pins: refused, with one line, and never proved."""
+"""Netlists with shorts, extra ports or unconnected pins are refused with a one-line message."""
 
 import re
 
@@ -26,7 +26,7 @@ def technology():
 
 @pytest.fixture(scope="module")
 def units(technology, tmp_path_factory):
-    """A MAC, and the texts of the netlists of its parts."""
+    """A MAC's specification, and the netlists of its parts as texts by module name."""
     spec = MacSpec(load("e1m2"), load("e1m2"), "sign_magnitude", terms=1)
     texts = {}
     for module in spec.parts:
@@ -37,7 +37,7 @@ def units(technology, tmp_path_factory):
 
 
 def prove(unit, text, units, technology, folder):
-    """The status of the proof of a netlist, as a synthesis record would hold it."""
+    """The status of the proof that a netlist, given as text, equals its RTL."""
     spec, _ = units
     path = folder / "netlist.v"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -49,11 +49,13 @@ def prove(unit, text, units, technology, folder):
 
 
 def with_line(text, line):
+    """The text with a line added at the end of its last module."""
     head, end, rest = text.rpartition("endmodule")
     return f"{head}{line}\n{end}{rest}"
 
 
 def with_port(text, declaration, name):
+    """The MAC's text with one more port."""
     return with_line(text, declaration).replace(f"module {MAC}(", f"module {MAC}({name}, ")
 
 
@@ -133,7 +135,7 @@ MALFORMED = {
     "two nets at a pin": (f"wire n; {BUFFER} b (.A(w), .X(n));", "4 nets are at pin A"),
     "output of a flip-flop": (f"{FLIP_FLOP} r (.CLK(clk), .D(a[0]));", "Pin Q of a"),
     "unknown cell": ("mystery m (.A(w[0]));", "neither a Yosys gate nor a library cell"),
-    "no Verilog": ("gate gate gate;", "A netlist cannot be read"),
+    "not Verilog": ("gate gate gate;", "A netlist cannot be read"),
     "a loop": (f"wire n; {BUFFER} b (.A(n), .X(n));", "loop without a register"),
 }
 
@@ -147,9 +149,9 @@ def test_malformed_netlists_get_one_line(line, message, units, technology, tmp_p
 
 SHORT = "assign acc[2] = w[0];"
 DIFFERENT = {
-    "for simulators alone": (f"`ifndef SYNTHESIS\n{SHORT}\n`endif", "without `ifndef"),
-    "for Yosys alone": ("`ifdef YOSYS\n`endif", "without `ifdef"),
-    "of another file": ('`include "more.v"', "without `include"),
+    "only for simulators": (f"`ifndef SYNTHESIS\n{SHORT}\n`endif", "without `ifndef"),
+    "only for Yosys": ("`ifdef YOSYS\n`endif", "without `ifdef"),
+    "an included file": ('`include "more.v"', "without `include"),
     "a macro": (f"`define W w\nwire n; {BUFFER} b (.A(`W[0]), .X(n));", "without `define"),
     "a comment": (f"// synopsys translate_off\n{SHORT}\n// synopsys translate_on", "translate_off"),
     "a long comment": (f"/* synthesis\n translate_off */ {SHORT}", "translate_off"),
@@ -171,7 +173,7 @@ def test_text_that_tools_read_differently_is_refused(line, message, units, techn
     assert "\n" not in str(error.value)
 
 
-def test_names_comments_and_harmless_directives_are_no_modules(units, technology, tmp_path):
+def test_the_word_module_in_names_and_comments_is_harmless(units, technology, tmp_path):
     text = "`timescale 1ns/1ps\n// a module of `ifdef\n" + units[1][MAC]
     text = with_line(text, f"wire \\module ; {BUFFER} module_b (.A(w[0]), .X(\\module ));")
     assert prove(MAC, text, units, technology, tmp_path) == PROVED

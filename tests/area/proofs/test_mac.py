@@ -1,4 +1,4 @@
-"""RTL and netlists proved, and what is wrong refuted, with real Yosys."""
+"""Proofs of the RTL and the netlists of MACs, with real Yosys. Faulty ones are refuted."""
 
 import re
 from dataclasses import replace
@@ -34,7 +34,10 @@ def make_mac(name, architecture, *, activation=None, **options):
 
 @pytest.fixture(scope="module")
 def small():
-    """Circuits of E2M1+SP in every architecture, with what they come from."""
+    """MACs and multipliers of E2M1+SP in every architecture: specifications, and circuits by name.
+
+    *Altered* parts have one wrong entry in the table of values.
+    """
     fmt = load("e2m1_sp")
     macs, multipliers = {}, {}
     for architecture in applicable_architectures(fmt, fmt):
@@ -96,7 +99,7 @@ def test_faults_are_refuted(architecture, small):
 
 
 @pytest.mark.parametrize("segment", [1, 4])
-def test_saved_carries_are_proved_and_faults_refuted(segment):
+def test_carry_save_accumulators_are_proved_and_faults_refuted(segment):
     mac = make_mac("e2m1_sp", "exponent_shift", segment=segment, enable=True)
     rtl = lower({"mac": mac.component()})["mac"]
     assert prove_mac(rtl, mac).status == PROVED
@@ -111,7 +114,7 @@ def test_saved_carries_are_proved_and_faults_refuted(segment):
 
 
 def test_counterexamples_are_true(small):
-    """What the message says of expected and seen is what table and fault say."""
+    """The expected and seen values in the message follow from the format and the fault."""
     parts, circuits = small
     mac = parts["mac_sign_magnitude"]
     fmt = mac.weight
@@ -129,7 +132,7 @@ def test_counterexamples_are_true(small):
 
 
 def test_a_fault_in_one_state_of_many_is_found(small):
-    """A carry between two high bits, which only sums that reach them show."""
+    """Only large sums show a fault in the logic of the top bit."""
     parts, circuits = small
     mac, circuit = parts["mac_sign_magnitude"], circuits["mac_sign_magnitude"]
     top = circuit.outputs["acc"][-1]
@@ -166,7 +169,7 @@ def test_different_formats_and_unsigned_ones_are_proved():
 
 
 def mapped(mac, technology, folder):
-    """The circuits of a MAC and its multiplier, as RTL and as netlists."""
+    """Circuits of a MAC and of its multiplier alone, from RTL and from synthesized netlists."""
     files = {}
     for name, module in (("mac", MAC), ("alone", MULTIPLIER)):
         synthesize_rtlil(mac.rtlil(module), technology, QUICK, folder / name, top=module)
@@ -177,7 +180,7 @@ def mapped(mac, technology, folder):
 
 @pytest.mark.parametrize("technology", ["sky130hd", "sg13g2", "asap7"])
 def test_netlists_are_their_rtl_in_every_technology(technology, tmp_path):
-    """Netlists are proved. With one gate stuck at 1 they are refuted, whichever the gate."""
+    """Netlists are proved. They are refuted if the output of any one gate is stuck at 1."""
     technology = load_technology(technology)
     mac = make_mac("apot4", "sign_magnitude")
     circuits = mapped(mac, technology, tmp_path)
@@ -186,13 +189,13 @@ def test_netlists_are_their_rtl_in_every_technology(technology, tmp_path):
     assert prove_netlist(netlist, rtl, mac).status == PROVED
     alone = circuits["alone_netlist"], circuits["alone"], mac.multiplier()
     assert prove_multiplier_netlist(*alone).status == PROVED
-    gates = [gate for gate in netlist.gates if gate.inputs]  # without tie cells: constants stay
+    gates = [gate for gate in netlist.gates if gate.inputs]  # without constants
     for gate in gates[:: len(gates) // 8]:
         wrong = netlist.rewired({gate.output: "1"})
         assert prove_netlist(wrong, rtl, mac).status == REFUTED, gate
 
 
-def test_a_full_library_works_as_well(library_files, tmp_path):
+def test_a_full_library_works_too(library_files, tmp_path):
     from halfbyte.area import from_liberty
 
     technology = from_liberty(library_files("sky130hd"))

@@ -1,4 +1,8 @@
-"""Mutants of MACs, and which of them are harmless: the proof against enumeration."""
+"""Mutants of MACs: each has one small change of the RTL.
+
+A proof tells which mutants are harmless, which means equivalent to the MAC. It is compared with
+enumeration.
+"""
 
 import pytest
 
@@ -36,7 +40,10 @@ def mutated(macs):
 
 
 def behaviour(circuit, mac):
-    """``acc`` before and after a clock edge, for every state and input."""
+    """The bits of ``acc`` before and after a clock edge.
+
+    Each bit is an integer with one binary digit for every combination of state and inputs.
+    """
     aig = Aig()
     w, a, clear, enable = aig.word(2), aig.word(2), aig.variable(), aig.variable()
     inputs = Inputs(aig, w, a, clear, enable if mac.enable else 1)
@@ -56,7 +63,7 @@ def behaviour(circuit, mac):
     return [[nodes[bit >> 1] ^ (ones if bit & 1 else 0) for bit in word] for word in words]
 
 
-def test_as_many_as_asked_for(macs, mutated):
+def test_as_many_mutants_as_asked_for(macs, mutated):
     numbers = [mutant.number for mutant in mutated.mutants]
     assert numbers == list(range(1, len(macs) * COUNT + 1))
     for name in macs:
@@ -64,11 +71,12 @@ def test_as_many_as_asked_for(macs, mutated):
         assert len(changes) == COUNT
         assert len(set(changes)) == COUNT
     assert mutated.verilog.count("endmodule") == len(macs)
-    # Two selected inputs of one multiplexer: an error to Verilator, an OR to the proof.
+    # If two inputs of a `parallel_case` multiplexer are selected, Verilator reports an error, but
+    # the proof takes the OR of both.
     assert "parallel_case" not in mutated.verilog
 
 
-def test_no_more_than_there_are(macs):
+def test_no_more_mutants_than_there_are(macs):
     (name, mac), *_ = macs.items()
     changes = [mutant.change for mutant in mutate({name: mac}, count=10_000, seed=1).mutants]
     assert COUNT < len(changes) < 10_000

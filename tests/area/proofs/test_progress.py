@@ -1,4 +1,8 @@
-"""The decoder is proved never to hang, and the proof fails for one that can."""
+"""The DFloat11 decoder is proved never to hang. The proof fails for a decoder that can hang.
+
+DFloat11 compresses BF16 weights without loss. A lane decodes one stream of them. Its *verdict* says
+whether the stream was correct.
+"""
 
 import pytest
 from amaranth.hdl import Module

@@ -1,4 +1,8 @@
-"""Netlists of the decoder's parts and of the BF16 MAC against their RTL, and with faults."""
+"""Proofs that netlists equal their RTL, register by register. Faulty netlists are refuted.
+
+The units are the parts of the DFloat11 decoder (lanes, and a loader of the code table) and the BF16
+MAC. A register's partner is the register of the RTL that it implements.
+"""
 
 import random
 from dataclasses import replace
@@ -23,6 +27,7 @@ SEED = 5
 
 
 def mapped(component, name, folder):
+    """Synthesize a component into ``folder``; return the technology."""
     technology = load_technology(name)
     synthesize_rtlil(to_rtlil(component, "unit"), technology, QUICK, folder, "unit")
     return technology
@@ -30,7 +35,7 @@ def mapped(component, name, folder):
 
 @pytest.fixture(scope="module")
 def lane(tmp_path_factory):
-    """The RTL of a lane and its netlist; ASAP7's flip-flop has an inverted output."""
+    """The RTL of a lane, and its netlist in ASAP7, where a flip-flop has an inverted output."""
     folder, component = tmp_path_factory.mktemp("lane"), Lane(rows=ROWS, max_length=MAX_LENGTH)
     technology = mapped(component, "asap7", folder)
     rtl = lower({"rtl": component}, fused=True)["rtl"]
@@ -46,7 +51,7 @@ def test_every_register_of_a_lane_has_its_partner(lane):
 
 @pytest.mark.parametrize(
     ("unit", "name"),
-    # In the other technologies, the record of the BF16 MAC says that it is proved.
+    # ``tests/area/search/test_units.py`` checks the BF16 MAC in the other technologies.
     [("loader", "sg13g2"), ("loader", "asap7"), ("bf16_mac", "sg13g2")],
 )
 def test_netlists_equal_their_rtl(name: str, unit: str, tmp_path: Path):
@@ -95,7 +100,7 @@ def test_swapped_registers_are_refuted(lane):
     assert prove_circuits(rtl, MappedUnit(unit.circuit, swapped)).status == "refuted"
 
 
-def test_a_register_without_partner_may_have_any_value(lane):
+def test_a_register_without_a_partner_may_have_any_value(lane):
     rtl, unit = lane
     held = unit.registers["joiner.held", 0]
     fewer = {bit: net for bit, net in unit.registers.items() if net != held}

@@ -1,4 +1,8 @@
-"""The reader with a code table against the layout's definition of its codes, and its loader."""
+"""Proofs of the DFloat11 decoder's symbol reader, and of the loader of its code table.
+
+DFloat11 compresses BF16 weights without loss. The codes of a table are *canonical* if each follows
+from the one before and its own length.
+"""
 
 import pytest
 
@@ -18,7 +22,7 @@ def test_every_code_of_four_rows_is_decoded():
 
 
 class MistakesOneLength(Matcher):
-    """Takes the last of three bits for a 1."""
+    """Reads the last bit of a three-bit code as 1."""
 
     def _bits(self, length):
         return super()._bits(length) | (length == 3)
@@ -36,7 +40,7 @@ def test_loaded_tables_are_canonical():
 
 
 def test_a_loader_that_stops_early_is_refuted(monkeypatch):
-    """It takes symbols after seven lengths, though codes may have eight bits."""
+    """The faulty loader expects only seven code lengths, though codes may have eight bits."""
     monkeypatch.setattr("halfbyte.rtl.dfloat11.loader.LENGTH_LIMIT", 7)
     with pytest.raises(ProofError, match=r"Refuted: a loaded table is .*, by induction"):
         prove_loader(**SMALL)
