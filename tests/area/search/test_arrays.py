@@ -1,4 +1,4 @@
-"""Synthesized arrays: their areas and energies are sums over all parts."""
+"""Synthesized systolic arrays of dot-product units: areas and energies are sums over all parts."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def test_an_array_is_its_parts():
     registers, skew = array.element_registers_fj, array.skew_fj
     assert skew > 0
     assert array.energy_fj == pytest.approx(unit.energy_fj + registers + skew, abs=0.01)
-    # The parts take energy at their clock pins, and more when codes and results change.
+    # The registers take energy at their clock pins, and more energy when their data change.
     clock = array.clock_energy_fj - unit.clock_energy_fj
     assert 0 < clock < registers + skew
     assert (array.dataflow, array.return_um2, array.return_fj) == ("output", 0, 0)
@@ -41,8 +41,8 @@ def test_a_weight_stationary_array_is_proved_in_its_parts():
     others = array.skew_um2 + array.return_um2
     assert array.area_um2 == pytest.approx(elements + others)
     assert (array.dataflow, array.depth, array.weight_cycles) == ("weight", 5, 5)
-    # Five tokens need five registers for each bit of a sum in each column. Three are in the
-    # elements, so two are outside.
+    # A column holds the sums of five tokens (input rows) at a time, so it needs five registers for
+    # each bit of a sum. Three are in its three elements, so two are outside them.
     assert array.return_um2 > 2 * 2 * 14 * technology.flip_flop.area
     assert array.proof.is_proved
     assert set(array.proof.faults.values()) == {"refuted"}
@@ -51,7 +51,7 @@ def test_a_weight_stationary_array_is_proved_in_its_parts():
     parts = (array.element_registers_fj, array.skew_fj, array.return_fj)
     assert min(parts) > 0
     assert array.clock_energy_fj < array.energy_fj
-    # Weights that stay longer change less often.
+    # A larger depth keeps weights in place for more cycles, so they change less often.
     (deep,) = synthesize_arrays([replace(spec, depth=51)], technology, prove=False, jobs=1)
     assert deep.unit_um2 == array.unit_um2
     assert deep.element_registers_fj < array.element_registers_fj

@@ -1,4 +1,7 @@
-"""Permuted codes: the values stay the same, and formats with them work like any others."""
+"""Formats with permuted codes have the same values, and work like any other format.
+
+An order lists a format's values in the order of their codes.
+"""
 
 from itertools import islice
 
@@ -51,7 +54,7 @@ def test_other_values_are_refused():
         permuted(fmt, [*fmt.values[1:], fmt.values[1]], "other")
 
 
-def test_the_best_order_survives_the_rounds(tmp_path, monkeypatch):
+def test_finds_a_small_order_in_several_rounds(tmp_path, monkeypatch):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
     monkeypatch.setattr(assignment, "ROUNDS", ((4, 3000), (2, 10_000)))
     fmt, steps = load("e2m1_sp"), []

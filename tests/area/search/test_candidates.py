@@ -1,4 +1,7 @@
-"""The choice of the architectures that a search tries."""
+"""The choice of the multiplier architectures that a search tries.
+
+The *promising* ones are those worth trying. A quick search tries only the *likely* ones.
+"""
 
 import pytest
 
@@ -12,7 +15,7 @@ def names(candidates):
 
 
 @pytest.mark.parametrize("fmt", bundled(), ids=lambda fmt: fmt.name)
-def test_some_of_the_promising_are_likely(fmt):
+def test_some_promising_architectures_are_likely(fmt):
     design = MacSpec(fmt, fmt)
     assert set() < names(likely(design)) <= names(promising(design)) <= names(design.candidates())
 
@@ -28,7 +31,7 @@ def test_some_of_the_promising_are_likely(fmt):
         ("nf4", {"sign_magnitude", "sign_magnitude_early"}),
     ],
 )
-def test_what_is_likely_follows_from_the_integers(name, expected):
+def test_likely_architectures_follow_from_the_integers(name, expected):
     fmt = load(name)
     assert names(likely(MacSpec(fmt, fmt))) == expected
 

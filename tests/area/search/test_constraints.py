@@ -1,4 +1,8 @@
-"""OpenSTA reads the netlist and the constraints that ``synth -o`` writes, and finds our slack."""
+"""OpenSTA reads the netlist and the constraints that ``synth -o`` writes, and finds our slack.
+
+A carry-save accumulator is cut into segments of a few bits each. It saves the carry out of each
+segment in a register, so it needs a final addition.
+"""
 
 import re
 import shutil
@@ -59,7 +63,8 @@ def test_opensta_reads_what_is_written_and_agrees(tmp_path, monkeypatch, unit_ps
         files = deliver(design, timed, technology, tmp_path / "out")
         found = opensta(files, liberty) * unit_ps
         assert (found >= 0) == (timed.slack_ps >= 0), share
-        if not segment:  # otherwise the final addition may have less slack than the registers
+        # With segments, the final addition may have less slack than the paths to registers.
+        if not segment:
             assert found == pytest.approx(timed.slack_ps, abs=0.01 * record.delay_ps)
         assert found <= timed.slack_ps + 0.01 * record.delay_ps
     assert (timed.acc_cycles > 1) == bool(segment)

@@ -1,4 +1,4 @@
-"""The files that ``synth -o`` writes: they describe the same MAC, and names tell them apart."""
+"""The files that ``synth -o`` writes all describe the same MAC, and their names tell what it is."""
 
 import json
 from dataclasses import replace
@@ -61,7 +61,7 @@ def test_constraints_have_the_clock(record, technology, tmp_path):
     assert "-period 2500.5 [" in timed["constraints"].read_text()
 
 
-def test_what_cannot_be_written_is_said(record, technology, tmp_path):
+def test_a_missing_delay_or_netlist_is_an_error(record, technology, tmp_path):
     with pytest.raises(UserError, match="no delays, so there is no clock"):
         deliver(DESIGN, replace(record, delay_ps=None), technology, tmp_path)
     with pytest.raises(UserError, match="There is no netlist of mac_e1m2"):

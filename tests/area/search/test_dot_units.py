@@ -1,4 +1,4 @@
-"""Dot-product units synthesized and proved; lanes are annealed for a moment only."""
+"""Synthesis and proofs of dot-product units. A lane multiplies one pair of codes."""
 
 import pytest
 
@@ -10,6 +10,7 @@ from halfbyte.rtl.dot import Accumulator, DotSpec
 
 pytestmark = pytest.mark.yosys
 E2M1, INT4 = load("e2m1"), load("int4")
+# A factor on the length of the lanes' annealing, to save time.
 EFFORT = 0.002
 
 
@@ -48,8 +49,8 @@ def test_a_clock_is_met_by_another_final_adder():
 def test_full_adders_are_the_librarys_cells():
     record = smallest(DotSpec(INT4, INT4, 3, "partial_products", acc_width=16), prove=False)
     netlist = netlist_path(record.netlist).read_text()
-    # Each of three lanes gives 16 partial products of one bit, and the accumulator has 16 bits. A
-    # full adder turns three bits into two, so nearly 48 are needed to leave 16 bits.
+    # Each of three lanes gives 16 one-bit partial products, and the accumulator has 16 bits. These
+    # are 64 bits. A full adder turns three bits into two, so nearly 48 full adders leave 16 bits.
     assert netlist.count("fa_1 ") > 40
     assert record.proof is None
 

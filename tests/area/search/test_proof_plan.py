@@ -1,4 +1,4 @@
-"""`prove_designs`: it proves every unit of a design, and `failures` tells what is wrong."""
+"""`prove_designs` proves every unit of a design, and `failures` names each proof that failed."""
 
 from collections import Counter
 from dataclasses import replace
@@ -34,7 +34,7 @@ def test_every_unit_is_proved_and_every_fault_refuted(build):
         ("mac", False): 8,
         ("mac", True): netlists,
     }
-    assert netlists == 5  # one for each recipe that a MAC of such codes gets
+    assert netlists == 5  # one for each recipe (way to synthesize) of this MAC
     faults = Counter(fault for record in records for fault in record.faults)
     assert faults["missing clear"] == faults["dropped carry"] == 2 + netlists
     assert faults["dropped saved carries"] == 1

@@ -1,4 +1,7 @@
-"""Sketches of MACs: areas of their addends differ as the areas of the whole MACs do."""
+"""Sketches: quick estimates of which architecture gives the smallest MAC.
+
+A sketch synthesizes only the addend: the part of a MAC that turns two codes into the number to add.
+"""
 
 import pytest
 
@@ -12,17 +15,17 @@ from halfbyte.rtl import MacSpec
 
 @pytest.mark.yosys
 @pytest.mark.parametrize("technology", ["sky130hd", "asap7"])
-def test_sketches_differ_as_the_macs_do(technology, tmp_path, monkeypatch):
+def test_mac_areas_differ_only_in_the_addend(technology, tmp_path, monkeypatch):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
     card = load_technology(technology)
     designs = [
         MacSpec(load("int4"), load("int4"), architecture)
         for architecture in ("sign_magnitude", "baugh_wooley")  # the second never negates a term
     ]
-    around = [
+    rest_of_mac = [
         SynthesisJob(design, SKETCH, card).run().area_um2
         - SketchJob(design, SKETCH, card).run().area_um2
         for design in designs
     ]
-    assert around[0] == pytest.approx(around[1], abs=card.nand2_area)
-    assert min(around) > designs[0].width * card.flip_flop.area
+    assert rest_of_mac[0] == pytest.approx(rest_of_mac[1], abs=card.nand2_area)
+    assert min(rest_of_mac) > designs[0].width * card.flip_flop.area

@@ -21,8 +21,8 @@ from halfbyte.formats import Overflow, load
 from halfbyte.rtl import ArchitectureError, MacSpec, applicable_architectures
 
 CATALOGUE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats.md"
-# Areas in um^2 of whole MACs on sky130hd, for 256 terms and without a clock, from an experiment
-# before this search existed. It used full-adder cells where these gave a smaller MAC.
+# Areas in um^2 of whole MACs on sky130hd, for 256 terms and without a clock. They are from an
+# experiment before this search existed, which used full-adder cells where they saved area.
 FIRST_EXPERIMENT = {
     "int4": 1052,
     "apot4": 1010,
@@ -39,7 +39,7 @@ FIRST_EXPERIMENT = {
 
 @pytest.fixture(scope="module", autouse=True)
 def session_store(shared_build):
-    """One store for all tests here, so that none repeats a synthesis of another."""
+    """Share one store between all tests of this file, so that no synthesis runs twice."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(shared_build))
         yield
@@ -47,7 +47,7 @@ def session_store(shared_build):
 
 @pytest.fixture
 def build(monkeypatch, tmp_path):
-    """An empty store, for tests of what is stored."""
+    """The folder of an empty store, for tests of what is stored."""
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "build"))
     return tmp_path / "build"
 
@@ -66,7 +66,7 @@ def sky130hd():
 
 @pytest.fixture(scope="module")
 def synthesized(tmp_path_factory, sky130hd):
-    """The store of a synthesis without a proof."""
+    """The folder of a store with the synthesis of :func:`small`, without a proof."""
     folder = tmp_path_factory.mktemp("small")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(folder))
@@ -75,6 +75,7 @@ def synthesized(tmp_path_factory, sky130hd):
 
 
 def timeless(record):
+    """The record with all run times set to 0."""
     return replace(record, seconds=0.0, proof=replace(record.proof, seconds=0.0))
 
 
@@ -157,10 +158,10 @@ def test_results_are_reused_and_repeat_exactly(sky130hd, filled_build, tmp_path,
     task = [small()]
     first = synthesize(task, sky130hd)
     start = time.monotonic()
-    assert synthesize(task, sky130hd) == first  # even ``seconds`` is the same: it did not run again
+    assert synthesize(task, sky130hd) == first  # even ``seconds``: nothing ran again
     assert time.monotonic() - start < 1
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "elsewhere"))
-    _smallest.cache_clear()  # the annealings of this process
+    _smallest.cache_clear()  # forget the annealings that this process remembers
     again = synthesize(task, sky130hd)
     assert [timeless(record) for record in again] == [timeless(record) for record in first]
 

@@ -1,4 +1,8 @@
-"""Records of the DFloat11 decoder and the BF16 MAC."""
+"""Synthesis records of the DFloat11 decoder and the BF16 MAC.
+
+The decoder decompresses BF16 weights. Each of its lanes decodes one stream, and all lanes share one
+code table. A fixed decoder has no table.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +27,7 @@ pytestmark = pytest.mark.yosys
 
 @pytest.fixture(scope="module", autouse=True)
 def build(shared_build: Path) -> Iterator[None]:
-    """One store for the session, so that each unit is synthesized only once."""
+    """Use one store for the session, so that each unit is synthesized only once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(shared_build))
         yield
@@ -43,7 +47,7 @@ def test_a_decoder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     assert record.leakage_nw > 0
     assert record.seconds > 0
     assert record.delay_ps > 0
-    # The decoder in one piece is nearly as large: synthesis finds little across the borders.
+    # Synthesis of the whole decoder in one piece saves hardly any area.
     whole = synthesize_rtlil(
         to_rtlil(Decoder(lanes=2), "unit"), technology, QUICK, tmp_path / "whole", "unit"
     )
@@ -52,16 +56,16 @@ def test_a_decoder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["sky130hd", "asap7"])
-def test_a_bf16_mac_is_many_times_an_int4_mac(name: str) -> None:
+def test_a_bf16_mac_is_many_times_as_large_as_an_int4_mac(name: str) -> None:
     record = synthesize_bf16_mac(load_technology(name))
     assert record.unit == "bf16_mac"
-    assert 1500 < record.area_ge < 3000  # INT4: 279
+    assert 1500 < record.area_ge < 3000  # an INT4 MAC: 279
     assert record.proof.status == record.proof.netlist == "proved"
     assert 0 < record.clock_energy_fj < record.energy_fj
     parts = record.multiplier_um2 + record.accumulator_um2 + record.register_um2
     assert parts == pytest.approx(record.area_um2)
-    # The MAC multiplies, shifts, adds, counts leading zeros and rounds in one cycle. A delay
-    # outside these wide limits would be a slip in units.
+    # The MAC multiplies, shifts, adds, counts leading zeros and rounds in one cycle. Only a wrong
+    # unit could put its delay outside these wide limits.
     assert 40 < record.delay_ps / inverter_delay(load_technology(name)) < 1000
 
 
@@ -73,7 +77,7 @@ def test_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert synthesize_bf16_mac(technology) == first
 
 
-def test_no_such_decoder() -> None:
+def test_too_many_lanes_are_refused() -> None:
     with pytest.raises(UserError, match="1 to 64 lanes, not 65"):
         synthesize_decoder(load_technology("sky130hd"), lanes=65)
 
