@@ -1,4 +1,7 @@
-"""Simulated netlists compared with the definition of a MAC, and energies computed by hand."""
+"""Simulated netlists compared with the definition of a MAC, and energies computed by hand.
+
+A simulation runs LANES independent streams of inputs at once. A net has one bit for each stream.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +30,7 @@ NAMES = ("sky130hd", "sg13g2", "asap7")
 
 @pytest.fixture(scope="module", params=NAMES)
 def mac(request, tmp_path_factory) -> tuple[Technology, Netlist]:
-    """A mapped MAC of E2M1+SP; ASAP7's flip-flop has an inverted output."""
+    """A technology and the netlist of a MAC in it; ASAP7's flip-flop has an inverted output."""
     folder: Path = tmp_path_factory.mktemp(request.param)
     technology, fmt = load_technology(request.param), load("e2m1_sp")
     rtlil = to_rtlil(Mac(MacSpec(fmt, fmt, "exponent_shift", terms=16)))
@@ -64,7 +67,7 @@ def test_netlist_accumulates_in_every_stream(mac, operands):
 
 
 @pytest.mark.yosys
-def test_toggles_are_those_of_the_bits(mac):
+def test_toggles_are_the_mean_changes_of_a_bit(mac):
     _, netlist = mac
     fmt = load("e2m1_sp")
     streams = operand_streams(None, fmt, fmt, 16)
@@ -135,7 +138,7 @@ def test_energy_of_two_cells_by_hand(toy):
     assert activity.toggles(3) == 2 / 4
     timing = Timing(0.0, 0.0, (), "", {2: 50.0, 3: 20.0, 4: 0.0}, 30.0)
     energy = analyse_energy(netlist, toy, timing, activity)  # the toy technology has 2 V
-    inside_inverter = 1.0 + (2 + 0.4)  # input A alone at 50 ps, then output Y at 50 ps and 4 fF
+    inside_inverter = 1.0 + (2 + 0.4)  # input A alone at 50 ps; then Y at 50 ps, 4 fF
     inside_register = 0.25 + 10
     assert energy.internal == pytest.approx(0.5 * (inside_inverter + inside_register))
     assert energy.switching == pytest.approx(0.5 * 2.0 * (3 + 4))  # half of C V^2; q drives nothing
@@ -158,10 +161,11 @@ def test_energies_need_a_voltage_and_tables(toy):
 
 
 def _silent(cell):
+    """The cell without any table of internal energies."""
     return replace(cell, energies={}, input_energies={})
 
 
-def test_operands_are_coded_as_the_golden_model_codes():
+def test_operands_are_encoded_as_by_the_golden_model():
     torch = pytest.importorskip("torch")
     from halfbyte.golden import encode
 
@@ -178,7 +182,7 @@ def test_operands_are_coded_as_the_golden_model_codes():
                 assert np.array_equal(codes[port][:, lane], expected[layer, row]), (name, lane)
 
 
-def test_a_sum_begins_every_so_many_terms():
+def test_a_new_sum_begins_after_the_given_number_of_terms():
     fmt = load("int4")
     assert operand_streams(None, fmt, fmt, 100)["clear"][:, 5].nonzero()[0].tolist() == [
         0,
@@ -209,6 +213,6 @@ def test_shipped_operands_are_what_the_command_writes(name):
     assert shipped_operands() == ["minilm", "bytelm"]
     shipped, fresh = load_operands(name), collect_operands(name)
     assert np.array_equal(shipped.weights, fresh.weights)
-    # Activations are sums in floating point, which differ a little between machines.
+    # Activations are floating-point sums, which differ slightly between machines.
     difference = np.abs(shipped.activations.astype(int) - fresh.activations)
     assert difference.max() <= 8

@@ -1,4 +1,9 @@
-"""The data that moves through the registers of an array's element."""
+"""The data that move through the registers of one element of a systolic array.
+
+Energies are measured with these data. In an array of type :class:`ArraySpec`, results leave upwards
+through the elements of a column. In a :class:`WeightArraySpec`, weights stay in the elements for
+some cycles, and the activations of several *tokens* (input rows) take turns.
+"""
 
 import numpy as np
 
@@ -20,14 +25,15 @@ def streams(**options):
     return element_streams(ArraySpec(unit, 5, 5), OPERANDS)
 
 
-def test_the_accumulator_is_the_sum_so_far_and_leaves_in_the_first_cycle():
+def test_a_sum_leaves_the_accumulator_in_the_first_cycle_of_the_next():
     found = streams(acc_width=20)
     codes = OPERANDS.codes(E2M1, E2M1)
     integers = np.array(E2M1.integers)
     sums = (integers[codes["w"]] * integers[codes["a"]]).sum(axis=0)
     assert (found["control_in"][:, 0] == [3, *[0] * 63]).all()
     assert (found["acc"][0] == sums % 2**20).all()
-    # Two elements lie below the middle one of five.
+    # The measured element is the middle one of five. Two elements are below it, and their results
+    # pass through it.
     assert np.flatnonzero(found["valid_in"][:, 0]).tolist() == [2, 4]
     assert (found["sum_in"][2] == np.roll(sums, 1) % 2**20).all()
 
@@ -44,7 +50,7 @@ def test_scaled_sums_are_fp32_numbers():
     sums[sums >= 2**39] -= 2**40
     seen = scaled["acc"][0].astype(np.uint32).view(np.float32)
     assert (seen == (sums * 0.25).astype(np.float32)).all()
-    # A block ends in every second cycle: bit 2 of the control.
+    # Bit 2 of the control word marks the end of a block, which comes in every second cycle.
     assert (scaled["control_in"][1::2, 0] & 4 == 4).all()
     assert not (scaled["control_in"][::2, 0] & 4).any()
 
@@ -57,7 +63,7 @@ def test_weights_stay_while_tokens_take_turns():
     for part in (slice(half), slice(half, None)):
         assert (held["w"][part] == held["w"][part][:1]).all()
     assert (held["w"][0] != held["w"][half]).any()
-    # In the next cycle a stream gets the next token, with the same weights and another sum.
+    # In each cycle, a stream gets the token that the next stream had in the cycle before.
     for port in ("a", "addend"):
         assert (held[port][0, 1:4] == held[port][1, :3]).all()
         assert (held[port][0] == held[port][4]).all()
@@ -67,7 +73,7 @@ def test_weights_stay_while_tokens_take_turns():
     assert (held["addend"][0] == terms.sum(axis=0) % 2**20).all()
     found = weight_streams(spec, OPERANDS)
     assert np.flatnonzero(found["load_in"][:, 0]).tolist() == [0, 5]
-    # The weights of four rows pass in five cycles.
+    # In five cycles, the weights of the four rows pass.
     assert len({*found["w_in"][:5, 0].tolist()}) <= 4
 
 

@@ -86,7 +86,7 @@ def flip_flop(data, output):
 
 
 def test_typical_slew_and_delay_are_those_of_a_fan_out_of_four():
-    # The inverter's output slews are always 30 and 40 ps. Its delay counts at a load of 8 fF.
+    # The inverter's output slews are always 30 and 40 ps. Its load is four inverters of 2 fF.
     assert typical_slew(TECHNOLOGY) == 35
     assert inverter_delay(TECHNOLOGY) == (10 + 20) / 2 + 0.1 * 35 + 8
 
@@ -94,8 +94,8 @@ def test_typical_slew_and_delay_are_those_of_a_fan_out_of_four():
 def test_register_to_register(tmp_path):
     cells = [flip_flop(3, 2), ("INV", {"A": 2, "Y": 3})]
     found = analyse_timing(netlist(tmp_path, cells, {}), TECHNOLOGY)
-    # Q rises 70 ps after the clock, plus 0.1 times the clock's slew and 1 ps per fF of INV's input.
-    # Then INV falls, with the load of input D.
+    # Q rises 70 ps after the clock, plus 0.1 times the clock's slew of 35 ps and 1 ps for each of
+    # the 2 fF of INV's input. Then INV's output falls; its load is input D with 3 fF.
     rising = 70 + 3.5 + 2
     falling_q = 90 + 3.5 + 2
     after_rise = rising + 20 + 0.1 * 10 + 3 + (9 + 0.25 * 40)
@@ -111,7 +111,7 @@ def test_inputs_arrive_with_the_clock(tmp_path):
     assert (found.path[0].net, found.end) == ("w[1]", "acc")
 
 
-def test_outputs_have_an_arrival_but_no_part_in_the_clock(tmp_path):
+def test_outputs_have_an_arrival_but_do_not_limit_the_clock(tmp_path):
     # The path goes from the register's falling Q through an inverter without a load.
     cells = [flip_flop(5, 2), ("INV", {"A": 2, "Y": 3})]
     found = analyse_timing(netlist(tmp_path, cells, {"d": [5]}, {"acc": [3]}), TECHNOLOGY)
@@ -120,8 +120,8 @@ def test_outputs_have_an_arrival_but_no_part_in_the_clock(tmp_path):
 
 
 def test_edges_follow_the_sense_of_an_arc(tmp_path):
-    # A rises after 70 + 3.5 + 2 ps, before it falls. But the slow arc, from a rising input to a
-    # falling output, makes the path that starts with the rising edge the slowest.
+    # A's rising edge comes after 70 + 3.5 + 2 ps, 20 ps earlier than its falling edge. But XOR's
+    # arc from a rising input to a falling output is so slow that this path is still the slowest.
     cells = [flip_flop(9, 2), ("XOR", {"A": 2, "B": "1", "Y": 9})]
     found = analyse_timing(netlist(tmp_path, cells, {}), TECHNOLOGY)
     falls_after_rise = 70 + 3.5 + 2 + 200 + 1 + 3 + 9
@@ -143,7 +143,7 @@ def test_the_slowest_input_counts_with_the_real_fan_out(tmp_path):
     assert found.slews[3] == 35
 
 
-def test_late_capacitances_count_where_there_are_any(tmp_path):
+def test_late_capacitances_are_used_if_the_library_has_them(tmp_path):
     inverter = replace(TECHNOLOGY.cells["INV"], late_inputs={"A": 12.0})
     slow = replace(TECHNOLOGY, cells={**TECHNOLOGY.cells, "INV": inverter})
     cells = [flip_flop(3, 2), ("INV", {"A": 2, "Y": 3})]
@@ -153,7 +153,7 @@ def test_late_capacitances_count_where_there_are_any(tmp_path):
     assert analyse_timing(again, slow).delay_ps == before + 10
 
 
-def test_a_loop_and_a_strange_cell_are_bugs(tmp_path):
+def test_a_loop_and_an_unknown_cell_are_bugs(tmp_path):
     with pytest.raises(AssertionError, match="combinational loop"):
         netlist(tmp_path, [("INV", {"A": 2, "Y": 3}), ("INV", {"A": 3, "Y": 2})], {})
     with pytest.raises(AssertionError, match="unmapped cell: NOR"):
@@ -179,13 +179,14 @@ def test_numbers_of_the_toy_technology(tmp_path, toy):
         ("NAND2", {"A": 3, "B": 3, "Y": 4}),
     ]
     found = analyse_timing(netlist(tmp_path, cells, {}, technology=toy), toy)
-    # Each cell takes its own delay, its load, and 1/8 of its input's slew. This slew is twice the
-    # load of the cell before.
+    # A cell's delay in ps is a constant, plus its load in fF, plus 1/8 of its input's slew. The
+    # input's slew in ps is twice the load in fF of the cell before.
     launch, inverter, nand = 50 + 2 + 16 / 8, 10 + 4 + 4 / 8, 12 + 2 + 8 / 8
     assert found.delay_ps == launch + inverter + nand + 20 + 4 / 8
 
 
-# Wide limits around the known FO4 delays of such processes; a slip in units would exceed them.
+# Wide limits around the known FO4 delays (an inverter with a fan-out of four) of such processes.
+# With a wrong unit, the delay would be outside them. A card is a file with part of a cell library.
 @pytest.mark.parametrize(
     ("name", "low", "high"), [("sky130hd", 40, 100), ("sg13g2", 30, 80), ("asap7", 8, 25)]
 )

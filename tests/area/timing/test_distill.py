@@ -1,4 +1,8 @@
-"""Technology cards: their cells are the library's, and MACs come out as with the whole library."""
+"""Technology cards: small files with those cells of a full library that MACs need.
+
+Their cells are the same as in the library. MACs have nearly the same area, delay and energy with a
+card as with the full library.
+"""
 
 import gzip
 import json
@@ -21,11 +25,12 @@ from halfbyte.formats import load, lossless_acc_width
 from halfbyte.rtl import Mac, MacSpec, to_rtlil
 
 NAMES = ("sky130hd", "sg13g2", "asap7")
-# Parsing a full library takes seconds: one worker does it for all tests.
+# Parsing a full library takes seconds, so one pytest-xdist worker runs all tests that need it.
 pytestmark = pytest.mark.xdist_group("full_libraries")
 
 
 def function(cell, pin):
+    """An output's truth table, the same for any order of the inputs."""
     return canonical_table(truth_table(cell.outputs[pin], list(cell.inputs)), len(cell.inputs))
 
 
@@ -77,7 +82,7 @@ def test_no_gate_of_few_inputs_is_smaller_in_the_full_library(name, full_library
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_roles_fall_to_cells_of_the_same_area_as_in_the_full_library(name, full_library):
+def test_basic_cells_have_the_same_area_as_in_the_full_library(name, full_library):
     library, card = full_library(name), load_technology(name)
     whole = Technology(name, "", library.corner, "", "", library.cells)
     for role in ("nand2", "inverter", "buffer", "flip_flop"):
@@ -92,8 +97,8 @@ def test_needs_the_cells_that_every_technology_needs(tmp_path):
         distill([path], name="none")
 
 
-# With ASAP7's whole library, Yosys would take the larger flip-flop, which would hide the
-# difference between the gates.
+# With ASAP7's whole library, Yosys would use this larger flip-flop. The areas would then differ
+# too much to compare the gates.
 _NOT_USED = {"asap7": "-dont_use DFFHQx4_ASAP7_75t_R"}
 _SCRIPT = """\
 libcache -scl -disable

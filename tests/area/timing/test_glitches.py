@@ -1,6 +1,7 @@
-"""Glitches: chains of gates with a known number of pulses, and MACs compared with Icarus Verilog.
+"""Glitches: outputs of gates that change more than once in a cycle.
 
-Icarus Verilog is an event-driven simulator.
+The tests use chains of gates with a known number of pulses, and MACs. The MACs' transitions are
+compared with Icarus Verilog, an event-driven simulator.
 """
 
 import re
@@ -32,6 +33,7 @@ def technology():
 
 
 def gate(toy, name, cell, **pins):
+    """A cell of the toy technology; ``pins`` gives the number of the net at each pin."""
     return Instance(name, toy.cells[cell], pins)
 
 
@@ -46,7 +48,7 @@ def race(toy, length):
 
 
 def toggling(netlist):
-    """The activity of the circuit if its input changes in every cycle, in all streams."""
+    """The circuit's activity without delays, if its input changes in every cycle."""
     streams = np.zeros((8, LANES), np.uint8)
     streams[::2] = 1
     return simulate(netlist, {"x": streams})
@@ -62,8 +64,8 @@ def test_a_race_makes_a_pulse(toy, length, pulses):
     assert activity.toggles(3) == 0
     assert switching.transitions[3] == 2 * pulses
     assert switching.transitions[2] == 1
-    # Each inverter takes 2 fJ inside, and 2 fJ per fF to charge an input of 2 fF. Each input of the
-    # XOR has 4 fF.
+    # A change costs 2 fJ inside each inverter, and 2 fJ per fF of input capacitance: 2 fF for an
+    # inverter, and 4 fF for each input of the XOR.
     settled = (2 + 2 * 2) * length + 2 * (4 + 4)
     assert analyse_energy(netlist, toy, timing, activity).total == settled
     # The XOR takes 6 fJ for each change of its output, which has no load.
@@ -78,7 +80,7 @@ def test_a_pulse_has_two_causes(toy):
     assert switching.caused["u", "Y", "B"] == 1
 
 
-def test_values_that_do_not_follow_are_noticed(toy):
+def test_values_that_the_circuit_cannot_have_are_noticed(toy):
     netlist = race(toy, 2)
     activity = toggling(netlist)
     wrong = {**activity.words, 3: ~activity.words[3]}
@@ -114,18 +116,18 @@ def test_macs_cost_more_with_glitches(mac, technology):
     assert whole.clock == settled.clock
 
 
-PERIOD_FS = 20_000_000
+PERIOD_FS = 20_000_000  # 20 ns, longer than any delay
 
 
 def slowest(instance, output, netlist, timing):
-    """The delays of an output, with the longest delay for every input."""
+    """The delays of an output, by input; all inputs get the longest one."""
     found = cell_delays(instance, output, netlist, timing)
     longest = Delays(*(max(edges) for edges in zip(*found.values(), strict=True)))
     return dict.fromkeys(found, longest)
 
 
 def follows(output, function, found):
-    """Verilog of an output with a delay for each input.
+    """Verilog of an output whose delay depends on the input that changed.
 
     The output has at most one pending change, which is cancelled if the inputs change back.
     """
@@ -152,9 +154,9 @@ def bench(netlist, timing, streams, delays=cell_delays):
     """A Verilog test bench: the netlist, a module with delays for each cell, and the inputs.
 
     One stream runs twice, and only the second run counts. At its start, the registers hold their
-    values after the last cycle, as in our simulation. If delays differ by input, processes wait for
-    them, since Icarus' module paths drop a single short pulse but let a series of them pass. If all
-    delays of an output are equal, its assignment has the delay.
+    values after the last cycle, as in our simulation. If all delays of an output are equal, a
+    continuous assignment has the delay. Otherwise :func:`follows` models the delays. Icarus' own
+    module paths would not do: they drop a single short pulse but let a series of pulses pass.
     """
     name = {"0": "1'b0", "1": "1'b1", netlist.clock: "clk"}
     for nets in netlist.inputs.values():
@@ -214,7 +216,7 @@ def bench(netlist, timing, streams, delays=cell_delays):
 
 
 def changes(text):
-    """How often each net changes in a VCD file, by name; the values at the start do not count."""
+    """How often each net changes in a VCD file, by name; the initial values do not count."""
     names = dict(re.findall(r"\$var \w+ 1 (\S+) (\w+)", text))
     _, _, later = text.partition("$end\n#")[2].partition("$dumpvars")[2].partition("$end")
     counts = dict.fromkeys(names.values(), 0)
@@ -224,7 +226,10 @@ def changes(text):
 
 
 def compared(mac, delays):
-    """Transitions of the gates' outputs in one stream: without delays, with ours, and in Icarus."""
+    """Transitions of the gates' outputs in one stream, by net, from three simulations.
+
+    These are ours without delays, ours with delays, and Icarus Verilog.
+    """
     netlist, timing, streams, folder = mac
     (folder / "top.v").write_text(bench(netlist, timing, streams, delays))
     for command in ([ICARUS, "-o", "top.vvp", "top.v"], ["vvp", "-n", "top.vvp"]):

@@ -1,4 +1,4 @@
-"""Figures that no cell can have: the cell is left out, and the message names it with the reason."""
+"""A cell with impossible numbers is left out, and the error message names it with the reason."""
 
 import pytest
 

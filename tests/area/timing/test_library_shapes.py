@@ -1,4 +1,8 @@
-"""Liberty files written in many ways: we find the delays that OpenSTA finds, or name the reason."""
+"""Liberty files may state delays in many ways.
+
+For each way, we compute the delay that OpenSTA computes. If a needed number is missing, an error
+names it. A *sense* tells if an output has the same edge as the input or the opposite one.
+"""
 
 import json
 import re
@@ -14,8 +18,8 @@ from halfbyte.base import UserError
 from tests.area.small_library import CELLS, CLOCKED, HEADER, OTHER_UNITS, SETUP, arc, cell, library
 
 STA = shutil.which("sta")
-# Paths start at the ports and the register and go through every kind of cell. Net n3 drives three
-# pins.
+# Cells by name, each with its type and the nets at its pins. Paths start at the ports and the
+# register, and go through every type of cell. Net n3 drives three pins.
 NETLIST = {
     "u1": ("NAND2", {"A": "a", "B": "q1", "Y": "n1"}),
     "u2": ("XOR2", {"A": "n1", "B": "b", "Y": "n2"}),
@@ -69,13 +73,13 @@ SHAPES = {
         )
     ),
     "no sense": library((r"timing_sense : \w+;", "")),
-    "delays by load alone": library(
+    "delays by load only": library(
         (r'\(d\) \{ values \("([^"]*)", "[^"]*"\)', r'(load) { values ("\1")'),
         header=HEADER
         + """lu_table_template (load) { variable_1 : total_output_net_capacitance;
              index_1 ("0.001, 0.1"); }""",
     ),
-    "delays by slew alone": library(
+    "delays by slew only": library(
         (r'\(d\) \{ values \("([^"]*)", "[^"]*"\)', r'(slew) { values ("\1")'),
         header=HEADER
         + """lu_table_template (slew) { variable_1 : input_net_transition;
@@ -107,7 +111,7 @@ SHAPES = {
 
 
 def delay(text, folder):
-    """The netlist's delay in ps that our analysis finds, and the slew of inputs and clock."""
+    """The delay of ``NETLIST`` in our analysis, and the slew of inputs and clock, both in ps."""
     path = folder / "small.lib"
     path.write_text(text)
     technology = from_liberty([path])
@@ -130,7 +134,7 @@ def delay(text, folder):
 
 
 def opensta_delay(folder, slew_ps, unit_ps):
-    """The least period that OpenSTA finds, in ps."""
+    """The shortest clock period that OpenSTA finds, in ps."""
     instances = [
         f"{kind} {name} ({', '.join(f'.{pin}({net})' for pin, net in pins.items())});"
         for name, (kind, pins) in NETLIST.items()
@@ -167,7 +171,7 @@ def test_delays_are_those_of_opensta(shape, tmp_path):
     assert ours == pytest.approx(opensta_delay(tmp_path, slew, unit), rel=0.01)
 
 
-def test_the_same_library_in_other_words_has_the_same_delay(tmp_path):
+def test_the_same_library_written_differently_has_the_same_delay(tmp_path):
     plain = delay(SHAPES["plain"], tmp_path)
     for shape in ("other units", "one value a line", "axes exchanged", "groups by edge"):
         assert delay(SHAPES[shape], tmp_path) == pytest.approx(plain, rel=1e-4), shape
@@ -194,6 +198,6 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("text", "reason"), UNKNOWN.values(), ids=UNKNOWN)
-def test_what_cannot_be_known_is_not_a_delay(text, reason, tmp_path):
+def test_missing_numbers_are_errors(text, reason, tmp_path):
     with pytest.raises(UserError, match=reason):
         delay(text, tmp_path)

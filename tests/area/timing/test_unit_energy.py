@@ -1,6 +1,9 @@
 """Netlists of a DFloat11 decoder and the BF16 MAC, simulated to measure their energy.
 
-The simulated netlists must also compute the right values.
+The simulated netlists must also compute the right values. DFloat11 compresses BF16 weights. A
+*lane* of the decoder decodes one stream, with a code table that the *loader* holds. The input
+consists of *packets* of coded exponents and of raw bytes (sign and mantissa). 64 copies of a unit
+are simulated at once, each with a stream of its own.
 """
 
 from dataclasses import replace
@@ -37,7 +40,7 @@ NAME = "asap7"
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory) -> dict[str, Path]:
-    """Netlists of all units; ASAP7's flip-flop has an inverted output."""
+    """The netlist files of all units by name; ASAP7's flip-flop has an inverted output."""
     folder, technology = tmp_path_factory.mktemp("units"), load_technology(NAME)
     units = {
         "lane": Lane(rows=ROWS, max_length=MAX_LENGTH),
@@ -54,7 +57,7 @@ def netlist(paths, name):
 
 
 def decoded(packets: Packets, lane: int) -> list[int]:
-    """The weights of one stream, decoded in Python with the codes of the table."""
+    """The weights of one stream as 16-bit words, decoded in Python with the code table."""
     rows, escape, *rest = packets.numbers.tolist()
     counts, symbols = rest[:12], rest[12:]
     assert len(symbols) == rows
@@ -86,6 +89,7 @@ def test_a_lane_decodes_the_packets_that_its_energy_is_measured_on(paths):
     activity = simulate_within(netlist(paths, "lane"), surroundings, warm_up=WARM_UP, cycles=CYCLES)
     assert not activity.cyclic
     seen = [[] for _ in range(LANES)]
+    # Each word holds one bit for every copy.
     for valid, bits in surroundings.given:
         for lane in range(LANES):
             if valid >> lane & 1:
@@ -112,7 +116,7 @@ def test_energies_of_a_decoder(paths):
     assert without.lane_leakage_nw == found.lane_leakage_nw
 
 
-def test_a_table_that_is_refused_is_not_a_measurement(paths):
+def test_a_table_that_the_loader_refuses_is_an_error(paths):
     packets = load_packets()
     numbers = packets.numbers.copy()
     numbers[2] += 1  # one code too many
@@ -160,7 +164,7 @@ def test_operands_are_rounded_to_bf16_as_torch_does():
             assert np.array_equal(words[port][:, lane], expected[layer, row])
 
 
-def test_changes_of_a_piece_of_time():
+def test_a_cyclic_activity_counts_the_change_from_last_to_first_cycle():
     ones = 2**LANES - 1
     words = {2: np.array([0, ones, ones, 0, ones], np.uint64)}
     assert Activity(words, 5, cyclic=False).toggles(2) == 3 / 4
