@@ -1,4 +1,9 @@
-"""Annealed addends, and the other outputs that they may have."""
+"""Annealing of addends. An addend is the part of a MAC that turns two codes into the number to add.
+
+Annealing replaces gates at random to save area. An addend gives a product as ``odd + 2 * (rest +
+carry)``. Most products have two such forms, with the output ``negate`` set or not. In each row of
+the truth table, annealing may choose either form.
+"""
 
 from dataclasses import replace
 
@@ -18,6 +23,7 @@ READ = ["read_rtlil design.il", "hierarchy -check", "proc -norom", "opt -full", 
 
 
 def start(name, architecture, folder):
+    """A format, and the network of gates of its addend before annealing."""
     fmt = load(name)
     addend = Addend(weight=fmt, activation=fmt, architecture=architecture)
     (folder / "design.il").write_text(to_rtlil(addend, "addend"))
@@ -27,7 +33,7 @@ def start(name, architecture, folder):
 
 
 def ports(network, tables):
-    """The outputs as numbers by port, a row each; `rest` signed."""
+    """The values of each output port, one for every row of the truth tables; ``rest`` is signed."""
     bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(int)
     found, place = {}, 0
     for name, width in network.outputs.items():
@@ -42,13 +48,13 @@ def ports(network, tables):
     ("name", "architecture"),
     [("e2m1", "exponent_shift"), ("int4", "sign_magnitude"), ("apot4_sp", "sign_magnitude")],
 )
-def test_both_ways_add_the_product(name, architecture, tmp_path):
+def test_outputs_of_either_sign_add_the_product(name, architecture, tmp_path):
     fmt, network = start(name, architecture, tmp_path)
     products = np.array([w * a for a in fmt.integers for w in fmt.integers])
     first, second = (ports(network, tables) for tables in (network.tables(), other_sign(network)))
-    for way in (first, second):
-        carry = np.where(way["odd"], 0, way["negate"])
-        assert (way["odd"] + 2 * (way["rest"] + carry) == products).all()
+    for outputs in (first, second):
+        carry = np.where(outputs["odd"], 0, outputs["negate"])
+        assert (outputs["odd"] + 2 * (outputs["rest"] + carry) == products).all()
     assert (first["negate"] != second["negate"]).mean() > 0.9
 
 
@@ -78,7 +84,7 @@ def test_a_multiplier_is_annealed_from_its_addend(weight, activation, architectu
 
 
 @pytest.mark.yosys
-def test_macs_with_one_addend_anneal_it_once(tmp_path, monkeypatch):
+def test_macs_with_the_same_addend_anneal_it_once(tmp_path, monkeypatch):
     calls, anneal = [], annealed.anneal
     monkeypatch.setattr(annealed, "anneal", lambda *a, **b: calls.append(a) or anneal(*a, **b))
     annealed._smallest.cache_clear()

@@ -1,4 +1,4 @@
-"""Synthesis for a clock, the sweep of clocks, and libraries that cannot be timed."""
+"""Synthesis for a given clock, sweeps of clocks, and libraries without timing tables."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ TERMS = 4
 
 @pytest.fixture(scope="module", autouse=True)
 def build(shared_build):
-    """Share the store of the test session, and shorten the search."""
+    """Share the store of the test session, and shorten the search by trying fewer recipes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(shared_build))
         patch.setattr(clocked_module, "SECOND", clocked_module.SECOND[:2])
@@ -100,7 +100,7 @@ def test_saturating_accumulators_are_never_carry_save(design, card):
 
 
 @pytest.mark.yosys
-def test_impossible_clock_gives_the_fastest_and_by_how_much_it_misses(design, card):
+def test_impossible_clock_gives_the_fastest_mac_and_its_negative_slack(design, card):
     records = synthesize([design], card, clock_ps=50, every=True, prove=False)
     delays = [record.delay_ps for record in records]
     assert delays == sorted(delays)
@@ -122,7 +122,7 @@ def test_sweep_is_monotonic(design, card, relaxed):
 
 
 @pytest.mark.yosys
-def test_without_timing_tables_there_is_area_and_a_reason(design, card, relaxed):
+def test_without_timing_tables_a_record_has_an_area_and_a_reason(design, card, relaxed):
     bare = {
         name: replace(cell, arcs={pin: {} for pin in cell.outputs}, energies={}, input_energies={})
         for name, cell in card.cells.items()
@@ -139,7 +139,7 @@ def test_without_timing_tables_there_is_area_and_a_reason(design, card, relaxed)
         sweep_clocks([design], technology, clocks=[1000])
 
 
-def test_slack_is_what_is_left_of_the_clock():
+def test_slack_is_clock_minus_delay():
     late = sample(SynthesisRecord, delay_ps=120.0).at_clock(100.0)
     assert (late.slack_ps, late.wns_ps) == (-20, -20)
     assert late.acc_cycles is None

@@ -1,4 +1,4 @@
-"""Multipliers in unit-cost gates, as Verilog that Python evaluates."""
+"""Multipliers from AND, OR, XOR and NOT gates that each cost 1; Python evaluates their Verilog."""
 
 import re
 from fractions import Fraction
@@ -9,14 +9,15 @@ from halfbyte.area.search.assignment import permuted
 from halfbyte.area.synthesis.primitive_gates import search_unit_gates
 from halfbyte.formats import load
 
-# E2M1 with its exponents in Gray code, as in the search by LonghornSilicon that reached 63 gates.
+# E2M1 in units of 1/2, with its exponents in Gray code. With these codes, a search by
+# LonghornSilicon reached 63 gates.
 GRAY = [*(0, 1, 2, 3, 8, 12, 4, 6), *(0, -1, -2, -3, -8, -12, -4, -6)]
-# Gates of a plain case statement by Yosys and ABC, as published (docs/multipliers.md).
+# The published number of gates that Yosys and ABC make of a case statement (docs/multipliers.md).
 PLAIN = 222
 
 
 def evaluate(verilog, w, a):
-    """The product that the module's assignments give for two codes."""
+    """The product of two codes, computed from the assignments in the Verilog text."""
     value = {f"w[{bit}]": w >> bit & 1 for bit in range(8)}
     value |= {f"a[{bit}]": a >> bit & 1 for bit in range(8)} | {"1'b0": 0, "1'b1": 1}
     total, width = 0, int(re.search(r"output signed \[(\d+):0\]", verilog)[1]) + 1

@@ -1,4 +1,4 @@
-"""Netlists: equal to their RTL, and reproducible."""
+"""Synthesized netlists are equal to their RTL and reproducible."""
 
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from halfbyte.rtl import Mac, MacSpec, multiplier, to_rtlil
 
 pytestmark = pytest.mark.yosys
 
-# The register is `acc` on both sides: the proof that all its next states agree, from any state,
-# is one step of induction over it.
+# Both designs have the same register, `acc`. So one step of induction is enough: from any equal
+# state, all next states are equal.
 _PROOF = """\
 read_rtlil design.il
 hierarchy -top mac
@@ -71,7 +71,8 @@ def synthesize(
     return synthesize_rtlil(to_rtlil(mac), technology, recipe, folder)
 
 
-# The last recipe differs from the one before only in its number of moves.
+# A recipe is a way to synthesize. The last recipe differs from the one before only in its number of
+# annealing moves.
 @pytest.mark.parametrize("recipe", RECIPES[:-1], ids=lambda recipe: recipe.name)
 @pytest.mark.parametrize(
     ("name", "architecture"), [("int4", "sign_magnitude"), ("e2m1_sp", "exponent_shift")]
@@ -85,7 +86,7 @@ def test_netlist_equals_rtl(
 
 @pytest.mark.parametrize("technology", ["sg13g2", "asap7"])
 def test_netlist_equals_rtl_in_other_technologies(technology: str, tmp_path: Path) -> None:
-    """SG13G2 has no adder cells, ASAP7 adders and a flip-flop with inverted outputs."""
+    """SG13G2 has no adder cells. ASAP7's adders and flip-flop have inverted outputs."""
     synthesize("apot4", "shift_add", load_technology(technology), QUICK, tmp_path)
     run_yosys(_PROOF, tmp_path, "Proof")
 
@@ -111,7 +112,7 @@ def test_same_input_gives_the_same_netlist(
 
 
 def summed(netlist: Path, technology: Technology, top: str) -> float:
-    """The area of a netlist, cell by cell."""
+    """The sum of the areas of all cells of a netlist."""
     read = read_netlist(netlist / "netlist.json", technology.cells, top)
     return sum(instance.cell.area for instance in read.instances)
 
@@ -119,7 +120,8 @@ def summed(netlist: Path, technology: Technology, top: str) -> float:
 def test_area_is_the_sum_of_the_cells(toy: Technology, tmp_path: Path) -> None:
     result = synthesize("int4", "sign_magnitude", toy, QUICK, tmp_path)
     assert result.area_um2 == summed(tmp_path, toy, MAC)
-    # 256 products of up to 64: 16384 and a sign need 16 bits, each a flip-flop of 20 um^2.
+    # A sum of 256 products of up to 64 is at most 16384. With a sign, it has 16 bits, and each bit
+    # takes a flip-flop of 20 um^2.
     assert (result.flip_flops, result.register_um2) == (16, 16 * 20)
 
 
@@ -139,7 +141,7 @@ def test_failure_is_reported_with_the_log(toy: Technology, tmp_path: Path) -> No
     assert "no_such_command" in (tmp_path / "log.txt").read_text()
 
 
-def test_second_stage_is_lighter_for_large_netlists() -> None:
+def test_large_netlists_skip_the_slow_recipe() -> None:
     assert DEEP in recipes_for(150)
     assert DEEP not in recipes_for(400)
 
@@ -152,7 +154,7 @@ def test_annealing_makes_macs_smaller(sky130hd: Technology, tmp_path: Path) -> N
     assert areas[1] < areas[0]
 
 
-def test_effort_is_the_length_of_the_annealing() -> None:
+def test_effort_sets_the_length_of_the_annealing() -> None:
     short, long = annealing(ANNEAL, 3), annealing(ANNEAL, 20)
     assert annealing(ANNEAL, 1) is ANNEAL
     assert (short.moves, short.seeds) == (3 * ANNEAL.moves, 1)

@@ -1,4 +1,7 @@
-"""Gates of the annealing against plain Python, and against the cells of the libraries."""
+"""The gates that annealing uses, compared with plain Python and with library cells.
+
+A gate has a kind, such as AND2, and a polarity: which of its inputs and output are inverted.
+"""
 
 from itertools import permutations
 

@@ -1,4 +1,7 @@
-"""Annealed networks against truth tables that Python computes."""
+"""Annealed networks of gates, compared with truth tables that Python computes.
+
+Annealing replaces gates at random, to lower the cost of a network without a change of its outputs.
+"""
 
 import random
 from itertools import product
@@ -22,7 +25,10 @@ from halfbyte.base import run_yosys
 
 
 def table_circuit(outputs, bits):
-    """A circuit of multiplexers: the outputs, lists of 2^bits values, as trees over the inputs."""
+    """A circuit that computes each output with a tree of multiplexers.
+
+    An output is a list of ``2**bits`` values, one for each row of the truth table.
+    """
     gates, nets = [], {}
     count = bits
 
@@ -55,7 +61,7 @@ def table_circuit(outputs, bits):
 
 
 def evaluated(network, gates_of):
-    """The outputs for every row, by plain Python from kinds that `gates_of` names."""
+    """The outputs for every row; ``gates_of`` has a Python function for each kind of gate."""
     rows = []
     for row in range(2 ** sum(network.inputs.values())):
         value = {place: row >> place & 1 for place in range(sum(network.inputs.values()))}
@@ -66,6 +72,7 @@ def evaluated(network, gates_of):
     return rows
 
 
+# Python functions of the unit gates NOT, AND, OR and XOR, by kind and polarity.
 UNIT = {
     (0, 0): lambda a: 1 - a,
     (1, 0): lambda a, b: a & b,
@@ -75,13 +82,13 @@ UNIT = {
 
 
 def adder(bits):
-    """Two numbers of so many bits: the values of every bit of their sum."""
+    """The truth tables of an adder of two numbers: a list of values for each bit of the sum."""
     sums = [a + b for b, a in product(range(2**bits), repeat=2)]
     return [[total >> place & 1 for total in sums] for place in range(bits + 1)]
 
 
 def test_an_adder_of_two_bits_is_found_in_few_gates():
-    """A half and a full adder: 7 gates."""
+    """A half adder takes 2 gates and a full adder 5."""
     network = read_network(table_circuit(adder(2), 4), ["x"], ["y"])
     best = anneal(network, unit_gates(), 20_000)
     assert best.cost(unit_gates()) == len(best.gates) == 7 < len(network.gates)
@@ -90,7 +97,7 @@ def test_an_adder_of_two_bits_is_found_in_few_gates():
 
 
 @pytest.mark.parametrize("bits", [1, 3, 6, 7])
-def test_random_functions_stay_what_they_are(bits):
+def test_random_functions_are_not_changed(bits):
     rng = random.Random(bits)
     outputs = [[rng.randint(0, 1) for _ in range(2**bits)] for _ in range(3)]
     outputs += [[0] * 2**bits, [1] * 2**bits]
@@ -108,8 +115,8 @@ def test_the_same_seed_gives_the_same_network():
     assert len(network.gates) > len(runs[0].gates)
 
 
-def test_every_row_has_the_outputs_or_all_the_alternatives():
-    """XOR and its inverse; any row may have both inverted, so that constants are enough."""
+def test_a_row_has_either_all_outputs_or_all_alternatives():
+    """XOR and its inverse may both be inverted in any row, so constants are enough."""
     rows = [0, 1, 1, 0]
     inverse = [1 - value for value in rows]
     network = read_network(table_circuit([rows, inverse], 2), ["x"], ["y"])
@@ -140,8 +147,8 @@ def test_too_many_inputs_are_refused():
 
 
 @pytest.mark.parametrize("name", ["sky130hd", "sg13g2", "asap7"])
-def test_cells_compute_what_the_gates_did(name, tmp_path):
-    """Cells of up to four inputs, read back from Verilog with the functions of the library."""
+def test_cells_compute_the_same_as_the_gates(name, tmp_path):
+    """The cells' Verilog is read back and evaluated with the functions of the library."""
     technology = load_technology(name)
     gates = library_gates(technology)
     network = read_network(table_circuit(adder(3), 6), ["x"], ["y"])
