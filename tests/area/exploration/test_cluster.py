@@ -1,4 +1,7 @@
-"""Runs on a small Dask cluster: one that works, one whose workers die, and a missing one."""
+"""Explorations on a Dask cluster that works, that loses its workers, or that does not exist.
+
+An exploration computes many designs (trials) of a *space* and stores a record of each.
+"""
 
 import os
 import signal
@@ -32,6 +35,8 @@ class Elsewhere(MacTrial):
 
 
 class SpaceElsewhere:
+    """The trials of ``SPACE``, as ``Elsewhere``."""
+
     @staticmethod
     def trials():
         return [Elsewhere(*vars(trial).values()) for trial in SPACE.trials()]
@@ -46,7 +51,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def cluster():
-    """One worker with one thread, for which joblib alone would run the tasks in this process."""
+    """One worker with one thread. Joblib alone would run the tasks in this process instead."""
     with LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as cluster:
@@ -105,7 +110,7 @@ def test_a_cluster_without_workers_is_refused(store):
         explore(SPACE, store, scheduler=cluster.scheduler_address)
 
 
-def test_no_scheduler_is_said_in_one_line(store):
+def test_a_missing_scheduler_is_reported_in_one_line(store):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
@@ -117,6 +122,6 @@ def test_no_scheduler_is_said_in_one_line(store):
 @pytest.mark.parametrize(
     "address", ["localhost:8786", "tcp://host", "http://host:1", "", "tcp://h:99999"]
 )
-def test_what_is_not_an_address_is_refused(store, address):
+def test_wrong_addresses_are_refused(store, address):
     with pytest.raises(UserError, match=r"address is like tcp://host:8786|No Dask scheduler"):
         explore(SPACE, store, scheduler=address)

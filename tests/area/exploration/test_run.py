@@ -1,4 +1,8 @@
-"""Runs over a space: what they compute, share with other runs, repeat and report."""
+"""Runs over a space: what they compute, share with other runs, repeat and report.
+
+A space defines many designs. A trial is one of them, stored under its key. A worker computes tasks
+of a few trials each.
+"""
 
 import os
 import signal
@@ -42,7 +46,7 @@ def store(tmp_path):
 
 
 class FakeWorkers:
-    """Runs tasks in this process, two at a time; both "die" if one has a key in ``deadly``."""
+    """Runs tasks in this process, two at a time. Both fail if either has a key in ``deadly``."""
 
     def __init__(self, deadly=()):
         self.deadly = set(deadly)
@@ -65,6 +69,7 @@ class FakeWorkers:
 
 
 def run_with(workers, store, monkeypatch, per_task=2):
+    """Run all trials of ``SPACE`` on fake workers."""
     monkeypatch.setattr(module, "DESIGNS_PER_TASK", per_task)
     run = module._Run({trial.key(): trial for trial in SPACE.trials()}, store, lambda *_: None)
     run.work(workers)
@@ -126,7 +131,7 @@ def test_a_worker_with_another_version_refuses():
 
 
 @pytest.mark.yosys
-def test_records_are_those_of_synth(monkeypatch, tmp_path):
+def test_records_are_the_same_as_from_a_search(monkeypatch, tmp_path):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
     fmt, technology = load("e2m1"), load_technology("sky130hd")
     design = MacSpec(fmt, fmt, "exponent_shift")
@@ -208,7 +213,7 @@ architectures: [sign_magnitude]
 
 @pytest.mark.yosys
 @pytest.mark.slow
-def test_killed_run_keeps_whole_records_and_the_next_one_goes_on(store, tmp_path):
+def test_killed_run_keeps_whole_records_and_the_next_run_continues(store, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "space.yaml").write_text(TEXT)
     command = [sys.executable, "program.py", str(store.path), "space.yaml"]

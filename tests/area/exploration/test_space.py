@@ -1,4 +1,7 @@
-"""Spaces: the designs that a YAML file stands for, and the files that are refused."""
+"""A space is a YAML file that defines many designs. Wrong files are refused.
+
+A trial is one design of a space, stored under its key. A recipe is a way to synthesize.
+"""
 
 from fractions import Fraction
 from itertools import combinations
@@ -44,7 +47,7 @@ def test_designs_are_the_product_of_the_axes():
     assert {trial.design.activation.name for trial in trials} == {"e2m1", "e2m1_sp", "int8"}
 
 
-def test_recipes_that_meet_a_clock_go_with_each_clock_and_others_with_none():
+def test_only_recipes_for_clocks_are_combined_with_clocks():
     text = f"{MINIMAL}architectures: [sign_magnitude]\nclocks: [none, 2ns, 1GHz]\n"
     space = parse_space(f"{text}recipes: [resub, swift_kogge_stone]\n")
     found = [(trial.recipe.name, trial.clock_ps) for trial in space.trials()]
@@ -59,7 +62,7 @@ def test_recipes_that_meet_a_clock_go_with_each_clock_and_others_with_none():
     assert not any(recipe.clocked for recipe in plain.recipes)
 
 
-def test_measured_designs_have_keys_of_their_own():
+def test_measured_designs_have_different_keys():
     plain = next(parse_space(MINIMAL).trials())
     measured = next(parse_space(f"{MINIMAL}measure: true\n").trials())
     assert plain.operands is None
@@ -67,7 +70,7 @@ def test_measured_designs_have_keys_of_their_own():
     assert plain.key() != measured.key()
 
 
-def test_architectures_that_do_not_fit_are_left_out_by_pair():
+def test_architectures_are_left_out_for_formats_that_they_cannot_multiply():
     space = parse_space(
         "name: mine\nformats: [int4, e2m1]\narchitectures: [exponent_shift, sign_magnitude]\n"
     )
@@ -95,18 +98,19 @@ def test_keys_depend_on_values_and_not_on_names(tmp_path):
     named = first[0].named(record)
     assert (named.format, named.activation) == ("other_name", "other_name")
     assert named.technology == "sky130hd"
-    # Records with the multiplier's area have keys of their own.
+    # Trials that also measure the multiplier have different keys.
     more = list(parse_space(f"{text}multipliers: true\n", tmp_path).trials())
     assert not {trial.key() for trial in more} & {trial.key() for trial in first}
 
 
-def test_supernormal_grid_is_every_new_value_on_the_grid():
+def test_supernormal_grid_has_every_new_value_on_the_grid():
+    """A supernormal is a value that takes the code of negative zero."""
     grid = SupernormalGrid(load("e2m1"), Fraction(-1), Fraction(8), Fraction(1, 4))
     formats = list(grid.formats())
     expected = {Fraction(step, 4) for step in range(-4, 33)} - set(load("e2m1").values)
     assert sorted(fmt.values[8] for fmt in formats) == sorted(expected)
     order = [(-fmt.quantum, fmt.values[8]) for fmt in formats]
-    assert order == sorted(order)  # coarse ones first
+    assert order == sorted(order)  # formats with a coarse quantum first
     assert all(fmt.ties is Ties.DOWN for fmt in formats)
     by_name = {fmt.name: fmt for fmt in formats}
     assert len(by_name) == len(formats)
@@ -117,6 +121,7 @@ def test_supernormal_grid_is_every_new_value_on_the_grid():
 
 
 def test_value_sets_are_all_sets_without_a_common_divisor():
+    """A set has 0, the greatest magnitude and some between, each with both signs."""
     formats = list(ValueSets(bits=3, greatest=6).formats())
     sets = [tuple(map(int, fmt.values[:4])) for fmt in formats]
     expected = [(0, *inner, 6) for inner in combinations(range(1, 6), 2) if gcd(*inner, 6) == 1]

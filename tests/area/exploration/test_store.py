@@ -1,4 +1,7 @@
-"""The store of explorations: shared, append-only, and undamaged after a run is killed."""
+"""The store of explorations is shared, append-only, and undamaged after a run is killed.
+
+A run *claims* the keys that it is going to compute, so that no other run computes them.
+"""
 
 import multiprocessing
 import os
@@ -13,6 +16,7 @@ import pytest
 from halfbyte.area.exploration.store import ResultStore
 from halfbyte.base import UserError
 
+# A program that adds batches of five records until it is killed.
 WRITER = """
 import sys
 from pathlib import Path
@@ -33,7 +37,7 @@ def path(tmp_path):
     return tmp_path / "folder" / "explore.sqlite"
 
 
-def test_records_come_back_and_stay_as_they_were_first(path):
+def test_stored_records_come_back_and_are_never_replaced(path):
     store = ResultStore(path)
     records = {f"key{index}": {"area_um2": index / 3, "format": None} for index in range(2000)}
     store.add(records)
@@ -57,7 +61,7 @@ def test_results_cannot_be_changed(path):
     database.close()
 
 
-def test_records_can_be_asked_for_in_sql(path):
+def test_records_can_be_read_with_sql(path):
     store = ResultStore(path)
     store.add({"key": {"format": "int4", "area_um2": 1048.5}})
     with sqlite3.connect(path) as database:
@@ -67,7 +71,7 @@ def test_records_can_be_asked_for_in_sql(path):
     assert rows == [("int4", 1048.5, None)]
 
 
-def test_no_key_is_claimed_twice_and_none_that_is_stored(path):
+def test_claimed_and_stored_keys_cannot_be_claimed(path):
     first, second = ResultStore(path), ResultStore(path)
     first.add({"stored": {}})
     assert first.claim(["stored", "a", "b"]) == {"a", "b"}
@@ -116,7 +120,7 @@ def test_killed_writers_leave_whole_batches_and_no_claims(path):
         keys = [f"{name}-{index}-{place}" for index in range(reported + 3) for place in range(5)]
         found = store.get(keys)
         assert all(record["value"] == key for key, record in found.items())
-        # Every reported batch is in the store. Of any batch, all five records are there or none.
+        # Every reported batch is in the store, and no batch is there in part.
         assert set(keys[: 5 * (reported + 1)]) <= set(found)
         assert len(found) % 5 == 0
         missing = [key for key in keys if key not in found]
@@ -128,6 +132,7 @@ def test_killed_writers_leave_whole_batches_and_no_claims(path):
 
 
 def add_many(path, name, barrier):
+    """Add the records that this process can claim: 60 shared ones and 60 of its own."""
     store = ResultStore(path)
     barrier.wait()
     for index in range(60):

@@ -1,4 +1,7 @@
-"""Dot-product units in a space: which units it has, which axes are refused, and one small run."""
+"""Dot-product units in a space: which units it has, which axes are refused, and one small run.
+
+A space is a YAML file that defines many designs. An axis is a list of choices in it.
+"""
 
 import pytest
 
@@ -14,7 +17,8 @@ def test_units_are_the_product_of_lanes_scales_and_blocks():
     space = parse_space(f"{UNITS}lanes: [2, 4, 32]\nscales: [none, e4m3]\nblocks: [lanes, 4, 32]\n")
     designs = [trial.design for trial in space.trials()]
     scaled = {(spec.lanes, spec.block) for spec in designs if spec.scale}
-    # Blocks that are not a multiple of the lanes are left out. `lanes` means 4 for 4 lanes.
+    # Blocks that are not a multiple of the lanes are left out. The block size `lanes` means as many
+    # products as there are lanes.
     assert scaled == {(2, 2), (2, 4), (2, 32), (4, 4), (4, 32), (32, 32)}
     assert [spec.lanes for spec in designs if not spec.scale] == [2, 4, 32]
     assert len({trial.key() for trial in space.trials()}) == len(designs) == 9
@@ -26,7 +30,7 @@ def test_macs_and_units_can_share_a_space():
     assert parse_space("name: mine\nformats: [int4]\n").units is None
 
 
-def test_formats_that_no_unit_takes_are_left_out():
+def test_formats_that_fit_no_unit_are_left_out():
     text = UNITS.replace("int4", "int4, e4m3").replace("[dot]", "[dot]\nlanes: [1024]")
     space = parse_space(f"{text}scales: [ue5m3]\n")
     assert [trial.design.weight.name for trial in space.trials()] == ["int4"]
@@ -54,7 +58,7 @@ def test_wrong_axes_are_refused_in_one_line(text, message):
 
 
 @pytest.mark.yosys
-def test_units_are_synthesized_once_and_come_back(tmp_path, monkeypatch):
+def test_units_are_synthesized_once_and_then_read_from_the_store(tmp_path, monkeypatch):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
     (tmp_path / "tiny.yaml").write_text(TWO_BITS)
     space = parse_space(
@@ -73,7 +77,7 @@ def test_units_are_synthesized_once_and_come_back(tmp_path, monkeypatch):
     assert again.records == found.records
     assert all(isinstance(record, DotRecord) for record in found.records)
     by_lanes = {(each.scale, each.lanes): each for each in found.records}
-    # With one accumulator for two lanes, a lane is smaller.
+    # Two lanes share one accumulator, so the area per lane is smaller.
     for scale in (None, "e8m0"):
         assert by_lanes[scale, 2].um2_per_lane < by_lanes[scale, 1].um2_per_lane
     assert {each.not_measured for each in found.records} == {"the space does not ask for it"}
