@@ -132,7 +132,7 @@ def test_counterexamples_are_true(small):
 
 
 def test_a_fault_in_one_state_of_many_is_found(small):
-    """Only large sums show a fault in the logic of the top bit."""
+    """The fault is in the logic of the top bit, where only some sums show it."""
     parts, circuits = small
     mac, circuit = parts["mac_sign_magnitude"], circuits["mac_sign_magnitude"]
     top = circuit.outputs["acc"][-1]
