@@ -1,7 +1,8 @@
-"""Delays and energies against OpenSTA, on the full libraries, where it is installed.
+"""Our delays and energies agree with OpenSTA's, on the full libraries.
 
-OpenSTA sees a netlist that is written here, so that nets can be named. Its copy of a library has no
-wire loads, for there are no wires here. Each pin in it has one capacitance for both edges, as here.
+The tests run only where OpenSTA is installed. They write the netlist for it, so that nets have
+known names. They also change its copy of the library to match our analysis: no wire loads, and one
+capacitance of a pin for both edges.
 """
 
 import gzip
@@ -39,7 +40,7 @@ pytestmark = [
 ]
 
 PERIOD_PS = 100_000.0
-# Time in a library's own unit.
+# One picosecond in the library's own unit of time.
 PS = {"sky130hd": 1e-3, "sg13g2": 1e-3, "asap7": 1.0}
 UNITS = [
     (technology, name, architecture)
@@ -56,6 +57,8 @@ _WIRE_LOADS = re.compile(
 
 
 class Case(NamedTuple):
+    """The netlist of a MAC, with our technology and the changed libraries for OpenSTA."""
+
     technology: Technology
     netlist: Netlist
     folder: Path
@@ -68,7 +71,7 @@ _CAPACITANCE = re.compile(r"((?:\b|rise_|fall_)capacitance) ?: ?\"?([-+.\deE]+)\
 
 
 def one_capacitance(pin: str) -> str:
-    """A pin's group with the mean of both edges' upper ends, which delays are computed with."""
+    """A pin's group with one capacitance: the mean of the upper ends of both edges' ranges."""
     upper = [float(each.strip(' "').split(",")[1]) for each in _RANGE.findall(pin)]
     if not upper:
         edges = dict(_CAPACITANCE.findall(pin))
@@ -134,6 +137,7 @@ def verilog(netlist):
 
 
 def run_sta(case, slew_ps, *commands):
+    """What OpenSTA prints; ``slew_ps`` is the slew of the inputs and the clock."""
     (case.folder / "flat.v").write_text(verilog(case.netlist))
     unit = PS[case.technology.name]
     inputs = "[list " + " ".join(f"[get_ports {port}*]" for port in case.netlist.inputs) + "]"
@@ -168,17 +172,17 @@ def test_delay_is_that_of_opensta(case):
     assert timing.delay_ps == pytest.approx(PERIOD_PS - slack, rel=0.001)
 
 
-RATE = 0.1
+RATE = 0.1  # transitions of each net in a clock cycle
 
 
 def test_energy_is_within_ten_percent(case):
-    """Energies agree at the same activity on all nets, the only input that this OpenSTA takes.
+    """Energies agree if all nets have the same activity, the only kind that this OpenSTA accepts.
 
-    Debian's OpenSTA (2.0.17) reads no internal energies of sky130's file, and adds SG13G2's figures
-    for all states to those for each state. So internal energies are compared for ASAP7 only, and
-    only for its flip-flops: for a gate with several inputs, OpenSTA adds the figures of all inputs
-    although only one of them makes the output change. As for delays, OpenSTA takes the upper end of
-    a range of capacitances, and so does this test.
+    Debian's OpenSTA (2.0.17) reads no internal energies from sky130's file. From SG13G2's file it
+    adds up the energy that holds for all states and the energies for each state. So internal
+    energies are compared only for ASAP7, and there only for flip-flops: for a gate with several
+    inputs, OpenSTA adds the energies of all inputs, although only one input makes the output
+    change. OpenSTA takes the upper end of a range of capacitances, and so does this test.
     """
     technology = replace(
         case.technology,
@@ -201,9 +205,9 @@ def test_energy_is_within_ten_percent(case):
         if line.startswith(("Sequential", "Combinational", "Total"))
     }
     to_fj = PERIOD_PS * 1e-12 * 1e15
-    # What a cell drives: the nets of ports count for nothing there.
+    # Only nets that a cell drives: OpenSTA counts no energy for input ports.
     words = np.zeros(round(2 / RATE), np.uint64)
-    words[0] = 2**64 - 1  # two transitions in so many cycles
+    words[0] = 2**64 - 1  # a rise and a fall in all these cycles
     driven = [net for each in (*netlist.gates, *netlist.registers) for net in each.outputs.values()]
     activity = Activity(dict.fromkeys(driven, words), len(words))
     energy = analyse_energy(netlist, technology, timing, activity)

@@ -1,4 +1,4 @@
-"""Verilog models of cells: what Yosys reads out of them is what the library states."""
+"""Verilog models of library cells: Yosys finds the same functions in them as the library states."""
 
 import json
 
@@ -52,7 +52,7 @@ def test_models_compute_the_functions_of_the_library(name, tmp_path):
 
 @pytest.mark.parametrize("name", technology_names())
 def test_flip_flops_follow_the_clock(name, tmp_path):
-    """SG13G2's can be cleared, at any time; ASAP7's has an inverted output."""
+    """SG13G2's flip-flop has an asynchronous clear, and ASAP7's an inverted output."""
     technology = load_technology(name)
     cell = technology.flip_flop
     (tmp_path / "cells.v").write_text(cell_models(technology, [cell.name]))

@@ -1,3 +1,5 @@
+"""Functions of cells, written as in Liberty files, become truth tables."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +45,7 @@ def test_follows_the_precedence_of_liberty(expression, function):
 @pytest.mark.parametrize(
     "text", ["", "A &", "& A", "(A", "A)", "A ! ", "D", "A $ B", "(" * 60 + "A" + ")" * 60, "''"]
 )
-def test_what_is_not_a_function_is_a_user_error(text):
+def test_other_text_is_a_user_error(text):
     with pytest.raises(UserError, match="Liberty function"):
         truth_table(text, PINS)
 
@@ -82,11 +84,12 @@ def test_literal_is_one_pin_with_its_inversion(expression, expected):
 
 
 @pytest.mark.parametrize("expression", ["", "A&B", "1", "A &"])
-def test_what_is_not_one_pin_is_not_a_literal(expression):
+def test_other_functions_are_not_a_literal(expression):
     assert literal(expression) is None
 
 
-def test_sense_says_which_way_an_output_follows():
+def test_sense_tells_how_an_output_follows_an_input():
+    """In the same direction, in the opposite direction, or in both."""
     table = truth_table("(A ^ B) & !C", PINS)
     assert [sense(table, 3, place) for place in range(3)] == [
         Sense(True, True),

@@ -1,3 +1,5 @@
+"""The parser of Liberty files, the usual text format for cell libraries."""
+
 import bz2
 import gzip
 import lzma
@@ -33,7 +35,7 @@ def test_keeps_nested_groups_in_order():
     assert next(library.all("cell")).groups == [Group("pin", ["P"])]
 
 
-def test_quoted_values_may_hold_marks_and_escaped_quotes():
+def test_quoted_values_may_hold_punctuation_and_escaped_quotes():
     text = r'library (x) { function : "(A & !B); {" ; note : "say \"so\"" ; }'
     assert parse_liberty(text).attributes["function"] == "(A & !B); {"
     assert parse_liberty(text).attributes["note"] == 'say "so"'
@@ -55,7 +57,7 @@ def test_accepts_missing_semicolons_at_the_end_of_a_line():
         ("library (x) {" + "a () {" * 200, "line 1: at most 100 nested groups"),
     ],
 )
-def test_names_file_and_line_of_what_is_not_liberty(text, message):
+def test_errors_name_file_and_line(text, message):
     with pytest.raises(UserError, match=rf"^demo\.lib, {message}"):
         parse_liberty(text, "demo.lib")
 
@@ -85,6 +87,8 @@ groups = st.recursive(
 
 
 def write(group: Group) -> str:
+    """A group as Liberty text."""
+
     def listed(texts):
         return ", ".join(f'"{text}"' for text in texts)
 
@@ -166,7 +170,7 @@ FUNCTION = """library (x) {
       B; } }"""
 
 
-def test_expressions_need_no_quotes_and_lines_go_on():
+def test_expressions_need_no_quotes_and_may_span_lines():
     (cell,) = parse_liberty(FUNCTION).all("cell")
     assert cell.attributes == {
         "function": "( A & !B ) '",
@@ -190,7 +194,7 @@ def test_expressions_need_no_quotes_and_lines_go_on():
     ],
     ids=["mark", "utf-16", "members", "padded", "bzip2", "xz", "dos", "latin-1"],
 )
-def test_files_as_people_have_them(tmp_path, encode):
+def test_encodings_and_packings_that_users_have_are_read(tmp_path, encode):
     path = tmp_path / "a.lib"
     path.write_bytes(encode(SMALL))
     assert read_liberty(path) == parse_liberty(SMALL)
@@ -215,6 +219,6 @@ def test_a_damaged_cell_does_not_end_the_library(inside):
     assert not cells["A"] and not cells["B"]
 
 
-def test_an_included_file_is_not_passed_over():
+def test_an_included_file_is_refused():
     with pytest.raises(UserError, match=r"x\.lib includes more\.lib, which is not read"):
         parse_liberty("library (x) { include_file (more.lib); }", "x.lib")

@@ -1,3 +1,9 @@
+"""Cell libraries read from Liberty files, the usual text format for them.
+
+Tables of delays and energies depend on the slew of an input and the load of an output. A *sense*
+tells if the output has the same edge as the input or the opposite one.
+"""
+
 import pytest
 
 from halfbyte.area.cells.library import read_library
@@ -15,7 +21,8 @@ HEADER = """
   }
 """
 TABLES = "cell_rise {0} cell_fall {0} rise_transition {0} fall_transition {0}"
-# 10 ps + 0.5 ps per ps of slew + 2 ps per fF of load, in ns over ns and pF.
+# Slews and delays in ns, loads in pF. The delay is 10 ps + 0.5 * slew + 2 ps per fF of load, except
+# for the last value.
 PLANE_TABLE = """(t) {
   index_1 ("0.01, 0.02, 0.8"); index_2 ("0.001, 0.003, 0.08");
   values ("0.017, 0.021, 0.175", "0.022, 0.026, 0.180", "0.412, 0.416, 0.9"); }"""
@@ -26,6 +33,7 @@ def library(*cells, name="demo_tt", header=HEADER):
 
 
 def gate(function, inputs=("A",), name="GATE", inside="", timing=""):
+    """A ``cell`` group with output Y; ``inside`` and ``timing`` are text for the cell and for Y."""
     pins = "".join(f"pin ({pin}) {{ direction : input; capacitance : 0.002; }}" for pin in inputs)
     return (
         f"cell ({name}) {{ area : 2.5; {inside} {pins} "
@@ -38,6 +46,7 @@ def arc(table=PLANE_TABLE, source="A", more=""):
 
 
 def flip_flop(state, function="IQ", name="DFF", inputs=("CK", "D")):
+    """A flip-flop; ``state`` says how its state IQ follows the inputs."""
     return gate(function, inputs, name, inside=f"ff (IQ, IQN) {{ {state} }}")
 
 
@@ -55,6 +64,7 @@ def read(tmp_path):
 
 
 def only(library):
+    """The cell of a library that has one cell."""
     (cell,) = library.cells.values()
     return cell
 
@@ -122,7 +132,7 @@ def test_states_the_corner(read, name, more, corner):
         flip_flop('clocked_on : CK; next_state : D; clear : "R & S";', inputs=("CK", "D", "R")),
     ],
 )  # fmt: skip
-def test_leaves_out_cells_of_no_use(read, cell):
+def test_leaves_out_cells_that_cannot_be_used(read, cell):
     assert read(library(cell)).cells == {}
 
 
@@ -163,7 +173,7 @@ def test_leakage_adds_supplies_and_averages_states(read):
 
 def test_reads_a_table_in_ps_over_ps_and_ff(read):
     (found,) = only(read(library(gate("A", timing=arc())))).arcs["Y"]["A"]
-    assert found.sense == "positive"  # as the function follows
+    assert found.sense == "positive"  # taken from the function
     assert found.rise.delay == Table(
         (10, 20, 800), (1, 3, 80), ((17, 21, 175), (22, 26, 180), (412, 416, 900))
     )
@@ -185,7 +195,7 @@ def test_scalar_delay_depends_on_nothing(read):
     assert found.rise.delay == Table.constant(30)
 
 
-def test_slowest_of_several_states_counts_at_each_point(read):
+def test_takes_the_slowest_of_several_states_at_each_point(read):
     slow = arc('(scalar) { values ("0.2"); }', more="when : B;")
     timing = arc() + slow + arc('(scalar) { values ("0.02"); }', source="B")
     arcs = only(read(library(gate("A & B", ("A", "B"), timing=timing)))).arcs["Y"]
@@ -193,7 +203,7 @@ def test_slowest_of_several_states_counts_at_each_point(read):
     assert arcs["B"][0].fall.delay == Table.constant(20)
 
 
-def test_senses_stay_apart(read):
+def test_delays_of_different_senses_are_kept_apart(read):
     timing = arc(more="timing_sense : positive_unate;") + arc(
         '(scalar) { values ("0.02"); }', more="timing_sense : negative_unate;"
     )
@@ -202,7 +212,7 @@ def test_senses_stay_apart(read):
     assert arcs[1].rise.delay == Table.constant(20)
 
 
-def test_other_axes_are_no_delay_over_slew_and_load(read):
+def test_tables_over_other_axes_are_left_out(read):
     template = "lu_table_template (odd) { variable_1 : related_out_total_output_net_capacitance; }"
     table = '(odd) { index_1 ("1, 2"); values ("1, 2"); }'
     cell = only(read(library(gate("A", timing=arc(table)), header=HEADER + template)))
@@ -225,7 +235,7 @@ def test_malformed_table_names_file_and_cell(read, table, message):
 
 
 @pytest.mark.parametrize("unit", ["ns", "0ns", "1nV", "1 furlong"])
-def test_unit_that_is_none_is_a_user_error(read, unit):
+def test_wrong_unit_is_a_user_error(read, unit):
     with pytest.raises(UserError, match=r"0\.lib: a unit must read like 1ns"):
         read(library(gate("A"), header=HEADER.replace("1ns", unit)))
 
@@ -322,7 +332,7 @@ RISE, FALL = (f'{edge}_power (scalar) {{ values ("{value}"); }}' for edge, value
         ("", {}),
     ],
 )
-def test_energies_of_one_edge_or_input_stand_for_the_others(read, timing, expected):
+def test_energies_of_one_edge_or_input_are_used_for_the_others(read, timing, expected):
     cell = only(read(library(gate("!(A & B)", ("A", "B"), timing=timing))))
     energies = {source: table.at(0, 0) for source, table in cell.energies["Y"].items()}
     assert energies == pytest.approx(expected)
@@ -334,7 +344,7 @@ def test_pins_may_share_a_group_and_functions_need_no_quotes(read):
     assert (list(cell.inputs), cell.outputs) == (["A", "B", "C"], {"Y": "(A & !B) | !C"})
 
 
-def test_setup_of_one_edge_stands_for_the_other(read):
+def test_setup_of_one_edge_is_used_for_the_other(read):
     setup = 'timing () { related_pin : "CK"; timing_type : setup_rising; TABLE }'
     text = flip_flop('clocked_on : "CK"; next_state : "D";').replace(
         "pin (D) { direction : input;", f"pin (D) {{ direction : input; {setup}"
@@ -354,7 +364,7 @@ def test_an_edge_that_no_group_states_is_none(read):
     assert (found.rise is not None, found.fall) == (True, None)
 
 
-def test_neighbours_on_an_axis_stay_apart(read):
+def test_neighbouring_entries_of_an_axis_stay_distinct(read):
     table = '(t) { index_1 ("0.0100001, 0.0100002"); values ("0.1, 0.2"); }'
     (found,) = only(read(library(gate("A", timing=arc(table))))).arcs["Y"]["A"]
     assert found.rise.delay.at(10.0002, 0) == pytest.approx(200)

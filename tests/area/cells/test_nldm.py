@@ -1,3 +1,5 @@
+"""NLDM tables: numbers by slew and load, with linear interpolation."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ UNIT = st.floats(0, 1)
 
 
 def table(rows, columns, function):
+    """The table with ``function(row, column)`` at each point."""
     return Table.of(rows, columns, [[function(row, column) for column in columns] for row in rows])
 
 
@@ -30,13 +33,13 @@ def test_interpolates_as_scipy_does(data, rows, columns):
     assert Table.of(rows, columns, values).at(row, column) == pytest.approx(expected, abs=1e-6)
 
 
-def test_goes_on_beyond_its_axes():
+def test_extrapolates_beyond_its_axes():
     plane = table([10, 20, 40], [1, 3], lambda slew, load: 5 + 0.5 * slew + 2 * load)
     for slew, load in ((0, 0), (100, 2), (20, 50), (100, 50), (-5, 60)):
         assert plane.at(slew, load) == pytest.approx(5 + 0.5 * slew + 2 * load)
 
 
-def test_an_axis_of_one_entry_does_not_matter():
+def test_an_axis_of_one_entry_is_ignored():
     assert Table.constant(7.0).at(123, 456) == 7
     row = Table.of([0.0], [1, 3], [[10, 20]])
     assert row.at(999, 2) == 15
@@ -44,7 +47,7 @@ def test_an_axis_of_one_entry_does_not_matter():
     assert column.at(2, 999) == 15
 
 
-def test_combines_on_the_axes_of_the_largest():
+def test_combines_tables_on_the_axes_of_the_largest():
     small, large = Table.constant(4.0), table([0, 2], [0, 2], lambda row, column: row + column)
     assert greatest([small, large]).values == ((4, 4), (4, 4))
     assert mean([small, large]).values == ((2, 3), (3, 4))

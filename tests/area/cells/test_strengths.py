@@ -1,4 +1,4 @@
-"""Stronger cells that state less area than weaker ones."""
+"""A stronger cell with less area than a weaker one: its area is probably wrong."""
 
 from dataclasses import replace
 

@@ -1,3 +1,8 @@
+"""Technologies: the cells that synthesis may use, with their areas, delays and energies.
+
+A technology comes from a card (a small YAML file) or from a full library in Liberty files.
+"""
+
 import json
 import pickle
 from dataclasses import replace
@@ -26,10 +31,12 @@ def card(request):
 
 
 def positive(table):
+    """The table with 0.01 instead of smaller values."""
     return table._replace(values=tuple(tuple(max(v, 0.01) for v in row) for row in table.values))
 
 
 def without(technology, *cells):
+    """The technology without some of its cells."""
     kept = {name: cell for name, cell in technology.cells.items() if cell not in cells}
     return replace(technology, cells=kept)
 
@@ -60,7 +67,7 @@ def test_unknown_technology_gives_the_list_and_the_nearest(name, message):
         ("sg13g2", 7.2576, 48.9888, False),
     ],
 )
-def test_areas_are_exactly_the_library_s(name, nand2, flip_flop, inverted):
+def test_areas_are_exactly_those_of_the_library(name, nand2, flip_flop, inverted):
     card = load_technology(name)
     assert card.nand2_area == nand2
     assert card.flip_flop.area == flip_flop
@@ -80,7 +87,7 @@ def test_adders_know_their_pins_and_polarity():
     assert load_technology("sg13g2").full_adder is None
 
 
-# Known orders of magnitude: a slip in a library's units is a factor of 1000.
+# Ranges around the known values: a wrong unit would change a value by a factor of 1000.
 @pytest.mark.parametrize(
     ("name", "delay_ps", "input_ff", "leakage_nw"),
     [
@@ -96,7 +103,8 @@ def test_units_are_ps_ff_and_nw(name, delay_ps, input_ff, leakage_nw):
     (arc,) = arcs[source]
     assert input_ff[0] < capacitance < input_ff[1]
     assert leakage_nw[0] < inverter.leakage < leakage_nw[1]
-    # Four like it as load, and the slews that they make of each other: a fan-out of four.
+    # A fan-out of four: the inverter drives four inverters. Its input slew is the output slew of
+    # another inverter with that load.
     load = 4 * capacitance
     rise = arc.rise.delay.at(arc.fall.transition.at(0, load), load)
     fall = arc.fall.delay.at(arc.rise.transition.at(0, load), load)
@@ -148,12 +156,13 @@ def test_liberty_round_trip_keeps_the_technology(card, tmp_path):
             for source, arcs in by_source.items():
                 for mine, other in zip(arcs, card.cells[name].arcs[pin][source], strict=True):
                     assert mine.sense == other.sense
-                    # ABC takes positive delays only.
+                    # ABC accepts only positive delays, so the text has no others.
                     assert mine.rise.delay == positive(other.rise.delay), name
                     assert mine.fall.transition == positive(other.fall.transition), name
 
 
-def test_strengths_are_for_clocks_only(card):
+def test_stronger_cells_are_only_for_clocks(card):
+    """``strengths`` names stronger versions of other cells."""
     plain, clocked = card.liberty_text(), card.liberty_text(clocked=True)
     combinational = [name for name in card.strengths if not card.cells[name].flip_flop]
     assert combinational
@@ -203,7 +212,7 @@ def test_malformed_card_is_a_user_error(tmp_path, edit, message):
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "\udcff"])
-def test_what_is_not_a_card_is_a_user_error(tmp_path, text):
+def test_other_files_are_not_a_card(tmp_path, text):
     path = tmp_path / "card.yaml"
     path.write_bytes(text.encode("utf-8", errors="surrogateescape"))
     with pytest.raises(UserError, match="not a technology card"):
@@ -228,7 +237,7 @@ write_verilog -noattr netlist.v
 
 
 def map_counter(technology, folder):
-    """Yosys' area of a counter, its cells, and the netlist."""
+    """A counter mapped by Yosys: its area, its number of cells by name, and its netlist."""
     (folder / "design.v").write_text(_COUNTER)
     (folder / "cells.lib").write_text(technology.liberty_text())
     run_yosys(_MAP, folder, "Mapping a counter")
@@ -252,7 +261,7 @@ def test_yosys_maps_onto_the_liberty_of_every_card(card, tmp_path):
 @pytest.mark.parametrize(
     ("clear", "preset"), [("", ""), ("R", ""), ("!R", ""), ("", "!S"), ("R", "!S")]
 )
-def test_yosys_ties_every_kind_of_flip_flop(tmp_path, clear, preset, inverted):
+def test_yosys_ties_clear_and_preset_of_every_kind_of_flip_flop(tmp_path, clear, preset, inverted):
     card = load_technology("sg13g2")
     flip_flop = FlipFlop("D", "CLK", "Q", inverted, (NO_SETUP, NO_SETUP), clear, preset)
     pins = {"D": 1.0, "CLK": 1.0} | dict.fromkeys(flip_flop.tied, 1.0)

@@ -1,4 +1,4 @@
-"""And-inverter graphs against truth tables."""
+"""And-inverter graphs agree with truth tables."""
 
 import itertools
 import random

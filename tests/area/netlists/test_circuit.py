@@ -1,4 +1,4 @@
-"""Circuits from Yosys' JSON: what is read, and what is refused."""
+"""Circuits read from Yosys' JSON, and circuits that are refused."""
 
 import json
 
@@ -11,11 +11,12 @@ from halfbyte.area.proofs.machine import Inputs, after_clock, state_of
 
 
 def cell(kind, **pins):
+    """JSON of a cell; ``pins`` gives the net at each pin."""
     return {"type": kind, "connections": {pin: [net] for pin, net in pins.items()}}
 
 
 def module(*cells, inputs=None, outputs=None):
-    """JSON of a module; ports by name, as lists of nets."""
+    """JSON of a module ``top``; ``inputs`` and ``outputs`` are lists of nets by port."""
     ports = {
         name: {"direction": direction, "bits": bits}
         for direction, group in (("input", inputs or {}), ("output", outputs or {}))
@@ -44,8 +45,8 @@ def read(*cells, cells_of=None, **ports):
         ("$_ORNOT_", 0b1011),
     ],
 )
-def test_gates_of_yosys(kind, expected):
-    """As `yosys -p help $_ANDNOT_` and the others define them."""
+def test_yosys_gates_have_their_truth_tables(kind, expected):
+    """The tables are those of Yosys' own help, for example ``yosys -p "help $_ANDNOT_"``."""
     circuit = read(cell(kind, A=2, B=3, Y=4), inputs={"a": [2], "b": [3]}, outputs={"y": [4]})
     (gate,) = circuit.gates
     assert gate.table == expected
@@ -59,7 +60,7 @@ def test_multiplexer_takes_b_where_s_is_1():
     assert literals[5] == aig.choose(s, b, a)
 
 
-def test_gates_are_sorted_whatever_their_order():
+def test_gates_may_come_in_any_order():
     circuit = read(
         cell("$_NOT_", A=3, Y=4), cell("$_NOT_", A=2, Y=3), inputs={"a": [2]}, outputs={"y": [4]}
     )
@@ -98,7 +99,7 @@ def test_undriven_nets_have_no_value():
 
 
 def test_a_register_that_may_be_cleared_is_refused():
-    """ASAP7's flip-flop has an inverted output; SG13G2's can be cleared, if its pin is not tied."""
+    """SG13G2's flip-flop has a clear pin, which must be tied to its inactive level."""
     technology = load_technology("sg13g2")
     flip_flop = technology.flip_flop
     ((pin, level),) = flip_flop.flip_flop.tied.items()
@@ -122,7 +123,7 @@ def test_a_register_that_may_be_cleared_is_refused():
         loose = circuit(wrong)
         with pytest.raises(CircuitError, match="not tied inactive"):
             after_clock(loose, inputs, state_of(loose, [state]))
-    # A wire that holds the pin counts as what it is rewired to.
+    # If the pin is on a net that is replaced by a constant, the constant counts.
     held = circuit(4)
     active, inactive = held.rewired({4: str(1 - level)}), held.rewired({4: str(level)})
     assert after_clock(inactive, inputs, state_of(inactive, [state])) == {3: w}
@@ -131,6 +132,7 @@ def test_a_register_that_may_be_cleared_is_refused():
 
 
 def test_inverted_flip_flops_keep_the_inverse():
+    """ASAP7's flip-flop has an inverted output."""
     technology = load_technology("asap7")
     flip_flop = technology.flip_flop
     parts = flip_flop.flip_flop

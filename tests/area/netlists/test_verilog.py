@@ -1,4 +1,4 @@
-"""Netlists as Verilog: what is written, and that timers, simulators and Yosys read it."""
+"""Netlists written as Verilog, which timing tools, simulators and Yosys can read."""
 
 import json
 import re
@@ -66,7 +66,7 @@ def test_constants_undefined_values_and_shared_outputs_are_assigned():
     ]
 
 
-def test_names_that_verilog_keeps_are_escaped_or_changed():
+def test_names_that_are_verilog_keywords_are_escaped_or_changed():
     text = structural_verilog(
         module(
             [("u", "INV", {"A": 2, "Y": 4}), ("v", "INV", {"A": 4, "Y": 3})],
@@ -97,7 +97,7 @@ def run(folder, *command):
 
 
 @pytest.mark.yosys
-def test_netlists_are_plain(netlist):
+def test_netlists_are_plain_verilog(netlist):
     text = (netlist / "netlist.v").read_text()
     assert not re.search(r"signed|1'hx|1'bx|\\|\(\*", text)
 
