@@ -1,4 +1,4 @@
-"""Running components: in Amaranth's own simulator, or as a graph of AND gates from Yosys."""
+"""Fixtures that run components in Amaranth's simulator, or as a graph of AND gates from Yosys."""
 
 import re
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from halfbyte.rtl import Mac, multiplier, to_rtlil
 
 @pytest.fixture
 def products():
-    """``products(architecture, weight, activation, pairs)``: signed products of code pairs."""
+    """``products(architecture, weight, activation, pairs)`` returns the products of code pairs."""
 
     def run(architecture, weight, activation, pairs: Iterable[tuple[int, int]]) -> list[int]:
         unit = multiplier(architecture, weight=weight, activation=activation)
-        codes = Cat(unit.w, unit.a)  # what is set at once is computed at once
+        codes = Cat(unit.w, unit.a)  # one signal, so that a pair is set in one step
         seen = []
 
         async def bench(ctx):
@@ -37,7 +37,7 @@ def products():
 
 @pytest.fixture
 def accumulate():
-    """``accumulate(mac, cycles)``: ``acc`` after each cycle of (w, a, clear[, enable])."""
+    """``accumulate(mac, cycles)`` returns ``acc`` after each cycle of (w, a, clear[, enable])."""
 
     def run(mac: Mac, cycles: Iterable[tuple[int, ...]]) -> list[int]:
         inputs = Cat(mac.w, mac.a, mac.clear, *([mac.enable] if mac.spec.enable else []))
@@ -79,7 +79,8 @@ write_aiger -ascii -symbols design.aag
 class AndGraph:
     """A circuit of AND gates and inverters in ASCII AIGER, evaluated for many inputs at once.
 
-    Registers are inputs and outputs of the same name: ``acc`` in, the next ``acc`` out.
+    AIGER is a text format for such circuits. A register is both an input (its present value) and
+    an output (its next value) of the same name.
     """
 
     def __init__(self, text: str) -> None:
@@ -100,11 +101,12 @@ class AndGraph:
             if kind != "o":
                 self.sources[name, int(bit or 0)] = row[0]
             if kind != "i":
-                # A register's own output comes last in ``names`` and must not hide its next state
+                # If a register is also an output, that comes later in ``names``. It must not
+                # replace the register's next state.
                 self.sinks.setdefault((name, int(bit or 0)), row[1] if kind == "l" else row[0])
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs as unsigned int64 (N,) from inputs as integers (N,)."""
+        """Unsigned outputs, (N,) int64, for N values of every input."""
         count = len(next(iter(inputs.values())))
         planes = {0: np.zeros(-(-count // 8), np.uint8)}
         for (name, bit), literal in self.sources.items():
@@ -124,7 +126,7 @@ class AndGraph:
 
 @pytest.fixture
 def and_graph(tmp_path):
-    """``and_graph(component)``: the component's RTLIL as an :class:`AndGraph`."""
+    """``and_graph(component)`` turns a component into an :class:`AndGraph`."""
 
     def build(component) -> AndGraph:
         (tmp_path / "design.il").write_text(to_rtlil(component, "unit"))

@@ -1,4 +1,7 @@
-"""The FP32 stage with products of several widths, against exact fractions."""
+"""The FP32 stage adds products of several widths exactly, compared with fractions.
+
+The stage adds a product to an FP32 number, the *augend*.
+"""
 
 import math
 import random
@@ -14,14 +17,14 @@ SEED = 3
 
 
 def value_of(word: int) -> Fraction:
-    """An FP32 number that is finite."""
+    """The value of a finite FP32 number with the bits ``word``."""
     field, fraction = word >> 23 & 0xFF, word & 0x7F_FFFF
     magnitude = Fraction(fraction + ((field > 0) << 23)) * Fraction(2) ** (max(field, 1) - 150)
     return -magnitude if word >> 31 else magnitude
 
 
 def rounded(exact: Fraction) -> int:
-    """The FP32 number nearest to ``exact``, which is not 0; ties to even."""
+    """Bits of the FP32 number nearest to ``exact``, which is not 0; ties go to even."""
     magnitude = abs(exact)
     exponent = max(math.floor(math.log2(magnitude)) + 2, -126)
     while exponent > -126 and Fraction(2) ** exponent > magnitude:
@@ -31,7 +34,7 @@ def rounded(exact: Fraction) -> int:
 
 
 def vectors(significand_bits: int, count: int) -> list[tuple[int, int, int, int]]:
-    """Sign, exponent and significand of products; augends near them, and far away."""
+    """Sign, exponent and significand of products, and an augend that is near or far in size."""
     generator = random.Random(f"{SEED} {significand_bits}")
     found = []
     for _ in range(count):
@@ -41,7 +44,7 @@ def vectors(significand_bits: int, count: int) -> list[tuple[int, int, int, int]
         exponent = generator.choice([near, near, generator.randrange(-300, 300)])
         top = 1 << significand_bits - 1
         significand = generator.choice([top, 2 * top - 1, top | generator.randrange(top), 0])
-        if generator.random() < 0.2:  # nearly minus the augend
+        if generator.random() < 0.2:  # nearly the augend or its negative
             exponent = 1 + field % 254
             augend = augend & ~INFINITY | exponent << 23
             significand = (augend & 0x7F_FFFF | 1 << 23) << significand_bits >> 24

@@ -1,4 +1,8 @@
-"""The specification of systolic arrays; what they compute is tested in tests/sim."""
+"""The specifications of systolic arrays. ``tests/sim`` tests what the arrays compute.
+
+In an output-stationary array (:class:`ArraySpec`), each element keeps a sum. In a weight-stationary
+array (:class:`WeightArraySpec`), each element keeps weights.
+"""
 
 import pytest
 
@@ -13,14 +17,14 @@ MAC = DotSpec(INT4, INT4, 1)
 
 def test_counts_its_flip_flops():
     spec = ArraySpec(MAC, 3, 4)
-    # Codes, clear and take, the result that moves up, whether there is one.
+    # Both codes, the control bits clear and take, the result that moves up, and its valid bit.
     assert spec.register_bits == 4 + 4 + 2 + MAC.width + 1
-    # Rows 1 and 2 delay codes and control, columns 1 to 3 codes.
+    # Row r delays codes and control by r cycles, and column c delays codes by c cycles.
     assert spec.skew_bits == (1 + 2) * (4 + 2) + (1 + 2 + 3) * 4
     assert (spec.elements, spec.macs) == (12, 12)
 
 
-def test_control_has_the_end_of_a_block_where_blocks_take_cycles():
+def test_control_marks_the_end_of_a_block_of_several_cycles():
     unit = DotSpec(
         INT4, INT4, 4, accumulator=Accumulator.FP32, scale=find_scale_code("e8m0"), block=8
     )
@@ -31,7 +35,7 @@ def test_control_has_the_end_of_a_block_where_blocks_take_cycles():
 def test_a_long_layer_uses_nearly_all_products():
     spec = ArraySpec(MAC, 8, 8)
     assert spec.utilization(4096, 64, 64) > 0.99
-    # Results need 2 rows - 1 cycles to leave: a short sum waits for them.
+    # The results of a column need 2 * 8 - 1 = 15 cycles to leave. Shorter sums wait for them.
     assert spec.utilization(3, 64, 64) < 3 / 15
 
 
@@ -49,9 +53,10 @@ def test_refuses_sides_that_are_not_whole_numbers(rows):
 
 def test_a_weight_stationary_array_counts_its_flip_flops():
     spec = WeightArraySpec(MAC, 3, 4)
-    # Activations and load, weights on their way, weights that stay.
+    # Activations, the load bit, weights on their way down, and weights that stay.
     assert spec.register_bits == 4 + 1 + 4 + 4
-    # Rows 0 and 1 delay activations and load, columns 1 to 3 weights.
+    # Rows 0 and 1 delay activations and the load bit, by 3 cycles in all. Columns 1 to 3 delay
+    # weights, by 1 to 3 cycles.
     assert spec.skew_bits == (1 + 2) * (4 + 1) + (1 + 2 + 3) * 4
     assert {name: part.count for name, part in spec.parts.items()} == {
         "registers": 12, "row_delay": 3, "column_delay": 6, "sum_return": 4, "take_delay": 3,
@@ -60,7 +65,8 @@ def test_a_weight_stationary_array_counts_its_flip_flops():
 
 def test_a_layer_in_weight_stationary_tiles():
     spec = WeightArraySpec(MAC, 4, 8)
-    # 5 tokens at a time; 2 x 3 tiles of weights for 7 inputs and 20 outputs.
+    # Five tokens (input rows) at a time, so six tokens take two turns. A tile of weights has 4 x 8
+    # weights, so 7 inputs and 20 outputs take 2 x 3 tiles.
     assert (spec.steps, spec.tile_inputs) == (5, 4)
     assert spec.cycles(7, 20, 6) == 2 * 3 * 2 * 5 + 2 * 4 + 8 - 1
     assert WeightArraySpec(MAC, 8, 8, depth=128).utilization(4096, 64, 128) > 0.99

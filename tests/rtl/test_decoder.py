@@ -1,4 +1,4 @@
-"""The decoders against the formats' integers, for all codes."""
+"""The decoders give each code's integer: its value in units of the format's quantum."""
 
 import pytest
 from amaranth.sim import Simulator

@@ -1,4 +1,7 @@
-"""Dot-product units: what is refused, what is exported, and what the bits of lanes count."""
+"""Dot-product units: which are refused, what is exported, and the weights of the lanes' bits.
+
+A lane multiplies one pair of codes. Its product is a sum of bits with weights.
+"""
 
 import itertools
 
@@ -36,7 +39,7 @@ FP32, EXACT = Accumulator.FP32, Accumulator.EXACT
         ({"architecture": "partial_products"}, "are not two's complement integers"),
     ],
 )
-def test_what_is_not_a_unit_is_refused_in_one_line(options, message):
+def test_impossible_units_are_refused_in_one_line(options, message):
     with pytest.raises((ValueError, ArchitectureError), match=message):
         DotSpec(**{"weight": E2M1, "activation": E2M1, "lanes": 32, **options})
 

@@ -1,4 +1,7 @@
-"""Circuits read by Yosys, on inputs too many to simulate: all pairs of 8-bit codes, any sum."""
+"""Circuits as Yosys reads them, on too many inputs for a simulator.
+
+Multipliers are tested on all pairs of 8-bit codes, and MACs from many values of the sum.
+"""
 
 import numpy as np
 import pytest

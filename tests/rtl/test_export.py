@@ -1,4 +1,4 @@
-"""Exported text: its ports, its repeatability, and that a tool reads it."""
+"""Exported Verilog and RTLIL: ports, names, repeatability, and reading by Yosys."""
 
 import re
 from dataclasses import replace
@@ -26,7 +26,7 @@ def test_verilog_has_the_promised_ports_in_order():
     assert ports(to_verilog(make(enable=True)))[2] == "clk, w, a, clear, enable, acc"
 
 
-def test_header_says_what_it_is():
+def test_header_states_ports_and_licence():
     text = to_verilog(make())
     assert "// w: E2M1+SP, 4 bits, quantum 1/2" in text
     assert "// acc: 17 bits, two's complement, in units of 1/4; overflow: wrap" in text

@@ -1,4 +1,8 @@
-"""The MAC against the definition: ``acc <= (clear ? 0 : acc) + w * a``."""
+"""The MAC follows its definition: ``acc <= (clear ? 0 : acc) + w * a``.
+
+If ``segment`` is given, the accumulator is carry-save. It is cut into segments of that many bits,
+and a register saves the carry out of each segment.
+"""
 
 import random
 
@@ -10,7 +14,7 @@ from halfbyte.rtl import ArchitectureError, Mac, MacSpec, applicable_architectur
 
 
 def expected(weight, activation, cycles, acc_width, overflow):
-    """The definition on Python integers, step by step."""
+    """``acc`` after each cycle, by the definition on Python integers."""
     half = 2 ** (acc_width - 1)
     acc, sums = 0, []
     for w, a, clear, *enable in cycles:
@@ -94,7 +98,7 @@ def test_enable_holds_the_sum(accumulate):
 
 @pytest.mark.parametrize("segment", [1, 2, 5, 15])
 @pytest.mark.parametrize("architecture", ["sign_magnitude", "baugh_wooley", "booth"])
-def test_saved_carries_change_no_sum(accumulate, architecture, segment):
+def test_carry_save_accumulators_give_the_same_sums(accumulate, architecture, segment):
     fmt = load("int4")
     cycles = random_cycles(fmt, fmt, 400, seed=segment, enable=True)
     mac = Mac(MacSpec(fmt, fmt, architecture, segment=segment, enable=True))
@@ -103,7 +107,7 @@ def test_saved_carries_change_no_sum(accumulate, architecture, segment):
 
 
 @pytest.mark.parametrize(("acc_width", "segment"), [(2, 1), (5, 1), (9, 4), (12, 11)])
-def test_narrow_accumulators_with_saved_carries_wrap(accumulate, acc_width, segment):
+def test_narrow_carry_save_accumulators_wrap(accumulate, acc_width, segment):
     fmt = load("e2m1_sr")
     options = {"acc_width": acc_width, "segment": segment}
     mac = Mac(MacSpec(fmt, fmt, "sign_magnitude", **options))
@@ -113,7 +117,7 @@ def test_narrow_accumulators_with_saved_carries_wrap(accumulate, acc_width, segm
 
 @pytest.mark.parametrize("pattern", [[7, 7], [8, 8], [7, 8], [0, 0]])
 def test_carries_run_through_all_segments(accumulate, pattern):
-    """A carry passes every bit from -1 to 0 and back; then the sum is read without products."""
+    """From -1 to 0 and back, a carry passes every bit. Then products of 0 follow."""
     fmt = load("int4")
     mac = Mac(MacSpec(fmt, fmt, "twos_complement", segment=1))
     minus_one, one = (15, 1), (1, 1)
@@ -124,7 +128,7 @@ def test_carries_run_through_all_segments(accumulate, pattern):
 @pytest.mark.parametrize(("segment", "moving"), [(1, 15), (4, 3), (8, 1)])
 @pytest.mark.parametrize("enable", [False, True])
 def test_registers_stand_still_for_the_final_addition(segment, moving, enable):
-    """At once with enable low; with products of zero, a cycle later for each kept carry."""
+    """With ``enable`` low they stop at once. With products of 0, each saved carry takes a cycle."""
     fmt = load("int4")
     options = {"architecture": "sign_magnitude", "segment": segment, "enable": enable}
     mac = Mac(MacSpec(weight=fmt, activation=fmt, **options))

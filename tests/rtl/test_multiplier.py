@@ -1,4 +1,4 @@
-"""Every architecture against the products of the formats' integers."""
+"""Every multiplier architecture gives the products of the formats' integers."""
 
 import random
 from fractions import Fraction
@@ -26,6 +26,7 @@ CASES = [
 
 
 def code_pairs(weight, activation):
+    """All pairs of codes, or some of them if there are too many."""
     pairs = [(w, a) for w in range(2**weight.bits) for a in range(2**activation.bits)]
     if len(pairs) <= EXHAUSTIVE_PAIRS:
         return pairs
@@ -34,7 +35,7 @@ def code_pairs(weight, activation):
         for w in (0, 1, 2 ** (weight.bits - 1), 2**weight.bits - 1)
         for a in range(2**activation.bits)
     ]
-    return corners + random.Random(1).sample(pairs, 200)  # `test_exhaustive` tests all
+    return corners + random.Random(1).sample(pairs, 200)  # `test_exhaustive` tests all pairs
 
 
 @pytest.mark.parametrize(("fmt", "architecture"), CASES)
@@ -60,7 +61,7 @@ def test_formats_may_differ(products, weight, activation):
 
 @st.composite
 def formats(draw):
-    """Any format of 2 to 8 bits; few distinct values, so that structure appears by chance."""
+    """Any format of 2 to 8 bits, with few distinct values, so that many codes share a value."""
     bits = draw(st.integers(2, 8))
     palette = draw(st.lists(st.integers(-3000, 3000), min_size=1, max_size=12))
     integers = draw(st.lists(st.sampled_from(palette), min_size=2**bits, max_size=2**bits))
@@ -69,7 +70,7 @@ def formats(draw):
 
 @st.composite
 def signed_formats(draw):
-    """A format whose top bit is the sign; in half of them, as in offset binary, 1 is positive."""
+    """A format whose top bit is the sign; in half of these formats, a 1 means positive."""
     bits = draw(st.integers(2, 5))
     half = st.lists(st.integers(0, 40), min_size=2 ** (bits - 1), max_size=2 ** (bits - 1))
     positive, negative = [1, *draw(half)[1:]], [-magnitude for magnitude in draw(half)]

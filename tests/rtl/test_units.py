@@ -1,4 +1,4 @@
-"""What the decoder and the BF16 MAC look like from outside."""
+"""The ports of the DFloat11 decoder and the BF16 MAC."""
 
 import re
 
@@ -18,7 +18,7 @@ def ports_of(verilog: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("component", [Decoder(lanes=2), Bf16Mac()], ids=["decoder", "bf16"])
-def test_verilog_has_the_ports_that_are_told(component: Decoder | Bf16Mac) -> None:
+def test_verilog_has_the_ports_that_port_widths_returns(component: Decoder | Bf16Mac) -> None:
     inputs, outputs = port_widths(component)
     assert ports_of(to_verilog(component, "unit")) == {"clk": 1, **inputs, **outputs}
 
