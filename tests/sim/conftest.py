@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def sim_build(named_build: Callable[[str], Path], shared_objects: None) -> Iterator[Path]:
-    """It has module scope, so that tests of other rooms later in the process have their own."""
+    """The build folder; with module scope, so that tests outside ``sim`` do not see it."""
     folder = named_build("sim")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(folder))

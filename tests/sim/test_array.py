@@ -1,4 +1,8 @@
-"""Arrays in Verilator: every result that leaves them, and faults that must be noticed."""
+"""Systolic arrays in Verilator: every result is checked, and faults are noticed.
+
+A matrix product is computed in tiles, parts of it that fit in the array. Tails are tiles that are
+not full.
+"""
 
 import shutil
 import subprocess
@@ -45,9 +49,9 @@ SCALED = ArraySpec(
     2,
 )
 WEIGHTS = WeightArraySpec(INTEGER.unit, 3, 2)
-# Two blocks a cycle
+# Two blocks per cycle
 SCALED_WEIGHTS = WeightArraySpec(replace(SCALED.unit, block=2), 2, 1, depth=5)
-# Sides that the array does not divide, steps that the products do not fill.
+# The sizes are not multiples of the array's, so the last tile and the last step are not full.
 OPERANDS = Operands(codes(1, 5, 14), codes(2, 7, 14))
 
 
@@ -75,7 +79,7 @@ def test_scaled_blocks_several_a_cycle():
 def test_weight_stationary_products_with_tails():
     operands = Operands(codes(1, 8, 31), codes(2, 5, 31))
     product, run = run_product(WEIGHTS, operands)
-    # The same product as in the other array, in cycles of its own: 4 tiles of inputs.
+    # The product is the same as in the other array, but not the number of cycles.
     assert torch.equal(product, module.expected_product(INTEGER, operands))
     assert (run.results, run.cycles) == (40, 4 * 3 * 3 * 3 + 2 * 3 + 2 - 1)
 
@@ -85,7 +89,7 @@ def test_weight_stationary_sums_are_rounded_in_the_order_of_the_blocks():
     operands = Operands(codes(5, 7, 20), codes(6, 5, 20), *scales)
     product, run = run_product(SCALED_WEIGHTS, operands)
     assert run.results == 35
-    # The same bits as where each block has a cycle of its own.
+    # The bits are the same as in a unit that takes one block per cycle.
     single = ArraySpec(replace(SCALED_WEIGHTS.unit, lanes=2), 2, 2)
     assert torch.equal(
         product,
@@ -93,7 +97,7 @@ def test_weight_stationary_sums_are_rounded_in_the_order_of_the_blocks():
     )
 
 
-def test_tiles_of_weights_need_a_zero_to_fill_them_up():
+def test_tiles_that_are_not_full_need_a_zero_value():
     table = Format("odd", "Odd numbers", 2, tuple(map(Fraction, (-1, 1, 3, 5))))
     spec = WeightArraySpec(DotSpec(table, table, 2), 3, 2)
     operands = Operands(codes(1, 4, 8, bound=4), codes(2, 4, 8, bound=4))
@@ -151,6 +155,7 @@ def test_the_exported_bench_passes_and_sees_a_fault(tmp_path, spec, results, rig
 
 
 def play(folder, record):
+    """What the exported bench prints in Icarus Verilog."""
     files = [record.bench, record.verilog]
     compile_ = [shutil.which("iverilog"), "-g2012", "-o", "sim", *files]
     subprocess.run(compile_, cwd=folder, check=True)
@@ -183,5 +188,5 @@ def test_exact_sums_pass_through_elements_that_keep_their_weights():
     scales = [codes(seed, rows, 5, bound=9) + 123 for seed, rows in ((3, 4), (4, 2))]
     product, run = run_product(spec, Operands(codes(5, 4, 10), codes(6, 2, 10), *scales))
     assert run.results == 8
-    # Some exponents are outside the window.
+    # Some exponents are outside the window, so some results have the NaN bit.
     assert set((product >> unit.width).ravel().tolist()) == {0, 1}

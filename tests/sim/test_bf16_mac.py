@@ -1,4 +1,4 @@
-"""The BF16 MAC agrees with its golden model, and the bench catches one that does not."""
+"""The BF16 MAC agrees with its golden model, and the bench catches a faulty MAC."""
 
 import math
 import struct
@@ -49,16 +49,16 @@ def test_catches_a_subnormal_sum_that_is_lost(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ties_are_among_the_scenarios() -> None:
-    """Sums that lie half-way between two FP32 numbers, with an even and an odd one below."""
+    """Some sums lie half-way between two FP32 numbers, above an even or an odd number."""
     lower_neighbours = set()
     acc = 0
     for w, a, clear, after in rows_of("ties", CYCLES, seed=3).tolist():
         before = 0 if clear else acc
         acc = after
-        exact = _value(w << 16) * _value(a << 16) + _value(before)  # exact where it is a tie
+        exact = _value(w << 16) * _value(a << 16) + _value(before)  # a tie is exact in binary64
         if not math.isfinite(exact) or abs(exact) < 2.0**-120:
             continue
         bits = struct.unpack("<Q", struct.pack("<d", exact))[0]
-        if bits & ((1 << 29) - 1) == 1 << 28:  # the 29 bits that FP32 has not
+        if bits & ((1 << 29) - 1) == 1 << 28:  # the 29 bits that FP32 does not have
             lower_neighbours.add(bits >> 29 & 1)
     assert lower_neighbours == {0, 1}

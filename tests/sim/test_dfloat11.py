@@ -1,4 +1,8 @@
-"""The DFloat11 decoder agrees with the codec, and the bench catches one that does not."""
+"""The DFloat11 decoder agrees with the codec, and the bench catches a faulty decoder.
+
+DFloat11 compresses BF16 weights without loss, in chunks of 16384. A lane of the decoder decodes one
+stream of chunks. Its verdict says whether a chunk was correct.
+"""
 
 from collections.abc import Callable
 
@@ -16,7 +20,7 @@ from halfbyte.sim.dfloat11.regression import run_decoder_regression
 from halfbyte.sim.dfloat11.scenarios import Shape, sessions
 
 SHAPE = Shape(lanes=2, rows=16, max_length=10)
-# More than a chunk, so that both lanes have whole tensors to decode.
+# More weights than one chunk holds, so that both lanes get a chunk.
 WEIGHTS = 17_000
 
 
@@ -27,7 +31,7 @@ def test_agrees_with_the_codec() -> None:
     assert record.passed
     assert set(record.scenarios) == set(SCENARIOS)
     assert record.scenarios["tensors"] > WEIGHTS
-    # One lane has a whole chunk, the other a short one: at most as fast as one lane.
+    # One lane has a full chunk, which takes most of the time, and the other lane a short one.
     assert 0.9 < record.symbols_per_cycle * 16_384 / WEIGHTS <= 1
 
 
@@ -57,7 +61,7 @@ def _loses_a_sign(m: Module, outer: Lane, inner: Lane) -> None:
     ],
     ids=["wrong CRC hidden", "hang", "sign lost"],
 )
-def test_catches(
+def test_catches_faults(
     fault: Callable[[Module, Lane, Lane], None], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Faulty(Lane):
@@ -76,7 +80,7 @@ def test_catches(
         run_decoder_regression(lanes=1, weights=100, seed=4)
 
 
-def test_refuses_what_no_decoder_has() -> None:
+def test_refuses_impossible_parameters() -> None:
     with pytest.raises(UserError, match="1 to 64 lanes, not 0"):
         run_decoder_regression(lanes=0)
     with pytest.raises(UserError, match="8 to 12, not 7"):
@@ -92,7 +96,8 @@ def test_every_bit_of_a_chunk_is_flipped_and_flagged() -> None:
         for packet in lane
         if packet.what != "sound chunk"
     ]
-    # A chunk of five weights and one of two: 18 words before the stream, one word of it.
+    # There are two chunks, of five weights and of two. Each has 18 words before its codes, and one
+    # word of codes.
     assert len(damaged) == 2 * 19 * 32 + 8 * (5 + 2)
     verdicts = {packet.verdict for packet in damaged}
     assert verdicts == {reference.WRONG_CRC, reference.NOT_A_CODE, reference.WRONG_LENGTH}

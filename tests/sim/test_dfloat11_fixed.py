@@ -1,4 +1,8 @@
-"""The decoder without a table agrees with the codec, and the bench catches one that does not."""
+"""The DFloat11 decoder with fixed codes agrees with the codec. The bench catches a faulty decoder.
+
+DFloat11 compresses BF16 weights without loss, in chunks of 16384. A decoder with fixed codes has no
+code table. A lane decodes one stream of chunks.
+"""
 
 from collections.abc import Callable
 
@@ -15,7 +19,7 @@ from halfbyte.sim.dfloat11.plan import FIXED_SCENARIOS
 from halfbyte.sim.dfloat11.reference import GOOD, WRONG_CRC, WRONG_LENGTH
 from halfbyte.sim.dfloat11.regression import run_fixed_regression
 
-# More than a chunk, so that both lanes have whole tensors to decode.
+# More weights than one chunk holds, so that both lanes get a chunk.
 WEIGHTS = 17_000
 
 
@@ -26,7 +30,7 @@ def test_agrees_with_the_codec(symbols: int) -> None:
     record = run_fixed_regression(lanes=2, symbols=symbols, weights=WEIGHTS, seed=4)
     assert record.passed
     assert set(record.scenarios) == set(FIXED_SCENARIOS)
-    # One lane has a whole chunk, the other a short one: at most as fast as one lane.
+    # One lane has a full chunk, which takes most of the time, and the other lane a short one.
     assert 0.97 * symbols < record.symbols_per_cycle * 16_384 / WEIGHTS <= symbols
 
 
@@ -50,7 +54,7 @@ def _mistakes_a_rare_exponent(m: Module, outer: FixedLane, inner: FixedLane) -> 
     ],
     ids=["wrong CRC hidden", "exponent 0"],
 )
-def test_catches(
+def test_catches_faults(
     fault: Callable[[Module, FixedLane, FixedLane], None],
     message: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -71,14 +75,14 @@ def test_catches(
         run_fixed_regression(lanes=1, weights=100, seed=4)
 
 
-def test_refuses_what_no_decoder_has() -> None:
+def test_refuses_impossible_parameters() -> None:
     with pytest.raises(UserError, match="1 or 2 symbols a cycle, not 4"):
         run_fixed_regression(symbols=4)
     with pytest.raises(UserError, match="1 to 64 lanes, not 65"):
         run_fixed_regression(lanes=65)
 
 
-def test_every_flipped_bit_is_flagged_but_for_padding() -> None:
+def test_every_flipped_bit_is_flagged_except_in_padding() -> None:
     (session,) = fixed_sessions(1, weights=10, seed=1)["flips"]
     damaged = [packet for packet in session.lanes[0] if packet.what != "sound chunk"]
     sound = session.lanes[0][-1]

@@ -1,4 +1,4 @@
-"""The regression of dot-product units: it passes on the RTL, and fails on what is wrong."""
+"""The regression of dot-product units passes for the RTL and fails for a wrong unit."""
 
 import shutil
 import subprocess
@@ -39,7 +39,7 @@ def test_scenarios_reach_every_kind_of_fp32_number():
 
 
 def test_scenarios_reach_ties():
-    """Half a unit in the last place is added: where it rounds to even, nothing changes."""
+    """Half a unit in the last place is added to a sum. Rounding to even changes only odd sums."""
     stimulus = stimulus_of(MXFP4, "ties", 3000, 1)
     acc = expected_words(MXFP4, stimulus)[:, 0]
     second = ~stimulus.clear[1:]
@@ -49,7 +49,7 @@ def test_scenarios_reach_ties():
 
 
 def test_scenarios_reach_odd_sums_of_every_size():
-    """A fault in one bit of the normalization shows on sums of one size only."""
+    """A fault in one bit of the normalization shows only in sums of one size."""
     spec = replace(MXFP4, lanes=32)
     stimulus = stimulus_of(spec, "sizes", 4000, 1)
     sums = (np.array(E2M1.integers)[stimulus.w] * np.array(E2M1.integers)[stimulus.a]).sum(axis=1)
@@ -97,7 +97,7 @@ def test_each_block_of_a_cycle_sees_every_pair_of_codes():
 
 
 @pytest.mark.simulator
-def test_another_unit_is_refused():
+def test_a_wrong_unit_fails():
     spec = DotSpec(INT4, INT4, 2, "partial_products", acc_width=10)
     other = to_verilog(
         replace(spec, weight=load("e1m2"), architecture="sign_magnitude").component(), "dot"

@@ -1,4 +1,7 @@
-"""Mutants of dot-product units: the regression catches all but those that are harmless."""
+"""The regression catches all mutants of dot-product units except the harmless ones.
+
+A mutant is a unit with one small change. It is harmless if no output ever differs.
+"""
 
 import time
 from dataclasses import replace
@@ -39,12 +42,12 @@ def test_exactly_the_harmless_mutants_survive():
     assert record.caught == COUNT - len(harmless)
 
 
-def test_states_that_an_fp32_accumulator_never_holds_do_not_make_a_fault(monkeypatch):
-    """Sums of blocks with UE4M3 scales are never near the largest exponents."""
+def test_a_mutant_that_differs_only_in_impossible_states_is_harmless(monkeypatch):
+    """With UE4M3 scales, an FP32 accumulator never comes near the largest exponents."""
     scale = SCALE_CODES["e4m3"]
     spec = DotSpec(E2M1, E2M1, 1, "exponent_shift", accumulator=Accumulator.FP32, scale=scale)
     mutated = mutate({MODULE: spec}, count=20, seed=3)
-    # Two of them are enough: one does nothing at all, the other nothing that can be seen.
+    # Two mutants are enough. One changes nothing. The other changes only states that cannot occur.
     mutated = replace(mutated, mutants=mutated.mutants[14:16])
     harmless = equivalent_dot_mutants(mutated, MODULE, spec)
     monkeypatch.setattr(dot_mutation, "has_small_stage", lambda spec: False)

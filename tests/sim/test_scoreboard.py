@@ -1,4 +1,4 @@
-"""Comparing, counting and reporting, without a simulator."""
+"""The scoreboard compares, counts and reports results, here without a simulator."""
 
 from pathlib import Path
 
@@ -27,6 +27,7 @@ def plan() -> Plan:
 
 
 def _bus(lossless: int, enabled: int) -> int:
+    """The word of all accumulators that the bench reads."""
     return (lossless & 63) | (enabled & 63) << 6
 
 

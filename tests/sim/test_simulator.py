@@ -1,4 +1,7 @@
-"""What is missing is named, with its remedy; nothing runs on, nothing stale is believed."""
+"""Errors around the simulator.
+
+A missing tool is named with a remedy, no process is left running, and no old result is used.
+"""
 
 import json
 import os
@@ -68,7 +71,7 @@ def test_python_without_shared_library_names_the_remedy(monkeypatch: pytest.Monk
         simulator.check_simulator("verilator")
 
 
-def test_environment_of_the_caller_does_not_steer_the_simulation(
+def test_environment_of_the_caller_does_not_change_the_simulation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("WAVES", "COCOTB_TEST_FILTER", "MAKEFLAGS", "PYTEST_CURRENT_TEST"):
@@ -86,7 +89,7 @@ def test_a_killed_simulation_leaves_no_result(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="ended without results") as caught:
         confirmed(tmp_path, plans, log=log)
     assert "half a li" in str(caught.value)
-    # A part of a results file is not a result.
+    # An incomplete results file does not count.
     (tmp_path / RESULTS).write_text('<testsuites name="results"><testsuite name="all"')
     with pytest.raises(ToolError, match="ended without results"):
         confirmed(tmp_path, plans, log=log)
@@ -101,7 +104,7 @@ def test_a_failed_test_without_mismatch_fails(tmp_path: Path) -> None:
         confirmed(tmp_path, {"pairs": Plan.__new__(Plan)}, log=tmp_path / "log")
 
 
-def test_ending_processes_ends_what_they_started(tmp_path: Path) -> None:
+def test_ending_processes_also_ends_their_children(tmp_path: Path) -> None:
     processes = Processes()
     started = tmp_path / "pid"
     script = (
@@ -128,7 +131,7 @@ def test_ending_processes_ends_what_they_started(tmp_path: Path) -> None:
 
 
 def _is_gone(pid: int) -> bool:
-    """Whether a process has ended; nobody may have collected its exit status yet."""
+    """Whether a process has ended. It may still be a zombie (state Z)."""
     status = Path(f"/proc/{pid}/stat")
     for _ in range(100):
         if not status.is_file() or status.read_text().rsplit(")", 1)[1].split()[0] == "Z":

