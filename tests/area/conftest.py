@@ -38,7 +38,7 @@ def toy() -> Technology:
 
 @pytest.fixture(scope="session")
 def library_files() -> Callable[[str], list[Path]]:
-    """``library_files(technology)`` is :func:`find_files`."""
+    """``library_files(technology)`` returns the Liberty files of its full library."""
     return find_files
 
 

@@ -1,4 +1,4 @@
-"""The FP32 stage adds products of several widths exactly, compared with fractions.
+"""The FP32 stage of the BF16 MAC rounds like exact fractions, for products of several widths.
 
 The stage adds a product to an FP32 number, the *augend*.
 """

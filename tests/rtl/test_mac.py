@@ -117,7 +117,7 @@ def test_narrow_carry_save_accumulators_wrap(accumulate, acc_width, segment):
 
 @pytest.mark.parametrize("pattern", [[7, 7], [8, 8], [7, 8], [0, 0]])
 def test_carries_run_through_all_segments(accumulate, pattern):
-    """From -1 to 0 and back, a carry passes every bit. Then products of 0 follow."""
+    """The sum goes from -1 to 0 and back, so a carry passes every bit."""
     fmt = load("int4")
     mac = Mac(MacSpec(fmt, fmt, "twos_complement", segment=1))
     minus_one, one = (15, 1), (1, 1)
@@ -128,7 +128,7 @@ def test_carries_run_through_all_segments(accumulate, pattern):
 @pytest.mark.parametrize(("segment", "moving"), [(1, 15), (4, 3), (8, 1)])
 @pytest.mark.parametrize("enable", [False, True])
 def test_registers_stand_still_for_the_final_addition(segment, moving, enable):
-    """With ``enable`` low they stop at once. With products of 0, each saved carry takes a cycle."""
+    """With ``enable`` low, registers stop at once; with products of 0, after a cycle per carry."""
     fmt = load("int4")
     options = {"architecture": "sign_magnitude", "segment": segment, "enable": enable}
     mac = Mac(MacSpec(weight=fmt, activation=fmt, **options))

@@ -1,4 +1,4 @@
-"""The ports of the DFloat11 decoder and the BF16 MAC."""
+"""The ports of the BF16 MAC and of the DFloat11 decoder, which decompresses BF16 weights."""
 
 import re
 

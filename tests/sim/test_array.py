@@ -79,7 +79,8 @@ def test_scaled_blocks_several_a_cycle():
 def test_weight_stationary_products_with_tails():
     operands = Operands(codes(1, 8, 31), codes(2, 5, 31))
     product, run = run_product(WEIGHTS, operands)
-    # The product is the same as in the other array, but not the number of cycles.
+    # The product is the same as in the other array, but not the number of cycles: 4 x 3 tiles of
+    # weights each stay for 3 tokens, 3 times. Then the last results leave.
     assert torch.equal(product, module.expected_product(INTEGER, operands))
     assert (run.results, run.cycles) == (40, 4 * 3 * 3 * 3 + 2 * 3 + 2 - 1)
 

@@ -1,7 +1,8 @@
 """The DFloat11 decoder agrees with the codec, and the bench catches a faulty decoder.
 
 DFloat11 compresses BF16 weights without loss, in chunks of 16384. A lane of the decoder decodes one
-stream of chunks. Its verdict says whether a chunk was correct.
+stream of chunks. Its verdict says whether a chunk was correct. A *packet* is a chunk for one
+lane, with the expected output.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """The DFloat11 decoder with fixed codes agrees with the codec. The bench catches a faulty decoder.
 
 DFloat11 compresses BF16 weights without loss, in chunks of 16384. A decoder with fixed codes has no
-code table. A lane decodes one stream of chunks.
+code table. A lane decodes one stream of chunks. A *packet* is a chunk for one lane, with the
+expected output.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""The regression of dot-product units passes for the RTL and fails for a wrong unit."""
+"""The regression of dot-product units passes for the RTL and fails for a wrong unit.
+
+A regression simulates a unit in several scenarios and compares all results with the golden model.
+"""
 
 import shutil
 import subprocess

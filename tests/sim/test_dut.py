@@ -1,6 +1,7 @@
-"""The regression of a user's own MAC in Verilog.
+"""The regression of a user's own MAC in Verilog, the *DUT* (device under test).
 
-A right MAC passes, a wrong one fails, and one with unsuitable ports is refused.
+A regression simulates a MAC in several scenarios and compares all sums with the golden model. A
+right MAC passes, a wrong one fails, and one with unsuitable ports is refused.
 """
 
 from pathlib import Path

@@ -94,6 +94,7 @@ class Fault:
     mismatch: str
 
 
+# In the scenario ``pairs``, the number of a cycle is ``w << 4 | a``.
 FAULTS = (
     Fault(1, "table entry off by one", "pairs", 0x15,
           "mac_lossless (17 bits): expected 6, seen 7"),

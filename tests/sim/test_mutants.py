@@ -1,5 +1,6 @@
 """The regression catches mutants of MACs, and names those that it does not catch.
 
+A regression simulates a MAC in several scenarios and compares all sums with the golden model.
 A mutant is a MAC with one small change. Only a mutant that can give a wrong result is a fault.
 """
 

@@ -1,4 +1,8 @@
-"""Whole regressions: from RTL through build and simulation to a record."""
+"""Whole regressions, from RTL through build and simulation to a record.
+
+A regression simulates a MAC in several scenarios and compares all sums with the golden model. It
+does so with several kinds of accumulator at once.
+"""
 
 import shutil
 import signal

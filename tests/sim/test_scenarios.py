@@ -1,4 +1,8 @@
-"""The inputs of the bench are complete, reach the extremes, and are repeatable."""
+"""The inputs of the bench are complete, reach the extremes, and are repeatable.
+
+Each scenario is a stream: one value of each input for every cycle. A walk adds products of one
+sign until the sum crosses a limit of the accumulator.
+"""
 
 from dataclasses import replace
 
@@ -118,7 +122,7 @@ def test_narrow_accumulators_overflow_in_the_random_stream() -> None:
     sums = dict(zip(macs, plan.expected, strict=True))
     for name in ("enabled", "wrap", "saturate", "tight", "tight_wrap"):
         assert (sums[name] != sums["lossless"]).mean() > 0.05
-    # A carry-save accumulator has the same sums as an ordinary one.
+    # ``saved`` and ``wrap_saved`` are carry-save accumulators, with the same sums as ordinary ones.
     assert (sums["saved"] == sums["enabled"]).all()
     assert (sums["wrap_saved"] == sums["tight_wrap"]).all()
     assert {sums["saturate"].min(), sums["saturate"].max()} == {-256, 255}

@@ -1,4 +1,8 @@
-"""Exported MACs, test vectors and plain Verilog benches."""
+"""Exported MACs, test vectors and plain Verilog benches.
+
+A vector, or *step*, holds its operands for one or more cycles. A *walk* consists of steps until the
+sum crosses a limit of the accumulator.
+"""
 
 import shutil
 import subprocess

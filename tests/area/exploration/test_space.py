@@ -143,7 +143,7 @@ def test_shipped_spaces_load(name):
     assert next(space.trials()).key()
 
 
-def test_supernormal_space_holds_the_papers_formats_and_enough_designs():
+def test_supernormal_space_holds_shipped_formats_and_enough_designs():
     space = load_space("supernormal")
     values = {fmt.values for fmt in space.formats}
     for name in ("e2m1", "e2m1_sp", "e2m1_sr", "apot4", "apot4_sp"):

@@ -1,6 +1,6 @@
-"""The check whether two pieces of logic are equal.
+"""The proof that two pieces of logic are equal agrees with enumeration.
 
-On small logic it agrees with enumeration. It also decides logic that is too large to enumerate.
+It also succeeds on logic that is too large to enumerate.
 Some inputs are *codes*; a *table* is any function of the codes.
 """
 

@@ -85,7 +85,7 @@ SHORTS = {
 
 
 @pytest.mark.parametrize("line", SHORTS.values(), ids=SHORTS)
-def test_a_net_has_one_driver(line, units, technology, tmp_path):
+def test_a_net_with_two_drivers_is_refused(line, units, technology, tmp_path):
     with pytest.raises(CircuitError, match=r"has two drivers|is the constant") as error:
         prove(MAC, with_line(units[1][MAC], line), units, technology, tmp_path)
     assert "\n" not in str(error.value)
@@ -107,7 +107,7 @@ PORTS = {
 
 
 @pytest.mark.parametrize("change", PORTS.values(), ids=PORTS)
-def test_ports_are_those_of_the_rtl(change, units, technology, tmp_path):
+def test_ports_must_be_those_of_the_rtl(change, units, technology, tmp_path):
     text = change(units[1][MAC])
     assert text != units[1][MAC]
     with pytest.raises(CircuitError, match=r"The ports are .*; they should be input a\[4\]"):

@@ -34,9 +34,11 @@ def make_mac(name, architecture, *, activation=None, **options):
 
 @pytest.fixture(scope="module")
 def small():
-    """MACs and multipliers of E2M1+SP in every architecture: specifications, and circuits by name.
+    """Specifications and circuits, by name, of MACs and multipliers for E2M1+SP.
 
-    *Altered* parts have one wrong entry in the table of values.
+    There is one of each kind for every architecture.
+
+    *Altered* ones have a wrong value in the format's table.
     """
     fmt = load("e2m1_sp")
     macs, multipliers = {}, {}
@@ -63,7 +65,7 @@ ARCHITECTURES = applicable_architectures(load("e2m1_sp"), load("e2m1_sp"))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_rtl_is_its_specification(architecture, small):
+def test_rtl_equals_its_specification(architecture, small):
     parts, circuits = small
     for kind in ("mac", "narrow"):
         name = f"{kind}_{architecture}"
@@ -179,7 +181,7 @@ def mapped(mac, technology, folder):
 
 
 @pytest.mark.parametrize("technology", ["sky130hd", "sg13g2", "asap7"])
-def test_netlists_are_their_rtl_in_every_technology(technology, tmp_path):
+def test_netlists_equal_their_rtl_in_every_technology(technology, tmp_path):
     """Netlists are proved. They are refuted if the output of any one gate is stuck at 1."""
     technology = load_technology(technology)
     mac = make_mac("apot4", "sign_magnitude")

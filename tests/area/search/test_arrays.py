@@ -15,7 +15,7 @@ pytestmark = pytest.mark.yosys
 INT4 = load("int4")
 
 
-def test_an_array_is_its_parts():
+def test_area_and_energy_are_sums_over_the_parts():
     spec = ArraySpec(DotSpec(INT4, INT4, 2, "partial_products", acc_width=14), 3, 2)
     technology = load_technology("sky130hd")
     options = {"prove": False, "jobs": 1}

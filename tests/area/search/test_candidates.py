@@ -1,6 +1,7 @@
 """The choice of the multiplier architectures that a search tries.
 
-The *promising* ones are those worth trying. A quick search tries only the *likely* ones.
+The *promising* ones are worth trying. The *likely* ones are the promising ones without those that
+are never the smallest.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""MACs on FPGAs: the resources in their records, and the choice of the best."""
+"""MACs on FPGAs: the resources in their records, and the choice of the best architecture."""
 
 import pytest
 

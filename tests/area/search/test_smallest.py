@@ -1,4 +1,8 @@
-"""The search for the smallest MAC, with real Yosys and ABC."""
+"""The search for the smallest MAC, with real Yosys and ABC.
+
+A recipe is a way to synthesize. Most recipes end with annealing, which replaces gates at random. A
+store holds the results of earlier runs.
+"""
 
 import json
 import re

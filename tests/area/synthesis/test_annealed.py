@@ -1,8 +1,9 @@
 """Annealing of addends. An addend is the part of a MAC that turns two codes into the number to add.
 
-Annealing replaces gates at random to save area. An addend gives a product as ``odd + 2 * (rest +
-carry)``. Most products have two such forms, with the output ``negate`` set or not. In each row of
-the truth table, annealing may choose either form.
+Annealing replaces gates at random to save area. An addend gives a product as
+``odd + 2 * (rest + carry)``. The carry is the output ``negate`` if the product is even, and 0 if it
+is odd. Most products therefore have two forms, with ``negate`` set or not. Annealing may choose
+either form for each pair of codes.
 """
 
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Synthesis for a given clock, sweeps of clocks, and libraries without timing tables."""
+"""Synthesis for a given clock, sweeps of clocks, and libraries without timing tables.
+
+A card is a file with part of a cell library. A recipe is a way to synthesize.
+"""
 
 from dataclasses import replace
 
@@ -42,6 +45,7 @@ def card():
 
 @pytest.fixture(scope="module")
 def relaxed(design, card):
+    """The record of the smallest MAC, without a clock to meet."""
     (record,) = synthesize([design], card)
     return record
 

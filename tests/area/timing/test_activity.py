@@ -1,6 +1,7 @@
 """Simulated netlists compared with the definition of a MAC, and energies computed by hand.
 
 A simulation runs LANES independent streams of inputs at once. A net has one bit for each stream.
+*Operands* are weights and activations of a model, from which the inputs are made.
 """
 
 from dataclasses import replace
@@ -89,7 +90,7 @@ def test_streams_must_fit(mac):
 
 
 @pytest.mark.yosys
-def test_idle_operands_cost_the_clock_only(mac):
+def test_idle_operands_cost_only_the_energy_of_the_clock(mac):
     technology, netlist = mac
     streams = operand_streams(None, load("e2m1_sp"), load("e2m1_sp"), 16)
     idle = {port: np.zeros_like(codes) for port, codes in streams.items()}
@@ -193,7 +194,7 @@ def test_a_new_sum_begins_after_the_given_number_of_terms():
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x93NUMPY", None])
-def test_what_holds_no_operands_is_a_user_error(tmp_path, content):
+def test_a_file_without_operands_is_a_user_error(tmp_path, content):
     path = tmp_path / "x.npz"
     if content is None:
         np.savez(path, weights=np.zeros((2, 2), np.int16), activations=np.zeros(1, np.int16))

@@ -1,4 +1,7 @@
-"""The timing analysis on netlists whose delays are computed by hand."""
+"""The timing analysis of netlists whose delays are computed by hand.
+
+An arc is the timing from an input of a cell to its output. A slew is a transition time.
+"""
 
 import json
 from dataclasses import replace

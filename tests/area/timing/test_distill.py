@@ -90,7 +90,7 @@ def test_basic_cells_have_the_same_area_as_in_the_full_library(name, full_librar
     assert (card.full_adder, card.half_adder) == (whole.full_adder, whole.half_adder)
 
 
-def test_needs_the_cells_that_every_technology_needs(tmp_path):
+def test_a_library_without_a_required_cell_is_refused(tmp_path):
     path = tmp_path / "none.lib"
     path.write_text("library (none) { cell (A) { area : 1; } }")
     with pytest.raises(UserError, match="none has no two-input NAND among its 0 usable cells"):
