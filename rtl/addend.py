@@ -38,7 +38,8 @@ class Addend(wiring.Component):
     w, a : ``In(weight.bits)``, ``In(activation.bits)``
         Operand codes.
     odd : ``Out(1)``
-        Bit 0 of the product, in units of ``weight.quantum * activation.quantum``.
+        Bit 0 of the product, in units of ``weight.quantum * activation.quantum``. A quantum is the
+        largest number that divides all values of a format.
     rest : ``Out(signed)``
         The term without its bit 0, inverted if ``negate`` is high.
     negate : ``Out(1)``

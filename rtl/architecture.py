@@ -63,8 +63,9 @@ class MultiplierArchitecture(wiring.Component):
     """An exact, combinational multiplier of two codes.
 
     The outputs are a term and a bit that says whether to negate the term:
-    ``product = -term if negate else term``, in units of ``weight.quantum * activation.quantum``.
-    The adder that follows the multiplier does the negation.
+    ``product = -term if negate else term``, in units of ``weight.quantum * activation.quantum``. A
+    quantum is the largest number that divides all values of a format. The adder that follows the
+    multiplier does the negation.
 
     Parameters
     ----------

@@ -17,8 +17,7 @@ def _significand_width(fmt: Format) -> int:
 def split_magnitude(magnitude: int, significand_width: int) -> tuple[int, int]:
     """``(significand, shift)`` with ``significand << shift == magnitude``.
 
-    The significand has ``significand_width`` bits. A subnormal has a shorter significand and shift
-    0.
+    The significand has ``significand_width`` bits. A subnormal has fewer bits, and shift 0.
     """
     shift = max(0, magnitude.bit_length() - significand_width)
     return magnitude >> shift, shift
@@ -38,7 +37,7 @@ class ExponentShift(MultiplierArchitecture):
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:
-        # In two's complement, only the magnitude 2^(n-1) has a shift. That is no exponent yet.
+        # A two's complement format has one magnitude with a shift, 2^(n-1), but not an exponent.
         if len(_shifted_magnitudes(weight)) < 2 and len(_shifted_magnitudes(activation)) < 2:
             return "neither format has an exponent: their significands are whole magnitudes"
         return None

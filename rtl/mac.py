@@ -52,9 +52,9 @@ class Mac(Exported):
         Low to keep ``acc`` and ignore the other inputs. The port exists only if ``spec.enable``.
     acc : ``Out(signed(spec.width))``
         Sum of all products from the cycle in which ``clear`` was last high up to the latest clock
-        edge, in units of ``weight.quantum * activation.quantum``. Valid after the clock edge. A
-        carry-save accumulator is valid once the registers have stopped changing and the final
-        addition has settled.
+        edge, in units of ``weight.quantum * activation.quantum``. A quantum is the largest number
+        that divides all values of a format. Valid after the clock edge. A carry-save accumulator is
+        valid once the registers have stopped changing and the final addition has settled.
 
     Raises
     ------

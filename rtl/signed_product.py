@@ -30,7 +30,7 @@ class SignedProduct(wiring.Component):
         Operand codes.
     product : ``Out(signed)``
         The product in units of ``weight.quantum * activation.quantum``, in the smallest width that
-        holds all products.
+        holds all products. A quantum is the largest number that divides all values of a format.
     """
 
     def __init__(self, *, weight: Format, activation: Format, architecture: str) -> None:

@@ -84,6 +84,7 @@ def _publish(source: Path, target: Path) -> None:
 
 
 def _run(what: str, command: list[str], folder: Path, processes: Processes, **env: str) -> None:
+    """Run a command in ``folder``; raise ToolError with ``what`` and the log if it fails."""
     log = folder / "build.log"
     done = processes.run(command, folder=folder, environment=clean_environment(**env), log=log)
     if done != 0:

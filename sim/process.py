@@ -62,6 +62,7 @@ class Processes:
 
     @staticmethod
     def _kill(process: "subprocess.Popen[bytes]") -> None:
+        """Kill the process group that ``process`` leads, if it still runs."""
         if process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

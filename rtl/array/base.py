@@ -197,7 +197,7 @@ class SystolicSpec(ABC):
 
     @abstractmethod
     def latency(self, number: int, column: int) -> int:
-        """Cycles from ``take`` to result ``number`` of a column, counted from 0."""
+        """Cycles from ``take`` to result ``number`` of a column; the first result is number 0."""
 
     @property
     def name(self) -> str:

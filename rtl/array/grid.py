@@ -114,7 +114,7 @@ class ArrayGrid(Exported):
         ]
 
     def _skewed(self, m: Module, name: str, place: int) -> Value:
-        """The input ``name`` of row or column number ``place``, delayed as is right for it."""
+        """The input ``name`` for row or column ``place``, after that row's or column's delay."""
         bits = moving_ports(self.spec)[name]
         if name == "control":
             value: Value = Cat(getattr(self, flag) for flag in self.spec.element_controls)

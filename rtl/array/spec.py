@@ -60,10 +60,13 @@ class ArraySpec(SystolicSpec):
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
         steps = max(-(-inputs // self.tile_inputs), self.least_steps)
         tiles = -(-tokens // self.tile_tokens) * -(-outputs // self.columns)
+        # The last result leaves 2 * rows + columns cycles after the last step. The formula adds
+        # `rows` more as a reserve.
         return tiles * steps + self.rows + self.columns + self.least_steps + 1
 
     @property
     def warm_up(self) -> int:
+        # `valid` is known after 2 * rows + columns cycles; two more are a reserve.
         return 2 * self.rows + self.columns + 2
 
     @property
@@ -71,6 +74,7 @@ class ArraySpec(SystolicSpec):
         return self.rows
 
     def latency(self, number: int, column: int) -> int:
+        # Result `number` is that of row `number`. SystolicArray's docstring has this formula, too.
         return 2 + column + 2 * number
 
     def component(self) -> SystolicArray:

@@ -116,6 +116,8 @@ class WeightArraySpec(SystolicSpec):
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
         down, across = -(-inputs // self.tile_inputs), -(-outputs // self.columns)
         tiles = down * across * -(-tokens // self.tile_tokens)
+        # The first weights enter rows - 1 cycles before the first token, and the last result leaves
+        # rows + columns cycles after the last token.
         return tiles * self.steps + 2 * self.rows + self.columns - 1
 
     @property
@@ -124,6 +126,7 @@ class WeightArraySpec(SystolicSpec):
 
     @property
     def warm_up(self) -> int:
+        # `valid` is known after rows + columns + 1 cycles; one more is a reserve.
         return self.rows + self.columns + 2
 
     @property

@@ -113,6 +113,7 @@ class Lane(Exported):
             m.d.sync += is_last.eq(self.words.payload.last)
 
         def refuse(reason: object) -> None:
+            """Set the verdict, and skip the rest of the packets."""
             m.d.sync += [verdict.eq(reason), state.eq(_State.DRAIN)]
 
         with m.Switch(state):

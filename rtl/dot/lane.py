@@ -32,9 +32,10 @@ class LaneBits:
     ----------
     weights : tuple of int
         What each bit adds to the product if it is 1, in units of
-        ``weight.quantum * activation.quantum``. If a weight is neither a power of two nor minus a
-        power of two, the unit first counts how many lanes have that bit set, and then adds the
-        count times the weight.
+        ``weight.quantum * activation.quantum``. (A quantum is the largest number that divides all
+        values of a format.) If a weight is neither a power of two nor minus a power of two, the
+        unit first counts how many lanes have that bit set, and then adds the count times the
+        weight.
     constant : int
         A constant that is added to the weighted sum.
     """

@@ -81,7 +81,7 @@ class DotNumbers:
         Lowest and highest exponent of the product of both scales that an exact accumulator can
         take. Default: all exponents.
     final_adder : FinalAdder
-        The last adder of the adder tree, and of the sums in the FP32 stage.
+        The last adder of the adder tree, and of the sums in the FP32 adder.
     adders : AdderStyle
         The full adders of the cell library for which the unit is made.
     chained : bool
@@ -133,8 +133,8 @@ class DotNumbers:
             raise UserError(f"Block must be a number of products, not {self.block!r}")
         if self.block % self.lanes and self.lanes % self.block:
             raise UserError(
-                f"Lanes must be whole blocks or divide one, not {self.lanes} for blocks of "
-                f"{self.block}"
+                f"Lanes must be a multiple or a divisor of the block, not {self.lanes} for blocks "
+                f"of {self.block}"
             )
         if self.blocks_per_cycle > MAX_BLOCKS:
             raise UserError(
@@ -142,7 +142,10 @@ class DotNumbers:
                 "take fewer lanes or larger blocks"
             )
         if self.scale is None and self.block != self.lanes:
-            raise UserError("A block is what shares a scale: give a scale format, or no block")
+            raise UserError(
+                "A block is a number of products that share a scale: give a scale format, "
+                "or no block"
+            )
         if self.chained and self.gathers:
             raise UserError(
                 "An element that keeps its weights adds a whole block a cycle: take as many lanes "
@@ -284,7 +287,11 @@ class DotNumbers:
 
     @property
     def quantum(self) -> Fraction:
-        """The value of 1 in the sum of the lanes, without scales."""
+        """The value of 1 in the sum of the lanes, without scales.
+
+        It is the product of both formats' quanta. A format's quantum is the largest number that
+        divides all of its values.
+        """
         return self.weight.quantum * self.activation.quantum
 
     @property

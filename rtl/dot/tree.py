@@ -262,7 +262,7 @@ class SignedColumns:
         return (bit for bits in self._bits[position + 1 :] for bit in bits)
 
     def _extends_sign(self, column: _Column, position: int) -> bool:
-        """Whether, from this place up, little is added to the accumulator: a total of -1, 0 or 1.
+        """Whether all that is added to the accumulator, from this place up, totals -1, 0 or 1.
 
         Two bits at this place and the constant make up that total.
         """

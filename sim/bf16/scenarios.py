@@ -40,6 +40,7 @@ def _value(bits: int) -> float:
 
 
 def _any(generator: random.Random, acc: int) -> _Operands:
+    """Operands with random bits."""
     return generator.getrandbits(16), generator.getrandbits(16)
 
 

@@ -35,9 +35,11 @@ class _Source:
         self.valid = False
 
     def offer(self, now: bool) -> None:
+        """Offer the next beat if ``now`` is true, or if it is offered already."""
         self.valid = self.beat is not None and (self.valid or now)
 
     def take(self) -> None:
+        """The decoder has taken the beat: go on to the next one."""
         self.beat = next(self._beats, None)
         self.valid = False
 
@@ -204,6 +206,7 @@ class Testbench:
         return moved
 
     def _check_weight(self, index: int, lane: _Lane, seen: int) -> None:
+        """Compare a weight that lane ``index`` gives with the expected one."""
         if lane.packet == len(lane.packets):
             self._fail(f"lane {index} gives weight {seen:04x} after all packets", [lane])
         packet = lane.packets[lane.packet]
@@ -220,6 +223,7 @@ class Testbench:
         self.checks += 1
 
     def _check_verdict(self, index: int, lane: _Lane, seen: int) -> None:
+        """Compare a verdict that lane ``index`` gives with the expected one."""
         if lane.packet == len(lane.packets):
             self._fail(f"lane {index} gives a verdict after all packets", [lane])
         packet = lane.packets[lane.packet]
@@ -234,6 +238,7 @@ class Testbench:
         self.checks += 1
 
     def _fail(self, problem: str, lanes: Sequence[_Lane]) -> None:
+        """Raise MismatchError with the problem and the packets of ``lanes``."""
         where = [
             f"  packet {lane.packet}: {lane.packets[lane.packet].what}"
             for lane in lanes

@@ -61,6 +61,7 @@ def _dealt(packets: Sequence[Packet], lanes: int) -> list[list[Packet]]:
 
 
 def _session(shape: Shape, compressed: Compressed) -> Session:
+    """The session that decodes a compressed tensor."""
     lanes = _dealt(compressed.packets, shape.lanes)
     return Session(compressed.table.numbers, refused=False, lanes=lanes)
 
@@ -95,7 +96,7 @@ def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iter
 
 
 def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
-    """Good tables, with the escape in each row in turn and as the only row; then invalid tables."""
+    """Sessions with good tables, where each row is the escape once, and with invalid tables."""
     rows = shape.rows
     flat = [(rows - 1).bit_length()] * rows
     symbols = generator.permutation(256)[:rows].tolist()
@@ -148,9 +149,9 @@ def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -
 def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Iterator[Session]:
     """Two small chunks with every kind of ``damage``; an undamaged chunk after every fourth.
 
-    In the first chunk's code, with an escape, any sequence of bits begins with a code word. In the
-    second chunk's code, for only one exponent, some bits are no code word. The expected output
-    comes from :func:`decode`.
+    The first chunk's code has an escape, and any sequence of bits begins with a code word. The
+    second chunk's code has only one word, so some bits do not begin with a word. The expected
+    output comes from :func:`decode`.
     """
     for table, chosen in (
         (CodeTable((120, ESCAPE, 121, 122), (1, 2, 3, 3)), [120, 255, 122, 121, 0]),

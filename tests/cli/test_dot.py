@@ -35,7 +35,7 @@ def invoke(*arguments):
         (["rtl", "e2m1", "--unit", "dot", "--scale", "e8m1"], "Unknown scale format 'e8m1'"),
         (
             ["prove", "e2m1", "--unit", "dot", "--scale", "e8m0", "--block", "48"],
-            "Lanes must be whole blocks or divide one, not 32 for blocks of 48",
+            "Lanes must be a multiple or a divisor of the block, not 32 for blocks of 48",
         ),
         (
             ["synth", "e2m1", "--unit", "dot", "--scale", "e4m3", "--block", "1"],

@@ -32,7 +32,7 @@ FP32, EXACT = Accumulator.FP32, Accumulator.EXACT
             "goes from low to high, not 3 to 2",
         ),
         ({"window": (0, 1)}, "A window of exponents is for an exact accumulator"),
-        ({"block": 64}, "A block is what shares a scale"),
+        ({"block": 64}, "A block is a number of products that share a scale"),
         ({"accumulator": FP32, "overflow": Overflow.SATURATE}, "Only an integer accumulator"),
         ({"accumulator": FP32, "acc_width": 16}, "An FP32 accumulator has 32 bits, not 16"),
         ({"acc_width": 0}, "Accumulator width must be 2 to"),

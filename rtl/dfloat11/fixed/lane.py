@@ -143,6 +143,7 @@ class FixedLane(Exported):
             m.d.sync += raw_done.eq(raw.last)
 
         def refuse() -> None:
+            """Set the verdict, and skip the rest of the packets."""
             m.d.sync += [verdict.eq(Verdict.WRONG_LENGTH), state.eq(_State.DRAIN)]
 
         with m.Switch(state):

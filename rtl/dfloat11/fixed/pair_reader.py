@@ -38,7 +38,7 @@ class PairReader(wiring.Component):
         code = Signal(CodeNumber, reset_less=True)
         beat = Signal(_BEAT, reset_less=True)  # the first byte in the upper half
         is_empty = Signal(reset_less=True)  # all bits of the beat are used up
-        position = Signal(range(_BEAT), reset_less=True)  # bits that are used up, if not all are
+        position = Signal(range(_BEAT), reset_less=True)  # bits that are used up, unless is_empty
         mode = Signal(Mode, reset_less=True)
         half = Signal(8, reset_less=True)  # the first exponent of a pair
         has_half = Signal(reset_less=True)
@@ -74,7 +74,7 @@ class PairReader(wiring.Component):
         is_pair = Signal()  # both are read in this cycle
         is_complete = Signal()
         end = Signal(range(2 * _BEAT))
-        # The steps take the last bit of the beat if `crosses`, and bits of the next one if both
+        # `crosses`: the steps take the last bit of the beat; with `is_short` also bits of the next
         crosses, is_short = end[4], end[:4].any()
         is_whole = Signal()  # all bits of the steps are here
         goes_on = Signal()

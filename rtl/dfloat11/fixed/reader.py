@@ -71,7 +71,7 @@ class Reader(wiring.Component):
         code = Signal(CodeNumber, reset_less=True)
         byte = Signal(_BYTE, reset_less=True)
         is_empty = Signal(reset_less=True)  # all bits of the byte are used up
-        position = Signal(range(_BYTE), reset_less=True)  # bits that are used up, if not all are
+        position = Signal(range(_BYTE), reset_less=True)  # bits that are used up, unless is_empty
         mode = Signal(Mode, reset_less=True)
 
         # Read the bits at the position
@@ -88,7 +88,7 @@ class Reader(wiring.Component):
             end.eq(position + prefix.length),
         ]
 
-        # The step takes the last bit of the byte if `crosses`, and bits of the next one if both
+        # `crosses`: the step takes the last bit of the byte; with `is_short` also bits of the next
         crosses, is_short = end[3], end[:3].any()
         is_exponent = prefix.following == Mode.CODE
         is_whole = Signal()  # all bits of this step are here
