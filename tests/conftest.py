@@ -46,6 +46,7 @@ def named_build(session_folder: Path) -> Callable[[str], Path]:
     """
 
     def folder(name: str) -> Path:
+        # Each of these subfolders is a link to the shared one.
         for part in ("sim/objects", "gpu_ref", "codec"):
             place, link = session_folder / "compiled" / part, session_folder / name / part
             place.mkdir(parents=True, exist_ok=True)

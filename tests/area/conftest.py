@@ -1,6 +1,7 @@
 """Fixtures: a toy technology, and full cell libraries from a folder beside the repository.
 
-A technology is a set of library cells with their areas, delays and energies.
+A technology is a set of library cells with their areas, delays and energies. Liberty is the usual
+text format of cell libraries.
 """
 
 import pickle

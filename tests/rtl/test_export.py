@@ -11,6 +11,7 @@ from halfbyte.rtl import ARCHITECTURES, Mac, MacSpec, multiplier, to_rtlil, to_v
 
 
 def make(name="e2m1_sp", **options):
+    """A MAC whose weights and activations have the same format."""
     fmt = load(name)
     return Mac(MacSpec(fmt, fmt, "sign_magnitude", **options))
 

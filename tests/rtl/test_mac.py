@@ -31,6 +31,7 @@ def expected(weight, activation, cycles, acc_width, overflow):
 
 
 def random_cycles(weight, activation, count, seed, enable=False):
+    """Inputs (w, a, clear[, enable]) of ``count`` random cycles, after one that clears."""
     generator = random.Random(seed)
     cycles = [
         (

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.simulator
 
 
 def codes(seed, *shape, bound=16):
+    """Random codes less than ``bound``."""
     return np.random.default_rng(seed).integers(0, bound, shape, dtype=np.uint8)
 
 

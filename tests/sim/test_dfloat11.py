@@ -47,7 +47,7 @@ def _hangs_after_no_code(m: Module, outer: Lane, inner: Lane) -> None:
 
 
 def _loses_a_sign(m: Module, outer: Lane, inner: Lane) -> None:
-    with m.If(inner.weights.payload == 0xFFFF):  # one NaN
+    with m.If(inner.weights.payload == 0xFFFF):  # a NaN
         m.d.comb += outer.weights.payload.eq(0x7FFF)
 
 

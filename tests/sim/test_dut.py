@@ -40,6 +40,7 @@ SPEC = MacSpec(INT4, INT4, acc_width=11, overflow=Overflow.SATURATE)
 
 
 def dut(folder: Path, text: str = MINE, **changes: object) -> Dut:
+    """The user's MAC ``text`` as a file, with its ports; ``changes`` replaces options."""
     path = folder / "mine.sv"
     path.write_text(text)
     options = {"top": "mine", "ports": PORTS, "tied": {"rst_n": 1}, "latency": 2, **changes}

@@ -53,6 +53,7 @@ def test_all_mutants_are_caught(bench):
 
 
 def first_cycles(plan: Plan, cycles: int) -> Plan:
+    """The plan of a scenario, cut off after some cycles."""
     return replace(plan, stimulus=plan.stimulus[:cycles], expected=plan.expected[:, :cycles])
 
 

@@ -19,6 +19,7 @@ CYCLES = 2000
 
 
 def regression(netlists, spec):
+    """Run the regression of ``spec`` on mapped netlists."""
     mapped = Netlists(netlists.cells, netlists.macs)
     return run_regression(spec, cycles=CYCLES, seed=5, netlists=mapped)
 

@@ -31,6 +31,7 @@ def only_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _add(folder: Path, program: str) -> None:
+    """Put a program that does nothing into the folder."""
     (folder / program).write_text("#!/bin/sh\n")
     (folder / program).chmod(0o755)
 

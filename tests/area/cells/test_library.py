@@ -29,6 +29,7 @@ PLANE_TABLE = """(t) {
 
 
 def library(*cells, name="demo_tt", header=HEADER):
+    """The text of a library with the given cells."""
     return f"library ({name}) {{ {header} {' '.join(cells)} }}"
 
 
@@ -42,6 +43,7 @@ def gate(function, inputs=("A",), name="GATE", inside="", timing=""):
 
 
 def arc(table=PLANE_TABLE, source="A", more=""):
+    """A ``timing`` group with the same table for all delays and transition times."""
     return f'timing () {{ related_pin : "{source}"; {more} {TABLES.format(table)} }}'
 
 
@@ -312,6 +314,7 @@ def test_leakage_that_is_not_stated_is_none(read, inside, header, expected):
 
 
 def power(tables, more='related_pin : "A B";'):
+    """An ``internal_power`` group of an output."""
     return f"internal_power () {{ {more} {tables} }}"
 
 

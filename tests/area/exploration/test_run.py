@@ -62,6 +62,7 @@ class FakeWorkers:
         yield from self.finish(pair)
 
     def finish(self, pair):
+        """Yield the results of all tasks in ``pair`` and empty it."""
         if any(key in self.deadly for chosen in pair for key, _ in chosen):
             raise RuntimeError("a process is gone\nwith a long story")
         while pair:

@@ -42,6 +42,7 @@ class CountsTooFew(Accumulate):
 
 @pytest.fixture(scope="module")
 def circuits() -> dict[str, Circuit]:
+    """The circuits of the MAC, its two stages and two faulty stages, by name."""
     parts = {"mac": Bf16Mac(), "product": Product(), "accumulate": Accumulate()}
     faulty = {"sticky": LosesSticky(), "zeros": CountsTooFew()}
     return lower({**parts, **faulty}, fused=True)

@@ -20,6 +20,7 @@ PREFIX = AdderStyle(final=FinalAdder.PREFIX)
 
 
 def stage(limited, kind=Fp32Sum, style=PLAIN):
+    """A function that makes a stage; ``limited`` if no sum can overflow or be subnormal."""
     return partial(kind, significand_bits=8, exponent_bits=10, limited=limited, style=style)
 
 

@@ -25,6 +25,8 @@ def tiny() -> Format:
 
 @pytest.fixture(scope="module")
 def macs(tiny):
+    """Two MACs of a tiny format, one that wraps and one that saturates."""
+
     def make(**options):
         return MacSpec(tiny, tiny, "sign_magnitude", **options)
 

@@ -24,6 +24,7 @@ def technology():
 
 @pytest.fixture(scope="module")
 def record(technology, tmp_path_factory):
+    """The record of the synthesis of ``DESIGN``, with its netlist in a store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(tmp_path_factory.mktemp("build")))
         (found,) = synthesize([replace(DESIGN, architecture="sign_magnitude")], technology)

@@ -15,6 +15,7 @@ EFFORT = 0.002
 
 
 def smallest(spec, technology="sky130hd", **options):
+    """The record of the smallest unit that the search finds."""
     (record,) = synthesize_dots(
         [spec], load_technology(technology), effort=EFFORT, jobs=1, **options
     )

@@ -89,6 +89,7 @@ def design(name, **options):
 
 
 def small():
+    """The design of a MAC that takes little time to synthesize."""
     return design("e1m2", architecture="sign_magnitude", terms=16)
 
 

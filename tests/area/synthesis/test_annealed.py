@@ -64,7 +64,7 @@ def test_outputs_of_either_sign_add_the_product(name, architecture, tmp_path):
     ("weight", "activation", "architecture"),
     [
         ("e1m2", "e1m2", "sign_magnitude"),
-        ("int4", "int4", "baugh_wooley"),  # never negated
+        ("int4", "int4", "baugh_wooley"),  # ``negate`` is always 0
         ("e2m1", "int4", "sign_magnitude"),
     ],
 )

@@ -43,6 +43,7 @@ def gray():
 
 @pytest.fixture(scope="module")
 def found(gray):
+    """The result of a short search for a multiplier of few gates."""
     return search_unit_gates(
         gray, gray, architectures=["exponent_shift"], moves=20_000, seeds=[1, 2], jobs=2
     )

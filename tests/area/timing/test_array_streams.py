@@ -1,8 +1,9 @@
 """The data that move through the registers of one element of a systolic array.
 
-Energies are measured with these data. In an array of type :class:`ArraySpec`, results leave upwards
-through the elements of a column. In a :class:`WeightArraySpec`, weights stay in the elements for
-some cycles, and the activations of several *tokens* (input rows) take turns.
+Energies are measured with these data, in 64 independent streams. In an array of type
+:class:`ArraySpec`, results leave upwards through the elements of a column. In an array of type
+:class:`WeightArraySpec`, weights stay in the elements for some cycles, and the activations of
+several *tokens* (input rows) take turns.
 """
 
 import numpy as np
@@ -21,6 +22,7 @@ OPERANDS = load_operands(shipped_operands()[0])
 
 
 def streams(**options):
+    """The data of the middle element of a column, by port; options are those of its unit."""
     unit = DotSpec(E2M1, E2M1, 4, "exponent_shift", **options)
     return element_streams(ArraySpec(unit, 5, 5), OPERANDS)
 

@@ -36,6 +36,7 @@ def arc(sense, rise, fall, rise_slew=0.0, fall_slew=0.0):
 
 
 def gate(name, function, arcs, load=2.0):
+    """A cell with output Y; ``load`` is the capacitance of each input in fF."""
     return Cell(name, 1.0, 1.0, dict.fromkeys(arcs, load), {"Y": function}, {"Y": arcs})
 
 
@@ -85,6 +86,7 @@ def netlist(tmp_path, cells, inputs, outputs=(), technology=TECHNOLOGY):
 
 
 def flip_flop(data, output):
+    """A flip-flop as an entry of ``cells`` for :func:`netlist`."""
     return "DFF", {"D": data, "CK": 1000, "Q": output}
 
 
