@@ -87,7 +87,8 @@ def test_adders_know_their_pins_and_polarity():
     assert load_technology("sg13g2").full_adder is None
 
 
-# Ranges around the known values: a wrong unit would change a value by a factor of 1000.
+# Ranges around the known values. In a wrong unit of measurement, a value would be wrong by a factor
+# of 1000.
 @pytest.mark.parametrize(
     ("name", "delay_ps", "input_ff", "leakage_nw"),
     [

@@ -64,8 +64,8 @@ def test_a_bf16_mac_is_many_times_as_large_as_an_int4_mac(name: str) -> None:
     assert 0 < record.clock_energy_fj < record.energy_fj
     parts = record.multiplier_um2 + record.accumulator_um2 + record.register_um2
     assert parts == pytest.approx(record.area_um2)
-    # The MAC multiplies, shifts, adds, counts leading zeros and rounds in one cycle. Only a wrong
-    # unit could put its delay outside these wide limits.
+    # The MAC multiplies, shifts, adds, counts leading zeros and rounds in one cycle. The limits are
+    # wide: they only exclude a delay in a wrong unit of time.
     assert 40 < record.delay_ps / inverter_delay(load_technology(name)) < 1000
 
 

@@ -191,7 +191,7 @@ def test_numbers_of_the_toy_technology(tmp_path, toy):
 
 
 # Wide limits around the known FO4 delays (an inverter with a fan-out of four) of such processes.
-# With a wrong unit, the delay would be outside them. A card is a file with part of a cell library.
+# In a wrong unit of time, a delay would be outside them. A card is a file with part of a library.
 @pytest.mark.parametrize(
     ("name", "low", "high"), [("sky130hd", 40, 100), ("sg13g2", 30, 80), ("asap7", 8, 25)]
 )
