@@ -1,6 +1,7 @@
 """What a regression covers of one MAC: pairs of codes, and corners.
 
-A corner is a situation that the regression should produce, such as an accumulator at its limit.
+A regression simulates a MAC in several scenarios and compares all sums with the golden model. A
+corner is a situation that it should produce, such as an accumulator at its limit.
 """
 
 from collections.abc import Iterable

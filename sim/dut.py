@@ -1,4 +1,7 @@
-"""Runs the regression of the MACs on a user's own RTL, the device under test (DUT)."""
+"""Runs the regression of the MACs on a user's own RTL, the device under test (DUT).
+
+A regression simulates a MAC in several scenarios and compares all sums with the golden model.
+"""
 
 import re
 import subprocess

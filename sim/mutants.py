@@ -1,6 +1,7 @@
 """A test of the regression itself: it runs on mutants of the MACs and must catch each of them.
 
-A mutant is a MAC with one fault in its RTL.
+A regression simulates a MAC in several scenarios and compares all sums with the golden model. A
+mutant is a MAC with one fault in its RTL.
 """
 
 import json

@@ -64,7 +64,7 @@ class Stream:
 
 
 def _pairs(weight: Format, activation: Format) -> tuple[Codes, Codes]:
-    """Every pair of codes once; the activation's code changes in every pair."""
+    """Every pair of codes once: all activation codes for the first weight code, then the next."""
     w, a = np.indices((2**weight.bits, 2**activation.bits), dtype=np.uint8)
     return w.ravel(), a.ravel()
 

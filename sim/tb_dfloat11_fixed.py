@@ -1,7 +1,7 @@
 """cocotb tests of the DFloat11 decoder without a code table.
 
-The expected output comes from the codec of the golden model, or from a decoder for tests that works
-bit by bit.
+The expected output comes from the golden model, or from a simple decoder in Python that works bit
+by bit.
 """
 
 import os

@@ -92,8 +92,8 @@ def results_by_cycle(spec: SystolicSpec, plan: ArrayPlan) -> NDArray[np.int64]:
 def export_array(spec: SystolicSpec, folder: Path, *, seed: int = 0) -> ArrayExport:
     """Write ``NAME.v``, its test vectors and its bench to ``folder``; NAME is ``spec.name``.
 
-    Raises ArchitectureError if the architecture is ``auto``, UserError for a unit that
-    :func:`expected_product` does not know.
+    Raises ArchitectureError if the architecture is ``auto``, and UserError as
+    :func:`halfbyte.sim.array.product.expected_product`.
     """
     name = spec.name
     verilog, vectors, bench = (

@@ -196,7 +196,10 @@ def _packed(
 def _order(
     spec: SystolicSpec, tiles: list[tuple[int, int]], rows: int, columns: int
 ) -> NDArray[np.int64]:
-    """The order of the results, as in :class:`Schedule`; ``rows`` and ``columns`` are real ones."""
+    """The order of the results, as in :class:`Schedule`.
+
+    ``rows`` and ``columns`` are the sizes of the result matrix, without results that fill up tiles.
+    """
     tokens = spec.tile_tokens
     order = np.full((len(tiles) * tokens, spec.columns, 2), -1, np.int64)
     for number, (row, column) in enumerate(tiles):

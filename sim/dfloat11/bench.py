@@ -140,7 +140,7 @@ class Testbench:
             await self._cycle(lanes, 1.0)
 
     async def _load(self, session: Session) -> None:
-        """Drive the code table, and check whether the decoder refuses it, as it should or not.
+        """Drive the code table, and check that it is accepted or refused as planned.
 
         Lanes must not use a refused table.
         """

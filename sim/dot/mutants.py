@@ -1,6 +1,7 @@
 """A test of the dot-product unit's regression: it runs on mutants and must catch each of them.
 
-A mutant is the unit with one fault in its RTL.
+A regression simulates a unit in several scenarios and compares all results with the golden model. A
+mutant is the unit with one fault in its RTL.
 """
 
 import time

@@ -220,7 +220,7 @@ def _ties(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     """Large and much smaller blocks in one sum.
 
-    Some sums so use all bits of the accumulator, and others only two bits that are far apart.
+    Some sums use all bits of the accumulator, and others only two bits that are far apart.
     Two kinds of groups of four blocks alternate. The first is a block, two much smaller ones, and
     the negative of the first block, or nearly that. The second has growing scales. In half of all
     groups, each block is a single product of the smallest magnitude.
