@@ -1,14 +1,15 @@
 """The proof that the RTL of the BF16 MAC is IEEE 754's fused multiply-add.
 
-The proof has three parts, each for all inputs: the product of two BF16 numbers is exact, the sum of
-the product and an FP32 number, the *augend*, is rounded once, and the MAC consists of these two
-stages. The sum is proved separately for each difference of the summands' exponents: the exact sum
-is then an integer of fixed width.
+The proof has three parts, each for all inputs. First, the product stage gives the exact product of
+two BF16 numbers. Second, the sum stage adds this product to an FP32 number, the *augend*, and
+rounds once. Third, the MAC consists of these two stages. The sum stage is proved separately for
+each difference of the two exponents: the exact sum is then an integer of fixed width.
 
-If one summand is far smaller than the other, it affects rounding only by its sign and by not being
-zero. The proof replaces it by a small number of the same sign: one unit, far below the last bit of
-the other summand. The result is the same: the nearest points where rounding changes are more than
-twice as far away as the largest such summand.
+If one summand is far smaller than the other, only its sign, and whether it is zero, affect
+rounding. The proof replaces it by a small number of the same sign: one unit, far below the last bit
+of the larger summand. This does not change the rounded result: the nearest midpoint between
+neighbouring FP32 numbers is more than twice as far from the larger summand as the smaller summand
+is from zero.
 """
 
 import time
@@ -40,7 +41,7 @@ __all__ = [
 
 CLAIM = "bf16_mac = fused multiply-add of IEEE 754, rounded once to nearest even"
 FAR = 28
-"""At this difference of exponents, the lower summand is far below the upper one's last bit."""
+"""At this difference of exponents, the smaller summand is far below the larger one's last bit."""
 
 _SIGNIFICAND = 16  # bits of the product's significand
 _GAP = 36  # bits between the unit that replaces a far summand and the last bit of the product
@@ -50,6 +51,7 @@ SUM_CASES = (_ABOVE, _BELOW, *(f"{_NEAR}{difference:+d}" for difference in range
 """The cases of the sum stage: the product's exponent minus the augend's."""
 
 Pair = tuple[int, int]
+# Called with the name of each case before its proof, to show progress.
 OnCase = Callable[[str], None]
 
 
@@ -70,8 +72,8 @@ def prove_product(circuit: Circuit) -> Verdict:
     one, other = unpack(aig, w, 7), unpack(aig, a, 7)
     whole = words.product(one.integer, other.integer)
     unit = words.sum(one.exponent, other.exponent)
-    # The stage shifts the product until its top bit is at place 15. There is one case for each
-    # place where the top bit can be before.
+    # The stage shifts the product until its highest 1 is at place 15. There is one case for each
+    # place that this 1 can have before the shift.
     shifted, exponents = [], []
     for zeros in range(_SIGNIFICAND):
         top = _SIGNIFICAND - 1 - zeros
@@ -116,8 +118,8 @@ def _where(aig: Aig, condition: int, expected: Iterable[int], seen: Sequence[int
 class _Sum:
     """The inputs of the sum stage.
 
-    ``exponent`` is the product's biased exponent. ``word`` is the augend as 32 bits, and ``augend``
-    is the same as a number.
+    ``exponent`` is the product's biased exponent. ``word`` has the 32 bits of the augend, and
+    ``augend`` is the number that they encode.
     """
 
     aig: Aig
@@ -128,7 +130,7 @@ class _Sum:
 
     @classmethod
     def free(cls, aig: Aig) -> "_Sum":
-        """Free inputs, except that a nonzero significand has its top bit set."""
+        """Inputs that may have any value, except that a nonzero significand has its top bit set."""
         word = aig.word(32)
         top = aig.variable()
         significand = [aig.conjunction(aig.variable(), top) for _ in range(_SIGNIFICAND - 1)]
@@ -156,9 +158,9 @@ class _Sum:
         )["total"]
 
     def expected(self, product: list[int], augend: list[int], unit: list[int]) -> list[int]:
-        """The FP32 word that must come out.
+        """The FP32 word that the stage must give.
 
-        ``product`` and ``augend`` are the magnitudes of the summands, as integers of one width in
+        ``product`` and ``augend`` are the magnitudes of the summands, as integers of equal width in
         units of ``2 ** unit``.
         """
         aig, words = self.aig, Words(self.aig)
@@ -182,7 +184,8 @@ def _near(circuit: Circuit, difference: int) -> Verdict:
     biased = words.sum(augend.exponent, words.constant(150 + difference, EXPONENT))
     inputs = replace(inputs, exponent=biased)
     # The exponent of the last bit is the biased exponent minus 127, minus 15 for the product or
-    # minus 23 for the augend: in total minus 142 or minus 150.
+    # minus 23 for the augend: in total minus 142 or minus 150. So the product's last bit is ``up``
+    # places above the augend's.
     up = difference + 8
     ups = (max(up, 0), max(-up, 0))
     width = max(_SIGNIFICAND + ups[0], 24 + ups[1]) + 2
@@ -251,7 +254,7 @@ def prove_sum(
 
 
 def prove_wiring(mac: Circuit, product: Circuit, accumulate: Circuit) -> Verdict:
-    """Prove that the MAC's next register value, from any state, is that of its two stages."""
+    """Prove that from any state, the MAC's next register value is the output of its two stages."""
     aig = Aig()
     w, a, clear, register = aig.word(16), aig.word(16), aig.variable(), aig.word(32)
     of_product = _outputs(aig, product, {"w": w, "a": a})
@@ -273,8 +276,8 @@ def prove_bf16_mac(
 ) -> UnitProof:
     """Prove the BF16 MAC for all inputs.
 
-    ``parts`` are MAC, product stage and sum stage; by default those of ``rtl.bf16``. Raises
-    ProofError if one of them is refuted.
+    ``parts`` are the MAC, the product stage and the sum stage; by default those of ``rtl.bf16``.
+    Raises ProofError if the proof of a part is refuted.
     """
     start = time.monotonic()
     mac, product, accumulate = parts or (Bf16Mac(), Product(), Accumulate())

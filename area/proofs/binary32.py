@@ -56,8 +56,9 @@ def unpack(aig: Aig, word: Word, fraction_bits: int) -> Number:
 def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
     """The FP32 magnitude, 31 bits, nearest to ``integer * 2 ** exponent``; ties to even.
 
-    The result keeps 24 bits from the highest 1, but no bit below exponent -149. For each possible
-    place of the last bit, the bits from there up are kept. The bits below decide whether to add 1.
+    The result keeps 24 bits from the highest 1 down, but no bit below exponent -149. For each
+    possible place of the last bit, the bits from this place up are kept. The bits below it decide
+    whether to add 1.
     """
     words = Words(aig)
     width = len(integer)

@@ -8,7 +8,7 @@ the bits is the product. A *tree* of adders adds the bits of all lanes.
 2. *Tree = sum.* The output of the tree is the weighted sum of its input bits. This is shown by
    substitution (:mod:`.linear`), for any values of the lanes' bits.
 3. *Netlist = RTL.* They are equal from any state and for any inputs, by SAT. In this RTL, each lane
-   is replaced by the lane's netlist, so that both sides have many signals in common.
+   is replaced by the lane's netlist, so that RTL and netlist have many signals in common.
 
 From 1 and 2, the tree gives the sum of the products. From 3, the logic after the tree is the same
 in RTL and netlist. Simulation compares this logic with the golden model in PyTorch.
@@ -67,7 +67,7 @@ class Tree:
     lanes : sequence of sequence of Net
         The output bits of each lane.
     around : Circuit
-        The rest of the unit. Outputs of lanes and adders are nets without a driver there.
+        The unit without its lanes and adders, whose output nets have no driver here.
     """
 
     cells: Sequence[TreeCell]
@@ -81,7 +81,8 @@ class Tree:
 def read_trees(spec: DotSpec) -> list[Tree]:
     """The trees of a unit's RTL, one for each block that the unit takes in a cycle.
 
-    Raises CircuitError if a lane does not read its own codes.
+    Raises CircuitError if a lane does not read its own codes, or if the final adder is not proved
+    to add.
     """
     adders = list(adder_modules(spec.adders))
     kept = [_LANE, *adders, *([] if spec.ripples else [FINAL])]
@@ -107,7 +108,7 @@ def _tree(
     spec: DotSpec,
     block: int,
 ) -> Tree:
-    """The tree of one block in Yosys' module ``top``.
+    """The tree of one block in the module ``top``, given as Yosys' JSON.
 
     ``tables`` has the inputs and truth tables of each adder module.
     """
@@ -155,7 +156,7 @@ def _tree(
 
 
 def _check_final_adder(circuit: Circuit) -> None:
-    """Raise CircuitError unless a circuit is proved to add two numbers, without the carry out."""
+    """Raise CircuitError unless a circuit is proved to add two numbers (without a carry out)."""
     aig = Aig()
     words = {name: aig.word(len(nets)) for name, nets in circuit.inputs.items()}
     seen = circuit.word(circuit.evaluate(aig, circuit.known(words)), circuit.output("total"))
@@ -251,8 +252,7 @@ def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
     """Prove that an integer unit stores its tree's output, and gives the tree ``clear ? 0 : acc``.
 
     A chained unit adds its products to an input, ``addend``, so it must give the tree ``addend``
-    instead. The proof holds for any state and for any outputs of lanes and adders, which are free
-    variables here.
+    instead. The proof holds for any state, and for any values on the outputs of lanes and adders.
     """
     aig, around = Aig(), tree.around
     driven = {gate.output for gate in around.gates}
@@ -277,7 +277,7 @@ def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
 
 
 def read_rtl(spec: DotSpec, lane: str, technology: Technology) -> Circuit:
-    """The RTL of a unit in which each lane is the netlist ``lane``, Verilog of library cells."""
+    """The RTL of a unit, with each lane replaced by the netlist ``lane`` (Verilog of cells)."""
     used = [name for name in technology.cells if re.search(rf"\b{name}\b", lane)]
     lines = [
         "read_rtlil design.il",

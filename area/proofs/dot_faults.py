@@ -58,9 +58,9 @@ def _wrong_base(spec: DotSpec, tree: Tree) -> tuple[str, Tree]:
 def fault_verdicts(
     spec: DotSpec, tree: Tree, lane: Circuit, rtl: Circuit, netlist: MappedUnit
 ) -> Mapping[str, str]:
-    """The status of the proof of a unit with each fault, by the fault's name.
+    """Try to prove the unit with each fault in turn; returns the status of each proof.
 
-    The status must be ``refuted``.
+    The keys are the names of the faults. Every status must be ``refuted``.
     """
     changes = {
         "swapped outputs of an adder": _swapped_outputs,

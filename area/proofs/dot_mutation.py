@@ -1,9 +1,9 @@
 """Which mutants of a dot-product unit are harmless: a proof from every state that can occur.
 
-A mutant is the unit with one small change (:mod:`.mutation`). An FP32 accumulator never holds -0,
-and its only NaN is 7FC00000. If its sums cannot overflow or be subnormal, it never holds the
-largest and the smallest exponents either. A change that has an effect only in such a state does no
-harm, so these states are left out.
+A mutant is the unit with one small change (:mod:`.mutation`). A change does no harm if it has an
+effect only in states that never occur, so the proof leaves these states out. An FP32 accumulator
+never holds -0, and its only NaN is 7FC00000. If its sums cannot overflow or be subnormal, its
+exponents are never very large or very small either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ __all__ = ["equivalent_dot_mutants"]
 def equivalent_dot_mutants(mutated: Mutated, name: str, spec: DotSpec) -> set[int]:
     """The numbers of the mutants of the unit ``name`` that are proved to be harmless.
 
-    ``spec`` is the unit's specification. A mutant that the solver gives up on counts as a fault.
+    ``spec`` is the unit's specification. A mutant that the solver gives up on is not among them.
     """
     circuit = mutated.circuits[name]
     held = _accumulator(circuit) if spec.is_fp32 and has_small_stage(spec) else []
@@ -63,7 +63,10 @@ def _accumulator(circuit: Circuit) -> list[Net]:
 
 
 def _numbers(aig: Aig, *, limited: bool) -> list[int]:
-    """The bits of every number that an FP32 accumulator can hold, as functions of variables."""
+    """An FP32 word whose bits are functions of variables.
+
+    Its values, for all values of the variables, are the numbers that the accumulator can hold.
+    """
     fraction, field = augend_fields(aig, limited=limited)
     is_zero = is_nan = TRUE
     for literal in (*fraction, *field):

@@ -128,7 +128,7 @@ class _Simulation:
 
 
 class _Sweep:
-    """Replaces nodes by equal ones, from the inputs to the outputs; holds the solver's clauses.
+    """Replaces nodes by equal ones, from the inputs to the outputs.
 
     ``_merged[node]`` is the literal that replaces a node: its own, or that of an earlier node.
     ``_of_codes[node]`` says whether a node depends on the codes alone. ``_by_values`` finds an
@@ -208,7 +208,7 @@ class _Sweep:
             self._solver.add_clause(clause)
 
     def _tabulate(self, node: int) -> None:
-        """Give the solver one clause for each row of a table to which no logic is known equal."""
+        """Describe the node of a table to the solver, with one clause for each row of the table."""
         values, own = self._aig.tables[node], self._signed(2 * node)
         for row in range(2 ** len(self._codes)):
             here = [

@@ -56,9 +56,9 @@ def _swapped(circuit: Circuit) -> Circuit:
 def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
     """The MAC with each fault, by the fault's name.
 
-    ``altered`` is a MAC made from an altered table, or None. The dropped carry is the one into the
-    accumulator's adder. A carry-save accumulator has one more fault: it drops the carries that it
-    keeps in registers.
+    ``altered`` is a MAC made from an altered table, or None. The dropped carry is the carry into
+    the accumulator's adder. A carry-save accumulator has one more fault: it drops the carries that
+    it keeps in registers.
     """
     return {
         **({TABLE: altered} if altered else {}),
@@ -72,8 +72,9 @@ def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
 def faulty_multipliers(multiplier: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
     """The multiplier with each fault that does not need an accumulator, by the fault's name.
 
-    ``altered`` is as for :func:`faulty_macs`. The dropped sign is ``negate``, or the top bit of the
-    term if ``negate`` is constant.
+    ``altered`` is a multiplier made from an altered table, or None. A multiplier's product is
+    ``-term`` if ``negate`` is 1, otherwise ``term``. The dropped sign is ``negate``, or the top bit
+    of ``term`` if ``negate`` is constant.
     """
     (negate,), term = multiplier.outputs["negate"], multiplier.outputs["term"]
     sign = term[-1] if isinstance(negate, str) else negate

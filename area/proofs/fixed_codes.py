@@ -1,13 +1,15 @@
 """The proof that a DFloat11 lane with fixed codes decodes correctly: one step from any state.
 
-DFloat11 compresses BF16 weights without loss. A lane reads chunks of a compressed tensor and gives
-its weights. Eight fixed codes encode the weights' exponents; a chunk names the code that it uses
-and the highest exponent in it. A code word of more than eight bits is eight ones and a *rest*. The
-rest 1111 is the escape: the exponent itself follows in eight plain bits.
+DFloat11 compresses BF16 weights without loss. A lane reads chunks of a compressed tensor and
+outputs the weights. Eight fixed codes encode the weights' exponents. Each chunk names the code that
+it uses, and the *highest* exponent. The code's words stand for exponents that count down from the
+highest one, and a rare word stands for the exponent above it. A code word of more than eight bits
+is eight ones and a *rest*. The rest 1111 is the escape: the exponent itself follows in eight plain
+bits.
 
-From every state in which a lane decodes, and for all inputs, this specification says what the lane
-outputs and which state follows. The next exponent is looked up among the code words, which are
-listed here as text. The CRC is computed bit by bit. Only the names of the registers are taken from
+The specification says, for every state in which a lane decodes and for all inputs, what the lane
+outputs and which state follows. It looks up the next exponent among the code words, which are
+written here as text. It computes the CRC bit by bit. Only the names of the registers are taken from
 the RTL.
 """
 
@@ -40,7 +42,7 @@ CLAIM = "lane = fixed codes and CRC-32C, one step from any state of decoding"
 _ONES = "1" * 8  # the start of every code word that has a rest
 _CODE, _REST, _PLAIN = range(3)  # modes: the kind of the next bits
 _DECODE, _CHECK, _DRAIN = 1, 2, 3  # states of a lane
-_WRONG_LENGTH = 3  # a verdict
+_WRONG_LENGTH = 3  # the verdict on a chunk that is shorter or longer than it says
 _POLYNOMIAL = 0x82F63B78  # of CRC-32C, the lowest power in the highest bit
 _XOR = 0b0110  # truth table of an XOR gate
 
@@ -49,9 +51,9 @@ _XOR = 0b0110  # truth table of an XOR gate
 def code_words(number: int) -> Mapping[str, int]:
     """The words of at most eight bits in one code.
 
-    The value of a word says how far its exponent is below the highest one. Bit 2 of ``number``,
-    *flat*, says that the words that begin with 10 have three bits, not two. Bits 0 and 1, *late*,
-    plus 4 are the length of the highest exponent's word.
+    The value of a word says how far its exponent is below the highest one. If bit 2 of ``number``
+    is 1 (*flat*), there are two words of three bits that begin with 10, not one of two bits. The
+    number in bits 0 and 1 (*late*), plus 4, is the length of the highest exponent's word.
     """
     flat, late = number >= 4, number % 4
     short = {"00": 2, "01": 3, "100" if flat else "10": 1}
@@ -73,7 +75,7 @@ def code_words(number: int) -> Mapping[str, int]:
 def rest_words(number: int) -> Mapping[str, int]:
     """The rests of longer words in one code, with values as in :func:`code_words`.
 
-    The escape, 1111, is left out.
+    The value -1 is the exponent above the highest one. The escape, 1111, is left out.
     """
     lowest = max(code_words(number).values())
     return {
@@ -85,9 +87,9 @@ def rest_words(number: int) -> Mapping[str, int]:
 class _Step:
     """What a lane does with the next bits.
 
-    ``lengths`` has a bit for each number of bits that the step can take; it is 1 if the step takes
-    this number. ``following`` is the mode after the step. ``exponent`` is valid if ``is_exponent``
-    is 1.
+    ``lengths`` has a literal for each number of bits that the step can take. The literal is 1 if
+    the step takes this number of bits. ``following`` is the mode after the step. ``exponent`` is
+    valid if ``is_exponent`` is 1.
     """
 
     lengths: Mapping[int, int]
@@ -97,13 +99,17 @@ class _Step:
 
 
 class _Specification:
-    """The lane's inputs and registers as variables, and the results that must follow."""
+    """The lane's inputs and registers as variables, and the results that must follow.
+
+    ``symbols`` is the number of exponents that the lane can read per cycle. A *literal* is a node
+    of the and-inverter graph or its inverse.
+    """
 
     def __init__(self, circuit: Circuit, symbols: int) -> None:
         self.aig = aig = Aig()
         self.words = Words(aig)
         self.symbols = symbols
-        self.beat = 8 * symbols
+        self.beat = 8 * symbols  # bits of codes that arrive at once
         self.known: dict[Net, int] = {}
         self._circuit = circuit
         self.inputs = {
@@ -133,7 +139,7 @@ class _Specification:
         self.known |= zip(circuit.wires["step.following"], self.crc, strict=True)
 
     def seen(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-        """The RTL's outputs, with the inputs of its CRC stage; and its registers' next values."""
+        """The RTL's outputs and the inputs of its CRC stage; then its registers' next values."""
         literals = self._circuit.evaluate(self.aig, self.known)
         data = {each.output: each.data for each in self._circuit.registers}
         outputs = {
@@ -152,7 +158,7 @@ class _Specification:
         return self.words.all([bit ^ (sign == "0") for bit, sign in zip(bits, text, strict=False)])
 
     def step(self, bits: Sequence[int], mode: Sequence[int]) -> _Step:
-        """The step at the start of eight bits, the first bit first."""
+        """What the lane does in ``mode`` if the next eight bits are ``bits``, first bit first."""
         aig, words = self.aig, self.words
         is_mode = [words.is_equal(mode, each) for each in range(3)]
         lengths: dict[int, list[int]] = {8: [is_mode[_PLAIN]]}
@@ -179,14 +185,14 @@ class _Specification:
         )
 
     def after(self, bits: Sequence[int], lengths: Mapping[int, int]) -> list[int]:
-        """The bits that are left after a step."""
+        """The bits that follow those that a step takes."""
         count = len(bits) - max(lengths)
         return self.words.merged(
             [self.words.masked(bits[n : n + count], here) for n, here in lengths.items()]
         )
 
     def number(self, lengths: Mapping[int, int], width: int) -> list[int]:
-        """The length of a step as a word."""
+        """The number of bits that a step takes, as a word."""
         constants = [
             self.words.masked(self.words.constant(n, width), here) for n, here in lengths.items()
         ]
@@ -214,11 +220,12 @@ class _Specification:
 def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
     """The pairs of bits that must be equal, as literals of one and-inverter graph.
 
-    The first of a pair is the specification's, the second the circuit's; or the first is 0, and the
-    second is 1 if they differ where they must not.
+    In most pairs, the first bit is the specification's and the second the circuit's. In pairs for
+    bits that matter only under a condition, the first is 0, and the second is 1 if specification
+    and circuit differ under this condition.
 
-    With two symbols per cycle, a lane may read only one exponent of a pair. It then keeps this
-    exponent, its *half*, for the next cycle.
+    A lane with two symbols per cycle outputs two weights at once. If it has read only one of their
+    exponents, it keeps this one, the *half*, for the next cycle.
     """
     spec = _Specification(circuit, symbols)
     aig, words, state = spec.aig, spec.words, dict(spec.state)
@@ -230,7 +237,8 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
     is_last = words.any(state["left"]) ^ 1
     empty = state["is_empty"][0]
 
-    # Read the next exponent, or two
+    # Read the next exponent or the next two. ``crosses`` says that the last kept bit is taken,
+    # ``overruns`` that bits of the next transfer are needed, too.
     bits = spec.window()
     first = spec.step(bits[:8], state["mode"])
     width = len(state["position"]) + 1
@@ -253,7 +261,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
     crosses, overruns = end[-1], aig.conjunction(end[-1], words.any(end[:-1]))
     is_there = aig.conjunction(empty ^ 1, aig.disjunction(overruns ^ 1, flags["codes__valid"]))
 
-    # Give weights; a raw byte has the sign (bit 7) and the mantissa of a weight
+    # Output weights. A raw byte has the sign (bit 7) and the mantissa of a weight.
     weights = [
         literal
         for index in range(symbols)
@@ -276,7 +284,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
         "verdict__valid": [FALSE],
     }
 
-    # Go on to the next state
+    # Compute the next state
     read = [codes[8 * n : 8 * n + 8] for n in reversed(range(symbols))]
     ends_here = aig.conjunction(takes, aig.exclusive(is_last, raw[spec.beat]))
     is_wrong = aig.disjunction(aig.conjunction(comes, codes[spec.beat]), ends_here)
@@ -350,18 +358,18 @@ def crc_is_right(circuit: Circuit, bits: int) -> bool:
 
 
 def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1) -> UnitProof:
-    """Prove that a lane that reads ``symbols`` symbols per cycle decodes them.
+    """Prove that a lane that reads up to ``symbols`` exponents per cycle decodes correctly.
 
-    ``component`` is the lane; by default ``rtl.dfloat11.fixed.FixedLane``. Raises ProofError if it
-    is refuted.
+    ``component`` is the lane; by default ``rtl.dfloat11.fixed.FixedLane``. Raises ProofError if the
+    claim is refuted.
     """
     start = time.monotonic()
     bits = 16 * symbols
     lane = component or FixedLane(symbols=symbols)
     circuits = lower({"lane": lane, "step": Crc(bits=bits)}, fused=True)
     if not crc_is_right(circuits["step"], bits):
-        raise ProofError(f"Refuted: {CLAIM}; its CRC stage is another function")
+        raise ProofError(f"Refuted: {CLAIM}; its CRC stage computes another function")
     aig, pairs = _pairs(circuits["lane"], symbols)
     verdict = compare(aig, (), pairs)
-    method = f"any state by SAT, {verdict.queries} queries; CRC by its sums"
+    method = f"any state by SAT, {verdict.queries} queries; CRC by comparing XOR sums"
     return unit_proof(CLAIM, verdict.equal, method, start)

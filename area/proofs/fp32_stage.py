@@ -6,10 +6,11 @@ designed independently, with another order of comparing, negating and rounding. 
 for each difference of the summands' exponents. The alignment is then fixed wiring, and the logic is
 small enough for SAT. One more case on each side covers all larger differences.
 
-The block is assumed to be an output of :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: its top
-bit is 1, or it is +0. The accumulator's only NaN is 7FC00000. A *limited* stage is for sums that
-can neither overflow nor be subnormal. Its summands are assumed to have exponent fields from 64 to
-191, or to be 0 or NaN.
+The block's scaled sum is assumed to be an output of
+:class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: the top bit of its significand is 1, or it is
++0. The accumulator's only NaN is 7FC00000. A *limited* stage is for sums that can neither overflow
+nor be subnormal. Its summands are assumed to have exponent fields from 64 to 191, or to be 0 or
+NaN.
 """
 
 import time
@@ -32,14 +33,14 @@ from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 __all__ = ["ALL_CASES", "Case", "augend_fields", "prove_fp32_stage"]
 
 _FRACTION, _EXPONENT = 23, 8
-# From this distance of the exponents on, only a sticky bit is left of the lower summand.
+# From this distance of the exponents on, only a sticky bit is left of the smaller summand.
 _NEAR = 30
 _TOP = "stage"
 
 
 @dataclass(frozen=True)
 class Case:
-    """The block's exponent minus the accumulator's; with ``beyond``, all larger distances too."""
+    """The block's exponent minus the augend's; with ``beyond``, all larger distances too."""
 
     difference: int
     beyond: bool = False
@@ -63,9 +64,10 @@ def _lower(component: wiring.Component, style: AdderStyle | None = None) -> Circ
 
 
 def augend_fields(aig: Aig, *, limited: bool) -> tuple[list[int], list[int]]:
-    """Fraction and exponent field of any number that the accumulator can hold.
+    """Fraction and exponent field, as functions of variables, of any number in the accumulator.
 
-    Its only NaN is 7FC00000. With ``limited``, no number is subnormal or infinite.
+    The only NaN is 7FC00000. With ``limited``, exponent fields are 64 to 191, or those of 0 and
+    NaN.
     """
     words = Words(aig)
     field = aig.word(_EXPONENT)
@@ -135,7 +137,7 @@ def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]
 
 
 def _total(aig: Aig, circuit: Circuit, words: Mapping[str, Sequence[int]]) -> list[int]:
-    """The output ``total`` for given input words, by name; words of no input are ignored."""
+    """The output ``total`` for given input words, by name; words of other names are ignored."""
     known = circuit.known({name: words[name] for name in circuit.inputs})
     return circuit.word(circuit.evaluate(aig, known), circuit.output("total"))
 

@@ -1,11 +1,11 @@
 """Proofs that a MAC's RTL equals its specification, and that its netlist equals its RTL.
 
-A proof compares two *sides*, RTL and specification or netlist and RTL, over one clock edge. Both
+A proof compares two *sides* over one clock edge: RTL and specification, or netlist and RTL. Both
 sides start with the same value of ``acc``, from *any* state of the registers and with any codes,
 ``clear`` and ``enable``. The next values of ``acc`` must be equal. So both sides are equal after
 the first clear, and from then on they never differ. A netlist may encode its state in any way, as
-long as ``acc`` follows from it. The RTL may have several states with the same ``acc``; the proof
-shows that the next ``acc`` does not depend on which of these states the RTL starts from.
+long as ``acc`` follows from this state. The RTL may have several states with the same ``acc``. The
+proof shows that the next ``acc`` does not depend on which of these states the RTL starts from.
 """
 
 from collections.abc import Sequence
@@ -171,7 +171,7 @@ def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
 def prove_multiplier_netlist(
     netlist: Circuit, rtl: Circuit, multiplier: MultiplierArchitecture
 ) -> Proof:
-    """Prove that the netlist of a multiplier alone gives the products of its RTL.
+    """Prove that the netlist of a multiplier, without a MAC around it, gives its RTL's products.
 
     Raises CircuitError if the ports differ.
     """
@@ -185,12 +185,13 @@ def prove_multiplier_netlist(
 def _product(
     circuit: Circuit, inputs: Inputs, multiplier: MultiplierArchitecture, width: int
 ) -> list[int]:
+    """The product that a multiplier's circuit gives, in ``width`` bits."""
     signed = bool(multiplier.term.shape().signed)
     return product_of_multiplier(circuit, inputs, signed=signed, width=width)
 
 
 def _inputs(unit: MacSpec | MultiplierArchitecture) -> Inputs:
-    """A variable for each input of a unit, and constants for ``clear`` and ``enable`` it lacks."""
+    """A variable for each bit of a unit's inputs; 0 for a missing clear, 1 for a missing enable."""
     aig = Aig()
     is_mac = isinstance(unit, MacSpec)
     return Inputs(

@@ -1,7 +1,7 @@
 """MACs and multipliers as functions in an and-inverter graph.
 
-A literal is a node of the graph (:class:`Aig`) or its inverse. A state gives each register's output
-net a literal.
+A literal is a node of the graph (:class:`Aig`) or its inverse. A state maps the output net of each
+register to a literal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Inputs:
-    """The variables of a proof, shared by both sides: codes, ``clear`` and ``enable``."""
+    """The input variables of a proof, for both of the circuits or functions that it compares."""
 
     aig: Aig
     w: Sequence[int]
@@ -64,7 +64,7 @@ def accumulator(aig: Aig, circuit: Circuit, state: State) -> list[int]:
 
 
 def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
-    """The state of ``rtl.Mac`` with accumulator ``acc`` and no carries in registers."""
+    """The state of ``rtl.Mac`` with accumulator ``acc``; carries kept in registers are 0."""
     nets = circuit.wires.get("accumulator", ())
     if len(nets) != len(acc):
         raise CircuitError(f"The accumulator has {len(nets)} bits, not {len(acc)}")
@@ -96,9 +96,9 @@ def after_clock(circuit: Circuit, inputs: Inputs, state: State) -> dict[Net, int
 def _hint(aig: Aig, circuit: Circuit, literals: Mapping[Net, int]) -> None:
     """Add the product to the graph, from the outputs of ``rtl.Addend`` inside the MAC.
 
-    The MAC itself does not compute the product, and the proofs hold without these nodes. They only
-    make proofs faster: the specification's product then equals known nodes, and does not enter the
-    solver as a table.
+    The product is ``odd + 2 * (rest + (negate & ~odd))``. The MAC itself does not compute it, and
+    the proofs hold without these nodes. They only make proofs faster: the specification's product
+    then equals known nodes, and does not enter the solver as a table.
     """
     odd, rest, negate = (
         [literals[net] for net in circuit.wires.get(f"addend.{name}", ()) if net in literals]

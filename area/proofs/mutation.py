@@ -74,9 +74,9 @@ class Mutated:
 def mutate(macs: Mapping[str, MacSpec | DotSpec], *, count: int, seed: int) -> Mutated:
     """Make ``count`` mutants of each unit, chosen at random from all that Yosys can make.
 
-    Each mutant changes one bit of one port of a cell. A unit with fewer mutants than ``count``
-    gives all of them. Raises ToolError if Yosys fails, and ValueError if there are 65536 mutants or
-    more.
+    Each mutant changes one bit of one port of a cell. If Yosys can make fewer than ``count``
+    mutants of a unit, all of them are made. Raises ToolError if Yosys fails, and ValueError if
+    there are 65536 mutants or more.
     """
     components = {name: mac.component() for name, mac in macs.items()}
     with tempfile.TemporaryDirectory(prefix="halfbyte-mutants-") as temporary:
@@ -117,6 +117,7 @@ def equivalent_mutants(mutated: Mutated, macs: Mapping[str, MacSpec]) -> set[int
 
 
 def _list_script(names: Sequence[str]) -> str:
+    """The Yosys script that lists all possible mutations of each unit in a file."""
     lines = [f"read_rtlil {name}.il" for name in names]
     lines += ["setattr -unset init w:*", PREPARE, "delete *.*"]
     # A mutant can expose undefined values, or select two inputs of one multiplexer. Define both
@@ -129,11 +130,13 @@ def _list_script(names: Sequence[str]) -> str:
 
 
 def _apply_script(commands: Sequence[str]) -> str:
+    """The Yosys script that makes all chosen mutations in one design."""
     lines = ["read_rtlil prepared.il", *commands, "opt_clean", "write_verilog -noattr mutants.v"]
     return "\n".join([*lines, LOGIC, "write_json circuits.json", ""])
 
 
 def _chosen(path: Path, count: int, generator: random.Random) -> list[str]:
+    """At most ``count`` of the mutation commands in a file; changes of clock pins are left out."""
     lines = [line for line in path.read_text().splitlines() if _CLOCK_PORT not in line]
     return generator.sample(lines, min(count, len(lines)))
 

@@ -28,7 +28,7 @@ from halfbyte.rtl import to_rtlil
 __all__ = ["MAX_IDLE", "ProgressError", "prove_progress"]
 
 MAX_IDLE = 7
-"""The most cycles without a beat on any stream; a CRC is computed then, or a state changes."""
+"""The most cycles without a beat on any stream, while the unit computes a CRC or changes state."""
 _TIMEOUT = 600  # seconds; on an idle core the proof takes about ten
 
 _SCRIPT = """\
@@ -50,9 +50,10 @@ class ProgressError(ToolError):
 class _Progress(wiring.Component):
     """A unit with an assertion: there are at most ``max_idle`` cycles between two beats.
 
-    The assertion counts cycles without a beat in which all inputs are valid, all outputs are ready
-    and ``usable`` is high. All inputs of the unit are free variables, also those that are not
-    streams: a lane's code table, and ``usable``, which says whether the table may be used.
+    The assertion counts cycles without a beat in which all input streams are valid, all output
+    streams are ready, and ``usable`` is high. All inputs of the unit may have any value, also those
+    that are not streams: a lane's code table, and ``usable``, which says whether the table may be
+    used.
     """
 
     def __init__(self, unit: wiring.Component, max_idle: int) -> None:

@@ -1,4 +1,4 @@
-"""The proof in a synthesis record: what was proved of one netlist, and how."""
+"""Proves a synthesized MAC, and makes the part of its synthesis record that states the proof."""
 
 import time
 from pathlib import Path

@@ -3,8 +3,9 @@
 A register of the netlist has the name of the RTL register it was mapped from, so it holds a known
 bit of a signal. From *any* common state of the registers and for any inputs, all outputs and the
 next values of all registers must be equal. So RTL and netlist stay equal once their registers are
-equal, for example after a reset, a loaded table or a cleared sum. A register that only one of them
-has may have any value, so a proof does not depend on which registers synthesis has dropped.
+equal, for example after a reset, a loaded table or a cleared sum. A register that exists only in
+the RTL or only in the netlist may hold any value. So a proof does not depend on which registers
+synthesis has dropped.
 """
 
 import json
@@ -35,7 +36,11 @@ _RTL = "rtl"
 
 @dataclass(frozen=True)
 class MappedUnit:
-    """A netlist, and for bits of the RTL's signals the net of the register that holds each."""
+    """A netlist and its registers.
+
+    For bits of the RTL's signals, ``registers`` has the output net of the register that holds the
+    bit.
+    """
 
     circuit: Circuit
     registers: Mapping[Bit, Net]
@@ -113,8 +118,8 @@ def prove_circuits(rtl: Circuit, unit: MappedUnit) -> UnitProof:
 class _Sides:
     """The RTL and the netlist, as functions of the same variables.
 
-    Each bit of an input has one variable, and so has each bit that both sides hold in a register.
-    ``words`` has the variables of these bits by the signal's name, for messages.
+    Each bit of an input has one variable. Each bit that both circuits hold in a register also has
+    one. ``words`` has these variables by the signal's name, for messages.
     """
 
     def __init__(self, aig: Aig, rtl: Circuit, unit: MappedUnit) -> None:
@@ -156,7 +161,7 @@ class _Sides:
 
 
 def _partners(rtl: Circuit, unit: MappedUnit) -> Iterator[tuple[Bit, Register, Register]]:
-    """Pairs of registers, one of each side, that hold the same bit."""
+    """Pairs of registers that hold the same bit: one of the RTL, and one of the netlist."""
     mapped = {register.output: register for register in unit.circuit.registers}
     holders = {register.output: register for register in rtl.registers}
     # A register can have several names. Try plain names first: a ``$`` begins a number that

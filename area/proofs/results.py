@@ -43,7 +43,7 @@ class ClaimRecord(Record):
     queries: int
     """The number of questions to the SAT solver."""
     counterexample: str | None
-    """Readable inputs for which the claim fails; null if it was not refuted."""
+    """Readable inputs for which the claim fails; null if the proof found none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,14 +111,14 @@ class MacProof(ProofStatus):
 
 @dataclass(frozen=True, kw_only=True)
 class StageProof(ProofStatus):
-    """What was proved of an FP32 stage, which adds a scaled block to an FP32 accumulator."""
+    """What was proved of an FP32 stage, which adds a block's scaled sum to an FP32 accumulator."""
 
     cases: int
     """The number of cases; each is a difference between the exponents of the two summands."""
     method: str
     """How it was proved."""
     counterexample: str | None
-    """The case in which the stage fails; null if it was not refuted."""
+    """The case in which the stage fails; null if the proof found none."""
     seconds: float
     """Time that it took, in s."""
 

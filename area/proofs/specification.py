@@ -18,7 +18,7 @@ __all__ = ["product", "product_tables", "saturated", "step"]
 
 @cache
 def _tables(weight: Format, activation: Format) -> tuple[int, ...]:
-    """The tables of :func:`product_tables`."""
+    """The tables that :func:`product_tables` returns, computed once for each pair of formats."""
     products = np.multiply.outer(np.array(activation.integers), np.array(weight.integers)).ravel()
     _check_products(products.tolist(), weight, activation)
     width = signed_width(int(products.min()), int(products.max()))
@@ -48,7 +48,7 @@ def _over_one_denominator(fmt: Format) -> tuple[list[int], int]:
 def product_tables(weight: Format, activation: Format) -> tuple[int, ...]:
     """Bits of the signed product, least significant first, each as a table over both codes.
 
-    Bit ``w | a << weight.bits`` of an entry is the product's bit for the codes ``w`` and ``a``.
+    Bit ``w | a << weight.bits`` of a table is the product's bit for the codes ``w`` and ``a``.
     """
     return _tables(weight, activation)
 
@@ -62,6 +62,7 @@ def product(aig: Aig, weight: Format, activation: Format, width: int | None = No
 
 
 def _extended(word: Sequence[int], width: int) -> list[int]:
+    """``word`` cut off, or extended with its sign bit, to ``width`` bits."""
     return [*word, *[word[-1]] * (width - len(word))][:width]
 
 

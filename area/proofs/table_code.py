@@ -1,14 +1,15 @@
 """The proof that the DFloat11 decoder's symbol reader decodes any canonical code.
 
-The specification is the rule of DFloat11's own layout. A code table has one row for each symbol.
-Rows are sorted by code length. The first code is all zeros. Each later code is its predecessor plus
-1, shifted left to its own length. Codes that follow this rule are *canonical*. They are *complete*
-if every stream of bits begins with one of them.
+The specification is the rule by which DFloat11 assigns codes. A code table has one row for each
+symbol. Rows are sorted by code length. The first code is all zeros. Each later code is its
+predecessor plus 1, shifted left to its own length. Codes that follow this rule are *canonical*.
+They are *complete* if every stream of bits begins with one of them. One row may be the *escape*:
+after its code, a symbol follows as eight plain bits and is called *escaped*.
 
 The reader looks at the bits at some place in the stream, and finds the row whose code they begin
-with. It gives the row's symbol and the place after the code. This is proved for all complete
+with. It gives the row's symbol and the place after the code. The proof covers all complete
 canonical codes that fit in the table, every place and all bits. :mod:`.table_loader` shows that
-only such tables are loaded.
+only tables with such codes are loaded.
 """
 
 import time
@@ -64,11 +65,13 @@ class Table:
             self._row.append(words.sum(self._row[-1], self.counts[-1]))
 
     def _element(self, name: str, index: int) -> list[int]:
+        """The bits of one element of the table's array ``name``."""
         field = self._layout[name]
         width = field.width // field.shape.length
         return list(self._bits[field.offset + index * width :][:width])
 
     def _field(self, name: str) -> list[int]:
+        """The bits of the table's field ``name``."""
         field = self._layout[name]
         return list(self._bits[field.offset :][: field.width])
 
@@ -105,7 +108,8 @@ class Table:
     def first_codes(self) -> list[list[int]]:
         """The first code of each length.
 
-        It is the code after the last one of the length before, shifted left by 1.
+        It is the first code of the length before, plus the number of codes of that length, shifted
+        left by 1.
         """
         code, found = self._words.constant(0, self.width), []
         for count in self.counts:
@@ -256,10 +260,10 @@ def _pairs(circuit: Circuit, rows: int, longest: int) -> tuple[Aig, list[tuple[i
 def prove_symbol_reader(
     component: wiring.Component | None = None, *, rows: int = 16, longest: int = 10
 ) -> UnitProof:
-    """Prove that the reader decodes every code of at most ``rows`` rows and ``longest`` bits.
+    """Prove the reader for all tables of up to ``rows`` rows, with codes of up to ``longest`` bits.
 
     ``component`` is the reader; by default ``rtl.dfloat11.symbol_reader.SymbolReader``. Raises
-    ProofError if it is refuted.
+    ProofError if the claim is refuted.
     """
     start = time.monotonic()
     reader = component or SymbolReader(rows=rows, max_length=longest)

@@ -1,11 +1,12 @@
-"""The proof that the loader accepts only tables that the reader is proved for.
+"""The proof that the DFloat11 decoder loads only code tables that its reader can decode with.
 
 The loader takes one number of a code table per cycle: the number of rows, the escape's row, the
 number of codes of each length, and the symbols. The proof is by induction over these numbers. An
 invariant holds after reset, and every step from a state in which it holds leads to a state in which
-it holds again. The invariant says that while the counts of the lengths come in, the table is right
-for the lengths so far, and that a loaded table is a complete canonical code, as :mod:`.table_code`
-assumes. Simulation, not this proof, shows that the loader accepts such tables.
+it holds again. The invariant has two parts. While the numbers of codes arrive, the table is right
+for all lengths that have arrived. A loaded table is a complete canonical code, as the proof of the
+reader assumes (:mod:`.table_code`). Simulation, not this proof, shows that the loader accepts such
+tables.
 """
 
 import time
@@ -53,13 +54,13 @@ class _Invariant:
         return self._words.all([self._aig.exclusive(a, b) ^ 1 for a, b in pairs])
 
     def of(self, state: _State) -> list[int]:
-        """The conditions on a state, as bits that must all be 1."""
+        """The conditions on a state, as literals that must all be 1."""
         words, aig = self._words, self._aig
         table = Table(aig, state["table"], self._rows, self._longest)
         slots, length = state["slots"], state["length"]
         is_counting = words.is_equal(state["state"], _COUNTS)
         has_all = aig.disjunction(words.is_equal(state["state"], _SYMBOLS), *state["loaded"])
-        # A table with one row counts as two rows.
+        # ``slots`` is the number of rows, but 2 for a table with one row.
         most = words.constant(self._rows, len(slots) + 1)
         in_range = words.is_less(most, words.extended(slots, len(most))) ^ 1
         found = self._implies(
@@ -112,10 +113,11 @@ def _states(circuit: Circuit, aig: Aig) -> tuple[_State, _State]:
 def prove_loader(
     component: wiring.Component | None = None, *, rows: int = 16, longest: int = 10
 ) -> UnitProof:
-    """Prove that tables of at most ``rows`` rows and ``longest`` bits are canonical once loaded.
+    """Prove that a loaded table is always a complete canonical code.
 
-    ``component`` is the loader; by default ``rtl.dfloat11.loader.Loader``. Raises ProofError if it
-    is refuted.
+    ``rows`` and ``longest`` are the most rows and code bits that the loader allows. ``component``
+    is the loader; by default ``rtl.dfloat11.loader.Loader``. Raises ProofError if the claim is
+    refuted.
     """
     start = time.monotonic()
     loader = component or Loader(rows=rows, max_length=longest)

@@ -35,7 +35,7 @@ class Words:
         return [*word, *[above] * (width - len(word))][:width]
 
     def any(self, word: Word) -> int:
-        """Whether one bit or more is 1."""
+        """Whether at least one bit is 1."""
         found = FALSE
         for literal in word:
             found = self.aig.disjunction(found, literal)
