@@ -1,7 +1,7 @@
 """Exploration: synthesize all designs of a space in parallel, and store their records.
 
-A space is every combination of chosen formats, architectures, recipes and other axes. A trial is
-one of these combinations.
+A space is every combination of chosen formats, architectures, synthesis recipes and other axes. A
+trial is one of these combinations.
 """
 
 from halfbyte.area.exploration.proof import prove_trial

@@ -44,7 +44,8 @@ def cluster_workers(
     Raises
     ------
     UserError
-        Dask is not installed; no scheduler answers; it has no workers.
+        Dask is not installed, the address is wrong, no scheduler answers there, or the scheduler
+        has no workers.
     """
     try:
         from distributed import Client
@@ -141,8 +142,8 @@ def _run(
     except Exception:
         if empty.is_set() or not _has_workers(client):
             raise ToolError(
-                f"The cluster at {address} has lost its scheduler or its last worker; what is done "
-                "is in the store, and the next run continues from there"
+                f"The cluster at {address} has lost its scheduler or its last worker; finished "
+                "records are in the store, and the next run continues from there"
             ) from None
         raise
     finally:
@@ -151,6 +152,7 @@ def _run(
 
 
 def _has_workers(client: Any) -> bool:
+    """Whether the scheduler answers and has at least one worker."""
     try:
         return bool(client.ncores())
     except Exception:  # the scheduler is gone: Dask raises one of many errors

@@ -28,8 +28,8 @@ class SupernormalGrid:
     """Variants of a format: each gives one value of a grid to the code of negative zero.
 
     Values that the format already has are left out. Midpoints round to the lower value, as in
-    Dotzel et al. (2024). The rule ``ties: even`` would need codes of different parity for
-    neighbouring values, which many of these formats do not have.
+    Dotzel et al. (2024). The rule ``ties: even`` works only if one of two neighbouring values has
+    an even code and the other an odd one. In many of these formats, this is not so.
 
     Parameters
     ----------
@@ -80,6 +80,7 @@ class SupernormalGrid:
         yield from sorted(found, key=lambda fmt: fmt.quantum, reverse=True)
 
     def _with(self, value: Fraction) -> Format:
+        """The format in which ``value`` takes the code of negative zero."""
         sign = "m" if value < 0 else "p"
         shown = f"{MINUS if value < 0 else '+'}{float(abs(value)):g}"
         digits = str(abs(value)).replace("/", "_")

@@ -1,8 +1,9 @@
 """Compute the designs of a space in local processes or on a Dask cluster.
 
-A trial is one design of the space, with all that its record depends on. Trials are stored under
-keys, and a run skips those that are stored. So a run can be stopped and continued, and several runs
-can share the work of a space. A worker is a process that computes tasks of a few trials each.
+A trial is one design of the space, with everything that its record depends on. The record is stored
+under the trial's key, and a run skips the trials whose records are stored. So a run can be stopped
+and continued, and several runs can share the work of a space. A worker is a process that computes
+tasks. A task is a few trials.
 """
 
 import os
@@ -31,12 +32,13 @@ __all__ = ["Exploration", "Failure", "explore"]
 # A task with this many designs takes a few seconds. That is long compared with the time to send it,
 # and short enough that little is lost if a worker dies.
 DESIGNS_PER_TASK = 8
-# Tasks are smaller if there would otherwise be fewer than this, so that all workers get some.
+# Tasks have fewer designs if there would otherwise be fewer tasks than this, so that every worker
+# gets some.
 LEAST_TASKS = 32
 # A design fails if its worker dies more often than this.
 MAX_DEATHS = 2
-# If workers fail more often than this without any result in between, the designs are not to blame,
-# and the run ends.
+# If workers fail more often than this without any result in between, the run ends, since the
+# designs are then not the cause.
 MAX_FAILURES_IN_A_ROW = 6
 # Time between two checks for results of other runs.
 _OTHERS_POLL_SECONDS = 1.0
@@ -59,11 +61,12 @@ class Exploration:
     trials : list of MacTrial or DotTrial
         The space's designs. If several have the same key, only the first is listed.
     records : list of SynthesisRecord or DotRecord
-        Records of the trials that have one, in their order.
+        The records in the order of ``trials``; trials without a record are left out.
     failures : list of Failure
         The trials without a record.
     computed : int
-        How many records this run computed. The others were in the store or came from other runs.
+        How many of the records this run computed. The other records were in the store or came from
+        other runs.
     seconds : float
         Time that this run took, in s.
     """
@@ -102,7 +105,7 @@ def explore(
     scheduler: str | None = None,
     on_progress: Progress = unheard,
 ) -> Exploration:
-    """Compute the records of ``space`` that the store lacks; returns all of its records.
+    """Compute the records of ``space`` that the store lacks; returns all records of the space.
 
     Parameters
     ----------
@@ -112,7 +115,8 @@ def explore(
         The store in which records are looked up, and to which they are added after each task. A run
         that is killed loses only the tasks that its workers were running.
     jobs : int, optional
-        Local processes at a time; all cores by default. A run on a cluster uses all its workers.
+        Number of local processes; by default one for each core. A run on a cluster uses all workers
+        of the cluster.
     scheduler : str, optional
         Address of a Dask scheduler, ``tcp://host:port``. Its workers need the same version of
         halfbyte.
@@ -128,7 +132,7 @@ def explore(
     """
     start = time.monotonic()
     trials = {trial.key(): trial for trial in reversed(list(space.trials()))}
-    trials = dict(reversed(trials.items()))  # of trials with one key, the first is kept
+    trials = dict(reversed(trials.items()))  # of several trials with the same key, keeps the first
     run = _Run(trials, store, on_progress)
     with _workers(jobs, scheduler) as workers:
         run.work(workers)
@@ -143,7 +147,7 @@ def explore(
 
 
 def _read(data: JsonObject, trial: AnyTrial, store: ResultStore) -> ExploredRecord:
-    """A stored record, with the trial's names; raises UserError if it is damaged."""
+    """A stored record, with the names of the trial's formats; raises UserError if it is damaged."""
     try:
         if isinstance(trial, MacTrial):
             return trial.named(SynthesisRecord.from_json(data))
@@ -180,7 +184,7 @@ def _workers(jobs: int | None, scheduler: str | None) -> Iterator[_Workers]:
 
 @dataclass
 class _Run:
-    """One run over a space, which refers to trials by their keys."""
+    """One run over a space. Trials are referred to by their keys."""
 
     trials: dict[str, AnyTrial]
     store: ResultStore
@@ -197,8 +201,8 @@ class _Run:
         self._done = len(known)
         self.on_progress(self._done, len(self.trials), "")
         missing = [key for key in self.trials if key not in known]
-        # Other runs are computing the trials in ``elsewhere``. Wait for their records, and compute
-        # the trials of runs that have ended without them.
+        # Other runs are computing the trials in ``elsewhere``. Wait for their records. If a run
+        # ends before it has computed its trials, compute them here.
         elsewhere = self._round(workers, _portions(missing))
         while elsewhere:
             known = self.store.get(elsewhere)
@@ -210,10 +214,10 @@ class _Run:
                 time.sleep(_OTHERS_POLL_SECONDS)
 
     def _round(self, workers: _Workers, tasks: list[list[str]]) -> list[str]:
-        """Run ``tasks``, and run them again if workers die; returns the keys of other runs' trials.
+        """Run ``tasks``; returns the keys of the trials that another run is computing.
 
-        If a worker dies, any of the running designs may be the cause. So each of them runs again
-        alone. A design that still kills its worker fails.
+        If a worker dies, any of the running designs may be the cause. So each of them runs again in
+        a task of its own. A design fails if its worker dies too often.
         """
         elsewhere: list[str] = []
         queue = deque([tasks] if tasks else [])
@@ -280,15 +284,18 @@ class _Run:
         self._step(len(found), self.trials[outcomes[-1].key].label)
 
     def _fail(self, key: str, reason: str) -> None:
+        """Note that a trial has failed, and give up this run's claim on it."""
         self.failed[key] = reason
         self.store.release([key])
         self._step(1, "failed")
 
     def _step(self, count: int, label: str) -> None:
+        """Report that ``count`` more trials are finished."""
         self._done += count
         self.on_progress(self._done, len(self.trials), label)
 
     def _count_failure(self, reason: str) -> None:
+        """Count a failure of a worker; raises ToolError if there are too many in a row."""
         self._failures_in_a_row += 1
         if self._failures_in_a_row > MAX_FAILURES_IN_A_ROW:
             raise ToolError(

@@ -64,15 +64,16 @@ class Space:
     terms : tuple of int
         Numbers of products that the accumulator can add without loss.
     clocks : tuple of float or None
-        Periods in ps for the recipes that meet a clock. None must be among them if there are other
-        recipes.
+        Periods in ps for the recipes that meet a clock. None must be among them if there are also
+        recipes without a clock.
     technologies : tuple of Technology
         Technologies to whose cells every design is mapped.
     multipliers : bool
         Whether the multipliers of MACs are also synthesized alone. Records then state the areas of
         multiplier and accumulator, and a run takes about 1.5 times as long.
     operands : Operands, optional
-        The operands on which energies are measured; without them, energy and delay are null.
+        The operands on which energies are measured. Without operands, energy and delay are null in
+        the records.
     has_macs : bool
         Whether single MACs are among the designs.
     units : UnitAxes, optional
@@ -188,6 +189,7 @@ def parse_space(text: str, folder: Path = Path()) -> Space:
 
 
 def _build(data: Mapping[Any, Any], folder: Path) -> Space:
+    """A space from its parsed YAML; paths in it are relative to ``folder``."""
     check_keys(data, "a space", _KEYS, required=("name",))
     name = check_name(data["name"])
     formats = [_format(entry, folder) for entry in _entries(data, "formats", [])]
@@ -265,7 +267,7 @@ def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, 
 
 
 def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple[Recipe, ...]:
-    """The space's recipes: by default only the quick one; for ``all``, all that fit the clocks."""
+    """The space's recipes: by default only the first one; for ``all``, all that fit the clocks."""
     by_name = {recipe.name: recipe for recipe in (*_OF_MACS, *DOT_RECIPES)}
     if "recipes" not in data:
         return RECIPES[:1]

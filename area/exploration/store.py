@@ -43,7 +43,8 @@ class ResultStore:
     Many processes of one machine may use the same file at the same time. Each may be killed at any
     moment: a record is stored completely or not at all. A run claims a key before it computes the
     record, so that no other run does the same work. Each run locks a file of its own. The operating
-    system drops the lock when the process ends. Claims of runs without a lock do not count.
+    system drops the lock when the process ends. The claims of a run that holds no lock do not
+    count.
 
     SQL programs can read the records through the view ``designs``. Threads may share a store.
 
@@ -80,11 +81,11 @@ class ResultStore:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version not in (0, _VERSION):
                 raise UserError(
-                    f"{self.path} is a store of version {version}, and this is {_VERSION}: "
-                    "name another with --store"
+                    f"{self.path} is a store of version {version}, and halfbyte needs version "
+                    f"{_VERSION}: name another store with --store"
                 )
-            # In this mode readers and a writer do not wait for each other. A killed writer leaves a
-            # log, which the next writer finishes or drops.
+            # With a write-ahead log (WAL), readers and a writer do not wait for each other. If a
+            # writer is killed, the next one finishes or drops what the log holds.
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             if version == 0:
@@ -93,13 +94,16 @@ class ResultStore:
                 )
         except sqlite3.Error as error:
             raise UserError(
-                f"{self.path} cannot be used as a store ({error}): name another with --store, or "
-                "move it away"
+                f"{self.path} cannot be used as a store ({error}): name another store with "
+                "--store, or move this file away"
             ) from error
         return database
 
     def _hold_lock(self) -> int:
-        """Make this run's lock file, under a hidden name until it is locked; returns its handle."""
+        """Make and lock this run's lock file; returns its file descriptor.
+
+        The file has a hidden name until it is locked, so that no other run sees it unlocked.
+        """
         hidden = self.path.with_name(f".{self._run}")
         file = os.open(hidden, os.O_CREAT | os.O_RDWR, 0o666)
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -108,6 +112,7 @@ class ResultStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is undone if an exception is raised in it."""
         with self._lock:
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -164,12 +169,13 @@ class ResultStore:
         return mine
 
     def release(self, keys: Collection[str]) -> None:
-        """Drop this run's claims on ``keys``, whose records it could not compute."""
+        """Drop this run's claims on ``keys``, because it could not compute their records."""
         with self._transaction() as database:
             rows = [(key, self._run) for key in keys]
             database.executemany("DELETE FROM claims WHERE key = ? AND run = ?", rows)
 
     def _drop_claims_of_the_dead(self, database: sqlite3.Connection) -> None:
+        """Drop the claims of runs that have ended."""
         runs = database.execute("SELECT DISTINCT run FROM claims").fetchall()
         dead = [run for (run,) in runs if run != self._run and not self._is_alive(run)]
         database.executemany("DELETE FROM claims WHERE run = ?", [(run,) for run in dead])

@@ -1,4 +1,4 @@
-"""Trials: the designs of a space, each with all that its record depends on.
+"""Trials: the designs of a space, each with everything that its record depends on.
 
 A design is a MAC or a dot-product unit. A lane is the part of such a unit that multiplies one pair
 of codes.
@@ -96,7 +96,8 @@ class MacTrial:
 class DotTrial:
     """One dot-product unit of a space, with everything that its record depends on.
 
-    A search finds the unit's lane first. The lane is stored for all units with the same formats.
+    A search finds the best lane first. The lane is stored, and all units with the same formats use
+    it.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ class DotTrial:
     technology : Technology
         The technology to whose cells the design is mapped.
     effort : float
-        Factor on the length of the annealing that searches for the lane.
+        Factor on the length of the annealing, a random search for a smaller lane.
     operands : Operands, optional
         The operands on which energies are measured; without them, energy and delay are null.
     """

@@ -16,7 +16,7 @@ __all__ = ["DOT", "MAC", "UNIT_KEYS", "UnitAxes", "unit_axes"]
 
 MAC, DOT = "mac", "dot"
 UNIT_KEYS = ("units", "lanes", "scales", "blocks", "effort")
-# This entry in a list of block sizes means as many products as the unit has lanes.
+# In a list of block sizes, this entry stands for a block of as many products as the unit has lanes.
 LANES = "lanes"
 NO_SCALE = "none"
 MAX_EFFORT = 1000
@@ -38,10 +38,10 @@ class UnitAxes:
     scales : tuple of ScaleCode or None
         Types of the blocks' scales; None means an integer accumulator, without scales.
     blocks : tuple of int or None
-        Block sizes in products; None means as many products as lanes. A block size that is not a
-        multiple of the number of lanes is left out.
+        Block sizes in products; None means as many products as lanes. A size that is not a multiple
+        of the number of lanes gives no unit.
     effort : float
-        Factor on the length of the annealing that searches for a lane.
+        Factor on the length of the annealing, a random search for a smaller lane.
     """
 
     lanes: tuple[int, ...]

@@ -31,10 +31,10 @@ class Outcome:
 def compute(tasks: Sequence[tuple[str, AnyTrial]], sender: int) -> list[Outcome]:
     """Compute trials, given with their keys; returns their outcomes in order.
 
-    A design that fails does not stop the others. ``sender`` is the ID of the process that sent the
-    trials. If it is the parent of this process, this process ends when its parent ends. Raises
-    :class:`OtherVersionError` if a trial has another key in this process than in the sender, since
-    its record would differ too.
+    A trial that fails does not stop the others. ``sender`` is the ID of the process that sent the
+    trials. If the sender is the parent of this process, this process ends when its parent ends.
+    Raises :class:`OtherVersionError` if a trial's key here is not the key that the sender gave: the
+    record would then differ, too.
     """
     if os.getppid() == sender:
         _end_with(sender)
@@ -43,7 +43,7 @@ def compute(tasks: Sequence[tuple[str, AnyTrial]], sender: int) -> list[Outcome]
         if trial.key() != key:
             raise OtherVersionError(
                 "a worker has another version of Python, halfbyte, Amaranth or Yosys: install the "
-                "same everywhere"
+                "same versions everywhere"
             )
         outcomes.append(_outcome(key, trial))
     return outcomes

@@ -167,5 +167,5 @@ def test_other_files_are_refused_and_left_alone(path, tmp_path):
     with sqlite3.connect(newer) as database:
         database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(UserError, match="is a store of version 99, and this is 1"):
+    with pytest.raises(UserError, match="of version 99, and halfbyte needs version 1"):
         ResultStore(newer)
