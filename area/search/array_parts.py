@@ -1,4 +1,7 @@
-"""The parts of an array other than its units. Each is synthesized, proved and measured alone."""
+"""The parts of a systolic array other than its dot-product units, as jobs.
+
+Each part is synthesized, proved and measured alone.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,8 @@
-"""Records of systolic arrays."""
+"""Records of systolic arrays of dot-product units.
+
+An element is one place in the grid of rows and columns: a unit and its registers. A token is one
+input vector of the layer that the array computes.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +42,7 @@ class ArrayRecord(DotRecord):
     dataflow: str
     """What stays in an element: ``output`` (the sum) or ``weight``."""
     rows: int
-    """Rows of units: each takes another token, or other terms if weights stay."""
+    """Rows of units; each row handles another token, or other products of a sum if weights stay."""
     columns: int
     """Columns of units; each column computes another output."""
     depth: int | None
@@ -62,4 +66,4 @@ class ArrayRecord(DotRecord):
     return_fj: float | None
     """Energy per product in the registers that bring sums back, in fJ; 0 without them."""
     parts_proof: Mapping[str, str] | None
-    """Whether the netlist of each other part does what its RTL does; null without proofs."""
+    """For each part but the units: whether its netlist equals its RTL; null without proofs."""

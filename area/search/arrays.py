@@ -1,7 +1,7 @@
 """Synthesis of systolic arrays: the area, and the energy of a product, as sums over all parts.
 
-Each element of an array holds a dot-product unit with a proved netlist. The other parts are
-synthesized alone: the registers of each element, the registers that delay the inputs of rows and
+Each place in the grid of an array is an element, which holds a dot-product unit. The other parts
+are synthesized alone: the registers of an element, the registers that delay the inputs of rows and
 columns (skew), and in a weight-stationary array the registers that bring sums from the top of a
 column back to its bottom (return). Logic is never merged across the borders of these parts.
 """
@@ -42,12 +42,13 @@ def synthesize_arrays(
 ) -> list[ArrayRecord]:
     """A record of each array, in order: the fields of its unit's record, and the array's own.
 
-    Areas are in um^2. ``area_um2`` is that of the whole array, and ``um2_per_mac`` is this area
-    divided by the products per cycle. ``unit_um2`` and ``element_registers_um2`` are the areas in
-    one element. ``skew_um2`` is the area of all registers that delay rows and columns.
-    ``return_um2`` is that of all registers that bring sums back. ``energy_fj`` is the energy of a
-    product in all parts. ``element_registers_fj``, ``skew_fj`` and ``return_fj`` are the shares of
-    the parts other than units, with their clock pins. Wires are left out.
+    Areas are in um^2. ``area_um2`` is the area of the whole array, and ``um2_per_mac`` is this area
+    divided by the products per cycle. ``unit_um2`` and ``element_registers_um2`` are the areas of
+    the unit and of the registers in one element. ``skew_um2`` is the area of all registers that
+    delay rows and columns. ``return_um2`` is the area of all registers that bring sums back.
+    ``energy_fj`` is the energy per product of all parts together. ``element_registers_fj``,
+    ``skew_fj`` and ``return_fj`` are the shares of the parts other than units, with their clock
+    pins. Wires are left out.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def synthesize_arrays(
     Raises
     ------
     ProofError, ToolError, UserError
-        As :func:`halfbyte.area.search.dot_units.synthesize_dots`.
+        In the same cases as :func:`halfbyte.area.search.dot_units.synthesize_dots`.
     """
     operands = operands or load_operands(shipped_operands()[0])
     groups = [[spec] for spec in specs] if every else [specs]
@@ -105,7 +106,7 @@ def synthesize_arrays(
 
 
 def _measured_cycles(spec: SystolicSpec) -> int | None:
-    """The number of cycles that weights stay while energies are measured.
+    """The number of cycles for which each weight stays in its element in energy measurements.
 
     None for an output-stationary array, in which weights move every cycle.
     """
@@ -141,6 +142,7 @@ class _Parts:
 
 
 def _record(parts: _Parts, unit: DotRecord, technology: Technology, seconds: float) -> ArrayRecord:
+    """The record of an array, from its other parts and the record of its unit."""
     spec, mapped = parts.spec, parts.mapped
     skew, returned = parts.area(_SKEW), parts.area([SUM_RETURN])
     area = spec.elements * unit.area_um2 + parts.area(mapped)

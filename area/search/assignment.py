@@ -82,9 +82,9 @@ def signed_orders(fmt: Format, seed: int) -> Iterator[tuple[Fraction, ...]]:
     """Yield, without end, orders in which the top bit of a code is the sign.
 
     The codes of the lower half of the values have the top bit set. The codes of opposite values
-    differ only in this bit. A value without an opposite (a supernormal value, a zero) is paired
-    with another such value. The first order is by magnitude. All others are random permutations of
-    these pairs.
+    differ only in this bit. A value without an opposite (such as a zero) is paired with another
+    value without an opposite. The first order is by magnitude. All later orders are random
+    permutations of these pairs.
     """
     ordered = sorted(fmt.values)
     half = len(ordered) // 2

@@ -1,8 +1,8 @@
-"""The search for MACs that meet a clock, from the netlists that were mapped without one.
+"""The search for MACs that meet a clock. It begins with netlists that were made without a clock.
 
 :mod:`halfbyte.area.synthesis.clocked` says which netlists are tried, in which order, and which is
 the best. A recipe is a fixed sequence of synthesis steps; some recipes work towards a clock. A
-carry-save accumulator keeps carries in registers, once every ``segment`` bits.
+carry-save accumulator keeps carries in registers, one carry for every ``segment`` bits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -73,7 +73,7 @@ def search_for_clock(
         [(replace(job, clock_ps=clock_ps), mapped) for job, mapped in group] for group in groups
     ]
     delays.measure([group[0] for group in found])
-    # The places of the designs whose smallest netlist misses the clock. The search is for these.
+    # The places of the designs whose smallest netlist misses the clock. Only these are searched.
     searched = [place for place, group in enumerate(found) if delays.of(group[0]) > clock_ps]
     delays.measure([entry for place in searched for entry in found[place]])
     open_ = searched  # the places of designs that do not meet the clock yet

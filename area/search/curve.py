@@ -29,22 +29,22 @@ def sweep_clocks(
 ) -> list[SynthesisRecord]:
     """Records of the best MAC of each design at each clock.
 
-    The records of a design follow each other, from the slowest clock to the fastest. A netlist that
-    was found for one clock is a candidate at all clocks, so a faster clock never takes less area.
-    If no netlist meets a clock, the record is that of the fastest netlist.
+    The records of the first design come first, from the slowest clock to the fastest. A netlist
+    that was found for one clock is a candidate at all clocks, so the area never shrinks when the
+    clock gets faster. If no netlist meets a clock, the record is that of the fastest netlist.
 
     Parameters
     ----------
     designs, technology, operands, jobs, on_progress
         As for :func:`halfbyte.area.synthesize`.
     clocks : sequence of float, optional
-        Periods in ps. By default there are ten in each factor of ten. They begin with a period that
-        the smallest MAC of every design meets, and end with one that no MAC meets, or after 20.
+        Periods in ps. By default there are ten in each factor of ten. The first is a period that
+        the smallest MAC of every design meets. The last is one that no MAC meets, or the 20th.
 
     Raises
     ------
     ToolError, UserError
-        As :func:`halfbyte.area.synthesize`.
+        In the same cases as :func:`halfbyte.area.synthesize`.
     """
 
     def at(clock: float | None) -> list[SynthesisRecord]:

@@ -24,8 +24,8 @@ set_input_delay 0 -clock clk $inputs
 set_input_transition {slew:.7g} $inputs
 set_output_delay 0 -clock clk [get_ports {{acc[*]}}]
 """
-# A carry-save accumulator keeps carries in registers, and a last adder adds them to ``acc``. This
-# adder may take several cycles.
+# A carry-save accumulator keeps carries in registers. A last adder adds these carries to give
+# ``acc``, and may take several cycles.
 _SLOW_SUM = """\
 set_multicycle_path {cycles} -setup -to [get_ports {{acc[*]}}]
 set_multicycle_path {less} -hold -to [get_ports {{acc[*]}}]

@@ -37,12 +37,12 @@ _CODE = ("halfbyte.area.synthesis.dot", "halfbyte.area.timing.dot_streams")
 
 @dataclass(frozen=True)
 class DotJob:
-    """Synthesizes a unit from copies of a lane by a recipe, and measures it.
+    """Synthesizes a unit from copies of a lane with a recipe, and measures it.
 
     With ``proves``, the netlist is also proved. Energies are measured on ``operands``; without
-    them, energies are left out. A chained unit adds to an input instead of its own accumulator, as
-    in a weight-stationary array. While its energy is measured, its weights stay for ``held``
-    cycles.
+    operands, energies are left out. A chained unit (of a weight-stationary array) adds its products
+    to an input instead of its own accumulator. While the energy of such a unit is measured, its
+    weights stay for ``held`` cycles.
     """
 
     spec: DotSpec

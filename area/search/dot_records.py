@@ -64,7 +64,7 @@ class DotRecord(DotFields):
     lane_um2: float
     """Area of a lane alone, without its share of the adder tree, in um^2."""
     lane_moves: int
-    """Length of the annealing that found the lane, in moves (tried changes); 0 without one."""
+    """Length of the random search that found the lane, in tried changes; 0 without a search."""
     register_um2: float
     """Area of the flip-flops, in um^2."""
     cells: int
@@ -74,7 +74,7 @@ class DotRecord(DotFields):
     delay_ps: float | None
     """Least clock period, in ps, with setup times and without delays of wires."""
     critical_path: str | None
-    """Where the slowest path begins and ends, and how many points it has."""
+    """Where the slowest path begins and ends, and how many points (nets) it has."""
     energy_fj: float | None
     """Energy per product, in fJ, without glitches."""
     glitch_energy_fj: float | None

@@ -1,8 +1,9 @@
 """The search for the smallest dot-product unit: first the best lane, then the best recipe.
 
 A lane is the part of a unit that multiplies one pair of codes. A recipe is a fixed sequence of
-synthesis steps. The same recipes are tried for every format. A fast clock may also need another
-final adder, which adds the last two numbers of the adder tree.
+synthesis steps. The same recipes are tried for every format. The final adder adds the last two
+numbers of the adder tree. At a fast clock, other kinds of final adders are tried too. In a unit
+with block scales, an FP32 stage adds each block's scaled sum to an FP32 number.
 """
 
 import os
@@ -35,9 +36,9 @@ _Scored = tuple[DotJob, MappedDot]
 def _with_stages(
     records: Sequence[DotRecord], specs: Sequence[DotSpec], runner: JobRunner
 ) -> list[DotRecord]:
-    """The records, with a proof of the FP32 stage added wherever it is the small kind.
+    """The records, with a proof of the FP32 stage added if the unit has the small kind of stage.
 
-    :func:`halfbyte.rtl.dot.unit.small_stage` describes this kind.
+    :func:`halfbyte.rtl.dot.unit.small_stage` makes this kind.
     """
     small = [spec for spec in specs if spec.is_fp32 and has_small_stage(spec)]
     stages = dict(zip(small, runner.run([StageJob(spec) for spec in small]), strict=True))
@@ -99,6 +100,8 @@ def _merged(
 
 
 def _best_first(group: Sequence[_Scored], clock_ps: float | None) -> list[_Scored]:
+    """The results sorted by area alone, or by area and delay if there is a clock."""
+
     def key(each: _Scored) -> tuple[object, ...]:
         job, result = each
         name = (job.recipe.name, job.spec.final_adder.value)
@@ -110,7 +113,7 @@ def _best_first(group: Sequence[_Scored], clock_ps: float | None) -> list[_Score
 
 
 def _other_ways(group: Sequence[_Scored], clock_ps: float) -> list[DotWay]:
-    """The ways to try next: those of good results, with other delay targets for ABC.
+    """The final adders and recipes to try next: those of good results, with other delay targets.
 
     Good results are the best ones, and the smallest of those that almost meet the clock.
     """
@@ -164,7 +167,8 @@ def synthesize_dots(
     Parameters
     ----------
     specs : sequence of DotSpec
-        The units. Their full adders get the polarity of the technology's full-adder cell.
+        The units. If the technology's full-adder cell has inverted outputs, the adder tree is built
+        for such outputs.
     technology : Technology
         The cells to use.
     clock_ps : float, optional
@@ -179,12 +183,12 @@ def synthesize_dots(
     every : bool
         Return the records of all recipes, the best first, not only the best.
     effort : float
-        Factor on the length of the lanes' annealing.
+        Factor on the length of the annealing, a random search for a smaller lane.
     prove : bool
         Prove every netlist that is returned; otherwise ``proof`` is None.
     stages : bool
-        Prove FP32 stages too, which takes minutes. This proof is about the RTL alone. It holds for
-        all units with an equal stage.
+        Prove FP32 stages too, which takes minutes. Such a proof is about the RTL alone, and holds
+        for all units with an equal stage.
     jobs : int, optional
         Processes at a time; all cores by default.
     on_progress : callable, optional
@@ -197,7 +201,7 @@ def synthesize_dots(
     ToolError
         Yosys or ABC failed; script and log are kept in ``build/failed``.
     UserError
-        There is a clock, and the technology has no timing tables.
+        ``clock_ps`` is given, but the technology has no timing tables.
     """
     if clock_ps is not None:
         typical_slew(technology)  # raises if there are no tables

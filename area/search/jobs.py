@@ -36,7 +36,7 @@ class Job(Protocol[_Result]):
         """Compute the result. Raises ToolError if a tool fails."""
 
     def is_complete(self, result: _Result) -> bool:
-        """Whether a stored result can be used; not if files that belong to it are gone."""
+        """Whether a stored result can be used: False if files that belong to it are gone."""
         return True
 
 
@@ -98,7 +98,7 @@ class JobRunner:
         return results
 
     def end(self) -> None:
-        """Start no more jobs, and wait for the running ones; after an interruption, stop those."""
+        """Start no more jobs, and wait for running jobs, or stop them after an interruption."""
         interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
         self.pool.shutdown(wait=not interrupted, cancel_futures=True)
         if interrupted:

@@ -4,7 +4,8 @@ A lane is the part of a unit that multiplies one pair of codes. The search for t
 before the search for the unit. Lanes are compared by their own area plus a full adder for each
 output bit, since the unit's adder tree needs one full adder to add one bit. Annealing is a random
 search for a smaller netlist, and its moves are changes that it tries. Every architecture is
-annealed briefly, the best two for longer, and the better of these for longest.
+annealed briefly, the best two are annealed for longer, and the better of these two for longer
+still.
 """
 
 import os
@@ -33,7 +34,10 @@ _MODULE = "lane"
 
 @dataclass(frozen=True)
 class _Stage:
-    """One round of annealing: of how many of the best lanes, with how many moves and seeds."""
+    """One round of annealing: each of the best ``lanes`` architectures, once for each seed.
+
+    ``moves`` is the number of moves for each seed.
+    """
 
     lanes: int
     moves: int
@@ -70,7 +74,7 @@ class FoundLane:
 
 @dataclass(frozen=True)
 class LaneJob(Job[LaneResult]):
-    """Anneals a lane in one architecture; with 0 moves, the quick recipe maps it instead."""
+    """Anneals a lane in one architecture; with 0 moves, a short synthesis maps it to cells."""
 
     weight: Format
     activation: Format

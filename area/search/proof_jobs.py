@@ -1,4 +1,4 @@
-"""The proof of synthesized netlists, as a job: it runs and is stored like the synthesis itself."""
+"""The proof of synthesized netlists, as a job whose result is stored."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -71,7 +71,7 @@ class ProofRecord(Record):
     enable: bool | None
     """Whether the MAC has an enable port; null for a multiplier."""
     segment: int | None
-    """Bits between the saved carries of a carry-save accumulator; null for any other."""
+    """Bits for each carry that a carry-save accumulator keeps; null for other accumulators."""
     technology: str | None
     """Cell library of the netlist; null for the RTL."""
     recipe: str | None
@@ -100,9 +100,10 @@ class _TaskRecord(Record):
 class ProofTask(Job[_TaskRecord]):
     """All proofs for two formats in the architecture that ``design`` names.
 
-    The task proves the RTL of the multiplier, the RTL of the MAC in all its :func:`variants`, and
-    the netlists, which have the lossless accumulator. It also puts faults into the RTL of the
-    multiplier, of the lossless MAC and of a carry-save MAC. Every proof about faulty RTL must fail.
+    The task proves the RTL of the multiplier, the RTL of the MAC with every kind of accumulator
+    (:func:`variants`), and the netlists, which have the lossless accumulator. It also puts faults
+    into the RTL of the multiplier, of the lossless MAC and of a carry-save MAC. Every proof about
+    faulty RTL must fail.
     """
 
     design: MacSpec
@@ -147,7 +148,7 @@ class ProofTask(Job[_TaskRecord]):
         )
 
     def run(self) -> _TaskRecord:
-        """Prove everything."""
+        """Prove all units and netlists of the task, and try to prove their faulty copies."""
         start = time.monotonic()
         circuits = lower(self._components(), self._netlist_files(), self.technology.cells)
         reading = time.monotonic() - start
@@ -170,6 +171,7 @@ class ProofTask(Job[_TaskRecord]):
         return replace(lossless, weight=table, acc_width=lossless.width) if table else None
 
     def _components(self) -> dict[str, Mac | MultiplierArchitecture]:
+        """All RTL components that the proofs need, by name."""
         components: dict[str, Mac | MultiplierArchitecture] = {
             name: spec.component() for name, spec in self._variants.items()
         }
@@ -180,6 +182,7 @@ class ProofTask(Job[_TaskRecord]):
         return components
 
     def _netlist_files(self) -> dict[str, tuple[Path, str]]:
+        """For each netlist, by name: its file and the name of its module."""
         files = {}
         for number, netlist in enumerate(self.netlists):
             files[f"mac_netlist{number}"] = (netlist.mac, MAC)
@@ -234,6 +237,7 @@ class ProofTask(Job[_TaskRecord]):
         mac: MacSpec | None = None,
         recipe: str | None = None,
     ) -> ProofRecord:
+        """The record of the proofs that began at ``start``, a value of ``time.monotonic``."""
         design = self.design
         return ProofRecord(
             format=design.weight.name,
@@ -295,8 +299,8 @@ def prove_designs(
     """Prove every architecture of the designs, and every netlist that synthesis tries for them.
 
     Returns a record for each unit and netlist, with the results for its faulty copies.
-    :func:`failures` says what is wrong with a record. Proofs are stored, and are run again only if
-    the circuits or the code change. Raises ToolError if a tool fails.
+    :func:`failures` lists the proofs in a record that did not end as they must. Proofs are stored,
+    and are run again only if the circuits or the code change. Raises ToolError if a tool fails.
     """
     mapped = synthesize(
         designs, technology, every=True, prove=False, jobs=jobs, on_progress=on_progress

@@ -69,7 +69,7 @@ class SynthesisRecord(Record):
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits between the saved carries of a carry-save accumulator; null for any other."""
+    """Bits for each carry that a carry-save accumulator keeps; null for other accumulators."""
     technology: str
     """Name of the cell library."""
     corner: str
@@ -175,7 +175,7 @@ class FpgaRecord(Record):
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits between the saved carries of a carry-save accumulator; null for any other."""
+    """Bits for each carry that a carry-save accumulator keeps; null for other accumulators."""
     technology: str
     """Family of FPGAs."""
     corner: None = None

@@ -1,4 +1,4 @@
-"""The temporary folder of one synthesis, which is kept if a tool or our own code fails."""
+"""The temporary folder of one synthesis, which is kept if a tool or halfbyte's code fails."""
 
 import shutil
 import tempfile
@@ -15,7 +15,7 @@ __all__ = ["run_folder"]
 def run_folder() -> Iterator[Path]:
     """Create a folder, and remove it at the end.
 
-    If a tool or our own code fails, the folder is moved to ``build/failed`` instead.
+    If a tool or halfbyte's code fails, the folder is moved to ``build/failed`` instead.
     """
     folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
     try:

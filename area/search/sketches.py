@@ -17,7 +17,8 @@ from halfbyte.base import Record
 __all__ = ["Sketch", "SketchJob"]
 
 # If an addend can be negated, it has the output ``negate``. The first carry into the accumulator's
-# adder then takes a multiplexer instead of an AND gate, which is larger by about this many NANDs.
+# adder then needs a multiplexer instead of an AND gate. The multiplexer is larger by about this
+# many NANDs.
 NEGATION = 1.5
 
 

@@ -103,7 +103,7 @@ def synthesize(
         Yosys or ABC failed with every recipe; script and log are kept in ``build/failed``. If only
         some recipes fail, a warning names them.
     UserError
-        There is a clock, and the technology has no timing tables.
+        ``clock_ps`` is given, but the technology has no timing tables.
     """
     if clock_ps is not None:
         typical_slew(technology)  # raises if there are no tables
@@ -157,9 +157,9 @@ def _netlist(result: MappedRecord) -> Path:
 
 
 def _multipliers(jobs: Sequence[SynthesisJob], runner: JobRunner) -> list[MappedRecord]:
-    """Synthesize the multiplier of each job alone, by the job's recipe.
+    """Synthesize the multiplier of each job alone, with the job's recipe.
 
-    If that recipe fails, the quick recipe is used.
+    If this recipe fails, the quick recipe is used.
     """
     alone = [job.of_multiplier() for job in jobs]
     found = runner.attempt(alone)
@@ -225,11 +225,12 @@ def _first_stage(
     technology: Technology,
     thorough: bool,
 ) -> list[SynthesisJob]:
-    """The first whole MACs of a design: those of its best sketches, if it has sketches.
+    """Jobs for the first complete MACs of a design.
 
-    The MACs of the best sketches are kept as candidates, since a longer annealing may give a larger
-    netlist. A design has no sketches if its codes are too wide or if ABC failed in all of them. Its
-    architectures then get the quick recipe. In a thorough search, every sketch becomes a MAC, and
+    If the design has sketches, the architectures with the best ones are synthesized as complete
+    MACs. These stay candidates, since a longer annealing may give a larger netlist. A design has no
+    sketches if its codes are too wide or if ABC failed in all of them. Its architectures then get
+    the quick recipe. In a thorough search, every sketched architecture is synthesized as a MAC, and
     every promising architecture gets the quick recipe.
     """
     group = _of(design, sketches)
@@ -271,7 +272,7 @@ def _annealed(sketches: Sequence[tuple[SketchJob, Sketch]], effort: int) -> list
 
 
 def _longer(group: Sequence[Scored], effort: int) -> list[SynthesisJob]:
-    """A job that anneals the design of the smallest annealed netlist for longer still."""
+    """A job that anneals again, for longer, the design whose annealed netlist is the smallest."""
     annealed = [job for job, _ in group if job.recipe == annealing(ANNEAL, effort)]
     return [replace(job, recipe=annealing(LONG, effort)) for job in annealed[:1]]
 
@@ -284,7 +285,7 @@ def map_designs(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[Path]:
-    """Synthesize designs by the recipe of that name; returns their netlists as Verilog files.
+    """Synthesize designs with the recipe named ``recipe``; returns the netlists as Verilog files.
 
     Each design must name its architecture. Raises ToolError if Yosys or ABC fails.
     """

@@ -1,4 +1,4 @@
-"""One synthesis of a MAC, as a job: it runs one recipe on one design, and its result is stored.
+"""One synthesis of a MAC, as a job that runs one recipe on one design and stores the result.
 
 A recipe is a fixed sequence of synthesis steps. Some recipes end in an annealing, a random search
 for a smaller netlist. The length of an annealing is counted in moves, which are tried changes. The
@@ -151,7 +151,7 @@ class SynthesisJob(MacJob):
         return replace(self, module=MULTIPLIER, recipe=recipe, clock_ps=clock)
 
     def is_complete(self, result: MappedRecord) -> bool:
-        """Whether the netlist is still there in both forms, and still the same."""
+        """Whether the netlist's Verilog and JSON files still exist and are unchanged."""
         json = json_path(netlist_path(result.netlist or ""))
         return is_kept(result.netlist, result.netlist_sha256) and is_kept(
             json.name, result.json_sha256
@@ -168,9 +168,9 @@ class SynthesisJob(MacJob):
         """The result record from the figures of the MAC and its multiplier.
 
         ``measured`` holds the figures of the MAC on ``operands``. The accumulator's area (adder,
-        clear and sign logic) is that of the MAC minus those of the multiplier and the registers.
-        This split is not exact, since synthesis optimizes across the border. Both areas are null if
-        the multiplier was not synthesized alone.
+        clear and sign logic) is the MAC's area minus the areas of the multiplier and the registers.
+        This split is not exact, since synthesis optimizes across the border. The areas of
+        multiplier and accumulator are null if the multiplier was not synthesized alone.
         """
         technology = self.technology
         area, register = whole.area_um2, whole.register_um2
@@ -245,7 +245,7 @@ def netlist_path(name: str) -> Path:
 
 
 def json_path(netlist: Path) -> Path:
-    """The path of a MAC's netlist in Yosys' JSON, beside that of the Verilog."""
+    """The path of the JSON file from Yosys that lies beside a netlist's Verilog file."""
     return netlist.with_suffix(".json")
 
 

@@ -68,7 +68,7 @@ def prove_bf16(technology: Technology, on_case: OnCase = lambda name: None) -> l
 
 
 def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
-    """Prove all claims about a decoder with a table; same errors as :func:`prove_bf16`."""
+    """Prove all claims about a decoder with a table; raises the errors of :func:`prove_bf16`."""
     proof = synthesize_decoder(technology, lanes=lanes).proof
     return [
         *_netlists(
@@ -83,13 +83,13 @@ def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
 def _table_proof(part: type[SymbolReader | Loader], prove: Callable[..., UnitProof]) -> UnitProof:
     """The proof of a part of the decoder with a table, from the store if it is there."""
     rtlil = to_rtlil(part(rows=ROWS, max_length=MAX_LENGTH), _TOP)
-    # This module imports the reader's proof, so its fingerprint covers both.
+    # ``table_loader`` imports ``table_code``, so its fingerprint covers the proofs of both parts.
     key = _key(rtlil, "halfbyte.area.proofs.table_loader")
     return stored(UnitProof, key, lambda: prove(rows=ROWS, longest=MAX_LENGTH))
 
 
 def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> list[UnitClaim]:
-    """Prove all claims about a decoder without a table; same errors as :func:`prove_bf16`."""
+    """Prove all claims about a decoder for fixed codes; raises the errors of :func:`prove_bf16`."""
     proof = synthesize_fixed_decoder(technology, lanes=lanes, symbols=symbols).proof
     key = _key(to_rtlil(FixedLane(symbols=symbols), _TOP), "halfbyte.area.proofs.fixed_codes")
     specification = stored(UnitProof, key, lambda: prove_fixed_lane(symbols=symbols))

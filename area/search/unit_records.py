@@ -55,12 +55,12 @@ class Bf16MacProof(ProofStatus):
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderProof(ProofStatus):
-    """What was proved about the DFloat11 decoder."""
+    """What was proved about the DFloat11 decoder, which loads a code table or uses fixed codes."""
 
     lane_netlist: str
     """Whether a lane's netlist does what its RTL does."""
     table_netlist: str | None
-    """Whether the netlist of the code table's loader does what its RTL does; null without it."""
+    """Whether the code table's netlist does what its RTL does; null for fixed codes."""
     progress: str
     """Whether a lane never hangs."""
     method: str

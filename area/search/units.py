@@ -2,8 +2,8 @@
 
 A decoder turns compressed weights back into BF16. It consists of lanes, each of which decodes a
 stream of its own. These units use the same technologies and Yosys script as the 4-bit MACs, with
-the quick recipe. Their records have the fields that all records share, and some fields of their
-own.
+the quick recipe (the shortest sequence of synthesis steps). Their records have the fields that all
+records share, and some fields of their own.
 """
 
 from collections.abc import Callable, Mapping
@@ -77,10 +77,7 @@ _NO_PACKETS = (
 
 
 def stored(kind: type[_Stored], key: str, compute: Callable[[], _Stored]) -> _Stored:
-    """The result of type ``kind`` that is stored under ``key``.
-
-    If there is none, it is computed and stored.
-    """
+    """The result of type ``kind`` stored under ``key``; if missing, it is computed and stored."""
     store = RecordStore(build_dir() / "records" / "units.jsonl")
     try:
         return kind.from_json(store.get(key))
@@ -100,7 +97,7 @@ def _synthesized(
 
     Returns the components' figures by name, and what ``measure`` returns. ``measure`` gets the
     folder that has each component's netlist as ``NAME/netlist.json``. ``inputs`` is a hash of the
-    data on which it measures. The folder of a failed run is kept under ``build/failed``.
+    data on which ``measure`` measures. The folder of a failed run is kept under ``build/failed``.
     """
     rtlil = {name: to_rtlil(component, _TOP) for name, component in components.items()}
 
@@ -131,7 +128,7 @@ def _delay(netlist: Path, technology: Technology) -> float | None:
 
 
 class _Summary(TypedDict):
-    """The fields of a record that sum up the proofs of several parts."""
+    """The fields of a record that summarize the proofs of several parts."""
 
     status: str
     method: str
@@ -149,6 +146,7 @@ def _summary(**parts: UnitProof) -> _Summary:
 
 
 def _versions(technology: Technology) -> dict[str, str | None]:
+    """The versions of the tools, and under ``card`` a digest of the technology's cells."""
     return {**versions_of("halfbyte", *_VERSIONED), "card": technology.content_hash[:12]}
 
 
@@ -163,13 +161,14 @@ def synthesize_decoder(
 ) -> DecoderRecord:
     """Synthesize a DFloat11 decoder of ``lanes`` lanes with a code table.
 
-    The table has ``rows`` rows, for codes of at most ``max_length`` bits. The lanes and the table
-    with its loader are synthesized separately. The only logic between them is an OR of the lanes'
-    ``busy`` outputs. So the area is that of the table plus ``lanes`` times that of a lane.
-    ``um2_per_lane`` includes the lane's share of the table. ``um2_per_symbol`` is this area divided
-    by the weights that a lane gives per cycle, and ``um2_per_bit`` is ``um2_per_symbol`` divided by
-    the 16 bits of a weight. ``symbols_per_cycle`` is the peak for all lanes together. ``energy_fj``
-    is the energy of a decoded weight, with a lane's share of the table's energy.
+    The table has ``rows`` rows, for codes of at most ``max_length`` bits. A lane, and the table
+    with its loader, are synthesized separately. The only logic between them is an OR of the lanes'
+    ``busy`` outputs. So the decoder's area is the area of the table plus ``lanes`` times the area
+    of a lane. ``um2_per_lane`` includes the lane's share of the table. ``um2_per_symbol`` is
+    ``um2_per_lane`` divided by the weights that a lane gives per cycle, and ``um2_per_bit`` is
+    ``um2_per_symbol`` divided by the 16 bits of a weight. ``symbols_per_cycle`` is the most weights
+    that all lanes together give per cycle. ``energy_fj`` is the energy of a decoded weight, with a
+    lane's share of the table's energy.
 
     Raises UserError for an impossible decoder, ToolError if Yosys or ABC fails, ProofError if a
     netlist differs from its RTL, and ProgressError if a lane can hang.
@@ -197,8 +196,9 @@ def synthesize_fixed_decoder(
 ) -> DecoderRecord:
     """Synthesize a DFloat11 decoder of ``lanes`` lanes without a table, for fixed codes.
 
-    Each lane decodes ``symbols`` weights in a cycle, 1 or 2. The record has the fields of
-    :func:`synthesize_decoder`; fields about the table are null. The errors are the same, too.
+    Each lane decodes up to ``symbols`` weights in a cycle, 1 or 2. The record has the fields that
+    :func:`synthesize_decoder` describes; fields about the table are null. Raises the errors of
+    :func:`synthesize_decoder`.
     """
     check_lanes(lanes)
     component = FixedLane(symbols=symbols)
@@ -298,8 +298,8 @@ def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
 def synthesize_bf16_mac(technology: Technology) -> Bf16MacRecord:
     """Synthesize the BF16 MAC, which adds each product to an FP32 sum in one cycle.
 
-    As for the other MACs, ``multiplier_um2`` is the area of the exact product, synthesized alone.
-    ``accumulator_um2`` is the MAC's area minus those of the product and the registers.
+    ``multiplier_um2`` is the area of the logic for the exact product, synthesized alone.
+    ``accumulator_um2`` is the MAC's area minus the areas of this logic and of the registers.
     ``energy_fj`` is the energy per MAC on the default set of operands. Raises ToolError if Yosys or
     ABC fails, and ProofError if a netlist differs from its RTL.
     """
@@ -312,7 +312,7 @@ def synthesize_bf16_mac(technology: Technology) -> Bf16MacRecord:
     )
     whole, product = found.parts["mac"], found.parts["product"]
     if not isinstance(found.measured, MacEnergy):
-        raise AssertionError("A BF16 MAC is measured as a MAC")
+        raise AssertionError("The energies of a BF16 MAC must be a MacEnergy")
     measured = found.measured
     return Bf16MacRecord(
         activation="bf16",
