@@ -3,8 +3,8 @@
 This is a zero-delay simulation: every net has one value per cycle, so glitches are not seen. It
 runs 64 independent streams of inputs at a time. A word of 64 bits holds the values of one net, one
 bit per stream. If all inputs are known beforehand, logic that does not depend on the registers is
-evaluated for all cycles at once, and the rest cycle by cycle. If the inputs depend on the outputs,
-as with ready and valid, everything is evaluated cycle by cycle.
+evaluated for all cycles at once, and all other logic cycle by cycle. If the inputs depend on the
+outputs, as with ready/valid handshakes, all logic is evaluated cycle by cycle.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from halfbyte.area.netlists.netlist import Net, Netlist, Register
 
 __all__ = ["LANES", "Activity", "Surroundings", "simulate", "simulate_within"]
 
-LANES = 64
+LANES = 64  # the number of streams
 _ONES = (1 << LANES) - 1
 Words = NDArray[np.uint64]
 # A gate: the index of its output in the list of values, and the function that computes it from
@@ -31,8 +31,8 @@ _PlacedGate = tuple[int, Callable[[Sequence[Any]], Any]]
 class Activity:
     """The values of all nets in a number of cycles.
 
-    ``words[net]`` holds those of one net: (cycles,) uint64, one bit per stream. If ``cyclic``, the
-    cycles repeat, so changes from the last cycle to the first one count too.
+    ``words[net]`` holds the values of one net: (cycles,) uint64, one bit per stream. If ``cyclic``,
+    the cycles repeat, so changes from the last cycle to the first one count too.
     """
 
     words: Mapping[Net, Words]
@@ -40,7 +40,7 @@ class Activity:
     cyclic: bool = True
 
     def changes(self, net: Net) -> Words:
-        """For each pair of neighbouring cycles, the streams in which the net changes; uint64."""
+        """A word for each pair of neighbouring cycles: the streams in which the net changes."""
         words = self.words[net]
         return words ^ np.roll(words, 1) if self.cyclic else words[1:] ^ words[:-1]
 
@@ -91,9 +91,9 @@ def simulate(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]
 def simulate_within(
     netlist: Netlist, surroundings: Surroundings, *, warm_up: int, cycles: int
 ) -> Activity:
-    """Run a netlist from registers at 0; returns its activity in ``cycles`` cycles.
+    """Run a netlist whose inputs depend on its outputs, starting with all registers at 0.
 
-    The ``warm_up`` cycles before them are simulated but not returned.
+    Returns the activity in ``cycles`` cycles, after ``warm_up`` cycles that are not returned.
     """
     program = _Program(netlist)
     state = [0] * len(program.registers)
@@ -121,7 +121,7 @@ def simulate_within(
 
 
 def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -> dict[Net, Words]:
-    """The words of the input nets in each cycle; raises ValueError as :func:`simulate`."""
+    """The words of each input net, (cycles,); raises ValueError like :func:`simulate`."""
     if set(inputs) != set(netlist.inputs):
         raise ValueError(f"Streams must be for {sorted(netlist.inputs)}, not {sorted(inputs)}")
     shapes = {codes.shape for codes in inputs.values()}
@@ -139,8 +139,9 @@ class _Program:
     """A netlist as functions that work on a list of values.
 
     ``place`` has the index of each net in this list. ``free`` are the gates that do not depend on
-    registers, and ``bound`` the others. Both are in evaluation order. ``registers`` are triples:
-    the places of output and data, and whether the output is inverted.
+    registers, and ``bound`` are the gates that do, both in evaluation order. ``registers`` has a
+    triple for each register: the indices of its output and its data, and whether the output is
+    inverted.
     """
 
     def __init__(self, netlist: Netlist) -> None:
@@ -193,17 +194,17 @@ class _Program:
         return values
 
     def settle(self, values: list[Any], gates: Sequence[_PlacedGate]) -> list[Any]:
-        """Evaluate ``gates`` in place; return the registers' next values."""
+        """Write the outputs of ``gates`` to ``values``; return the registers' next values."""
         for place, function in gates:
             values[place] = function(values)
         return [values[data] for _, data, _ in self.registers]
 
 
 def _run(program: _Program, known: Mapping[int, list[int]], cycles: int) -> list[list[Any]]:
-    """The values of all places in each cycle, once the registers' values repeat.
+    """The list of values in each cycle, once the registers' values repeat.
 
     The registers start at 0. The first run over the cycles gives the registers' values at the end.
-    The second run starts with these values, and stops as soon as it agrees with the first.
+    The second run starts with these values, and stops as soon as it agrees with the first run.
     """
     rows: list[list[Any]] = []
     state = [0] * len(program.registers)

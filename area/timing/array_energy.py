@@ -1,4 +1,4 @@
-"""The energy of the parts of an array other than its units."""
+"""The energy of the parts of a systolic array that do not multiply, such as its registers."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ __all__ = ["measure_part", "part_streams"]
 
 
 def part_streams(spec: SystolicSpec, part: str, operands: Operands) -> dict[str, NDArray[Any]]:
-    """The input words of the part of that name in ``spec.parts``, by port: (cycles, 64) each."""
+    """The input words of ``part``, a name in ``spec.parts``, by port: (cycles, 64) each."""
     if isinstance(spec, WeightArraySpec):
         streams = weight_streams(spec, operands)
         streams["control_in"] = streams["return_in" if part == SUM_RETURN else "load_in"]
@@ -33,10 +33,10 @@ def part_streams(spec: SystolicSpec, part: str, operands: Operands) -> dict[str,
 def measure_part(
     path: Path, part: str, technology: Technology, spec: SystolicSpec, operands: Operands
 ) -> Energy | None:
-    """The energies in fJ per cycle of a part in ``spec.parts``; None if the library lacks tables.
+    """The energies in fJ per cycle of a part; None if the library lacks the tables for them.
 
-    ``path`` is the part's netlist in the format of Yosys' ``write_json``. The netlist's module has
-    the name ``part``.
+    ``part`` is a name in ``spec.parts``. ``path`` is the part's netlist in the format of Yosys'
+    ``write_json``. Its module also has the name ``part``.
     """
     netlist = read_netlist(path, technology.cells, part)
     streams = part_streams(spec, part, operands)

@@ -1,9 +1,9 @@
 """The data in the parts of an output-stationary array, cycle by cycle.
 
 In such an array, each element computes a sum of its own, and results leave at the top of their
-column. The codes are those on which units are measured. While an element computes a sum, the
-earlier results of the elements below it pass through its registers, one in every second cycle. The
-element that is measured is in the middle of a column.
+column. While an element computes a sum, the earlier results of the elements below it pass through
+its registers, one in every second cycle. The element that is measured is in the middle of a column.
+The codes are those of :func:`.dot_streams.dot_streams`.
 """
 
 from typing import Any
@@ -18,7 +18,8 @@ from halfbyte.rtl.array import ArraySpec
 
 __all__ = ["element_streams"]
 
-# The bits of the control word that moves with the activations.
+# The bits of the control word that moves with the activations: start a new sum, send the result of
+# the last sum out, and end a block.
 _CLEAR, _TAKE, _LAST = 1, 2, 4
 
 

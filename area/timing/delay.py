@@ -21,7 +21,7 @@ from halfbyte.base import UserError
 __all__ = ["Step", "Timing", "analyse_timing", "inverter_delay", "typical_slew"]
 
 RISE, FALL = 0, 1
-# Inverters in the chain in which the typical slew settles.
+# Number of inverters in a chain at whose end the typical slew is found. It has settled by then.
 _SLEW_ROUNDS = 20
 
 
@@ -65,7 +65,10 @@ class Timing:
 
 
 class _Event(NamedTuple):
-    """The latest arrival of an edge at a net in ps, the driving cell, and the edge before it."""
+    """The latest arrival of an edge at a net in ps, the driving cell, and the edge that causes it.
+
+    ``after`` is that causing edge; None if the path starts here.
+    """
 
     arrival: float
     cell: str

@@ -1,4 +1,4 @@
-"""Reduce a full cell library to a technology card: a small YAML file with the cells we need."""
+"""Reduce a full cell library to a technology card: a YAML file with the cells for synthesis."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +21,14 @@ __all__ = ["distill"]
 # than with the whole library (ASAP7, a 6-bit product table). With five, the difference is below
 # 1 % on all shipped cards.
 MAX_INPUTS = 5
-# Number of inverters and of buffers in the card: the smallest ones of different areas.
+# The card keeps at most this many inverters, and as many buffers: the smallest ones, all of
+# different areas.
 STRENGTHS = 4
-# The card also keeps stronger cells, for netlists with a clock to meet: the smallest cell that
-# drives a load this many times as fast as the smallest cell of the same function.
+# For netlists with a clock to meet, the card also keeps up to two stronger cells of a function.
+# Each is the smallest cell that drives a load at least this many times as fast as the function's
+# smallest cell does.
 SPEEDS = (1.7, 3.4)
+# For functions with more inputs, the card keeps no stronger cells.
 MAX_SIZED_INPUTS = 3
 _HEADER = """\
 # Technology card: a small part of a cell library, written by `halfbyte tech distill`. Areas and
@@ -33,15 +36,16 @@ _HEADER = """\
 # strengths: stronger versions of other cells, used only if there is a clock to meet.
 # inputs: the capacitance of each input pin.
 # late_inputs: the upper ends of the library's capacitance ranges, for computing the longest delay.
-# function: of an output; IQ is the state of a flip-flop, IQN its inverse.
-# timing: by input pin, then by sense (positive: the output has the same edge as the input;
-# negative: the opposite edge; both: either edge). There are four tables: delay and transition time
-# of a rising output, then of a falling output. Commas separate the rows of a table: one row for
-# each of `slews`, with a value for each of `loads`.
-# setup: setup times of a rising data input, then of a falling one; a row for each of `slews` (of
-# the data), with a value for each of `clock_slews`.
-# energies: the internal energy of one transition. Under a cell: of an input pin alone. Under an
-# output: of the output, by the input that causes the transition, with a value for each of `loads`.
+# function: the logic function of an output. IQ is the state of a flip-flop, and IQN its inverse.
+# timing: tables of an output by input pin, then by sense (positive: the output has the same edge as
+# the input; negative: the opposite edge; both: either edge). There are four tables: delay and
+# transition time of a rising output, then of a falling output. Commas separate the rows of a table.
+# It has a row for each of `slews` (of the input), with a value for each of `loads`.
+# setup: setup times of a rising data input, then of a falling one. There is a row for each of
+# `slews` (of the data), with a value for each of `clock_slews`.
+# energies: internal energies of one transition. A cell lists them by input pin, for a transition of
+# this pin alone. An output lists them by the input that causes its transition, with a value for
+# each of `loads`.
 """
 
 
@@ -57,13 +61,13 @@ _Dumper.add_representer(
 def distill(
     paths: Sequence[Path], *, name: str, title: str = "", source: str = "", licence: str = ""
 ) -> str:
-    """The text of a card (YAML) for a library in one Liberty file or several.
+    """The text of a card (YAML) for a library, which consists of one or more Liberty files.
 
     The card keeps the smallest cell for every function of up to five inputs. Functions that differ
     only in the order of their inputs count as one. The card also keeps a few inverters and buffers,
-    the smallest flip-flop, full adder, half adder and tie cells, and two stronger versions of the
-    cells with up to three inputs. Raises UserError for libraries that cannot be read or lack a
-    needed cell.
+    and the smallest flip-flop, full adder, half adder and tie cells. Of cells with up to three
+    inputs, it keeps up to two stronger versions. Raises UserError for libraries that cannot be read
+    or lack a needed cell.
     """
     library = read_library(paths)
     whole = Technology(
@@ -110,8 +114,8 @@ Preference = Callable[[Cell], tuple[float, float, str]]
 def _preference(cells: Iterable[Cell]) -> Preference:
     """A sort key for cells: the smallest area first, then the input load closest to the median.
 
-    Some gates of a library have the same area and different strengths. Among these, typical gates
-    are preferred: gates of similar strength drive each other well without sizing.
+    Gates of the same area may differ in strength. A gate of typical strength then comes first,
+    since gates of similar strength drive each other well without sizing.
     """
     median = statistics.median(load for cell in cells for load in cell.inputs.values())
 
@@ -123,7 +127,7 @@ def _preference(cells: Iterable[Cell]) -> Preference:
 
 
 def _smallest_gates(cells: Iterable[Cell], preference: Preference) -> set[str]:
-    """The names of the smallest gates of each function."""
+    """The name of the smallest gate of each function."""
     smallest: dict[tuple[int, tuple[int, ...]], Cell] = {}
     for cell in cells:
         logic = _logic(cell)
@@ -143,7 +147,7 @@ def _drivers(technology: Technology, preference: Preference) -> set[str]:
 
 
 def _family(cell: Cell) -> object:
-    """A key that cells of the same function share; None if no stronger versions are kept."""
+    """A key that cells of one function share; None if the card keeps no stronger cells of it."""
     return None if len(cell.inputs) == 1 else family(cell, MAX_SIZED_INPUTS)
 
 

@@ -2,8 +2,8 @@
 
 A lane of a unit multiplies one pair of codes in a cycle. A chained unit, as in a weight-stationary
 array, adds the products to the input ``addend`` instead of its own accumulator, and keeps its
-weights for many cycles. Inputs are words: a port holds the codes of all lanes in a cycle. There are
-64 independent streams of them, one for each simulated copy of the unit.
+weights for many cycles. Inputs are words: in a cycle, a port gets the codes of all lanes as one
+word. There are 64 independent streams of words, one for each simulated copy of the unit.
 """
 
 from collections.abc import Mapping
@@ -47,8 +47,8 @@ def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str
     Each unit computes one dot product of 256 terms. A chained unit instead keeps weights for
     ``held`` cycles (:func:`held_streams`).
 
-    The codes are those on which MACs are measured. In each cycle, every lane takes the next one.
-    All scales are 1, since the operands do not include the scales of the model.
+    The codes are those on which MACs are measured, and the lanes take them in order. All block
+    scales are 1, since the operands do not include the scales of the model.
     """
     if spec.chained:
         return held_streams(spec, operands, held)
@@ -71,8 +71,8 @@ def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDAr
     """The input words of 64 chained units, which keep each set of weights for ``held`` cycles.
 
     There are two sets of weights, one from each half of a dot product of 256 terms. While a set
-    stays, the activations of four tokens take turns. ``addend`` is the sum of the terms before
-    those of the set.
+    stays, the activations of four tokens (rows of activations) take turns. ``addend`` is the sum of
+    the terms before those of the set.
     """
     codes = operands.codes(spec.weight, spec.activation)
     groups = max(TERMS // spec.lanes, 1)
@@ -98,9 +98,10 @@ def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDAr
 
 
 def code_products(spec: DotSpec, codes: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.int64]:
-    """The products of the codes of ``w`` and ``a``, in units of the product of both quanta.
+    """The products of the values of codes ``w`` and ``a``, as integers in the shape of the codes.
 
-    The array has the shape of the codes.
+    Their unit is the product of both formats' quanta. All values of a format are integer multiples
+    of its quantum.
     """
     weights, activations = (
         np.array(fmt.integers, np.int64)[codes[port]]
@@ -113,7 +114,7 @@ def code_products(spec: DotSpec, codes: Mapping[str, NDArray[np.uint8]]) -> NDAr
 def sum_words(spec: DotSpec, totals: NDArray[np.int64]) -> NDArray[Any]:
     """Sums of products as words of the unit's accumulator, if all scales are 1.
 
-    ``totals`` are in units of the product of both quanta.
+    ``totals`` are in the unit of :func:`code_products`.
     """
     if spec.is_fp32:
         scaled = np.ldexp(totals.astype(np.float32), spec.exponent_of_quantum)
@@ -127,10 +128,10 @@ def sum_words(spec: DotSpec, totals: NDArray[np.int64]) -> NDArray[Any]:
 def code_words(
     codes: NDArray[np.uint8], bits: int, lanes: int, firsts: NDArray[np.int64]
 ) -> NDArray[np.object_]:
-    """The codes of all lanes joined into one word for each cycle, lane 0 lowest.
+    """The codes of all lanes joined into one word for each cycle, with lane 0 in the lowest bits.
 
-    ``firsts`` has the number of the term that lane 0 takes in each cycle. The terms repeat after
-    the last of 256.
+    ``firsts`` has the number of the term that lane 0 takes in each cycle. After the last of 256
+    terms, the first one follows again.
     """
     words = np.zeros((len(firsts), STREAMS), object)
     for lane in range(lanes):
@@ -168,7 +169,7 @@ class DotMeasured(Record):
     glitch_energy_fj: float | None = None
     """Energy per product, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None = None
-    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
+    """The part of ``energy_fj`` that the clock pins of flip-flops take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None

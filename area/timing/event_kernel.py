@@ -78,7 +78,7 @@ def run_events(
     Parameters
     ----------
     reads : (outputs, pins) int64
-        The nets at the input pins of each gate's output.
+        For each output of a gate, the nets at the gate's input pins.
     tables : (outputs,) uint64
         Truth tables: bit ``row`` is the output if the pins have the bits of ``row``.
     delays : (outputs, pins, 2) int64
@@ -96,8 +96,8 @@ def run_events(
     Returns
     -------
     (nets, pins) int64, (streams, nets) uint8
-        The counts of changes, and the values after the last event. Column 0 of the counts has the
-        changes of sources.
+        The counts of changes, and the values after the last event. No pin causes the changes of a
+        source: column 0 has all of them.
     """
     sources, nets = len(launch), settled.shape[2]
     caused = np.zeros((nets, reads.shape[1]), np.int64)
@@ -113,6 +113,7 @@ def run_events(
             size = 0
             for net in range(sources):
                 if after[net] != value[net]:
+                    # Index 0 of a delay is for a rising net, 1 for a falling one.
                     size = _push(times, items, where, size, launch[net, 1 - after[net]], net)
             while size:
                 now, count = times[0], 0

@@ -29,7 +29,8 @@ from halfbyte.base import UserError
 __all__ = ["Delays", "cell_delays", "delayed_switching", "glitch_energy"]
 
 RISE, FALL = 0, 1
-# Large netlists are simulated in fewer streams: at most this many gates times cycles times streams.
+# Large netlists are simulated in fewer of the 64 streams of inputs: the number of gates, times
+# cycles, times streams is at most this.
 _BUDGET = 12_000_000
 _FS_PER_PS = 1000
 
@@ -79,10 +80,11 @@ def _delays(cell: Cell, output: str, source: str, slew: float, load: float) -> D
 
 
 def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> Switching:
-    """Transitions with glitches, for the cycles of a simulation without delays.
+    """The transitions in the cycles of ``activity``, with glitches.
 
-    ``activity`` holds the values at which the nets settle. Raises UserError if the library lacks
-    delays, and AssertionError if a net settles at another value.
+    ``activity`` comes from a simulation without delays, so it holds the values at which the nets
+    settle. Raises UserError if the library lacks delays, and AssertionError if a net settles at
+    another value.
     """
     program = _Program(netlist, timing)
     count = max(1, min(LANES, _BUDGET // max(1, len(program.outputs) * activity.cycles)))
@@ -98,7 +100,10 @@ def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> S
 def glitch_energy(
     netlist: Netlist, technology: Technology, timing: Timing, activity: Activity
 ) -> Energy:
-    """Energies with glitches; errors as in :func:`delayed_switching`, :func:`analyse_energy`."""
+    """Energies with glitches.
+
+    Raises the errors of :func:`delayed_switching` and :func:`analyse_energy`.
+    """
     switching = delayed_switching(netlist, timing, activity)
     return analyse_energy(netlist, technology, timing, switching)
 
@@ -163,7 +168,7 @@ class _Program:
         """Transitions per cycle, from the numbers of changes that :meth:`run` has counted.
 
         ``caused[net, pin]`` is the number of changes of a net that an input pin of its gate caused.
-        Column 0 has the changes of inputs and of registers.
+        Inputs and outputs of registers have no such pin: column 0 has all their changes.
         """
         totals = caused.sum(axis=1) / cycles
         transitions = dict(zip(self.nets[2:], totals[2:].tolist(), strict=True))

@@ -30,7 +30,7 @@ class Measured(Record):
     critical_path: str | None = None
     """Where the slowest path begins and ends, and through how many cells it goes."""
     acc_delay_ps: float | None = None
-    """Time from the clock's edge until ``acc`` has settled, in ps."""
+    """Time from the clock's edge until the output ``acc``, the sum, has settled, in ps."""
     energy_fj: float | None = None
     """Energy per MAC on the operands, in fJ, without glitches."""
     glitch_energy_fj: float | None = None
@@ -38,7 +38,7 @@ class Measured(Record):
     uniform_energy_fj: float | None = None
     """Energy per MAC on uniformly random codes, in fJ, without glitches."""
     clock_energy_fj: float | None = None
-    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
+    """The part of ``energy_fj`` that the clock pins of flip-flops take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None

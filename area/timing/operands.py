@@ -1,9 +1,9 @@
 """Operand streams: the inputs of a MAC, cycle by cycle, while it computes dot products.
 
 A set of operands holds values of weights and activations from a model, by layer and row. Each value
-is divided by the largest magnitude of its block. A MAC's inputs are the codes of the format's
-nearest values. Each of 64 independent streams is one dot product, of a weight row with an
-activation row of the same layer. There is a stream for every such pair of rows.
+is divided by the largest magnitude in its block, the values that share a scale. A MAC's inputs are
+the codes of the format's nearest values. Each of 64 independent streams is one dot product, of a
+weight row with an activation row of the same layer. There is a stream for every such pair of rows.
 """
 
 import io
@@ -23,7 +23,6 @@ from halfbyte.base.user_files import read_start
 from halfbyte.formats import Format
 
 __all__ = [
-    "UNIFORM",
     "Operands",
     "load_operands",
     "operand_streams",
@@ -32,7 +31,7 @@ __all__ = [
 ]
 
 FOLDER = Path(__file__).parent / "samples"
-UNIFORM = "uniform"
+
 LAYERS, ROWS, CYCLES = 4, 4, 256
 _SHAPE = (LAYERS, ROWS, CYCLES)
 # Values from -1 to 1 are stored as integers in units of 1/32767, which is finer than any format's

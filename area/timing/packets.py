@@ -1,10 +1,10 @@
 """Compressed weights of a model, which a DFloat11 decoder decodes while its energy is measured.
 
-There are 64 streams, one for each copy of a decoder's lane that is simulated. Each stream is one
-chunk of 256 BF16 weights. A chunk consists of two packets: one has the raw bytes (sign and
-mantissa), and the other a header and the coded exponents. Either all exponents are coded with one
-table, or each chunk uses the fixed code that suits its weight matrix best.
-``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed`` define the packets.
+A lane of the decoder decodes one stream. It is simulated in 64 copies, so there are 64 streams.
+Each stream is one chunk of 256 BF16 weights. A chunk consists of two packets: one has a raw byte
+(sign and mantissa) of each weight, and the other has a header and the coded exponents. Either all
+exponents are coded with one table, or each chunk uses one of eight fixed codes: the one that suits
+its weight matrix best. ``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed`` define the packets.
 """
 
 import io
@@ -35,7 +35,7 @@ ELEMENTS = 256  # weights of a chunk
 
 
 class _Arrays:
-    """The base of a dataclass whose fields are arrays, which a file stores."""
+    """The base of dataclasses whose fields are arrays, to be stored in a file."""
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -84,10 +84,14 @@ class Packets(_Arrays):
     def __post_init__(self) -> None:
         shapes = (self.words.shape[:1], self.word_counts.shape, self.raw.shape)
         if shapes != ((LANES,), (LANES,), (LANES, ELEMENTS)):
-            raise ValueError(f"Packets must be {LANES}, of {ELEMENTS} raw bytes, not {shapes}")
+            raise ValueError(
+                f"There must be {LANES} packets with {ELEMENTS} raw bytes each, not arrays of the "
+                f"shapes {shapes}"
+            )
         if self.word_counts.max() > self.words.shape[1]:
             raise ValueError(
-                f"A packet has {self.word_counts.max()} words, the array only {self.words.shape[1]}"
+                f"A packet has {self.word_counts.max()} words, but a row of the array has only "
+                f"{self.words.shape[1]}"
             )
 
 
@@ -117,11 +121,15 @@ class FixedPackets(_Arrays):
     def __post_init__(self) -> None:
         shapes = (self.codes.shape[:1], self.code_counts.shape, self.raw.shape)
         if shapes != ((LANES,), (LANES,), (LANES, ELEMENTS)):
-            raise ValueError(f"Packets must be {LANES}, of {ELEMENTS} raw bytes, not {shapes}")
+            raise ValueError(
+                f"There must be {LANES} packets with {ELEMENTS} raw bytes each, not arrays of the "
+                f"shapes {shapes}"
+            )
         most = int(self.code_counts.max())
         if most > self.codes.shape[1]:
             raise ValueError(
-                f"A packet has {most} code bytes, the array only {self.codes.shape[1]}"
+                f"A packet has {most} code bytes, but a row of the array has only "
+                f"{self.codes.shape[1]}"
             )
         if (self.code_counts % 2).any():
             raise ValueError("A packet must have an even number of code bytes")

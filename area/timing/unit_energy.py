@@ -1,10 +1,13 @@
 """Energy of a DFloat11 decoder per decoded weight, and of the BF16 MAC per operation.
 
-A lane of the decoder decodes one stream of compressed weights. It is simulated in 64 copies while
-it decodes. The header of a chunk and the verdict (whether the chunk was correct) come once in 16384
-weights, and the code table is loaded once per tensor, so these are left out. The lane never waits
-for memory: its input streams are always valid, and its output streams are always ready. A beat is
-one transfer on a stream.
+DFloat11 compresses BF16 weights in *chunks* of up to 16384. Exponents become codes; sign and
+mantissa of each weight stay as one raw byte. A *lane* of the decoder decodes one chunk at a time.
+It looks up codes in a table that a *loader* has read, or it knows fixed codes and needs no table.
+
+A lane is simulated in 64 copies, and its energy is measured while it decodes. Rare work is left
+out: a chunk's header and verdict (whether the chunk was correct), and loading the table, once per
+tensor. The lane never waits for memory: its input streams are always valid, and its output streams
+are always ready. A *beat* is one transfer on a stream, and the beats of a chunk form *packets*.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,9 +42,10 @@ __all__ = [
 
 _ALL = (1 << LANES) - 1
 # In the warm-up cycles a lane reads the header of a chunk and gives the first weights. Energy is
-# measured in the cycles after these. The chunk of 256 weights is long enough for all of them.
+# measured in the cycles after the warm-up. The lane decodes one chunk of 256 weights, which does
+# not end before the measurement.
 WARM_UP, CYCLES = 88, 160
-FIXED_WARM_UP = 8  # for a lane without a table, whose header is shorter
+FIXED_WARM_UP = 8  # for a lane with fixed codes, which reads a shorter header
 # Number of cycles in which the energy of a loaded table is measured.
 _REST = 8
 
@@ -49,8 +53,9 @@ _REST = 8
 class _Source:
     """Offers the beats of one input stream, in 64 copies.
 
-    ``beats`` are (64, n) payloads of ``bits`` bits. The first ``counts`` of each row are a packet.
-    The bit above a payload's ``bits`` marks the last beat of the packet.
+    ``beats`` has a row of payloads for each copy, (64, n), of ``bits`` bits each. The first
+    ``counts[i]`` payloads of row ``i`` are a packet. A bit above the payload marks the last beat of
+    the packet.
     """
 
     def __init__(self, beats: NDArray[Any], counts: NDArray[Any], bits: int) -> None:
@@ -58,7 +63,7 @@ class _Source:
         self._next = np.zeros(LANES, int)
 
     def drive(self, name: str) -> dict[str, list[int]]:
-        """``valid`` and ``payload`` of the stream."""
+        """The words of the stream's ports ``valid`` and ``payload`` in this cycle."""
         places = np.minimum(self._next, self._beats.shape[1] - 1)
         last = (self._next == self._counts - 1).astype(np.uint64) << np.uint64(self._bits)
         payload = self._beats[np.arange(LANES), places] | last
@@ -93,8 +98,8 @@ def _lanes(word: int) -> NDArray[np.bool_]:
 class LaneSurroundings:
     """The surroundings of a lane: memory that always offers a beat and takes every weight.
 
-    ``given`` holds for each cycle a word with the copies of the lane that gave weights, and the
-    words of the weights' bits.
+    ``given`` holds a pair for each cycle: a word whose bit ``i`` says whether copy ``i`` gave a
+    weight, and the bits of the weights, one word for each bit.
     """
 
     def __init__(self, packets: Packets, table: Sequence[int]) -> None:
@@ -108,7 +113,7 @@ class LaneSurroundings:
         self.given: list[tuple[int, Sequence[int]]] = []
 
     def drive(self) -> Mapping[str, Sequence[int]]:
-        """A reset, then the beats of the streams."""
+        """The inputs of the next cycle: first a reset, in later cycles the beats of the streams."""
         streams = {
             port: [0] * len(words) if self._resets else words
             for name, source in self._sources.items()
@@ -132,7 +137,7 @@ class LaneSurroundings:
 
 
 class FixedSurroundings(LaneSurroundings):
-    """The surroundings of a lane without a table that gives ``symbols`` weights in a cycle."""
+    """The surroundings of a lane with fixed codes, which gives ``symbols`` weights per cycle."""
 
     def __init__(self, packets: FixedPackets, symbols: int) -> None:
         counts = np.full(LANES, packets.raw.shape[1] // symbols)
@@ -156,7 +161,7 @@ def _in_beats(data: NDArray[np.uint8], symbols: int) -> NDArray[Any]:
 
 
 class _LoaderSurroundings:
-    """The surroundings of a loader: it gets the same table in all copies, and lanes then use it."""
+    """The surroundings of a loader: all its copies read the same table, then lanes are busy."""
 
     def __init__(self, numbers: NDArray[np.uint16]) -> None:
         beats = np.broadcast_to(numbers, (LANES, len(numbers)))
@@ -184,9 +189,9 @@ class _LoaderSurroundings:
 
 
 def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
-    """The output ``table`` of a loader's netlist after it has read the packets' code table.
+    """Let a loader's netlist read the code table of the packets.
 
-    Also returns the loader's activity when it is idle after that.
+    Returns the words of its output ``table``, and its activity in the idle cycles that follow.
     """
     surroundings = _LoaderSurroundings(packets.numbers)
     activity = simulate_within(loader, surroundings, warm_up=len(packets.numbers) + 3, cycles=_REST)
@@ -204,7 +209,7 @@ class DecoderEnergy(Record):
     lane_glitch_fj: float | None = None
     """Energy of a lane per weight, in fJ, with glitches."""
     lane_clock_fj: float | None = None
-    """The part of ``lane_energy_fj`` that the clock's pins take, in fJ."""
+    """The part of ``lane_energy_fj`` that the clock pins of flip-flops take, in fJ."""
     table_energy_fj: float | None = None
     """Energy of the idle code table, in fJ, in the time in which one lane gives a weight."""
     lane_leakage_nw: float | None
@@ -224,7 +229,7 @@ class MacEnergy(Record):
     glitch_energy_fj: float | None = None
     """Energy per MAC, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None = None
-    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
+    """The part of ``energy_fj`` that the clock pins of flip-flops take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
@@ -264,9 +269,9 @@ def measure_decoder(
 def measure_fixed(
     lane: Path, top: str, technology: Technology, packets: FixedPackets, symbols: int
 ) -> DecoderEnergy:
-    """Energies and leakage of a lane without a table that gives ``symbols`` weights in a cycle.
+    """Energies and leakage of a lane with fixed codes, which gives ``symbols`` weights per cycle.
 
-    Everything else is as in :func:`measure_decoder`.
+    The other parameters are those of :func:`measure_decoder`. Figures of the table are 0.
     """
     netlist = read_netlist(lane, technology.cells, top)
     result = DecoderEnergy(lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0)
@@ -307,9 +312,10 @@ def measure_mac(path: Path, top: str, technology: Technology, operands: Operands
 
 
 def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
-    """Operands as BF16 numbers by port, (256, 64) each, and ``clear`` for the first of 256 terms.
+    """Operands as BF16 numbers by port, and ``clear``, which is 1 for the first of 256 terms.
 
-    The values lie between -1 and 1. The MACs of 4-bit formats get the nearest codes instead.
+    Each array is (256, 64). The values lie between -1 and 1. The MACs of 4-bit formats get the
+    nearest codes instead.
     """
     words = paired(_bf16(operands.weights), _bf16(operands.activations))
     clear = np.zeros(words["w"].shape, np.uint8)
@@ -319,7 +325,8 @@ def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
 
 def _bf16(values: NDArray[np.int16]) -> NDArray[np.uint16]:
     """The nearest BF16 numbers, ties to even; the value 32767 stands for 1."""
-    # Round FP32 to its upper 16 bits: add just less than half of their last bit, and that bit.
+    # Round FP32 to its upper 16 bits. 0x7FFF is just less than half of their last bit. Adding that
+    # last bit too makes ties go to even.
     bits = (values / np.float32(32767)).astype(np.float32).view(np.uint32).astype(np.uint64)
     return ((bits + 0x7FFF + (bits >> np.uint64(16) & np.uint64(1))) >> np.uint64(16)).astype(
         np.uint16

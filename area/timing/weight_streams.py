@@ -1,10 +1,10 @@
 """The data in the parts of a weight-stationary array, cycle by cycle.
 
-In such an array, each element keeps its weights for some cycles. A tile is the set of weights that
-all elements keep at one time. The data here are those of two tiles, one after the other. In the
-cycles of a tile, the activations of four tokens take turns, and the weights of all rows of the next
-tile pass through the element on their way down. The element adds its products to sums that come
-from below.
+In such an array, each element keeps its weights for some cycles. A *tile* is the set of weights
+that all elements keep at one time. One element is simulated, while it keeps the weights of one tile
+and then of the next. In the cycles of a tile, the activations of four tokens take turns, and the
+weights that come next pass through the element on their way down, one set for each row of the
+array. The element adds its products to sums that come from below.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ _MOST_CYCLES = 256
 
 
 def measured_cycles(held: int) -> int:
-    """``held``, the cycles for which an array keeps its weights, limited for a measurement."""
+    """The cycles for which weights stay in a measurement: ``held``, but at most 256."""
     return min(held, _MOST_CYCLES)
 
 
@@ -37,7 +37,7 @@ def weight_streams(spec: WeightArraySpec, operands: Operands) -> dict[str, NDArr
     streams = held_streams(unit, operands, steps)
     cycles = np.arange(2 * steps)
     codes = operands.codes(unit.weight, unit.activation)
-    # In the cycles of a tile, one set of weights passes for each row.
+    # In the cycles of a tile, a set of weights passes through the element for each row.
     passing = cycles * spec.rows // steps
     first = np.zeros(streams["a"].shape, np.uint64)
     first_tile = first.copy()

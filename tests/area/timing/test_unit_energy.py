@@ -173,7 +173,7 @@ def test_a_cyclic_activity_counts_the_change_from_last_to_first_cycle():
 
 def test_packets_must_fit():
     packets = load_packets()
-    with pytest.raises(ValueError, match="Packets must be 64, of 256 raw bytes"):
+    with pytest.raises(ValueError, match="64 packets with 256 raw bytes each"):
         replace(packets, raw=packets.raw[:, :5])
-    with pytest.raises(ValueError, match=r"A packet has \d+ words, the array only 20"):
+    with pytest.raises(ValueError, match=r"A packet has \d+ words, but a row .* has only 20"):
         replace(packets, words=packets.words[:, :20])
