@@ -111,8 +111,8 @@ class Cell:
         The upper ends of the inputs' capacitances in fF, for the longest delay; empty if the
         library does not give ranges.
     untimed : str
-        What is missing for computing delays and energies, such as a capacitance (0 above); empty if
-        nothing is missing.
+        What is missing for computing delays and energies, such as a capacitance (``inputs`` then
+        has 0); empty if nothing is missing.
 
     Raises
     ------

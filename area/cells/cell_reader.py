@@ -59,7 +59,10 @@ class _Context:
 
 
 def read_cells(library: Group) -> Iterator[tuple[str, Cell | str]]:
-    """Pairs of a name and a usable cell; for a malformed cell, the reason instead of the cell."""
+    """Pairs of a name and a usable cell; for a malformed cell, the reason instead of the cell.
+
+    Cells that synthesis should not use are skipped.
+    """
     context = _Context(
         units=read_units(library),
         templates={
@@ -199,7 +202,7 @@ def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> 
 
 
 def _capacitance(pin: Group, default: float | None) -> float | None:
-    """The pin's capacitance, else the mean of both edges, else the library's default, else None."""
+    """The pin's capacitance, else its mean over edges, else the library's default, else None."""
     stated = pin.number("capacitance")
     edges = [pin.number(f"{edge}_capacitance") for edge in ("rise", "fall")]
     known = [edge for edge in edges if edge is not None]

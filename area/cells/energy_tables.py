@@ -55,11 +55,14 @@ def read_energies(
     """Internal energy of one transition of a pin in fJ, by the input that causes it.
 
     An input pin has one table, under the empty name: the energy of its own transition. Rising and
-    falling edges alternate, so they are averaged; if the library states only one of them, it counts
-    for both. States are averaged as equally likely. A figure without a condition holds for the
-    states that do not have a figure of their own. Without such a figure, an output's mean is over
-    the states that have one; for an input, the other states count as 0. Figures for several
-    supplies are added. Raises UserError for a malformed table.
+    falling edges alternate, so their energies are averaged; if the library states only one of them,
+    it counts for both. Energies of several supplies are added. Raises UserError for a malformed
+    table.
+
+    The library may give figures for conditions on the cell's state. States are averaged as equally
+    likely. A figure without a condition holds for all states that no condition covers. If there is
+    none, these states are left out of the mean. But in a table under the empty name, they count
+    as 0.
     """
     reader = TableReader(templates, DELAY_AXES, units.time, units.load, units.energy)
     found: dict[str, dict[tuple[str, str], list[tuple[str, Table]]]] = defaultdict(
@@ -88,7 +91,7 @@ def _over_edges(
 
 
 def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: str) -> Table:
-    """The mean over the states, for one supply and one direction."""
+    """The mean over the states, for one supply and one edge."""
     conditional = [(states.share(when), table) for when, table in entries if when]
     rest = [table for when, table in entries if not when]
     covered = sum(share for share, _ in conditional)
@@ -102,8 +105,8 @@ def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: s
 def for_every_input(by_source: Mapping[str, Table], inputs: Iterable[str]) -> dict[str, Table]:
     """An output's energies for each input that can change it.
 
-    A figure that does not name an input holds for all inputs. An input without a figure gets the
-    mean of the others.
+    A table that does not name an input holds for every input without a table of its own. If there
+    is no such table, these inputs get the mean of the other inputs' tables.
     """
     known = {source: by_source[source] for source in inputs if source in by_source}
     rest = by_source.get("") or (mean(list(known.values())) if known else None)

@@ -39,7 +39,7 @@ class _Node(NamedTuple):
 def _tokens(expression: str) -> list[str]:
     text = expression.strip().strip('"').strip()
     if len(text) > MAX_LENGTH:
-        raise UserError(f"Liberty function is longer than {MAX_LENGTH} letters: {text[:40]!r}...")
+        raise UserError(f"Liberty function has more than {MAX_LENGTH} characters: {text[:40]!r}...")
     tokens, position = [], 0
     while position < len(text):
         match = _TOKEN.match(text, position)
@@ -190,7 +190,7 @@ def _binary(
 
 
 def normalized(expression: str) -> str:
-    """The same expression in one spelling: ``! & | ^``, and brackets around inner operations.
+    """The expression in one notation: operators ``! & | ^``, and brackets around inner operations.
 
     Tools disagree on the precedence of ``^``; with these brackets the precedence does not matter.
     Raises UserError for a malformed expression.

@@ -8,9 +8,9 @@ from halfbyte.area.cells.nldm import Table
 __all__ = ["liberty_text"]
 
 _SENSES = {"positive": "positive_unate", "negative": "negative_unate", "both": "non_unate"}
-# ABC needs two entries on each axis. These replace an axis with a single entry.
+# ABC needs two entries on each axis of a table. These entries replace an axis with a single entry.
 _NO_AXIS = (1.0, 100.0)
-# ABC needs positive delays. Smaller ones are written as this.
+# ABC needs positive delays. Smaller delays are written as this delay.
 _LEAST_PS = 0.01
 # ABC refuses libraries with fewer functions than this.
 _LEAST_FUNCTIONS = 3
@@ -47,7 +47,7 @@ def liberty_text(name: str, cells: Sequence[Cell]) -> str:
 
 
 def _fillers(cells: Sequence[Cell]) -> list[str]:
-    """Extra cells that no netlist uses; none if the cells have enough different functions."""
+    """Extra cells that no netlist uses; an empty list if ``cells`` have enough functions."""
     functions = {
         (len(cell.inputs), tuple(cell.outputs.values())) for cell in cells if not cell.flip_flop
     }
@@ -134,7 +134,7 @@ def _state(flip_flop: FlipFlop) -> str:
 
 
 def _timing(cell: Cell, source: str, arc: Arc) -> str:
-    """A ``timing`` group. ABC needs both edges, so a missing edge gets the tables of the other."""
+    """A ``timing`` group. A missing edge gets the tables of the other edge: ABC needs both."""
     kind = "timing_type : rising_edge; " if cell.flip_flop else ""
     rise, fall = arc.rise or arc.edges[0], arc.fall or arc.edges[0]
     return (

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 __all__ = ["Table", "greatest", "mean", "total"]
 
-# The axis of a table that does not depend on it.
+# An axis on which a table does not depend.
 _NO_AXIS = (0.0,)
 
 

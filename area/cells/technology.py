@@ -56,7 +56,7 @@ class Technology:
     Parameters
     ----------
     name : str
-        Lower-case identifier.
+        A lower-case identifier.
     title : str
         The displayed name.
     corner : str
@@ -114,7 +114,7 @@ class Technology:
 
     @property
     def _malformed(self) -> str:
-        """The text ``; left out: A (why)``, or an empty one."""
+        """The text ``; left out: A (why)`` for up to three malformed cells; empty without any."""
         texts = [f"{name} ({why})" for name, why in list(self.left_out.items())[:3]]
         return f"; left out: {', '.join(texts)}" if texts else ""
 
