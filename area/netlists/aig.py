@@ -43,7 +43,7 @@ class Aig:
         return [self.variable() for _ in range(width)]
 
     def table(self, values: int) -> int:
-        """A table with the value ``values >> i & 1`` where the codes, as one number, are ``i``."""
+        """The literal of a table: ``values >> i & 1`` where the codes, as one number, are ``i``."""
         if values not in self._tabled:
             self._tabled[values] = self._node()
             self.tables[self._tabled[values] // 2] = values

@@ -36,7 +36,7 @@ _REGISTER = "$_DFF_P_"
 
 
 class CircuitError(ToolError):
-    """A circuit is not a synchronous circuit of known gates; the message says why."""
+    """A netlist is not a synchronous circuit of known gates; the message says why."""
 
 
 class Gate(NamedTuple):
@@ -83,7 +83,7 @@ class Circuit:
 
     @property
     def _ports(self) -> str:
-        """``input a[4], w[4]; output acc[15]``, in alphabetical order."""
+        """The ports as text, such as ``input a[4], w[4]; output acc[15]``, sorted by name."""
         groups = {
             "input": {**self.inputs, **({CLOCK: self.clock} if self.clock else {})},
             "output": self.outputs,
@@ -143,8 +143,8 @@ class Circuit:
     def rewired(self, sources: Mapping[Net, Net]) -> "Circuit":
         """A copy in which everything that reads a net in ``sources`` reads another net instead.
 
-        ``sources`` gives the other net. It must be a constant or an input, so that the gates stay
-        in order.
+        The other net, ``sources[net]``, must be a constant or an input, so that the gates stay in
+        order.
         """
 
         def source(net: Net) -> Net:

@@ -48,8 +48,8 @@ memory_map
 # A command that builds products from carry-save adders, as synthesis does. A multiplier of another
 # structure would have no internal signals in common with the netlist's multiplier.
 FUSED = "alumacc\n"
-# Commands that turn word-level cells into two-input gates. The only optimizations are to fold
-# constants and to merge equal cells; these alone divide the number of gates of a table by ten.
+# Commands that turn word-level cells into gates. The only optimizations are to fold constants and
+# to merge equal cells. They are enough to divide the number of gates of a table by ten.
 LOGIC = """\
 opt_expr
 opt_merge
@@ -94,15 +94,15 @@ def lower(
     cells : mapping of str to Cell, optional
         The library cells that the netlists may contain.
     fused : bool
-        Whether products are built as in synthesis. Units need this if their operands are too wide
-        to be simulated exhaustively.
+        Whether products in the RTL are built as synthesis builds them. A proof needs this for units
+        whose operands are too wide to be simulated exhaustively.
 
     Raises
     ------
     ToolError
         Yosys fails.
     CircuitError
-        A text is not Verilog, or does not describe a synchronous circuit.
+        A netlist is not Verilog, or does not describe a synchronous circuit.
     """
     lines = []
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:

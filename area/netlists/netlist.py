@@ -81,7 +81,7 @@ class Netlist:
 
     @cached_property
     def late_loads(self) -> Mapping[Net, float]:
-        """Like :attr:`loads`, with the upper ends of the capacitances, for the longest delay."""
+        """Like :attr:`loads`, but with the upper ends of the library's capacitance ranges."""
         return {
             net: sum(sink.instance.cell.late_capacitance(sink.pin) for sink in sinks)
             for net, sinks in self.sinks.items()
