@@ -1,9 +1,13 @@
 """Anneals a combinational module of a design: from RTLIL to a netlist of library cells.
 
-The module is usually the *addend* of a MAC: the product of two codes, made ready for the
-accumulator's adder (:class:`halfbyte.rtl.addend.Addend`). ABC first turns the module into a network
-of gates. The annealing (:mod:`halfbyte.area.synthesis.annealing`) then replaces gates at random in
-many *moves*. A recipe (:mod:`.recipes`) gives the ABC script and the number of moves.
+ABC first turns the module into a network of gates. The annealing
+(:mod:`halfbyte.area.synthesis.annealing`) then replaces gates at random in many *moves*. A recipe
+(:mod:`.recipes`) gives the ABC script and the number of moves.
+
+The module is usually the *addend* of a MAC, which multiplies two codes for the accumulator's adder
+(:class:`halfbyte.rtl.addend.Addend`). Its outputs are ``odd`` (bit 0 of the product), ``rest`` (the
+upper bits of a term, inverted if the product is the negated term) and ``negate``. The product is
+``odd + 2 * (rest + (negate if not odd else 0))``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,8 +69,7 @@ class _Task:
 def _smallest(task: _Task) -> CellNetlist:
     """The smallest of the netlists from a task's annealings, one for each seed."""
     network, gates, recipe = task.network, task.gates, task.recipe
-    # The RTL omits an output of an addend that would be constant. Only an addend with all three
-    # outputs has an alternative.
+    # The RTL omits an output of an addend that would be constant. `other_sign` needs all three.
     is_addend = {"odd", "rest", "negate"} == set(network.outputs)
     alternative = other_sign(network) if is_addend else None
     moves = round(min(1.0, LARGE / max(1, len(network.gates))) * recipe.moves)
@@ -106,9 +109,9 @@ def anneal_multiplier(
     """A multiplier without an accumulator, annealed from the gates of a MAC's addend.
 
     :func:`starting_gates` makes these gates. The multiplier's outputs are a term of ``term_bits``
-    bits, and ``negate`` if the product is the term negated. Returns None if the multiplier cannot
-    be made from the gates: the product does not depend on one of the operands, so the addend lacks
-    it, or the library lacks an XOR cell.
+    bits, and ``negate``, which is 1 if the product is the negated term. Returns None if the
+    multiplier cannot be made from the gates: the addend lacks an operand on which the product does
+    not depend, or the library lacks an XOR cell.
     """
     network = _multiplier(addend, term_bits)
     gates = library_gates(technology)
@@ -157,7 +160,7 @@ def starting_gates(
     recipe: Recipe,
     folder: Path,
 ) -> Network:
-    """The gates from which :func:`anneal_module` anneals a module; equal calls make them once."""
+    """The gates from which :func:`anneal_module` starts; kept for later calls with equal input."""
     key = rtlil, module, *recipe.abc, technology.content_hash
     if key not in _started:
         folder.mkdir(parents=True, exist_ok=True)
@@ -198,10 +201,9 @@ def starting_network(
 def other_sign(network: Network) -> np.ndarray:
     """The truth tables of an addend that negates exactly the terms that ``network`` does not.
 
-    The accumulator still adds the same number, which is ``rest``, plus 1 if the product is even and
-    ``negate`` is set (:class:`halfbyte.rtl.addend.Addend`). A row is one pair of codes. Rows where
-    the other form would need a wider ``rest`` are left unchanged. Returns (outputs, words) uint64,
-    64 rows in a word.
+    The product is the same: ``rest`` changes together with ``negate``. A row of a truth table is
+    one pair of codes. Rows where the changed ``rest`` would need more bits keep their values.
+    Returns (outputs, words) uint64, 64 rows in a word.
     """
     tables = network.tables()
     bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)

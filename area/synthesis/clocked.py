@@ -46,16 +46,16 @@ _SCRIPTS = {
         (*CLEAN, *_SHORTEN, *_SHORTEN, "map -B 0.9 {clock}", *_SIZE),
     ),
 }
-# ABC's delay target as a part of the clock period. The rest is for setup and for what ABC's timing
-# omits.
+# ABC's delay target as a part of the clock period. The other 5 % are for the setup time and for
+# what ABC's timing omits.
 _SHARE = 0.95
-# The same if the adder is a chain of library cells: ABC does not see the chain, and the logic
+# This part if the adder is a chain of library cells: ABC does not see the chain, and the logic
 # around it has little time left.
 _SHARE_AROUND_CELLS = 0.15
 # The third round multiplies the delay target by these factors.
 _OTHER_SHARES = (1.1, 0.8, 0.65)
-# The number of best architectures in the second round, and of best results in the third. For
-# carry-save accumulators, an architecture with another segment length counts as another one.
+# The number of best architectures in the second round, and of best results in the third. With
+# carry-save accumulators, an architecture counts once for each of `SEGMENTS`.
 STRUCTURES, FINALISTS = 1, 2
 
 
@@ -73,8 +73,9 @@ FIRST = (
     named_recipe("level", "sklansky"),
     named_recipe("swift", "kogge_stone"),
 )
-# Carry-save accumulators: after how many bits a carry is saved, and the recipes of the first round.
-# Their adders are short, so a recipe that minimizes only area may be fast enough.
+# For carry-save accumulators: after how many bits a carry is saved, and the recipes of the first
+# round. The adders between saved carries are short, so `QUICK`, which minimizes only area, may be
+# fast enough.
 SEGMENTS = (1, 2, 4, 8)
 SAVED = (QUICK, *FIRST)
 # The recipes of the second round.

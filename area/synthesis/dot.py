@@ -19,8 +19,8 @@ from halfbyte.rtl.dot import AdderStyle
 __all__ = ["DOT_RECIPES", "LANE_NETLIST", "adder_style", "synthesize_dot"]
 
 TOP, LANE = "dot", "lane"
-# The recipe for the logic outside of lanes and adders. This logic is a small part of an integer
-# unit, but a third of an FP32 unit.
+# A recipe is a script for ABC. This one is for the logic outside of lanes and adders, which is a
+# small part of an integer unit, but a third of an FP32 unit.
 RESTRUCTURED = Recipe(
     "resyn",
     "resubstitution, restructuring, resubstitution, then area mapping",
@@ -59,7 +59,7 @@ def synthesize_dot(
     folder: Path,
     clock_ps: float | None = None,
 ) -> SynthesisResult:
-    """Synthesize a unit. All files stay in ``folder``, also ``netlist.v`` and ``netlist.json``.
+    """Synthesize a unit. All files stay in ``folder``, such as ``netlist.v`` and ``netlist.json``.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def synthesize_dot(
         The unit; its top module is ``dot``.
     lane : str, optional
         The netlist of a lane in the technology's cells, as Verilog with the module ``lane``.
-        Without it, ABC maps the lanes together with the rest.
+        Without it, ABC maps the lanes together with the other logic.
     technology : Technology
         The library cells. The unit's RTL must have been made for their :func:`adder_style`.
     recipe : Recipe

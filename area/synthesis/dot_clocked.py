@@ -1,5 +1,7 @@
 """Meeting a clock with a dot-product unit: the final adders and recipes to try, and their order.
 
+A recipe is an ABC script with a kind of adder and a delay target for ABC.
+
 A unit consists of *lanes*, which multiply one pair of codes each, a tree of full adders that adds
 the products, a final adder, and in an FP32 unit a rounding stage. ABC sees neither the lanes nor
 the full-adder cells of the tree. In an integer unit it times only the final adder, about a third of
@@ -53,7 +55,7 @@ def first_ways(spec: DotSpec, technology: Technology) -> list[DotWay]:
 
 
 def other_ways(best: Sequence[DotWay], near: Sequence[DotWay]) -> list[DotWay]:
-    """The first few ways of both lists, without repetitions, with other delay targets.
+    """The first few ways of both lists, without repetitions, each with several delay targets.
 
     ``best`` are all ways tried so far, the best first. ``near`` are the ways whose netlists miss
     the clock but need at most ``NEAR`` clock periods, the smallest first.

@@ -1,4 +1,7 @@
-"""Anneals a lane of a dot-product unit: the logic that multiplies one pair of codes."""
+"""Anneals a lane of a dot-product unit: the logic that multiplies one pair of codes.
+
+Annealing tries to replace random gates. Each attempt is a *move*.
+"""
 
 import tempfile
 from pathlib import Path
@@ -69,10 +72,10 @@ def anneal_lane(
 
 
 def _alternative(network: Network, meaning: "LaneBits") -> np.ndarray:
-    """Truth tables with all bits of a product inverted, in rows where this gives the same value.
+    """Truth tables with all bits of a product inverted, in rows where its value stays the same.
 
-    For example, a product of 0 may have either sign. A row is one pair of codes. Other rows are
-    unchanged. Returns (outputs, words) uint64, 64 rows in a word.
+    For example, a product of 0 may have either sign. A row is one pair of codes. All other rows
+    are unchanged. Returns (outputs, words) uint64, 64 rows in a word.
     """
     tables = network.tables()
     bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)

@@ -18,7 +18,8 @@ from halfbyte.rtl.signed_product import SignedProduct
 
 __all__ = ["GATES", "UnitMultiplier", "search_unit_gates"]
 
-# The gates by kind and polarity (:mod:`.annealing.state`): their names, and expressions in Verilog.
+# The gates by kind and polarity (which inputs and outputs are inverted, see `.annealing.state`):
+# their names, and expressions in Verilog. An OR is an AND with all inputs and the output inverted.
 GATES = {
     (AND2, 0): ("AND", "{} & {}"),
     (AND2, 3 | OUTPUT): ("OR", "{} | {}"),
@@ -115,8 +116,8 @@ def search_unit_gates(
 
     Each annealing tries ``moves`` times to replace a gate. The same arguments give the same gates.
     ``on_progress`` is called with the number of finished annealings, the number of all annealings,
-    and a text. Raises ArchitectureError for an architecture that does not fit, ValueError for codes
-    of more than 12 bits together, and ToolError if Yosys or ABC fails.
+    and a text. Raises ArchitectureError for an architecture that does not fit the formats,
+    ValueError for codes of more than 12 bits together, and ToolError if Yosys or ABC fails.
     """
     starts = {name: _start(weight, activation, name) for name in architectures}
 

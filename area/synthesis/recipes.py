@@ -3,8 +3,8 @@
 A recipe minimizes the *addend* of a MAC, the logic that makes a signed product of two codes, and
 maps it to the cells of a technology. It uses an ABC script, and may then anneal the result: it
 replaces gates at random in many *moves* (:mod:`halfbyte.area.synthesis.annealing`). All recipes map
-the rest of a MAC in the same way. The accumulator's addition becomes a ripple-carry chain of the
-library's full adders, the smallest kind of adder. What then remains is mapped with the script of
+the other logic of a MAC in the same way. The accumulator's addition becomes a ripple-carry chain of
+the library's full adders, the smallest kind of adder. Everything else is mapped with the script of
 :data:`QUICK`.
 
 Recipes for a clock are in :mod:`halfbyte.area.synthesis.clocked`.
@@ -149,9 +149,9 @@ RECIPES = (QUICK, DEEP, BRIEF, SKETCH, ANNEAL, LONG)
 # MACs are annealed if both codes together have at most this many bits. Each further bit would
 # double the rows of the truth tables.
 MAX_ANNEALED_BITS = 8
-# First the addend of every likely architecture is annealed with `SKETCH`. At most this many of the
-# architectures, those with the smallest addends, are then annealed with `ANNEAL`, and the best of
-# these with `LONG`.
+# First the addend of every likely multiplier architecture is annealed with `SKETCH`. At most this
+# many architectures, those with the smallest addends, are then annealed with `ANNEAL`, and the best
+# of these with `LONG`.
 FINALISTS = 2
 # An architecture is not annealed further if its addend after `SKETCH` is more than this many times
 # as large as the smallest.
@@ -160,8 +160,8 @@ CLOSE_RATIO = 1.04
 # architectures, the smallest ones, then get a longer recipe.
 SECOND_ARCHITECTURES = 2
 # An architecture does not get the longer recipe if it is more than this many times as large as the
-# smallest. Among shipped formats, the second one became the best only if this ratio was at most
-# 1.03.
+# smallest. For the shipped formats, the second-smallest architecture became the best only if this
+# ratio was at most 1.03.
 HOPELESS_RATIO = 1.05
 # `DEEP` takes more than 10 seconds for netlists with more cells.
 MAX_SEARCHED_CELLS = 200
@@ -176,8 +176,8 @@ def annealing(recipe: Recipe, effort: int) -> Recipe:
     """``recipe`` with ``effort`` times as many moves in total.
 
     The moves are divided among several annealings with different seeds, since these find smaller
-    netlists than a single, very long annealing. Their number is the square root of ``effort``,
-    rounded down. The gain in area grows at most with this number.
+    netlists than a single, very long annealing. The number of annealings is the square root of
+    ``effort``, rounded down.
     """
     if effort == 1:
         return recipe

@@ -1,10 +1,11 @@
 """One synthesis: from RTLIL to a netlist of library cells and its area.
 
-The *addend* is the part of a MAC that depends only on the two codes. Without a clock to meet, ABC
-or annealing minimizes the addend alone, and the rest of the MAC is mapped around it. With a clock,
-the whole unit is flattened and mapped as one piece. ABC then inserts buffers and chooses among
-cells of all strengths. A carry-save accumulator ends in an adder that does not have to meet the
-clock. This adder is mapped separately.
+A *recipe* gives a script for ABC and a kind of adder. It may add simulated annealing, which
+replaces gates at random. The *addend* is the part of a MAC that depends only on the two codes.
+Without a clock to meet, ABC or annealing minimizes the addend alone, and the other logic of the MAC
+is mapped around it. With a clock, the whole unit is flattened and mapped as one piece. ABC then
+inserts buffers and chooses among cells of all strengths. A carry-save accumulator ends in an adder
+that does not have to meet the clock. This adder is mapped separately.
 """
 
 import json
@@ -44,7 +45,7 @@ _WRITE = (
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """Area and number of a netlist's cells and of its flip-flops, and the time of its synthesis."""
+    """Area and number of a netlist's cells, and of its flip-flops alone; time of the synthesis."""
 
     area_um2: float
     register_um2: float
@@ -67,8 +68,8 @@ def synthesize_rtlil(
     The files are script, log, statistics, ``netlist.v`` and ``netlist.json``. Units other than MACs
     and multipliers also get ``registers.json``, the unit before its registers are mapped, if the
     recipe has neither a clock nor annealing. A recipe with a clock needs ``clock_ps``. For a recipe
-    that anneals, ``annealed`` may give a finished result of the annealing: the addend of a MAC, or
-    ``top`` for other units.
+    that anneals, ``annealed`` may give the finished netlist of the annealed module: the addend of a
+    MAC, or ``top`` for other units.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -135,8 +136,7 @@ def read_result(folder: Path, technology: Technology, start: float) -> Synthesis
 
 def _searched(top: str) -> str:
     """The module that ABC or annealing minimizes: the addend of a MAC, or else ``top``."""
-    # The time of a recipe's searches grows with the number of inputs. The addend depends only on
-    # the two codes, so it is small enough.
+    # A recipe takes longer for a module with more inputs. The addend has few: the two codes.
     return ADDEND if top == MAC else top
 
 
@@ -153,9 +153,9 @@ def write_netlist(technology: Technology) -> list[str]:
 
 
 def _script(top: str, technology: Technology, annealed: bool) -> str:
-    """The Yosys script without a clock: the minimized module first, then the rest around it.
+    """The Yosys script without a clock: the minimized module first, then the logic around it.
 
-    In this order, constant outputs of the minimized module simplify the rest.
+    In this order, constant outputs of the minimized module simplify the logic around it.
     """
     searched = _searched(top)
     lines = [
@@ -179,9 +179,9 @@ def _mapped(module: str, top: str) -> list[str]:
     """Commands that map ``module`` to cells: a part of ``top``, or ``top`` itself."""
     part = "" if module == top else f" {module}"
     # Proofs need to know which signal each register holds. `dfflibmap` loses this, so the design
-    # is written just before it. `simplemap` first turns shared multiplexers into gates. Writing the
-    # design sorts it, which changes areas a little. So it is not written for MACs and multipliers,
-    # whose proofs need only their ports.
+    # is written just before it. `simplemap` first turns shared multiplexers into gates. Writing
+    # sorts the design, which changes areas a little. So the designs of MACs and multipliers are not
+    # written: their proofs need only the ports.
     registers = ["simplemap", "write_json registers.json", "dfflibmap -liberty cells.lib"]
     return [
         f"alumacc{part}",
@@ -194,7 +194,7 @@ def _mapped(module: str, top: str) -> list[str]:
 
 
 def _around(top: str) -> list[str]:
-    """Commands that map a MAC around its addend: adder cells for additions, then a quick script."""
+    """Commands that map the logic around a MAC's addend: adder cells, then a quick ABC script."""
     return [
         "alumacc",
         "opt",

@@ -38,7 +38,7 @@ __all__ = ["collect"]
 XORED = 8
 # The probability that a new gate is an inverter even if another gate is possible.
 INVERTERS = 0.15
-# A digest is rotated left by 23 bits (the rest comes back from 64 - 23 = 41) for each word.
+# For each word, a digest is rotated left by 23 bits. 64 - 23 = 41 is the shift to the right.
 TURN, OTHER_TURN = np.uint64(23), np.uint64(41)
 
 
@@ -65,7 +65,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
     base = count
     for extra in range(EXTRAS):
         kind = AND2 if np.random.random() < 0.8 else XOR2
-        # Only an AND may have inverted fan-ins: 11 stands for a, b and the output.
+        # Only an AND may have inverted fan-ins: the bits of 11 invert a, b and the output.
         polarity = np.random.randint(16) & (11 if kind == AND2 else OUTPUT)
         a, b = np.random.randint(base), np.random.randint(base)
         if a == b or np.random.random() < INVERTERS or cost[kind, polarity] >= IMPOSSIBLE:
@@ -82,7 +82,10 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
 
 @borrowing_jit
 def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
-    """Keep a candidate, let it replace another, or drop it; all are equally likely to stay."""
+    """Keep a candidate, let it replace another, or drop it (reservoir sampling).
+
+    All candidates that are offered in a move are equally likely to be kept.
+    """
     work.counts[OFFERED] += 1
     slot = work.counts[CANDIDATES]
     if slot < KEPT:
@@ -97,14 +100,17 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
 
 @borrowing_jit
 def append(literals: Any, count: int, literal: int, fits: Any) -> int:
-    """Write a literal after ``count`` others; returns the new count, the old if not ``fits``."""
+    """Write a literal to place ``count``; returns ``count + 1`` if it ``fits``, else ``count``."""
     literals[count] = literal
     return count + 1 if fits else count
 
 
 @borrowing_jit
 def digest(value: Any, before: Any) -> Any:
-    """The digest of a truth table after one more word, ``value``. It is linear in the bits."""
+    """The digest of a truth table from its last word and the digest of the words before.
+
+    It is linear: the digest of the XOR of two tables is the XOR of their digests.
+    """
     return (before << TURN | before >> OTHER_TURN) ^ value
 
 
@@ -119,8 +125,8 @@ def survey(work: Any, cost: Any) -> None:
     inverts = cost[NOT, 0] < IMPOSSIBLE
     ons, offs = 0, 0
     for place in range(work.counts[POOLED]):
-        # `on_0` has the rows where the gate is 1 and the node 0, `off_1` those where the gate is 0
-        # and the node 1, and so on; all words are ORed.
+        # `on_0` marks rows where the gate is 1 and the node 0, `off_1` rows where the gate is 0 and
+        # the node 1, and so on. Each is the OR of all words, so it is 0 if there are no such rows.
         on_0, on_1, off_0, off_1, code = NONE, NONE, NONE, NONE, NONE
         for word in range(len(work.words)):
             value, off, on = values[place, word], target[0, word], target[1, word]
@@ -144,7 +150,10 @@ def survey(work: Any, cost: Any) -> None:
 
 @borrowing_jit
 def cover_rest(work: Any, skip: int) -> int:
-    """Write the literals that cover ``rest``, except place ``skip``, to ``others``; count them."""
+    """Write the literals that cover ``work.rest`` to ``work.others``; returns their number.
+
+    The literals of the node at place ``skip`` are left out.
+    """
     values = work.pool_values
     count = 0
     for place in range(work.counts[POOLED]):
@@ -175,7 +184,7 @@ def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
 
 @borrowing_jit
 def offer_constants(work: Any) -> None:
-    """Offer a constant if the gate has this value on all rows that matter (there may be none)."""
+    """Offer a constant if the gate has this value on all rows that matter, or if no row matters."""
     for level in range(2):
         wrong = NONE
         for word in range(len(work.words)):
@@ -187,7 +196,7 @@ def offer_constants(work: Any) -> None:
 
 @borrowing_jit
 def offer_ands(work: Any, cost: Any, output: int) -> None:
-    """Offer ANDs of two literals, or of three if the third, chosen at random, helps.
+    """Offer ANDs of two literals, or of three where two are not enough; the third is random.
 
     ``output`` is 1 for gates with an inverted output.
     """
@@ -249,7 +258,7 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
 
 @borrowing_jit
 def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int, c: int) -> None:
-    """Offer a gate that reads literals, if there is such a gate; ``a`` and ``b`` may be swapped."""
+    """Offer a gate that reads literals, if the cells include it; ``a`` and ``b`` may be swapped."""
     for _ in range(2):
         polarity = a & 1 | (b & 1) << 1 | (c & 1) << 2 | output << 3
         if cost[kind, polarity] < IMPOSSIBLE:

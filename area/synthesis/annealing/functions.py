@@ -56,7 +56,7 @@ class GateSet:
         (KINDS, 16) float64: the cost of each gate by kind and polarity; IMPOSSIBLE for a missing
         gate.
     cells : mapping of GateFunction to PlacedCell
-        If the costs are areas of a library in um^2, the cells of the gates.
+        The library cells of the gates, if the costs are their areas in um^2.
     """
 
     cost: np.ndarray
@@ -64,7 +64,7 @@ class GateSet:
 
     @property
     def typical(self) -> float:
-        """The median cost of two-input gates, which is the unit of temperatures."""
+        """The median cost of two-input gates, which is the unit of annealing temperatures."""
         costs = self.cost[[AND2, XOR2]]
         return float(np.median(costs[costs < IMPOSSIBLE]))
 
@@ -85,7 +85,7 @@ def gate_functions() -> dict[GateFunction, int]:
 
 
 def _table(kind: int, polarity: int) -> int:
-    """A gate's truth table: bit ``i`` is the value where the fan-ins, first lowest, read ``i``."""
+    """A gate's truth table: bit ``i`` is the value where the fan-ins, as a number, are ``i``."""
     table = 0
     for row, bits in enumerate(product((0, 1), repeat=FAN_INS[kind])):
         a, b, c = (*reversed(bits), 0, 0)[:3]
@@ -130,7 +130,7 @@ def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int
 def library_gates(technology: Technology) -> GateSet:
     """The gates for which a technology has a cell, with the smallest such cell and its area."""
     gates = {(FAN_INS[gate[0]], table): gate for gate, table in gate_functions().items()}
-    # Sorted from small to large, since ABC breaks ties by the order of the cells.
+    # `smallest_cells` sorts from small to large, and ABC breaks ties by the order of the cells.
     chosen = {
         gates[function]: placed
         for function, placed in smallest_cells(technology, max(FAN_INS)).items()

@@ -1,9 +1,10 @@
 """The compiled loop of the annealing: each move tries to replace one gate.
 
 The truth tables of a network are known completely (:mod:`.state`). A gate may be replaced by
-anything that has the same value on the rows where this value matters (:mod:`.candidates`). The
-value does not matter on rows where other gates mask it, or where both values give outputs that are
-allowed.
+anything that has the same value on the rows where this value matters: a *candidate*
+(:mod:`.candidates`). The value does not matter on rows where other gates mask it, or where both
+values give outputs that are allowed. Candidates read from the *pool*, a list of existing nodes and
+a few new gates.
 
 In all functions, ``inputs`` is the number of nodes before the gates, ``net`` the network
 (:class:`.state.Nodes`), ``work`` the working arrays (:class:`.state.Scratch`), and ``cost`` the

@@ -62,7 +62,7 @@ class CellNetlist:
 
 
 def merged(network: Network, gates: GateSet, technology: Technology) -> CellNetlist:
-    """The network as cells. A cell that feeds only one other is merged with it to save area."""
+    """The network as cells. A cell is merged with its only reader if this saves area."""
     instances = {}
     for node in network.gates:
         placed = gates.cells[network.function(node)]
@@ -91,9 +91,9 @@ def _merger(
     uses: Counter[int],
     library: Mapping[tuple[int, int], PlacedCell],
 ) -> tuple[int, _Instance] | None:
-    """A node that only ``node`` reads, and one cell that replaces both; None if none saves area.
+    """A node that only ``node`` reads, and one cell that replaces the cells of both nodes.
 
-    If there are several such pairs, it is the pair that saves most.
+    Of several possibilities, it is the one that saves the most area; None if none saves area.
     """
     outer = instances[node]
     best, found = 1e-9, None  # a smaller gain is a rounding error

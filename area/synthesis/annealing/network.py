@@ -18,7 +18,7 @@ __all__ = ["MAX_INPUTS", "Network", "read_network"]
 MAX_INPUTS = 12
 # Rows of a truth table in a word.
 WORD = 64
-# Free nodes, since an annealing may need more gates for a time.
+# The number of free nodes: during an annealing, a network may have more gates for a while.
 SPARE = 100
 
 

@@ -52,14 +52,14 @@ KINDS = 6
 FAN_INS = (1, 2, 2, 3, 3, 3)
 # Polarity: bits 0 to 2 invert the fan-ins, bit 3 (this mask) the output.
 OUTPUT = 8
-# The kind of a candidate that is not a gate: an existing node takes the place of a gate.
+# The kind of a candidate (what could replace a gate) that is not a gate but an existing node.
 WIRE = -1
 # A gate with this cost or more does not exist in the library.
 IMPOSSIBLE = 1e9
 # In each move: the number of random extra gates, which are not part of the network yet, and the
 # largest number of candidates whose cost is computed.
 EXTRAS, KEPT = 4, 8
-# A word without rows.
+# A word of a truth table in which no bit is set.
 NONE = np.uint64(0)
 # The least number of words that loops are compiled for. Truth tables of two 4-bit codes have this
 # many words.
@@ -214,7 +214,10 @@ def scratch(nodes: int, sources: np.ndarray) -> Scratch:
 
 @borrowing_jit
 def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
-    """Sort the gates that outputs depend on, count readers, evaluate; returns the gates' cost."""
+    """Sort the gates that outputs depend on, count readers, and compute truth tables.
+
+    Returns the total cost of these gates.
+    """
     work.mark[:] = 0
     work.uses[:] = 0
     count, total = 0, 0.0
@@ -298,7 +301,7 @@ def evaluate(net: Any, node: int) -> None:
 
 @borrowing_jit
 def flip(net: Any, work: Any, position: int) -> None:
-    """Compute the truth tables that the nodes downstream would have if a gate were inverted."""
+    """Compute the truth tables that the nodes after a gate would have if it were inverted."""
     order, downstream, values = work.order, work.downstream, work.values
     nodes = net.kind.shape[0]
     for place in range(position):
@@ -319,7 +322,11 @@ def flip(net: Any, work: Any, position: int) -> None:
 
 @borrowing_jit
 def find_care(net: Any, work: Any, allowed: Any, position: int) -> None:
-    """Find the rows on which a gate must keep its value for the outputs to stay allowed."""
+    """Find the rows on which a gate must keep its value for the outputs to stay allowed.
+
+    On each row, the outputs must all have the values in ``allowed[0]``, or all those in
+    ``allowed[1]``.
+    """
     flip(net, work, position)
     node, nodes = work.order[position], net.kind.shape[0]
     for word in range(len(work.words)):
