@@ -1,4 +1,4 @@
-"""A small causal model of the Llama architecture with a tokenizer, made here."""
+"""A small causal language model of the Llama architecture, with random weights and a tokenizer."""
 
 from pathlib import Path
 
@@ -12,7 +12,10 @@ from halfbyte.accuracy.texts import docstrings
 
 @pytest.fixture(scope="session")
 def small_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in Hugging Face layout: two layers, 40 wide (not a multiple of the usual blocks)."""
+    """A folder in Hugging Face layout. The model has two layers, 40 wide.
+
+    40 is not a multiple of the usual block sizes.
+    """
     folder = tmp_path_factory.mktemp("llama") / "small-llama"
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()

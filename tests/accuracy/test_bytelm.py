@@ -1,4 +1,4 @@
-"""The corpus keeps its promises, and training is deterministic and resumable."""
+"""bytelm, halfbyte's small language model on bytes: its corpus, training and checkpoint."""
 
 import re
 
@@ -28,7 +28,7 @@ def test_held_out_modules_are_not_in_the_corpus(corpus):
         assert text[:400] not in corpus.data
 
 
-def test_corpus_is_text_of_modules_that_are_kept(corpus):
+def test_corpus_has_training_modules_but_no_held_out_ones(corpus):
     assert b"class Thread:" in corpus.data
     assert b"class ArgumentParser(" not in corpus.data
     assert read_corpus().sha256 == corpus.sha256
@@ -52,7 +52,7 @@ def test_interrupted_training_gives_the_weights_of_an_uninterrupted_one(tmp_path
         train(SMALL, Plan(steps=3), tmp_path / "cut.safetensors")
 
 
-def test_rate_rises_stays_and_falls_to_zero():
+def test_learning_rate_rises_stays_and_falls_to_zero():
     plan = Plan(steps=1000)
     assert plan.rate_at(0) == pytest.approx(plan.rate / plan.warm_up)
     assert plan.rate_at(500) == plan.rate
@@ -60,7 +60,7 @@ def test_rate_rises_stays_and_falls_to_zero():
     assert plan.rate_at(999) < 0.01 * plan.rate
 
 
-def test_release_is_an_ordinary_checkpoint_with_a_card(tmp_path):
+def test_release_is_an_ordinary_checkpoint_with_a_model_card(tmp_path):
     plan = Plan(steps=1, batch=1)
     facts = save_release(build_model(), SMALL, SMALL, plan, tmp_path / "out")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)

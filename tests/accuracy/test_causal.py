@@ -1,4 +1,4 @@
-"""Sliding windows score every token once, and measure what the definition says."""
+"""Sliding windows score every token but the first once; perplexity follows its definition."""
 
 import math
 
@@ -30,7 +30,7 @@ def test_short_texts_and_strides_beyond_the_context_are_refused():
 
 
 class Uniform(nn.Module):
-    """All tokens alike, token 0 a little more."""
+    """Predicts 16 tokens with equal probability, but token 0 with a very little more."""
 
     def forward(self, input_ids):
         logits = torch.zeros(*input_ids.shape, 16)
@@ -49,5 +49,6 @@ def test_uniform_predictions_have_the_perplexity_of_the_vocabulary():
         everything = torch.ones(1, len(windows[0]), dtype=torch.float64)
         assert loss[0] == name
         assert float(loss[1].at(everything)) == pytest.approx(value, rel=1e-5)
+        # Token 0 is predicted everywhere. It is the right one for 12 of the 199 targets.
         assert float(accuracy[1].at(everything)) == pytest.approx(12 / 199)
     assert math.log2(16) == 4

@@ -1,4 +1,4 @@
-"""A causal model from a folder, by the command and by the library; ranking and files."""
+"""Evaluation of a causal model from a folder; ranking of evaluations; charts and data files."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def build(monkeypatch, tmp_path):
 
 
 def losing(name, losses, **same):
-    """An evaluation with these replicates of its loss."""
+    """An evaluation of the format ``name`` with ``losses`` as bootstrap replicates of its loss."""
     measures = {"bits": sample(MeasureRecord, loss=float(np.mean(losses)))}
     record = sample(EvaluationRecord, format=name, measures=measures, **same)
     return Evaluation(record, {"bits_loss": np.asarray(losses)})
@@ -38,7 +38,7 @@ def test_perplexity_is_that_of_transformers(small_llama, build):
     outputs = subject.observe()
     perplexity = subject.statistics(outputs, outputs)["perplexity"]
     ours = float(perplexity.at(torch.ones(1, perplexity.count, dtype=torch.float64)))
-    # The library's own loss, window by window, with what is not scored masked out.
+    # The loss that transformers computes for each window. It ignores targets with label -100.
     total, count = 0.0, 0
     for window, first in zip(subject.windows, subject.first_scored, strict=True):
         labels = window.clone()
@@ -47,7 +47,7 @@ def test_perplexity_is_that_of_transformers(small_llama, build):
             loss = subject.module(input_ids=window[None], labels=labels[None]).loss
         scored = int((labels[1:] != -100).sum())
         total, count = total + float(loss) * scored, count + scored
-    # Here the last target of a window sees one more token, and sums are in another order.
+    # The tolerance is for rounding: the two sums are in different orders.
     assert ours == pytest.approx(np.exp(total / count), rel=1e-4)
 
 
@@ -76,7 +76,7 @@ def test_lost_replicates_are_computed_again(small_llama, build):
     assert np.array_equal(before.losses(), after.losses())
 
 
-def test_nan_is_named_with_its_layer(small_llama, build, tmp_path):
+def test_a_layer_with_nan_weights_is_named(small_llama, build, tmp_path):
     folder = tmp_path / "poisoned"
     folder.mkdir()
     for path in small_llama.iterdir():
@@ -88,7 +88,7 @@ def test_nan_is_named_with_its_layer(small_llama, build, tmp_path):
         evaluate(find_model(str(folder)), [load("int4")], load_recipe("w4"))
 
 
-def test_ranking_tells_what_is_resolved():
+def test_ranking_tells_which_differences_are_resolved():
     source = np.random.default_rng(2)
     noise = source.normal(0, 0.01, 2000)
     ordered = rank(

@@ -1,4 +1,7 @@
-"""GPTQ: smaller output errors than rounding to nearest, on the same grid."""
+"""GPTQ, which rounds weights one after another and makes up for each error in those that follow.
+
+Its output errors are smaller than those of rounding to nearest, with the same values and scales.
+"""
 
 import dataclasses
 
@@ -26,6 +29,10 @@ def correlated(rows: int, width: int) -> torch.Tensor:
 
 
 def output_error(model, inputs, recipe, fmt="int4", calibration=None) -> float:
+    """Sum of squared output errors of the quantized model on ``inputs``.
+
+    It is calibrated on ``calibration``, by default on ``inputs``.
+    """
     expected = model(inputs)
     data = inputs if calibration is None else calibration
     with quantized(load(fmt), recipe, weight_matrices(model), lambda: model(data)):
@@ -34,7 +41,7 @@ def output_error(model, inputs, recipe, fmt="int4", calibration=None) -> float:
 
 @pytest.mark.parametrize("fmt", ["int4", "e2m1_sp", "sf4"])
 @torch.no_grad()
-def test_the_output_error_of_a_small_net_shrinks_on_inputs_it_has_not_seen(fmt):
+def test_output_errors_shrink_on_inputs_that_calibration_has_not_seen(fmt):
     torch.manual_seed(10)
     model = nn.Sequential(nn.Linear(96, 64), nn.GELU(), nn.Linear(64, 32))
     data = correlated(1200, 96)
@@ -63,7 +70,7 @@ def test_it_works_for_every_kind_of_layer(make, shape):
 
 
 @torch.no_grad()
-def test_kernels_and_groups_are_no_obstacle():
+def test_it_works_for_convolutions_with_large_kernels_and_groups():
     torch.manual_seed(12)
     model = nn.Sequential(nn.Conv2d(8, 16, 3), nn.ReLU(), nn.Conv2d(16, 8, 3, groups=4))
     inputs = correlated(4 * 64, 8).reshape(4, 8, 8, 8).movedim(-1, 1)
@@ -95,7 +102,7 @@ def test_results_lie_on_the_grid_of_the_original_weights(scale_format, sign):
     assert torch.equal(integers.float() * steps, found)
 
 
-def test_independent_inputs_leave_nothing_to_make_up_for():
+def test_uncorrelated_inputs_give_rounding_to_nearest():
     torch.manual_seed(15)
     weight, rounding = torch.randn(6, 200), BlockRounding(load("sf4"), Operand(block=64))
     found = gptq(weight, torch.eye(200, dtype=torch.float64), rounding)
@@ -114,7 +121,7 @@ def test_inputs_that_are_always_zero_do_no_harm():
 
 
 @torch.no_grad()
-def test_smoothing_and_gptq_compose():
+def test_smoothing_and_gptq_work_together():
     torch.manual_seed(17)
     model, inputs = nn.Linear(64, 32), correlated(500, 64)
     inputs[:, 5] *= 30
@@ -148,7 +155,7 @@ def test_calibration_is_asked_for_and_must_reach_the_layer():
 
 
 @torch.no_grad()
-def test_calibration_sees_the_model_as_it_is():
+def test_calibration_runs_the_unquantized_model():
     torch.manual_seed(18)
     model, inputs = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)), torch.randn(4, 8)
     expected, seen = model(inputs), []

@@ -1,4 +1,4 @@
-"""Inputs are found where weights are used, by whatever module and operation."""
+"""The inputs of a layer are found at the operation that uses its weight, in any module."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ A4 = Recipe("a4", "", activations=Operand(block=8))
 
 
 class Uses(nn.Module):
-    """One weight, (3, 8), used in one of many ways on (..., 8)."""
+    """A module that computes ``way(x, weight)``; the weight is (3, 8), x usually (..., 8)."""
 
     def __init__(self, way):
         super().__init__()
@@ -55,7 +55,7 @@ def test_every_product_with_a_weight_sees_its_inputs(way):
         assert noise.inputs_left() == ()
 
 
-def test_a_weight_that_sums_along_its_outputs_is_refused():
+def test_a_sum_along_the_outputs_of_a_weight_is_refused():
     model = Uses(lambda x, w: x @ w)  # x: (..., 3)
     with (
         pytest.raises(UserError, match="Layer inner sums over another axis"),
@@ -64,7 +64,7 @@ def test_a_weight_that_sums_along_its_outputs_is_refused():
         model(torch.randn(5, 3))
 
 
-def test_inputs_that_are_not_seen_are_named():
+def test_layers_with_inputs_that_were_not_found_are_named():
     model = Uses(lambda x, w: (x[:, None] * w).sum(-1))
     with torch.no_grad(), quantized(load("int4"), A4, weight_matrices(model)) as noise:
         model(torch.randn(5, 8))
@@ -89,11 +89,11 @@ def test_experts_see_their_own_tokens(implementation):
     with torch.no_grad(), quantized(load("int4"), A4, weight_matrices(model)) as noise:
         run()
         left = noise.inputs_left()
-    # The other way copies the experts' weights: their inputs are not found, and the noise says so.
+    # "batched_mm" copies the experts' weights. Their inputs are then not found, as `left` tells.
     assert bool(left) is (implementation == "batched_mm")
 
 
-def test_layers_that_another_module_reads_are_calibrated():
+def test_layers_are_calibrated_even_if_another_module_uses_their_weights():
     torch.manual_seed(3)
     config = t.MambaConfig(vocab_size=32, hidden_size=16, num_hidden_layers=1, state_size=4)
     model = t.MambaForCausalLM(config).eval()
@@ -104,7 +104,7 @@ def test_layers_that_another_module_reads_are_calibrated():
 
 
 class Words:
-    """A tokenizer: a token for each letter, padded with 0."""
+    """A tokenizer that makes one token of each letter and pads with 0."""
 
     def __call__(self, texts, **_):
         rows = [[1 + ord(letter) % 30 for letter in text] for text in texts]

@@ -1,4 +1,4 @@
-"""Noise of layers' results against sums done by hand."""
+"""The noise that quantization adds to a layer's results, against sums done by hand."""
 
 import math
 
@@ -13,8 +13,8 @@ def test_noise_is_that_of_both_operands():
     weight = torch.tensor([[4.0, 1.2], [6.0, 6.0]])
     inputs = torch.tensor([[6.0, 3.0]])
     sample = LayerSample(weight, inputs, weight.abs().amax())
-    # With FP32 scales E2M1 holds 6 and 3 as they are. 4 and 1.2 become 4 and 1: 1.2 / (4/6) = 1.8,
-    # and the nearest value is 2, which is 4/3.
+    # With FP32 scales, E2M1 holds 6 and 3 exactly. The block of 4 and 1.2 has the scale 4/6. So 4
+    # is exact, and 1.2 / (4/6) = 1.8 is rounded to 2, which stands for 4/3.
     found = result_sqnr_db([sample], load("e2m1"), 2, ScaleFormat.FP32)
     exact, noise = 27.6**2 + 54.0**2, (3 * (4 / 3 - 1.2)) ** 2
     assert math.isclose(found, 10 * math.log10(exact / noise), rel_tol=1e-5)

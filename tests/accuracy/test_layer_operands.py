@@ -1,4 +1,4 @@
-"""One layer of a model as codes, with what reaches it on text."""
+"""One layer's weight and its inputs on a text, both quantized to codes."""
 
 import math
 
@@ -33,7 +33,7 @@ def operands_of(small_llama):
     return operands
 
 
-def test_a_layer_and_its_first_inputs(operands_of):
+def test_the_operands_are_a_layer_s_weight_and_its_first_inputs(operands_of):
     found = operands_of()
     assert (found.inputs.shape, found.weight.shape) == ((7, 72), (40, 72))
     assert (found.a.format.name, found.w.format.name, found.a.block) == ("e2m1", "int4", 8)
@@ -42,7 +42,7 @@ def test_a_layer_and_its_first_inputs(operands_of):
     assert operands_of(scale_format=ScaleFormat.UE5M3).tensor_scale == 1
 
 
-def test_noise_against_the_model_s_own_result(operands_of):
+def test_noise_is_measured_against_the_unquantized_product(operands_of):
     found = operands_of()
     product = found.a.dequantize() @ found.w.dequantize().T
     assert 10 < found.sqnr_db(product) < 30
@@ -50,7 +50,7 @@ def test_noise_against_the_model_s_own_result(operands_of):
     assert found.sqnr_db(found.exact) is None
 
 
-def test_what_is_not_there_is_said(operands_of):
+def test_unknown_layers_and_too_many_tokens_are_refused(operands_of):
     with pytest.raises(UserError, match=f"no linear layer 'down'; it has 15, such as {LAYER[:7]}"):
         operands_of("down")
     with pytest.raises(UserError, match="tokens of the text, not 10000000"):

@@ -1,4 +1,7 @@
-"""``halfbyte run``: a layer of a model for an array. The array itself is simulated in tests/sim."""
+"""``halfbyte run``, which streams a layer of a model through an array of dot-product units.
+
+These tests replace the simulation of the array; ``tests/sim`` tests the simulation.
+"""
 
 import json
 
@@ -27,7 +30,8 @@ def test_a_layer_is_streamed_through_the_array_that_was_asked_for(small_llama, m
     (record,) = json.loads(done.stdout)
     assert {name: record[name] for name in sizes} == sizes
     assert (record["inputs"], record["outputs"], record["results"]) == (72, 40, 3 * 40)
-    # Nine blocks of eight fill four and a half tiles; 40 outputs fill 13 columns of three and more.
+    # 72 inputs are nine blocks of eight, so five tiles of two blocks. 40 outputs are 14 tiles of
+    # three. A tile takes five cycles (the depth).
     assert record["cycles"] == 5 * 14 * 5 + 2 * 2 + 3 - 1
     assert 10 < record["sqnr_db"] < 30
 

@@ -1,4 +1,4 @@
-"""What is opened is the model that the files hold, all of it, or nothing."""
+"""Models are loaded completely and unchanged from their files, or refused."""
 
 import json
 import shutil
@@ -22,25 +22,26 @@ from halfbyte.formats import load
 
 @pytest.fixture
 def folder(small_llama, tmp_path, monkeypatch):
-    """A copy of the small model, and a store of its own."""
+    """A copy of the small model; results go to a folder of this test."""
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "build"))
     return shutil.copytree(small_llama, tmp_path / "model")
 
 
 def rewrite(folder, change):
-    """Change the tensors of a model."""
+    """Let ``change`` edit the dict of the model's tensors, and save it again."""
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def reconfigure(folder, **changes):
+    """Change fields of the model's config.json."""
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def measured(folder, name="e2m1", text=None, **options):
-    """A record on a short text."""
+    """The record of an evaluation on a short text, as JSON."""
     path = folder.parent / "short.txt"
     path.write_text(text or "".join(docstrings()[:20]))
     model = find_model(str(folder), context=32, text=str(path), **options)
@@ -58,7 +59,7 @@ def test_models_are_opened_by_name_too(folder):
         models.close_model  # noqa: B018
 
 
-def test_a_missing_tensor_is_named_not_drawn_at_random(folder):
+def test_a_missing_tensor_is_named_and_not_initialised_at_random(folder):
     rewrite(folder, lambda tensors: tensors.pop("model.layers.1.mlp.down_proj.weight"))
     with pytest.raises(UserError, match=r"lacks model\.layers\.1\.mlp\.down_proj\.weight, which"):
         open_subject(find_model(str(folder)))
@@ -94,7 +95,7 @@ def test_tensors_of_another_shape_are_refused(folder):
 
 
 @pytest.mark.parametrize("method", ["gptq", "awq", "fp8", "bitsandbytes", "mxfp4"])
-def test_foreign_quantization_is_said(folder, method):
+def test_models_quantized_by_other_tools_are_refused(folder, method):
     reconfigure(folder, quantization_config={"quant_method": method})
     with pytest.raises(UserError, match=rf"is quantized already \({method}\)"):
         find_model(str(folder))
@@ -102,7 +103,7 @@ def test_foreign_quantization_is_said(folder, method):
         quantize_checkpoint(Checkpoint(folder), load("int4"), folder.parent / "q")
 
 
-def test_quantization_that_a_file_beside_tells_is_said(folder):
+def test_models_with_a_quantization_file_of_another_tool_are_refused(folder):
     (folder / "hf_quant_config.json").write_text("{}")
     with pytest.raises(UserError, match=r"is quantized already \(as hf_quant_config\.json says\)"):
         find_model(str(folder))
@@ -121,7 +122,7 @@ LAYER = "model.layers.1.mlp.down_proj."
         (torch.float8_e5m2, "input_scale"),
     ],
 )
-def test_codes_of_quantizers_that_no_file_tells_of_are_refused(folder, dtype, beside):
+def test_quantized_weights_are_refused_even_if_the_configuration_is_silent(folder, dtype, beside):
     def store(tensors):
         tensors[LAYER + "weight"] = tensors[LAYER + "weight"].to(dtype)
         if beside:
@@ -150,12 +151,12 @@ def test_a_configuration_of_wrong_types_is_told_in_full(folder):
         open_subject(find_model(str(folder)))
 
 
-def test_no_quantization_may_be_written_as_null(folder):
+def test_a_quantization_config_of_null_means_an_unquantized_model(folder):
     reconfigure(folder, quantization_config=None)
     assert open_subject(find_model(str(folder))).stored is None
 
 
-def test_configurations_without_architectures_go_by_their_type(folder):
+def test_a_configuration_without_architectures_is_told_by_its_model_type(folder):
     reconfigure(folder, architectures=None)
     assert find_model(str(folder)).kind == "causal"
     reconfigure(folder, model_type="bert")
@@ -187,7 +188,7 @@ def test_tokens_beyond_the_embedding_are_refused(folder):
         open_subject(find_model(str(folder))).observe()
 
 
-def test_a_tokenizer_of_another_version_is_said(folder):
+def test_a_tokenizer_of_a_later_version_is_refused(folder):
     path = folder / "tokenizer.json"
     raw = json.loads(path.read_text())
     raw["model"]["type"] = "OfTomorrow"
@@ -230,9 +231,9 @@ def test_evaluate_reads_what_quantize_wrote(folder, tmp_path, storage):
         assert measured(tmp_path / "q", "int4")["measures"]["perplexity"]["loss"] != 0
 
 
-def test_a_baseline_of_zero_is_said_and_the_rest_is_measured(folder):
+def test_a_baseline_of_zero_gives_a_note_instead_of_a_relative_loss(folder):
     def forget(tensors):
-        # Every logit is the same: the first token wins, and no text holds it.
+        # All logits are equal, so token 0 is predicted, and it does not occur in the text.
         tensors["lm_head.weight"] = torch.zeros_like(tensors["lm_head.weight"])
 
     rewrite(folder, forget)
@@ -258,7 +259,7 @@ def test_a_layer_without_noise_is_null_in_the_record(folder):
     json.dumps(record, allow_nan=False)
 
 
-def test_what_stays_is_listed_and_counted(folder):
+def test_unquantized_weights_are_listed_and_counted(folder):
     record = measured(folder)
     assert record["unquantized"] == {"lm_head.weight": "output head"}
     assert record["inputs_unquantized"] == record["not_calibrated"] == []
@@ -270,7 +271,7 @@ def test_what_stays_is_listed_and_counted(folder):
     assert record["bits_per_weight"] == pytest.approx((bits + 32 * head) / total, abs=1e-6)
 
 
-def test_the_token_of_beginnings_stands_where_it_is_wanted():
+def test_the_beginning_of_text_token_starts_the_text_or_every_window():
     tokens = torch.arange(10, 30)
     windows, first = _windows(tokens, 8, "text", 1)
     assert windows[0].tolist() == [1, *range(10, 18)]
@@ -279,9 +280,8 @@ def test_the_token_of_beginnings_stands_where_it_is_wanted():
     assert windows.shape[1] == 9  # eight inputs and a target
     assert windows[:, 0].tolist() == [1] * len(windows)
     scored = [row[1:][at:].tolist() for row, at in zip(windows, first.tolist(), strict=True)]
-    assert [
-        token for row in scored for token in row
-    ] == tokens.tolist()  # every token once, the first one too
+    # Every token is scored once, also the first.
+    assert [token for row in scored for token in row] == tokens.tolist()
     plain, _ = _windows(tokens, 8, "none", 1)
     assert torch.equal(plain, sliding_windows(tokens, 8, 4)[0])
     with pytest.raises(UserError, match="no beginning-of-text token"):

@@ -1,4 +1,4 @@
-"""Ratios of sums of squares."""
+"""The signal-to-quantization-noise ratio (SQNR) in decibels."""
 
 import math
 
@@ -13,6 +13,6 @@ def test_sqnr_is_ten_times_the_logarithm_of_the_ratio():
     assert sqnr_db(1.0, 0.0) == math.inf
 
 
-def test_no_signal_has_no_ratio():
+def test_a_signal_of_zero_is_refused():
     with pytest.raises(ValueError, match="needs a signal"):
         sqnr_db(0.0, 1.0)

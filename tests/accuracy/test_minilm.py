@@ -1,4 +1,4 @@
-"""The real model: only with its official weights, and measured end to end."""
+"""MiniLM, a sentence encoder with published weights: checked, opened and evaluated."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ from halfbyte.base import UserError
 from halfbyte.formats import load
 
 
-def test_texts_are_plenty_and_repeatable():
+def test_there_are_enough_texts_and_always_the_same():
     texts = docstrings()
     assert len(texts) >= 300
     assert len(set(texts)) == len(texts)
@@ -47,14 +47,14 @@ def test_missing_package_names_the_remedy(monkeypatch):
 
 @pytest.mark.model
 def test_embeddings_are_those_of_the_release():
-    # Texts and figures of the release's model card at sbert.net, four decimals.
+    # Texts and similarities from the model card at sbert.net, which has four decimals.
     texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
     embeddings = open_subject(find_model("minilm")).embed(texts)
     expected = [[1, 0.6660, 0.1046], [0.6660, 1, 0.1411], [0.1046, 0.1411, 1]]
     assert torch.allclose(embeddings @ embeddings.T, torch.tensor(expected), atol=1e-4)
 
 
-def test_stored_results_need_neither_torch_nor_transformers():
+def test_stored_results_are_read_without_torch_or_transformers():
     code = (
         "import sys; import halfbyte.accuracy; from halfbyte.accuracy import minilm, texts; "
         "texts.docstrings(); assert not {'torch', 'transformers'} & set(sys.modules)"
@@ -62,7 +62,7 @@ def test_stored_results_need_neither_torch_nor_transformers():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_texts_do_not_depend_on_docstrings_at_run_time():
+def test_texts_are_the_same_if_python_drops_docstrings():
     code = "from halfbyte.accuracy.texts import digest, docstrings; print(digest(docstrings()))"
     command = [sys.executable, "-OO", "-c", code]
     seen = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -71,7 +71,7 @@ def test_texts_do_not_depend_on_docstrings_at_run_time():
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_measures_real_weights_once(monkeypatch, tmp_path):
+def test_evaluates_minilm_once_and_then_reads_the_stored_result(monkeypatch, tmp_path):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
     # A few texts are enough to see the order, and that results are stored.
     monkeypatch.setattr("halfbyte.accuracy.models.encoder.docstrings", lambda: docstrings()[:40])

@@ -1,4 +1,7 @@
-"""Fits agree with scipy's, recover what was drawn, and refuse what has no fit."""
+"""Fits of distributions to values: Student's t, normal and Laplace.
+
+They agree with scipy's fits, and find the parameters that the values were drawn with.
+"""
 
 import numpy as np
 import pytest
@@ -23,7 +26,7 @@ def test_nu_agrees_with_scipy_within_one_per_cent(nu):
 
 
 @pytest.mark.parametrize("nu", [1.5, 4.0, 25.0])
-def test_the_fit_has_the_greatest_likelihood_around(nu):
+def test_the_fit_is_a_maximum_of_the_likelihood(nu):
     values = drawn(stats.t(nu), 5000)
     fit = fit_distributions(values).student_t
     best = stats.t.logpdf(values.numpy(), fit.nu, fit.loc, fit.scale).sum()
@@ -36,10 +39,10 @@ def test_the_fit_has_the_greatest_likelihood_around(nu):
             assert stats.t.logpdf(values.numpy(), *other).sum() < best
 
 
-def test_a_million_values_recover_what_was_drawn():
+def test_a_million_values_give_back_the_parameters_they_were_drawn_with():
     fits = fit_distributions(drawn(stats.t(5, -1, 3), 10**6).float())
     assert fits.count == 10**6
-    # Four standard errors of the estimate.
+    # The tolerances are about four standard errors of the estimates.
     assert fits.student_t.nu == pytest.approx(5, abs=0.13)
     assert fits.student_t.loc == pytest.approx(-1, abs=0.015)
     assert fits.student_t.scale == pytest.approx(3, abs=0.02)
@@ -67,14 +70,14 @@ def test_normal_and_laplace_have_their_closed_forms():
     assert fits.laplace.ks < fits.student_t.ks < fits.normal.ks
 
 
-def test_light_tails_end_at_the_cap():
+def test_light_tails_give_the_largest_nu_allowed():
     fits = fit_distributions(drawn(stats.uniform(-1, 2), 50_000))
     assert fits.student_t.nu == pytest.approx(MAX_NU)
     assert fits.student_t.scale == pytest.approx(fits.normal.scale, rel=0.01)
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e30])
-def test_units_do_not_matter(factor):
+def test_scaled_values_have_the_same_nu_and_a_scaled_scale(factor):
     values = drawn(stats.t(4), 10_000)
     plain, scaled = fit_distributions(values), fit_distributions(values * factor)
     assert scaled.student_t.nu == pytest.approx(plain.student_t.nu, rel=1e-4)
@@ -108,6 +111,6 @@ def test_quantiles_are_those_of_the_values():
         (torch.randn(4, 5), "must be floating point in one dimension, not torch.float32 in 2"),
     ],
 )
-def test_what_has_no_fit_is_refused(values, message):
+def test_values_without_a_fit_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         fit_distributions(values)

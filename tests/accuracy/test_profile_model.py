@@ -1,4 +1,4 @@
-"""Profiles of layers: real files and small models, end to end, with little to compute."""
+"""Profiles of a model: how the weights and inputs of each layer are distributed."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from halfbyte.base import UserError
 
 
 class Small(nn.Module):
-    """An embedding, two layers of which the second never runs, and a convolution."""
+    """An embedding, a linear layer, a second one that never runs, and a convolution."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ class Small(nn.Module):
 
 
 class SmallSubject(Subject):
-    """Reads 40 times 25 tokens."""
+    """Runs the small model on 1000 tokens, 25 at a time."""
 
     def statistics(self, outputs, reference):
         raise AssertionError("a profile does not evaluate")
@@ -56,7 +56,7 @@ def students_t(*shape, nu=4.0, seed=0):
     return torch.distributions.StudentT(nu).sample(shape) * 0.02
 
 
-def test_a_matrix_is_profiled_as_it_is_and_by_block():
+def test_a_matrix_is_profiled_as_it_is_and_normalized_by_block():
     plain, normalized = (
         each.record for each in profile_matrix("a", "weight", students_t(400, 256))
     )
@@ -70,12 +70,12 @@ def test_a_matrix_is_profiled_as_it_is_and_by_block():
     assert plain.note is None
 
 
-def test_normalized_values_end_at_one_in_every_block_with_a_shorter_tail():
+def test_normalized_values_reach_one_in_every_block_even_in_a_short_last_one():
     (_, normalized) = profile_matrix("a", "weight", students_t(100, 40), block=16)
     ends = normalized.fits.quantiles
     assert (ends.min(), ends.max()) == (-1, 1)
     assert normalized.record.count == 4000
-    # Blocks of 16, 16 and 8: three of 40 values are the largest.
+    # A row of 40 has blocks of 16, 16 and 8, so three of its 40 values are the largest of a block.
     assert (abs(ends) > 0.9999).mean() == pytest.approx(3 / 40, abs=2e-3)
 
 
@@ -104,7 +104,7 @@ def test_a_large_tensor_is_sampled_by_whole_blocks_and_repeatably():
         (torch.tensor([[-1.0, 1.0]] * 50), "50 of 100 are equal, more than a third"),
     ],
 )
-def test_what_has_no_fit_has_a_note(matrix, note):
+def test_a_matrix_without_a_fit_gets_a_note(matrix, note):
     for each in profile_matrix("a", "weight", matrix):
         assert note in each.record.note
         assert each.record.nu is None is each.fits
@@ -125,13 +125,13 @@ def test_a_row_sample_is_uniform_and_bounded():
         for rows in torch.arange(100.0).repeat_interleave(2).reshape(100, 2).split(30):
             sample.add(rows)
         assert sample.rows.shape == (10, 2)
-        assert bool((sample.rows[:, 0].diff() > 0).all())  # in order, none twice
+        assert bool((sample.rows[:, 0].diff() > 0).all())  # in order, and each row only once
         totals[sample.rows[:, 0].long()] += 1
-    # Each row stays in a tenth of the samples: 20 of 200, within five deviations.
+    # Each row is in a tenth of the 200 samples: 20, within five standard deviations.
     assert (totals - 20).abs().max() < 5 * (200 * 0.1 * 0.9) ** 0.5
 
 
-def test_activations_are_what_the_layers_multiply(subject):
+def test_activations_are_the_inputs_of_the_layers(subject):
     seen = collect_activations(subject, limit=MAX_SAMPLES)
     assert set(seen) == {"linear", "convolution"}  # the idle layer saw nothing
     assert seen["linear"].shape == (1000, 16)
@@ -163,7 +163,7 @@ def test_a_model_is_profiled_layer_by_layer(subject):
     assert typical_nu(found) == values[1]
 
 
-def test_a_bare_file_gives_its_weights(tmp_path):
+def test_a_single_safetensors_file_gives_its_weights(tmp_path):
     tensors = {
         "block.linear.weight": students_t(64, 32).to(torch.bfloat16),
         "block.convolution.weight": students_t(8, 4, 3, 3),

@@ -1,4 +1,4 @@
-"""Recipes as records and as files; what is wrong in them is named."""
+"""Recipes, which say how a model is quantized: as YAML files, as records, and with mistakes."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def write(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_the_shipped_recipes() -> None:
+def test_these_recipes_are_shipped() -> None:
     assert recipe_names() == tuple(SHIPPED.split())
 
 
@@ -38,7 +38,7 @@ def test_a_shipped_recipe_has_its_name_and_a_json_record(name: str) -> None:
     assert record["weights"]["block"] in (16, 32, 128)
 
 
-def test_what_the_names_stand_for() -> None:
+def test_shipped_recipes_are_what_their_names_say() -> None:
     assert load_recipe("w4a8").activations == Operand(format="int8")
     assert load_recipe("w4_clip").weights == Operand(clip=Clipping.MSE_BLOCK)
     assert load_recipe("w4a4").activations == load_recipe("w4a4").weights == Operand()
@@ -48,7 +48,7 @@ def test_what_the_names_stand_for() -> None:
     assert needing == {"w4a4_smooth", "w4_gptq"}
 
 
-def test_the_paper_settles_ties_by_the_kind_of_format() -> None:
+def test_recipes_of_the_paper_round_ties_by_the_kind_of_format() -> None:
     for operand in (load_recipe("dotzel2024").weights, load_recipe("dotzel2024_w4a4").activations):
         assert operand is not None
         assert operand.format_of(load("e2m1")).ties is Ties.DOWN
@@ -70,7 +70,7 @@ def test_bits_per_weight_count_codes_scales_and_signs(name: str, fmt: str, bits:
     assert load_recipe(name).bits_per_weight(load(fmt)) == bits
 
 
-def test_bits_of_rows_and_of_weights_left_alone() -> None:
+def test_bits_per_weight_with_scales_per_row_and_without_quantization() -> None:
     assert load_recipe("w4").with_block(None).bits_per_weight(load("int4")) == 4
     assert Recipe("a4", "", activations=Operand()).bits_per_weight(load("int4")) == 32
 
@@ -99,7 +99,7 @@ def test_other_scales_change_both_operands_and_the_name() -> None:
     assert longest.name == f"{'a' * 31}_e4m3_b16"
 
 
-def test_records_differ_where_recipes_do(tmp_path: Path) -> None:
+def test_different_recipes_have_different_records(tmp_path: Path) -> None:
     recipes = [load_recipe(name) for name in recipe_names()]
     recipes += [recipe.with_block(64) for recipe in recipes]
     records = {json.dumps(recipe.record(), sort_keys=True) for recipe in recipes}
@@ -181,9 +181,7 @@ START = "name: a\ntitle: b\n"
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else None,
 )
-def test_a_bad_recipe_is_refused_by_naming_what_is_wrong(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_a_bad_recipe_is_refused_with_its_mistake(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         load_recipe(write(tmp_path, text))
     assert "recipe.yaml: " in str(caught.value)
@@ -199,7 +197,7 @@ def test_an_unreadable_recipe_is_refused(tmp_path: Path) -> None:
         load_recipe(tmp_path / "binary.yaml")
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+def test_an_unknown_name_is_answered_with_the_nearest_known_one() -> None:
     with pytest.raises(UserError, match=r"did you mean w4_gptq\? known: dotzel2024,"):
         load_recipe("w4_gpt")
     with pytest.raises(UserError, match="Unknown recipe"):

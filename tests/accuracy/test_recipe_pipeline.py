@@ -1,4 +1,4 @@
-"""A model under a recipe: what changes, what comes back, what is refused."""
+"""``quantized`` applies a recipe to a model within a ``with`` block, and restores it afterwards."""
 
 import math
 
@@ -55,12 +55,13 @@ def case(request):
 
 
 def first(output):
+    """The outputs; a recurrent layer returns them with its last state."""
     return output[0] if isinstance(output, tuple) else output
 
 
 @pytest.mark.parametrize("name", ["w4", "w4a4", "w4a8", "w4_clip", "w4_mx", "w4_nv", "w4a4_sign"])
 @torch.no_grad()
-def test_outputs_change_a_little_and_come_back(case, name):
+def test_outputs_change_a_little_and_are_restored(case, name):
     model, x = case
     before = {key: value.clone() for key, value in model.state_dict().items()}
     reference = first(model(x))
@@ -75,7 +76,7 @@ def test_outputs_change_a_little_and_come_back(case, name):
     assert not any(layer._forward_pre_hooks for layer in model.modules())
 
 
-def test_weights_are_those_of_the_golden_model(case):
+def test_weights_are_quantized_as_by_the_golden_model(case):
     model, _ = case
     matrices, fmt = weight_matrices(model), load("sf4")
     before = {name: matrix.read().clone() for name, matrix in matrices.items()}
@@ -102,7 +103,7 @@ def test_activations_are_quantized_along_the_input_axis(layer, shape):
     expected = layer(rounded)
     with quantized(fmt, A4, weight_matrices(layer)) as noise:
         assert torch.allclose(layer(x), expected, atol=1e-6)
-        # A convolution's and Linear's first argument may be passed by name too.
+        # The input of a layer may be passed by name too.
         assert torch.equal(layer(input=x), layer(x))
     assert (noise.sqnr_db, noise.layers) == (math.inf, {})
 
@@ -126,7 +127,7 @@ def test_packed_sequences_are_quantized_like_padded_ones():
 
 
 @torch.no_grad()
-def test_a_state_named_before_the_inputs_is_left_alone():
+def test_a_state_passed_by_name_before_the_inputs_is_not_quantized():
     torch.manual_seed(8)
     cells, x, state = nn.GRU(20, 6), torch.randn(5, 2, 20), torch.randn(1, 2, 6)
     with quantized(load("int4"), W4A4, weight_matrices(cells)):
@@ -134,7 +135,7 @@ def test_a_state_named_before_the_inputs_is_left_alone():
 
 
 @torch.no_grad()
-def test_inputs_themselves_are_left_alone():
+def test_the_caller_s_input_tensor_is_not_changed():
     layer, x = nn.Linear(32, 4), torch.randn(3, 32)
     before = x.clone()
     with quantized(load("int4"), W4A4, weight_matrices(layer)):
@@ -152,7 +153,7 @@ def test_everything_is_restored_after_an_error():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_weight_that_is_not_finite_is_refused_by_its_layer(value):
+def test_a_weight_that_is_not_finite_is_refused_with_the_layer_s_name(value):
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     model[1].weight.data[3, 2] = value
     before = model[0].weight.detach().clone()
@@ -165,7 +166,7 @@ def test_a_weight_that_is_not_finite_is_refused_by_its_layer(value):
 
 
 @torch.no_grad()
-def test_an_activation_that_is_not_finite_is_refused_by_its_layer():
+def test_an_activation_that_is_not_finite_is_refused_with_the_layer_s_name():
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     with (
         quantized(load("int4"), A4, weight_matrices(model)),

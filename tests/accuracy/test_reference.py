@@ -1,4 +1,4 @@
-"""What is refused as a model, and in which words."""
+"""``find_model`` turns a name or folder into a reference to a model, or refuses it."""
 
 import json
 
@@ -12,14 +12,14 @@ from halfbyte.base import UserError
 
 @pytest.fixture
 def folder(tmp_path):
-    """Looks like a causal model, as far as one can tell without loading it."""
+    """A folder that looks like a causal model until its weights are loaded."""
     (tmp_path / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}))
     (tmp_path / "model.safetensors").write_bytes(b"x")
     (tmp_path / "tokenizer.json").write_text("{}")
     return tmp_path
 
 
-def test_directories_are_told_apart_by_their_configuration(folder):
+def test_the_configuration_tells_a_causal_model_from_an_encoder(folder):
     assert find_model(str(folder)).kind == "causal"
     (folder / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     assert find_model(str(folder)).kind == "encoder"
@@ -30,7 +30,7 @@ def test_directories_are_told_apart_by_their_configuration(folder):
 @pytest.mark.parametrize(
     "name", ["no-such-model", "./nothere", "../nothere", "../..;rm -rf", "a/b/c", "", "x" * 5000]
 )
-def test_what_is_neither_folder_nor_hub_name_is_refused(name, tmp_path, monkeypatch):
+def test_a_name_that_is_neither_a_folder_nor_on_the_hub_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"is not a model: give minilm, bytelm|missing"):
         find_model(name)

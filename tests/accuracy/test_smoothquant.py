@@ -1,4 +1,7 @@
-"""SmoothQuant: the same function before rounding, smaller errors after it."""
+"""SmoothQuant, which divides a layer's input channels by constants and multiplies its weights.
+
+The layer computes the same function before rounding, and has smaller errors after it.
+"""
 
 import pytest
 import torch
@@ -25,6 +28,10 @@ def with_outliers(rows: int, width: int) -> torch.Tensor:
 
 
 def output_error(model, inputs, smooth, fmt="int4", calibration=None) -> float:
+    """Sum of squared output errors of the quantized model on ``inputs``.
+
+    It is calibrated on ``calibration``, by default on ``inputs``.
+    """
     expected = model(inputs)
     data = inputs if calibration is None else calibration
     with quantized(load(fmt), recipe(smooth), weight_matrices(model), lambda: model(data)):
@@ -48,7 +55,7 @@ def test_divisors_are_those_of_the_paper():
 @pytest.mark.parametrize("smooth", [0.5, "search"])
 @pytest.mark.parametrize("fmt", ["int4", "e2m1_sp"])
 @torch.no_grad()
-def test_outliers_do_less_harm_on_inputs_it_has_not_seen(smooth, fmt):
+def test_outliers_do_less_harm_on_inputs_that_calibration_has_not_seen(smooth, fmt):
     torch.manual_seed(20)
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 16))
     seen, unseen = with_outliers(300, 64), with_outliers(100, 64)
@@ -78,7 +85,7 @@ def test_it_works_for_every_kind_of_layer(make, shape):
 
 
 @torch.no_grad()
-def test_searching_is_never_worse_than_an_alpha_or_none_on_its_rows():
+def test_a_searched_alpha_is_never_worse_on_its_rows_than_a_fixed_one_or_none():
     torch.manual_seed(22)
     weight, rows = torch.randn(16, 64), with_outliers(200, 64)
     inputs = observed(rows)
@@ -97,10 +104,10 @@ def test_searching_is_never_worse_than_an_alpha_or_none_on_its_rows():
 
 
 @torch.no_grad()
-def test_without_rounding_the_outputs_stay():
+def test_outputs_stay_the_same_if_rounding_is_nearly_exact():
     torch.manual_seed(23)
     model, inputs = nn.Linear(64, 16), with_outliers(50, 64)
-    fine = Operand(format="e4m3", block=1)  # one value to a block is nearly exact
+    fine = Operand(format="e4m3", block=1)  # a block of one value is nearly exact
     chosen = Recipe("fine", "", fine, fine, smooth=0.5)
     expected = model(inputs)
     with quantized(load("int4"), chosen, weight_matrices(model), lambda: model(inputs)) as noise:
@@ -120,7 +127,7 @@ def test_layers_that_share_a_weight_share_their_divisors():
 
 
 @torch.no_grad()
-def test_everything_comes_back():
+def test_the_model_is_restored_afterwards():
     torch.manual_seed(25)
     model, inputs = nn.Linear(64, 16), with_outliers(50, 64)
     expected = model(inputs)

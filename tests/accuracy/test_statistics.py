@@ -1,4 +1,4 @@
-"""The bootstrap against formulas, brute force and known distributions."""
+"""Estimates with bootstrap intervals, against formulas, direct sums and known distributions."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def embeddings(seed, count=12, width=5):
 
 
 def brute_correlation(ours, theirs, items):
-    """numpy on the list of pairs of different items."""
+    """Pearson's correlation of the similarities of all pairs of different items, by numpy."""
     pairs = [
         (float(ours[i] @ ours[j]), float(theirs[i] @ theirs[j]))
         for a, i in enumerate(items)
@@ -48,12 +48,12 @@ def test_equal_embeddings_correlate_fully():
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (4, 5)])
-def test_embeddings_must_fit(shape):
+def test_embeddings_must_be_two_matrices_of_equal_shape(shape):
     with pytest.raises(ValueError, match="must be two"):
         PairCorrelation(torch.ones(3, 5), torch.ones(shape))
 
 
-def test_interval_of_a_mean_is_the_textbooks():
+def test_interval_of_a_mean_is_1_96_standard_errors_wide_on_either_side():
     source = np.random.default_rng(5)
     values = torch.from_numpy(source.normal(3, 2, 4000))
     found = estimate(RatioOfSums(values, torch.ones_like(values)))
@@ -81,14 +81,14 @@ def test_pairing_resolves_what_separate_intervals_cannot():
     assert not is_resolved(one.replicates, one.replicates)
 
 
-def test_worsening_is_positive_when_worse_either_way():
+def test_worsening_is_positive_when_the_measure_is_worse():
     ones = torch.ones(4).double()
     base, more = (estimate(RatioOfSums(ones * value, ones)) for value in (2.0, 3.0))
     assert worsening(more, base, higher_is_better=False).value == pytest.approx(0.5)
     assert worsening(more, base, higher_is_better=True).value == pytest.approx(-0.5)
 
 
-def test_draws_are_the_same_for_every_format():
+def test_every_estimate_uses_the_same_random_draws():
     values = torch.arange(50).double()
     first, second = (estimate(RatioOfSums(values, torch.ones(50).double())) for _ in range(2))
     assert np.array_equal(first.replicates, second.replicates)

@@ -1,4 +1,4 @@
-"""Zero-shot tasks through lm-eval, with a task from a file; only where lm-eval is installed."""
+"""Zero-shot tasks, run by the lm-eval harness, an optional package."""
 
 import json
 
@@ -40,7 +40,7 @@ def task_folder(tmp_path, monkeypatch):
     return folder
 
 
-def test_tasks_without_the_harness_name_the_extra(small_llama, monkeypatch):
+def test_without_the_harness_the_error_names_the_package_to_install(small_llama, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lm_eval.models.huggingface", None)
     with pytest.raises(UserError, match=r'pip install "halfbyte\[tasks\]"'):
         open_subject(find_model(str(small_llama), tasks=("counting",)))
@@ -54,13 +54,13 @@ def test_a_local_task_is_measured_by_document(small_llama, task_folder):
     outputs = subject.observe()
     assert outputs["counting"].shape == (12,)
     assert set(outputs["counting"].tolist()) <= {0.0, 1.0}
-    for matrix in subject.matrices().values():  # the module that the harness runs is this one
+    for matrix in subject.matrices().values():  # the harness runs this module, so it can be changed
         matrix.write(torch.zeros_like(matrix.read()))
     with pytest.raises(UserError, match="knows no task 'no_such_task'"):
         open_subject(find_model(str(small_llama), tasks=("no_such_task",)))
 
 
-def test_a_document_counts_once_whatever_the_filters():
+def test_a_document_counts_once_even_if_the_task_has_several_filters():
     samples = [
         {"doc_id": document, "filter": name, "exact_match": float(name == "strict" and document)}
         for document in (1, 0)
