@@ -1,4 +1,4 @@
-"""Compiled functions that call each other across files, and where their machine code is kept."""
+"""Functions compiled by numba that call each other across files, and the cache of machine code."""
 
 import os
 import subprocess
@@ -31,7 +31,8 @@ def factor():
 """,
     "apart.py": "",
 }
-# Machine code that was loaded instead of being compiled counts as a hit.
+# Prints the result, the cache hits and the cache folder. A hit is a function whose machine code was
+# loaded, not compiled.
 SCRIPT = f"""
 from {NAME}.high import result
 found = result(21)
@@ -49,7 +50,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def start(package: Path, **variables: str) -> "subprocess.Popen[str]":
-    """A process that calls the function."""
+    """Start a process that runs SCRIPT with these environment variables."""
     names = ("NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES", "PYTHONDONTWRITEBYTECODE")
     environment = {name: value for name, value in os.environ.items() if name not in names}
     paths = [str(package.parent), *filter(None, [environment.get("PYTHONPATH")])]
@@ -60,7 +61,7 @@ def start(package: Path, **variables: str) -> "subprocess.Popen[str]":
 
 
 def outcome(process: "subprocess.Popen[str]") -> tuple[int, int, Path]:
-    """The result, how often kept machine code was used, and where it is kept."""
+    """The result, the number of cache hits, and the cache folder."""
     output, errors = process.communicate()
     assert process.returncode == 0, errors[-3000:]
     value, hits, path = output.strip().split("|")
@@ -72,13 +73,13 @@ def run(package: Path, **variables: str) -> tuple[int, int, Path]:
 
 
 def edit(path: Path, text: str) -> None:
-    """Replace a file; bytecode of the former one must not be taken for that of the latter."""
+    """Replace the text of a file, and delete Python's bytecode of the former text."""
     path.write_text(text)
     for bytecode in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
         bytecode.unlink()
 
 
-def test_an_edit_of_a_called_function_is_noticed_and_one_of_another_is_not(package: Path) -> None:
+def test_a_function_is_compiled_again_if_a_function_it_calls_was_edited(package: Path) -> None:
     assert run(package)[:2] == (42, 0)
     edit(package / "apart.py", "x = 1\n")
     assert run(package)[:2] == (42, 1)
@@ -86,12 +87,12 @@ def test_an_edit_of_a_called_function_is_noticed_and_one_of_another_is_not(packa
     assert run(package)[:2] == (63, 0)
 
 
-def test_of_two_processes_at_once_only_one_compiles(package: Path) -> None:
+def test_only_one_of_two_processes_at_once_compiles(package: Path) -> None:
     found = [outcome(process)[:2] for process in [start(package), start(package)]]
     assert sorted(found) == [(42, 0), (42, 1)]
 
 
-def test_machine_code_is_kept_beside_the_source_or_where_numba_was_told(
+def test_machine_code_is_cached_beside_the_source_or_in_numba_cache_dir(
     package: Path, tmp_path: Path
 ) -> None:
     assert run(package)[2].is_relative_to(package / "__pycache__")
@@ -99,8 +100,8 @@ def test_machine_code_is_kept_beside_the_source_or_where_numba_was_told(
     assert run(package, NUMBA_CACHE_DIR=str(chosen))[2].is_relative_to(chosen)
 
 
-def test_the_user_keeps_it_where_the_source_is_read_only(package: Path, tmp_path: Path) -> None:
-    # A file where the folder should be: root may write to read-only folders.
+def test_the_user_s_cache_is_used_if_the_source_is_read_only(package: Path, tmp_path: Path) -> None:
+    # A file in place of the folder stops even root, who may write to read-only folders.
     (package / "__pycache__").write_text("")
     value, hits, path = run(package, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert (value, hits) == (42, 0)

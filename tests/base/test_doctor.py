@@ -1,18 +1,18 @@
-"""What the machine has."""
+"""``doctor.examine`` finds the programs and packages that are installed."""
 
 import pytest
 
 from halfbyte.base import doctor
 
 
-def test_finds_what_the_tests_run_with():
+def test_finds_the_tools_that_the_tests_need():
     found = {finding.name: finding for finding in doctor.examine()}
     for name in ("python", "amaranth", "pyosys", "torch", "verilator", "g++"):
         assert found[name].status == "ok", name
         assert found[name].version
 
 
-def test_says_what_is_missing_and_the_remedy(monkeypatch, tmp_path):
+def test_names_missing_tools_and_how_to_install_them(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     found = {finding.name: finding for finding in doctor.examine()}
     assert (found["g++"].status, found["iverilog"].status) == ("missing", "absent")
@@ -21,7 +21,7 @@ def test_says_what_is_missing_and_the_remedy(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho hello\n"])
-def test_a_tool_that_says_no_version_is_installed(monkeypatch, tmp_path, text):
+def test_a_tool_that_prints_no_version_counts_as_installed(monkeypatch, tmp_path, text):
     tool = tmp_path / "iverilog"
     tool.write_text(text)
     tool.chmod(0o755)

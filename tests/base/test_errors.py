@@ -1,4 +1,4 @@
-"""Errors that the user reads."""
+"""The two kinds of errors for users: wrong input, and a failed tool."""
 
 from halfbyte.base import ToolError, UserError
 

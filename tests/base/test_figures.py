@@ -1,4 +1,4 @@
-"""Pictures as files: width, words, background, and text that stays text."""
+"""Figures saved as files: their width, title and caption, background, and text in SVG."""
 
 import re
 import struct
@@ -10,7 +10,7 @@ from halfbyte.base import UserError
 from halfbyte.base.figures import FIGURE_KINDS, picture, scaled
 from halfbyte.base.look import OWN_LOOK, Look, parse_width
 
-MM = 25.4
+MM = 25.4  # millimetres in an inch
 
 
 def saved(folder: Path, look: Look = OWN_LOOK) -> dict[str, bytes]:
@@ -35,17 +35,17 @@ def test_a_picture_is_saved_in_every_kind(tmp_path):
     assert files["txt"].decode() == "A title\n\nA caption.\n"
 
 
-def test_text_in_an_svg_is_text(tmp_path):
+def test_text_in_an_svg_is_stored_as_text_not_as_outlines(tmp_path):
     assert "area, µm²</text>" in saved(tmp_path)["svg"].decode()
 
 
 @pytest.mark.parametrize("has_words", [False, True])
-def test_title_and_caption_stand_in_the_picture_only_if_wanted(tmp_path, has_words):
+def test_title_and_caption_are_in_the_picture_only_if_wanted(tmp_path, has_words):
     svg = saved(tmp_path, Look(has_words=has_words))["svg"].decode()
     assert ("A title" in svg, "A caption" in svg) == (has_words, has_words)
 
 
-def test_a_width_is_kept_and_text_shrinks_less_than_the_picture(tmp_path):
+def test_a_picture_has_the_chosen_width_and_its_text_shrinks_less(tmp_path):
     own, narrow = saved(tmp_path), saved(tmp_path, Look(width_mm=88.0))
     assert png_pixels(narrow["png"])[0] == pytest.approx(88 / MM * 300, abs=1)
     (width,) = re.findall(r'<svg [^>]*width="([\d.]+)pt"', narrow["svg"].decode())

@@ -1,4 +1,4 @@
-"""Atomic files and the folder of results."""
+"""Files written atomically, and the folder that results go to."""
 
 import stat
 from pathlib import Path
@@ -46,13 +46,13 @@ def test_the_file_has_the_usual_permissions(tmp_path: Path) -> None:
     assert modes[0] == modes[1]
 
 
-def test_errors_of_the_system_come_through(tmp_path: Path) -> None:
+def test_errors_of_the_operating_system_reach_the_caller(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         write_atomically(tmp_path / "file" / "a", "1")
 
 
-def test_results_go_where_the_environment_says(
+def test_results_go_to_the_folder_in_halfbyte_build_or_to_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Keys that change with what they stand for, and with nothing else."""
+"""Keys and fingerprints, which change if their content or code changes, and only then."""
 
 import importlib
 from fractions import Fraction
@@ -24,6 +24,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fingerprint(*modules: str) -> str:
+    """The fingerprint of the modules, computed from the files as they are now."""
     code_fingerprint.cache_clear()
     imports._passed_on.cache_clear()
     return code_fingerprint(*modules)
@@ -57,7 +58,7 @@ def test_an_edit_of_a_module_or_of_what_it_imports_changes_its_fingerprint(
     assert fingerprint(f"{package.name}.one") == after
 
 
-def test_what_a_module_does_not_import_leaves_its_fingerprint(package: Path) -> None:
+def test_modules_that_are_not_imported_do_not_change_the_fingerprint(package: Path) -> None:
     before = fingerprint(f"{package.name}.one")
     (package / "three.py").write_text("z = 4\n")
     (package / "four.py").write_text("")
@@ -65,7 +66,7 @@ def test_what_a_module_does_not_import_leaves_its_fingerprint(package: Path) -> 
     assert fingerprint(f"{package.name}.one", f"{package.name}.three") != before
 
 
-def test_comments_and_docstrings_leave_the_fingerprint(package: Path) -> None:
+def test_comments_and_docstrings_do_not_change_the_fingerprint(package: Path) -> None:
     path = package / "two.py"
     path.write_text('"""Two."""\n\ny = 2\n"""Twice one."""\n')
     before = fingerprint(f"{package.name}.one")

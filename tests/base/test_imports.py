@@ -1,4 +1,4 @@
-"""What a module imports, told from its source."""
+"""The imports of a module, found in its source without running it."""
 
 import importlib
 from pathlib import Path
@@ -32,25 +32,26 @@ def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(found: frozenset[str]) -> set[str]:
+    """Names of modules without that of their package."""
     return {name.removeprefix(f"{NAME}.") for name in found}
 
 
-def test_a_name_that_a_package_passes_on_is_imported_from_its_home() -> None:
+def test_a_re_exported_name_counts_as_an_import_of_the_module_that_defines_it() -> None:
     assert seen(imports_of(f"{NAME}.high")) == {"low", "room.inner"}
     assert seen(imports_of(f"{NAME}.room")) == {"room.inner"}
 
 
-def test_a_package_counts_where_it_is_imported_itself_or_has_the_name() -> None:
+def test_a_package_counts_if_it_is_imported_itself_or_defines_the_name() -> None:
     assert seen(imports_of(f"{NAME}.whole")) == {"room"}
     assert seen(imports_of(f"{NAME}.room.own")) == {"room"}
 
 
-def test_imports_for_type_checkers_are_told_apart() -> None:
+def test_imports_for_type_checkers_count_only_on_request() -> None:
     assert not imports_of(f"{NAME}.typed")
     assert seen(imports_of(f"{NAME}.typed", types=True)) == {"high"}
 
 
-def test_imports_are_followed_and_circles_end() -> None:
+def test_imports_of_imports_are_found_also_in_a_cycle() -> None:
     assert seen(imported_modules(f"{NAME}.circle")) == {
         "circle",
         "high",

@@ -1,4 +1,4 @@
-"""Records: written and read as JSON, strictly, and described by a schema."""
+"""Records are written and read as JSON, checked strictly, and described by a JSON schema."""
 
 import json
 from collections.abc import Mapping
@@ -68,12 +68,12 @@ def test_a_record_is_read_as_it_was_written():
         ({"more": 0}, "Whole has an unknown field 'more'"),
     ],
 )
-def test_what_is_not_the_record_is_named(change, message):
+def test_the_wrong_field_is_named(change, message):
     with pytest.raises(RecordError, match=message):
         Whole.from_json({**WHOLE.as_json(), **change})
 
 
-def test_missing_fields_and_other_things_are_named():
+def test_missing_fields_and_values_other_than_objects_are_named():
     data = WHOLE.as_json()
     del data["by_name"]
     with pytest.raises(RecordError, match="Whole lacks the field by_name"):
@@ -82,7 +82,7 @@ def test_missing_fields_and_other_things_are_named():
         Whole.from_json(None)
 
 
-def test_an_integer_is_a_number_and_a_truth_value_is_not():
+def test_an_integer_counts_as_a_number_but_a_boolean_does_not():
     assert Part.from_json({"name": "a", "weight_g": 2}).weight_g == 2
     with pytest.raises(RecordError, match="weight_g must be number or null, not True"):
         Part.from_json({"name": "a", "weight_g": True})
@@ -102,7 +102,7 @@ def test_a_key_that_occurs_twice_is_refused():
         parse_json('[{"area_um2": 1, "cells": {}, "area_um2": 2}]')
 
 
-def test_the_schema_states_types_and_texts():
+def test_the_schema_has_types_and_descriptions():
     schema = Whole.schema()
     assert schema["description"] == "A whole that has parts."
     assert schema["required"] == list(WHOLE.as_json())
@@ -115,7 +115,7 @@ def test_the_schema_states_types_and_texts():
     assert schema["properties"]["by_name"]["additionalProperties"] == {"type": "integer"}
 
 
-def test_a_field_without_a_text_is_refused():
+def test_a_field_without_a_docstring_is_refused():
     @dataclass(frozen=True)
     class Silent(Record):
         area: float

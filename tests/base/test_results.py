@@ -1,4 +1,4 @@
-"""Results that commands keep for the report."""
+"""Results that commands save for the report."""
 
 import os
 
@@ -15,7 +15,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
 
 
-def test_keeps_what_is_read_again_in_order():
+def test_results_are_read_back_in_the_order_they_were_saved():
     assert kept_results() == []
     first = keep_results("synth", [RECORD])
     os.utime(first, (1, 1))
@@ -23,7 +23,7 @@ def test_keeps_what_is_read_again_in_order():
     assert [each["format"] for each in read_results(kept_results())] == ["int4", "e2m1"]
 
 
-def test_the_same_measurement_replaces_its_predecessor():
+def test_a_repeated_measurement_replaces_the_earlier_one():
     keep_results("synth", [RECORD])
     keep_results("synth", [{**RECORD, "area_um2": 990.0}])
     assert [each["area_um2"] for each in read_results(kept_results())] == [990.0]
@@ -48,7 +48,7 @@ def test_arrays_of_both_dataflows_are_kept():
         ("[1]", "not a list of records"),
     ],
 )
-def test_refuses_what_is_not_a_list_of_records(tmp_path, text, message):
+def test_refuses_a_file_that_is_not_a_list_of_records(tmp_path, text, message):
     path = tmp_path / "bad.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=message):

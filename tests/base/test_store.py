@@ -1,4 +1,4 @@
-"""The record store: shared, killed, replaced, and still right."""
+"""The record store, a file of JSON lines: with several writers, killed writers, replaced files."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "records" / "store.jsonl"
 
 
-def test_a_record_comes_back(path: Path) -> None:
+def test_a_record_is_read_back(path: Path) -> None:
     store = RecordStore(path)
     assert store.get("a") is None
     store.append("a", {"area_um2": 1.5, "proof": None})
@@ -33,7 +33,7 @@ def test_the_newest_record_of_a_key_counts(path: Path) -> None:
     assert len(path.read_text().splitlines()) == 2
 
 
-def test_a_newer_record_of_another_store_counts(path: Path) -> None:
+def test_a_newer_record_written_by_another_store_counts(path: Path) -> None:
     one, other = RecordStore(path), RecordStore(path)
     one.append("a", {"n": 1})
     assert other.get("a") == {"n": 1}
@@ -46,7 +46,7 @@ def test_reading_makes_no_file(path: Path) -> None:
     assert not path.parent.exists()
 
 
-def test_two_stores_see_each_other(path: Path) -> None:
+def test_two_stores_see_each_other_s_records(path: Path) -> None:
     one, other = RecordStore(path), RecordStore(path)
     one.append("a", {"n": 1})
     assert other.get("a") == {"n": 1}
@@ -56,7 +56,7 @@ def test_two_stores_see_each_other(path: Path) -> None:
 
 
 @pytest.mark.parametrize("tail", ['{"key": "b", "rec', "{", '{"key": "b", "record": {"n": 2}}'])
-def test_an_incomplete_last_line_is_not_a_record_and_harms_none(path: Path, tail: str) -> None:
+def test_only_an_incomplete_last_line_is_lost(path: Path, tail: str) -> None:
     RecordStore(path).append("a", {"n": 1})
     with path.open("a") as file:
         file.write(tail)  # what a killed writer leaves: no line end
@@ -72,7 +72,7 @@ def test_an_incomplete_last_line_is_not_a_record_and_harms_none(path: Path, tail
     "line",
     ["", "null", "[]", "3", '{"key": "b"}', '{"record": {}}', "\x00\x00", "\ufffd", "{" * 50],
 )
-def test_lines_that_are_no_records_are_skipped(path: Path, line: str) -> None:
+def test_lines_that_are_not_records_are_skipped(path: Path, line: str) -> None:
     store = RecordStore(path)
     store.append("a", {"n": 1})
     with path.open("a") as file:
@@ -82,7 +82,7 @@ def test_lines_that_are_no_records_are_skipped(path: Path, line: str) -> None:
     assert (reader.get("a"), reader.get("b"), reader.get("c")) == ({"n": 1}, None, {"n": 3})
 
 
-def test_bytes_that_are_no_text_are_skipped(path: Path) -> None:
+def test_bytes_that_are_not_text_are_skipped(path: Path) -> None:
     RecordStore(path).append("a", {"n": 1})
     with path.open("ab") as file:
         file.write(b"\xff\xfe\n")
@@ -173,7 +173,7 @@ while True:
 """
 
 
-def test_a_killed_writer_leaves_a_store_that_goes_on(path: Path) -> None:
+def test_a_store_still_works_after_a_writer_was_killed(path: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", ENDLESS_WRITER, str(path)])
     deadline = time.monotonic() + 60
     while not (path.exists() and path.stat().st_size > 500_000):
@@ -187,7 +187,7 @@ def test_a_killed_writer_leaves_a_store_that_goes_on(path: Path) -> None:
     assert RecordStore(path).get("after") == {"n": -1}
 
 
-def test_a_record_that_was_edited_by_hand_is_not_taken(path: Path) -> None:
+def test_a_record_that_was_edited_by_hand_is_ignored(path: Path) -> None:
     store = RecordStore(path)
     store.append("a", {"area_um2": 1000.5})
     store.append("b", {"area_um2": 2000.5})

@@ -1,4 +1,4 @@
-"""Mappings from a user's YAML."""
+"""Mappings read from a user's YAML file, with strict checks."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         read_mapping(binary, "a thing", max_bytes=50)
 
 
-def test_keys_are_checked_both_ways():
+def test_unknown_and_missing_keys_are_named():
     check_keys({"a": 1}, "a thing", ("a", "b"), required=("a",))
     with pytest.raises(UserError, match="Unknown key 'c' in a thing; allowed: a, b"):
         check_keys({"c": 1}, "a thing", ("a", "b"))
@@ -55,7 +55,7 @@ def test_keys_are_checked_both_ways():
 
 @pytest.mark.parametrize("text", ["010", "-017", "1:30", "1:30.5", "0_7"])
 def test_numbers_in_another_base_are_refused(text):
-    """YAML 1.1 reads 010 as 8, and 1:30 as 90."""
+    """YAML 1.1 reads 010 as octal 8, and 1:30 in base 60 as 90."""
     with pytest.raises(UserError, match=f"in decimal, not as '{text}' in line 2"):
         parse_mapping(f"a: 1\nb: [{text}, 1]", "A file")
     plain = parse_mapping("b: [0, -0, 10, 0.5, 007x, 1e-3, 0x10]", "A file")

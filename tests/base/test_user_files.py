@@ -1,4 +1,4 @@
-"""Files that users name: read up to a limit, from pipes too, but not from devices."""
+"""Files that users name are read up to a limit. They may be pipes, but not devices."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Yosys in a process of its own."""
+"""``run_yosys`` runs scripts in a Yosys server, a separate process."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def test_failure_shows_command_and_last_lines(tmp_path):
 
 @pytest.mark.yosys
 def test_a_library_at_the_same_path_is_read_again(tmp_path):
-    """Yosys caches libraries by path; a run must not see an earlier run's."""
+    """Yosys caches libraries by path. A run must not use the library of an earlier run."""
     (tmp_path / "design.v").write_text(DESIGN)
     script = "read_verilog design.v; techmap; abc -liberty cells.lib; write_verilog out.v"
     library = load_technology("sg13g2").liberty_text()
@@ -65,7 +65,7 @@ def test_servers_end_with_their_process_and_leave_nothing(tmp_path):
     )
     assert process.stdout.readline() == b"ready\n"
     assert len(list(tmp_path.glob("halfbyte-yosys-*"))) == 1
-    process.kill()  # it has no time for any farewell
+    process.kill()  # SIGKILL, so that the process cannot clean up
     process.communicate()
     deadline = time.monotonic() + 60
     while list(tmp_path.glob("halfbyte-yosys-*")):
