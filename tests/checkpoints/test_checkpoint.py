@@ -1,4 +1,4 @@
-"""Checkpoints: what is found without loading, and what is refused."""
+"""``Checkpoint``, which describes a model's files without loading the weights, or refuses them."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ TENSORS = {
 
 
 def write_model(folder, tensors=None, shards=1, **config):
-    """A checkpoint in one file, or in shards of every so-manieth tensor."""
+    """Write a checkpoint as one file, or with its tensors dealt out in turn to several shards."""
     tensors = TENSORS if tensors is None else tensors
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
@@ -48,13 +48,13 @@ def test_finds_every_tensor_without_loading(tmp_path, shards):
         assert torch.equal(stored.read(), tensor)
 
 
-def test_reads_rows(tmp_path):
+def test_reads_some_rows_of_a_tensor(tmp_path):
     stored = Checkpoint(write_model(tmp_path / "m")).tensors["model.layers.0.mlp.up_proj.weight"]
     assert torch.equal(stored.read(2, 5), TENSORS[stored.name][2:5])
     assert stored.read(3, 3).shape == (0, 4)
 
 
-def test_opens_a_lone_file(tmp_path):
+def test_opens_a_single_file(tmp_path):
     write_model(tmp_path / "m")
     assert Checkpoint(tmp_path / "m/model.safetensors").tensors.keys() == TENSORS.keys()
 
@@ -71,7 +71,7 @@ def test_weights_are_the_matrices_of_layers(tmp_path):
     }
     folder = write_model(tmp_path / "m", TENSORS | more)
     assert Checkpoint(folder).plan.kept["score.weight"] == "not in the model that is evaluated"
-    checkpoint = Checkpoint(folder / "model.safetensors")  # a lone file: names tell
+    checkpoint = Checkpoint(folder / "model.safetensors")  # one file: the names of tensors decide
     names = {weight.name for weight in checkpoint.weights}
     assert names == {"model.layers.0.mlp.up_proj.weight", "conv.weight", "score.weight"}
     assert checkpoint.plan.told_by == "names"
@@ -150,7 +150,7 @@ class TestBadDirectory:
 
 
 class TestShardsByName:
-    """What names tell, where no index does."""
+    """Without an index, the names of the files tell whether shards are missing."""
 
     @pytest.mark.parametrize(
         ("names", "missing"),
@@ -179,10 +179,10 @@ class TestShardsByName:
             ["m-00000-of-00002", "m-00001-of-00002"],
         ],
     )
-    def test_whole_sets(self, names, tmp_path):
+    def test_complete_sets_are_accepted(self, names, tmp_path):
         check_shards(tmp_path / f"{name}.safetensors" for name in names)
 
-    def test_sets_are_by_folder_and_an_index_is_believed(self, tmp_path):
+    def test_a_set_is_in_one_folder_and_an_index_overrules_the_names(self, tmp_path):
         shards = [tmp_path / f"{k}/m-0000{k}-of-00002.safetensors" for k in (1, 2)]
         with pytest.raises(UserError, match="is missing"):
             check_shards(shards)

@@ -1,4 +1,7 @@
-"""Available memory, read from a made-up system."""
+"""Available memory, read from a made-up Linux system.
+
+Besides the system's figure, the limits of control groups (cgroups) of version 1 and 2 count.
+"""
 
 import pytest
 
@@ -18,16 +21,16 @@ def write(root, files):
 
 @pytest.fixture
 def system(tmp_path):
-    """A machine with 1000 MiB available and no groups."""
+    """A folder like the root of a machine with 1000 MiB available and no control groups."""
     write(tmp_path, {"proc/meminfo": "MemTotal: 9 kB\nMemAvailable:   1024000 kB\n"})
     return tmp_path
 
 
-def test_takes_the_systems_figure_without_limits(system):
+def test_without_control_groups_the_system_s_figure_counts(system):
     assert available_memory(system) == 1000 * MIB
 
 
-def test_a_group_of_version_2_limits_and_its_cache_counts_as_free(system):
+def test_a_group_of_version_2_sets_a_limit_and_its_file_cache_counts_as_free(system):
     write(
         system,
         {
@@ -42,7 +45,7 @@ def test_a_group_of_version_2_limits_and_its_cache_counts_as_free(system):
     assert available_memory(system) == 150 * MIB
 
 
-def test_a_parent_group_limits_too(system):
+def test_a_parent_group_sets_a_limit_too(system):
     write(
         system,
         {
@@ -54,7 +57,7 @@ def test_a_parent_group_limits_too(system):
     assert available_memory(system) == 20 * MIB
 
 
-def test_a_group_of_version_1_limits(system):
+def test_a_group_of_version_1_sets_a_limit(system):
     group = "sys/fs/cgroup/memory/box"
     write(
         system,
@@ -80,13 +83,13 @@ def test_in_a_container_the_group_is_the_root_of_the_mount(system):
     assert available_memory(system) == 64 * MIB
 
 
-def test_a_system_that_says_nothing_refuses_nothing(tmp_path, monkeypatch):
+def test_nothing_is_refused_if_available_memory_is_unknown(tmp_path, monkeypatch):
     assert available_memory(tmp_path) is None
     monkeypatch.setattr(memory, "available_memory", lambda: None)
     check_memory(2**60, "Everything")
 
 
-def test_says_both_figures(monkeypatch):
+def test_the_error_states_needed_and_available_memory(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 3 * 2**30 // 2)
     check_memory(2**30, "Loading tiny")
     with pytest.raises(UserError, match=r"Loading big needs about 2\.0 GiB .* only 1\.5 GiB is"):
@@ -101,5 +104,5 @@ def test_this_machine_has_memory():
     ("count", "text"),
     [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (2**31, "2.0 GiB")],
 )
-def test_sizes_read_well(count, text):
+def test_sizes_are_given_in_readable_units(count, text):
     assert readable_size(count) == text

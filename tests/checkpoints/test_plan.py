@@ -1,4 +1,7 @@
-"""What is quantized on disk is what is quantized in memory, whatever names tensors have."""
+"""Quantizing a checkpoint on disk quantizes the same weights as evaluation does in memory.
+
+Models name their tensors differently, so the plan of weights comes from the model's modules.
+"""
 
 import json
 
@@ -45,7 +48,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Every model on disk, by name."""
+    """A folder with every model of ``MODELS``, each in a subfolder of its name."""
     root = tmp_path_factory.mktemp("models")
     for name, (kind, config) in MODELS.items():
         torch.manual_seed(1)
@@ -86,11 +89,12 @@ def test_values_on_disk_are_those_of_quantizing_in_memory(folders, tmp_path, nam
     with torch.no_grad(), quantized(fmt, Recipe("r", "", weights=operand), matrices):
         wanted = {key: value.clone() for key, value in module.state_dict().items()}
     state = found.state_dict()
-    read = [key for key in wanted if not key.startswith("pooler")]  # random, for nothing reads it
+    # The checkpoint of BERT has no pooler. Loading draws its weights at random.
+    read = [key for key in wanted if not key.startswith("pooler")]
     assert all(torch.allclose(state[key], wanted[key], rtol=0, atol=1e-9) for key in read)
 
 
-def test_heads_routers_and_tables_stay_and_the_description_says_why(folders, tmp_path):
+def test_the_description_says_why_heads_routers_and_embeddings_are_not_quantized(folders, tmp_path):
     quantize_checkpoint(Checkpoint(folders / "mixtral"), load("int4"), tmp_path / "q")
     said = json.loads((tmp_path / "q/halfbyte.json").read_text())
     assert said["told_by"] == "model"
@@ -119,8 +123,8 @@ def test_convolutions_and_experts_are_read_back_row_by_row(folders, tmp_path):
     ("operand", "theirs", "tolerance"),
     [
         (Operand(block=32, scale_format=ScaleFormat.E8M0_FLOOR), 0.0, 0.0),
-        # One over the tensor's scale is stored: two roundings of FP32 more. compressed-tensors
-        # restores values in BF16, with a rounding of the scale, of the quotient and the product.
+        # The file stores the reciprocal of the tensor's scale, which costs us two more roundings in
+        # FP32. compressed-tensors computes in BF16: it rounds scale, quotient and product.
         (Operand(block=16, scale_format=ScaleFormat.E4M3_MODELOPT), 2.0**-7, 2.0**-22),
     ],
     ids=["mxfp4", "nvfp4"],

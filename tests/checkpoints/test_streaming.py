@@ -33,7 +33,7 @@ BLOCK = 32
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory):
-    """A small Llama in BF16, in several shards; rows of 36 and 52 leave a short last block."""
+    """A small Llama in BF16, in several shards. Its rows of 36 and 52 end in a short block."""
     torch.manual_seed(1)
     config = LlamaConfig(
         hidden_size=36,
@@ -63,7 +63,7 @@ def gpt2(tmp_path_factory):
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    """Pieces of a few rows, so that small tensors come in several."""
+    """Make pieces so small that even small tensors are read in several pieces of a few rows."""
     monkeypatch.setattr(pieces, "PIECE_ELEMENTS", 200)
 
 
@@ -77,8 +77,8 @@ def state(folder):
 
 
 @pytest.mark.usefixtures("small_pieces")
-@pytest.mark.parametrize("name", ["e2m1_sp", "e4m3"])  # two codes to a byte, and one
-def test_codes_and_scales_are_the_golden_models(llama, tmp_path, name):
+@pytest.mark.parametrize("name", ["e2m1_sp", "e4m3"])  # two codes in a byte, and one code
+def test_codes_and_scales_are_those_of_the_golden_model(llama, tmp_path, name):
     record = run(llama, tmp_path / "q", name)
     original = state(llama)
     assert (record.weights, record.shards) == (21, len(Checkpoint(llama).shards))
@@ -103,7 +103,7 @@ def test_everything_else_is_copied(llama, tmp_path):
     assert not list((tmp_path / "q").glob(".*"))
 
 
-def test_the_description_says_all_that_decoding_needs(llama, tmp_path):
+def test_the_description_holds_everything_that_decoding_needs(llama, tmp_path):
     run(llama, tmp_path / "q")
     record = json.loads((tmp_path / "q/halfbyte.json").read_text())
     fmt = load("e2m1_sp")
@@ -159,7 +159,7 @@ class TestResuming:
         monkeypatch.setattr(streaming, "quantize", stop_after_a_shard)
         with pytest.raises(KeyboardInterrupt):
             run(llama, tmp_path / "q")
-        assert not (tmp_path / "q/config.json").exists()  # no tool takes it for a model
+        assert not (tmp_path / "q/config.json").exists()  # so no tool takes the folder for a model
         monkeypatch.undo()
         record = run(llama, tmp_path / "q")
         assert record.shards_kept == 1
@@ -168,7 +168,7 @@ class TestResuming:
         assert resumed.keys() == whole.keys()
         assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
-    def test_the_same_again_keeps_everything(self, llama, tmp_path):
+    def test_the_same_run_again_keeps_all_shards(self, llama, tmp_path):
         run(llama, tmp_path / "q", "int4", dequantize=True)
         again = run(llama, tmp_path / "q", "int4", dequantize=True)
         assert again.shards_kept == again.shards
@@ -217,7 +217,7 @@ class TestBadInput:
         ("value", "kind"),
         [(float("nan"), "NaN"), (float("-inf"), "values that are infinite in FP32")],
     )
-    def test_nan_is_named_with_its_layer(self, tmp_path, value, kind):
+    def test_nan_and_infinity_are_reported_with_the_layer(self, tmp_path, value, kind):
         weight = torch.ones(50, 30, dtype=torch.float16)
         weight[33, 7] = value
         source = make_model(tmp_path / "m", {"layers.3.up.weight": weight})
@@ -253,7 +253,7 @@ class TestBadInput:
         with pytest.raises(UserError, match=r"Tensor b in .* has the shape \(0, 32\), without a"):
             run(source, tmp_path / "q")
 
-    def test_too_little_memory_is_said_before(self, llama, tmp_path, monkeypatch):
+    def test_too_little_memory_is_refused_before_the_run(self, llama, tmp_path, monkeypatch):
         monkeypatch.setattr(memory, "available_memory", lambda: 1000)
         with pytest.raises(UserError, match=r"needs about .* MiB of memory, but only 1000 bytes"):
             run(llama, tmp_path / "q")
@@ -264,7 +264,7 @@ class TestBadInput:
         with pytest.raises(UserError, match="has nothing to quantize"):
             run(source, tmp_path / "q")
 
-    def test_a_name_that_the_codes_need(self, tmp_path):
+    def test_a_tensor_with_a_name_that_the_codes_need(self, tmp_path):
         tensors = {"up.weight": torch.ones(4, 4), "up.weight.codes": torch.ones(2)}
         with pytest.raises(UserError, match=r"has a tensor up\.weight\.codes, a name that its"):
             run(make_model(tmp_path / "m", tensors), tmp_path / "q")
@@ -286,12 +286,12 @@ class TestBadInput:
         with pytest.raises(UserError, match=r"halfbyte\.json is not the one that model-00001-of-"):
             read_quantized(tmp_path / "q", "model.layers.0.mlp.up_proj.weight")
 
-    def test_a_lone_file(self, llama, tmp_path):
+    def test_a_single_file(self, llama, tmp_path):
         file = next(llama.glob("*.safetensors"))
         with pytest.raises(UserError, match="is one file: give its directory"):
             run(file, tmp_path / "q")
 
-    def test_never_overwrites_what_is_not_its_own(self, llama, tmp_path):
+    def test_never_overwrites_files_of_others(self, llama, tmp_path):
         (tmp_path / "mine.txt").write_text("precious")
         with pytest.raises(UserError, match="holds files that do not belong to a quantized"):
             run(llama, tmp_path)
@@ -330,7 +330,7 @@ def resident(field):
 
 quantize(torch.randn(64, 64), load("e2m1_sp")).dequantize()  # first use loads libraries
 checkpoint = Checkpoint(Path(sys.argv[1]))
-checkpoint.weights  # told by the model's modules: that loads transformers
+checkpoint.weights  # first use loads transformers
 baseline = resident("VmRSS")
 dequantize = sys.argv[3] == "values"
 quantize_checkpoint(checkpoint, load("e2m1_sp"), Path(sys.argv[2]), dequantize=dequantize)
@@ -339,7 +339,7 @@ print(resident("VmHWM") - baseline, needed_memory(checkpoint, dequantize=dequant
 
 
 def write_big_model(folder, layers, shape):
-    """Random BF16 layers, a shard each, written one by one; returns their bytes."""
+    """Write random BF16 layers, one to a shard. Returns the bytes of all shards together."""
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     places = {}
@@ -370,8 +370,8 @@ def test_memory_stays_below_a_few_fp32_layers(tmp_path):
         assert growth < promised + 2**23  # pages of libraries that are used for the first time
 
 
-def test_a_7b_llama_needs_less_than_one_layer_in_fp32(tmp_path):
-    """Headers are enough: the file of the largest layer is sparse."""
+def test_a_7b_llama_needs_less_than_a_quarter_of_a_layer_in_fp32(tmp_path):
+    """The need is computed from the header, so the file has a sparse hole in place of data."""
     folder = tmp_path / "m"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')
@@ -384,7 +384,7 @@ def test_a_7b_llama_needs_less_than_one_layer_in_fp32(tmp_path):
     assert needed_memory(Checkpoint(folder)) < 4 * rows * columns / 4
 
 
-def test_the_package_reads_the_shards(llama, tmp_path):
+def test_the_safetensors_package_reads_the_shards(llama, tmp_path):
     run(llama, tmp_path / "q")
     for path in (tmp_path / "q").glob("*.safetensors"):
         assert load_file(path)

@@ -1,4 +1,4 @@
-"""safetensors files: what the package writes is read and the reverse; damage is an error."""
+"""Our safetensors files agree with those of the safetensors package; damaged files are refused."""
 
 import json
 import struct
@@ -23,6 +23,7 @@ def write_good(path):
 
 
 def write_raw(path, header, data=b""):
+    """Write a file with this header, given as JSON data or as bytes."""
     raw = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(raw)) + raw + data)
     return path

@@ -1,4 +1,4 @@
-"""Small models in BF16, as Hugging Face saves them, and a file of tensors of every kind."""
+"""Small Llama models in BF16, as Hugging Face saves them, and a file with many kinds of tensors."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 
 def make_llama(folder, *, tied=False):
-    """Two layers in several shards, with files beside them."""
+    """Save a model of two layers in several shards, with other files beside them."""
     torch.manual_seed(11)
     config = LlamaConfig(
         vocab_size=300,
@@ -38,7 +38,10 @@ def tied_llama(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def original(tmp_path_factory):
-    """Every type that is coded, others, noise, tiny, empty, equal and odd-sized tensors."""
+    """A file with tensors of every type that is coded, and of some that are not.
+
+    Some tensors are noise, tiny, empty, or of odd sizes; ``embed`` and ``head`` are equal.
+    """
     torch.manual_seed(4)
     noise = torch.randint(-(2**15), 2**15, (5001,), dtype=torch.int16).view(torch.bfloat16)
     large = (torch.randn(600, 500) * 0.02).bfloat16()

@@ -1,4 +1,4 @@
-"""Compresses and restores files for the tests of compressed files."""
+"""Helpers for tests of compressed files: compress, restore, and write raw files."""
 
 import json
 
@@ -7,6 +7,7 @@ from halfbyte.checkpoints.tensor_file import TensorFile
 
 
 def compressed(original, folder, **options):
+    """Compress a file. Returns the path of the compressed file and the records of its tensors."""
     target = folder / "model.df11.safetensors"
     target.unlink(missing_ok=True)
     records = compress_file(TensorFile.open(original), target, **options)
@@ -14,6 +15,7 @@ def compressed(original, folder, **options):
 
 
 def restored(path, folder):
+    """Decompress a file. Returns the bytes of the restored file and the count of corrected bits."""
     target = folder / "restored.safetensors"
     target.unlink(missing_ok=True)
     corrected, lost = decompress_file(TensorFile.open(path), target)
@@ -22,12 +24,14 @@ def restored(path, folder):
 
 
 def raw_file(path, header, data=b""):
+    """Write a safetensors file with this header, given as JSON data or as bytes."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data)
     return path
 
 
 def goes_round(original, folder):
+    """Assert that a file is restored to its bytes. Returns the size of the compressed file."""
     path, _ = compressed(original, folder)
     verify_file(TensorFile.open(path))
     assert restored(path, folder)[0] == original.read_bytes()
@@ -35,4 +39,5 @@ def goes_round(original, folder):
 
 
 def data_start(path):
+    """The offset of the first byte after the header of a safetensors file."""
     return 8 + int.from_bytes(path.read_bytes()[:8], "little")

@@ -1,4 +1,7 @@
-"""Compressed safetensors files: the original comes back to the last byte."""
+"""Compressed safetensors files are restored to the bytes of the original.
+
+A file may have many shapes of headers, names and tensors. ``secded`` adds an error-correcting code.
+"""
 
 import pytest
 import torch
@@ -32,7 +35,7 @@ class TestRoundTrip:
         assert torch.equal(opened.read("embed"), opened.read("head"))
         assert path.stat().st_size < 0.5 * original.stat().st_size
 
-    def test_tensors_one_by_one(self, original, tmp_path):
+    def test_tensors_are_read_one_by_one(self, original, tmp_path):
         path, _ = compressed(original, tmp_path, secded=True)
         opened = CompressedFile.open(path)
         wanted = load_file(original)
@@ -51,13 +54,13 @@ class TestRoundTrip:
         path, _ = compressed(original, tmp_path)
         assert {tensor.dtype for tensor in load_file(path).values()} == {torch.uint8}
 
-    def test_same_input_same_bytes(self, original, tmp_path):
+    def test_the_same_input_gives_the_same_bytes(self, original, tmp_path):
         (tmp_path / "again").mkdir()
         first, _ = compressed(original, tmp_path)
         second, _ = compressed(original, tmp_path / "again")
         assert first.read_bytes() == second.read_bytes()
 
-    def test_bits_are_corrected_wherever_they_are(self, original, tmp_path):
+    def test_a_flipped_bit_in_every_tensor_is_corrected(self, original, tmp_path):
         path, _ = compressed(original, tmp_path, secded=True)
         file = TensorFile.open(path)
         raw = bytearray(path.read_bytes())
@@ -71,8 +74,8 @@ class TestRoundTrip:
         assert found == original.read_bytes()
         assert len(places) / 2 <= corrected <= len(places) + 4  # the index is read twice
 
-    def test_a_tool_that_drops_the_metadata_and_sorts(self, original, tmp_path):
-        """The index is a tensor like any other."""
+    def test_a_file_is_restored_after_a_tool_saved_it_again(self, original, tmp_path):
+        """The tool sorts the tensors and drops the metadata, but the index is a tensor itself."""
         path, _ = compressed(original, tmp_path)
         again = tmp_path / "resaved.safetensors"
         save_file(load_file(path), again)
@@ -86,14 +89,14 @@ class TestEveryHeaderThatTheFormatAllows:
         "halfbyte.group.df11", "", "__metadata__x",
     )  # fmt: skip
 
-    def test_names(self, tmp_path):
+    def test_unusual_names(self, tmp_path):
         tensors = {name: torch.full((700,), float(i)) for i, name in enumerate(self.NAMES)}
         save_file(tensors, tmp_path / "m.safetensors")
         for secded in (False, True):
             path, _ = compressed(tmp_path / "m.safetensors", tmp_path, secded=secded)
             assert restored(path, tmp_path)[0] == (tmp_path / "m.safetensors").read_bytes()
 
-    def test_names_of_large_tensors(self, tmp_path, monkeypatch):
+    def test_unusual_names_of_large_tensors(self, tmp_path, monkeypatch):
         monkeypatch.setattr("halfbyte.checkpoints.dfloat11.grouping._LARGE", 100)
         tensors = {name: torch.full((700,), float(i)) for i, name in enumerate(self.NAMES)}
         save_file(tensors, tmp_path / "m.safetensors")
@@ -135,12 +138,12 @@ class TestEveryHeaderThatTheFormatAllows:
             ),
         ],
     )
-    def test_headers_as_they_come(self, tmp_path, header, data):
+    def test_unusual_but_valid_headers(self, tmp_path, header, data):
         goes_round(raw_file(tmp_path / "m.safetensors", header, data), tmp_path)
 
 
 class TestSize:
-    def test_thousands_of_tiny_tensors(self, tmp_path):
+    def test_thousands_of_tiny_tensors_shrink_to_less_than_half(self, tmp_path):
         torch.manual_seed(0)
         tensors = {f"layers.{i}.w": (torch.randn(64) * 0.02).bfloat16() for i in range(3000)}
         save_file(tensors, tmp_path / "m.safetensors")
@@ -153,8 +156,8 @@ class TestSize:
         size = (tmp_path / "m.safetensors").stat().st_size
         assert goes_round(tmp_path / "m.safetensors", tmp_path) < 1.001 * size
 
-    def test_long_names_of_what_is_not_coded_hardly_cost(self, tmp_path):
-        """Room is left for their entries, which are not written in the end."""
+    def test_long_names_of_uncoded_tensors_cost_hardly_any_space(self, tmp_path):
+        """Space is reserved for their entries, but the entries are not written in the end."""
         torch.manual_seed(0)
         noise = torch.randint(-(2**15), 2**15, (6, 5000), dtype=torch.int16).view(torch.bfloat16)
         tensors = {f"{i}" + "n" * 250: each.clone() for i, each in enumerate(noise)}

@@ -1,4 +1,4 @@
-"""Damaged compressed files: an error says what is damaged, or nothing is."""
+"""Damaged compressed files: decompressing gives the right bytes, or an error names the damage."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ from tests.checkpoints.dfloat11.files import compressed, data_start, restored
 
 
 class TestDamage:
-    def test_every_bit_of_the_header_is_refused_or_harmless(self, original, tmp_path):
+    def test_every_wrong_bit_in_the_header_is_refused_or_harmless(self, original, tmp_path):
         path, _ = compressed(original, tmp_path)
         good, wanted = path.read_bytes(), hashlib.sha256(original.read_bytes()).digest()
         harmless = 0
@@ -31,7 +31,7 @@ class TestDamage:
             except UserError as error:
                 assert "model.df11.safetensors" in str(error)
                 assert not (tmp_path / "restored.safetensors").exists()
-        assert harmless < 20  # mostly types and shapes of parts, which are bytes in any case
+        assert harmless < 20  # mostly bits in types and shapes of tensors that are read as bytes
 
     def test_every_part_of_the_file_is_protected(self, original, tmp_path):
         path, _ = compressed(original, tmp_path)
@@ -50,7 +50,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("secded", [False, True])
     def test_no_single_tensor_is_read_wrongly(self, original, tmp_path, secded):
-        """Those that are not coded have no checksum of their own, but their part has one."""
+        """Tensors that are not coded share the tensor ``halfbyte.raw``, which has a checksum."""
         path, _ = compressed(original, tmp_path, secded=secded)
         stored = TensorFile.open(path).tensors["halfbyte.raw"]
         raw = bytearray(path.read_bytes())
@@ -80,7 +80,7 @@ class TestDamage:
         with pytest.raises(CorruptError, match=message):
             verify_file(TensorFile.open(path))
 
-    def test_two_wrong_bits_in_a_word(self, original, tmp_path):
+    def test_two_wrong_bits_in_a_word_are_refused(self, original, tmp_path):
         path, _ = compressed(original, tmp_path, secded=True)
         raw = bytearray(path.read_bytes())
         raw[TensorFile.open(path).tensors["embed.df11"].start + 4000] ^= 3
@@ -88,7 +88,7 @@ class TestDamage:
         with pytest.raises(CorruptError, match="bytes 4000 to 4007 have more than one wrong bit"):
             restored(path, tmp_path)
 
-    def test_an_index_of_another_file(self, original, tmp_path):
+    def test_an_index_with_a_wrong_digest_is_refused(self, original, tmp_path):
         """Everything is right except the digest of the whole."""
         path, _ = compressed(original, tmp_path)
         tensors = load_file(path)
@@ -121,7 +121,7 @@ class TestDamage:
             with pytest.raises(CorruptError, match="its index is damaged"):
                 Index.from_bytes(data, path)
 
-    def test_what_an_index_cannot_say_is_salvaged(self, original, tmp_path):
+    def test_tensors_are_salvaged_without_an_index(self, original, tmp_path):
         path, _ = compressed(original, tmp_path)
         tensors = load_file(path)
         del tensors[INDEX_TENSOR]

@@ -1,6 +1,6 @@
-"""Runs in processes of their own: a hundred pairs to one output each, and runs that are killed.
+"""Compression in several processes: pairs that write the same file, and runs that are killed.
 
-A process that has loaded everything forks the others, since loading PyTorch takes seconds.
+Each test starts one process that loads PyTorch, which takes seconds. It then forks the others.
 """
 
 import os
@@ -22,6 +22,8 @@ from halfbyte.checkpoints.tensor_file import TensorFile
 
 source, folder = Path(sys.argv[1]), Path(sys.argv[2])
 
+# Calls the job. Returns 0 if it succeeds, 1 if its output exists already, 2 for another error that
+# is made for users, 3 for any other exception.
 def outcome(job, *paths):
     try:
         job(*paths)
@@ -48,6 +50,8 @@ def end(child):
 """
 
 PAIRS = """
+# Two workers do the same job at once. A byte tells a worker its job: a number below UNPACK means
+# to compress file number n, n + UNPACK to decompress it, STOP to end. A byte tells the outcome.
 UNPACK, STOP = 100, 200
 
 def paths(number):
@@ -94,7 +98,7 @@ for step in range(26):
     time.sleep(seconds * step / 20)
     os.kill(child, signal.SIGKILL)
     killed += end(child) == -signal.SIGKILL
-    if target.exists():  # it was quicker, or was killed after its last step
+    if target.exists():  # the run was complete before it was killed
         assert target.read_bytes() == whole.read_bytes(), step
         target.unlink()
 assert killed >= 5, killed

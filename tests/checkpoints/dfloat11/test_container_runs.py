@@ -1,4 +1,4 @@
-"""Runs of the compression: refusals, two runs at once, an interrupted run, and memory."""
+"""Runs of the compression: refusals, three runs at once, an interrupted run, memory, benchmarks."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ class TestRefusals:
     def test_a_wrong_digest_of_a_tensor_never_gets_the_final_name(
         self, original, tmp_path, monkeypatch
     ):
-        """Elements and CRCs are right; only the head differs from the one that was made."""
+        """A byte of a tensor's stored digest is wrong; the head that holds it has a valid CRC."""
         append = container.GrowingTensorFileWriter.append
 
         def wrong(writer, name, data):
@@ -74,8 +74,8 @@ class TestRefusals:
         assert list(tmp_path.iterdir()) == []
 
 
-def test_two_runs_at_once_leave_one_good_file(original, tmp_path):
-    """Exactly one of them says that it wrote the file."""
+def test_three_runs_at_once_leave_one_good_file(original, tmp_path):
+    """Exactly one of the runs succeeds. The others say that the file exists already."""
     for number in range(6):
         target = tmp_path / f"{number}.df11.safetensors"
 
@@ -150,7 +150,7 @@ def test_memory_stays_below_three_times_the_largest_tensor(tmp_path):
     assert (tmp_path / "q").read_bytes() == source.read_bytes()
 
 
-def test_the_benchmark_goes_from_file_to_file():
+def test_the_benchmark_measures_compression_from_file_to_file():
     records = benchmark_files(elements=1 << 16, repeats=1)
     assert [each.what for each in records] == [
         f"{layout}, file to file, {what}"
@@ -161,7 +161,7 @@ def test_the_benchmark_goes_from_file_to_file():
     assert all(each.core_seconds > 0 for each in records)
 
 
-def test_the_benchmark_runs_models_in_both_forms():
+def test_the_benchmark_runs_a_model_in_bf16_and_compressed():
     plain, exact, other = benchmark_models(width=64, layers=1, tokens=(2,), repeats=1)
     assert plain.what == "model in BF16, tokens: 2"
     assert plain.bits_per_weight == 16

@@ -1,4 +1,7 @@
-"""Compressed files that earlier releases wrote."""
+"""Compressed files of version 1, which earlier releases wrote, can still be read.
+
+Their metadata hold a description instead of the index that files have today.
+"""
 
 import hashlib
 import json
@@ -18,6 +21,7 @@ from tests.checkpoints.dfloat11.files import data_start, restored
 class TestTheFirstVersion:
     @pytest.fixture
     def first(self, tmp_path):
+        """Write a file of version 1. Returns the path of the original and the description."""
         torch.manual_seed(1)
         tensors = {"w": (torch.randn(90, 90) * 0.02).bfloat16(), "b": torch.randn(4)}
         path = tmp_path / "m.safetensors"
@@ -48,7 +52,7 @@ class TestTheFirstVersion:
         assert all(torch.equal(opened.read(name), tensor) for name, tensor in wanted.items())
         assert {record.layout for record in describe_file(path)} == {"prefix", "as it was"}
 
-    def test_without_its_description_it_is_refused_unless_asked_for(self, first, tmp_path):
+    def test_without_its_description_it_is_read_only_by_salvage(self, first, tmp_path):
         self.write(tmp_path, None)
         path = tmp_path / "old.df11.safetensors"
         with pytest.raises(CorruptError, match="lacks its description"):

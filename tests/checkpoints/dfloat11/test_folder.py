@@ -1,4 +1,4 @@
-"""Whole models: the folder comes back as it was, and nothing half done is left."""
+"""Whole model folders: they are restored completely, and a failed run leaves no output."""
 
 import shutil
 from pathlib import Path
@@ -15,11 +15,12 @@ LEFT_OUT = {"pytorch_model.bin", ".hidden"}
 
 
 def contents(folder):
+    """The bytes of every file in a folder and its subfolders, by relative path."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def test_a_sharded_model_comes_back_as_it_was(llama, tmp_path):
+def test_a_sharded_model_is_restored(llama, tmp_path):
     record = compress_path(llama, tmp_path / "packed")
     assert set(record.left_out) == LEFT_OUT
     assert record.coded >= record.tensors - 5  # norms are too small
@@ -52,8 +53,8 @@ def test_progress_counts_bytes(llama, tmp_path):
     assert 0.9 * size < seen[-1][0] <= size
 
 
-def test_subfolders_go_along(llama, tmp_path):
-    """As sentence-transformers and diffusers have them."""
+def test_subfolders_are_compressed_too(llama, tmp_path):
+    """sentence-transformers and diffusers save models with subfolders."""
     model = tmp_path / "m"
     shutil.copytree(llama, model, ignore=shutil.ignore_patterns("*.bin", ".*"))
     (model / "1_Pooling").mkdir()
@@ -68,7 +69,7 @@ def test_subfolders_go_along(llama, tmp_path):
         compress_path(model, model / "packed")
 
 
-def test_the_index_is_consulted(llama, tmp_path):
+def test_shards_must_be_those_that_the_index_names(llama, tmp_path):
     compress_path(llama, tmp_path / "p")
     shard = sorted((tmp_path / "p").glob("*.df11.safetensors"))[1]
     moved = shard.rename(tmp_path / shard.name)
@@ -88,7 +89,7 @@ def test_the_index_is_consulted(llama, tmp_path):
         compress_path(plain, tmp_path / "x")
 
 
-def test_names_tell_of_missing_shards_without_an_index(llama, tmp_path):
+def test_missing_shards_are_found_by_file_names_if_there_is_no_index(llama, tmp_path):
     plain, packed = tmp_path / "plain", tmp_path / "p"
     shutil.copytree(llama, plain)
     (plain / "model.safetensors.index.json").unlink()
@@ -103,8 +104,8 @@ def test_names_tell_of_missing_shards_without_an_index(llama, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-class TestNothingHalfDone:
-    def test_an_interrupted_run(self, llama, tmp_path, monkeypatch):
+class TestNothingIsLeft:
+    def test_after_an_interrupted_run(self, llama, tmp_path, monkeypatch):
         def stop(*_):
             if list(tmp_path.glob(".packed.*.partial/*.df11.safetensors")):  # a shard is complete
                 raise KeyboardInterrupt
@@ -116,14 +117,14 @@ class TestNothingHalfDone:
             compress_path(llama, tmp_path / "packed")
         assert list(tmp_path.iterdir()) == []
 
-    def test_what_a_killed_run_left_is_cleared(self, llama, tmp_path):
+    def test_from_a_killed_run_after_the_next_one(self, llama, tmp_path):
         (tmp_path / ".packed.0123.partial").mkdir()
         (tmp_path / ".packed.0123.partial/old.df11.safetensors").write_text("")
         compress_path(llama, tmp_path / "packed")
         assert [path.name for path in tmp_path.iterdir()] == ["packed"]
         assert not (tmp_path / "packed/old.df11.safetensors").exists()
 
-    def test_a_damaged_shard(self, llama, tmp_path):
+    def test_after_a_damaged_shard_was_refused(self, llama, tmp_path):
         compress_path(llama, tmp_path / "packed")
         shard = sorted((tmp_path / "packed").glob("*.safetensors"))[-1]
         raw = bytearray(shard.read_bytes())

@@ -1,4 +1,4 @@
-"""Models with compressed layers give the outputs of the model as it is, to the last bit."""
+"""Models with compressed layers give exactly the outputs of the uncompressed model."""
 
 import copy
 import json
@@ -51,7 +51,7 @@ def test_a_compressed_folder(llama, packed):
     assert torch.equal(generated, wanted.generate(IDS, max_new_tokens=6, do_sample=False))
 
 
-def test_any_folder_is_compressed_as_it_is_read(llama, packed):
+def test_an_uncompressed_folder_is_compressed_while_it_is_loaded(llama, packed):
     plain, before = dfloat11.load(llama), dfloat11.load(packed)
     assert same_bits(logits(plain), logits(before))
     a, b = (m.model.layers[1].mlp.up_proj.compressed for m in (plain, before))
@@ -100,7 +100,7 @@ def test_gradients_pass_through_to_the_input(packed):
 
 
 def test_a_checkpoint_of_the_body_alone(llama, tmp_path):
-    """Names without the prefix ``model.``, as a headless checkpoint has them."""
+    """Its tensors have names without ``model.``, as in a checkpoint of a model without its head."""
     shutil.copytree(llama, tmp_path / "m", ignore=shutil.ignore_patterns("*.safetensors*"))
     tensors = {}
     for path in llama.glob("*.safetensors"):
@@ -127,7 +127,7 @@ class TestErrors:
         with pytest.raises(UserError, match=r"is missing, but model\.safetensors\.index"):
             dfloat11.load(tmp_path / "m")
 
-    def test_a_shard_is_missing_that_only_names_tell_of(self, packed, tmp_path):
+    def test_a_missing_shard_is_found_by_file_names_if_there_is_no_index(self, packed, tmp_path):
         shutil.copytree(packed, tmp_path / "m")
         (tmp_path / "m/model.safetensors.index.json").unlink()
         sorted((tmp_path / "m").glob("*.safetensors"))[0].unlink()
@@ -183,7 +183,7 @@ class TestDevices:
         assert layer.weight.any()
 
     def test_the_decoder_of_the_device_is_called(self, packed, monkeypatch):
-        """As on a GPU; the meta device stands for one, and a decoder for it is registered."""
+        """The meta device stands for a GPU here: a decoder for it is registered."""
         calls = []
 
         def decoder(data):
@@ -196,10 +196,10 @@ class TestDevices:
         layer = dfloat11.load(packed).model.layers[0].mlp.gate_proj.to("meta")
         assert layer(torch.empty(3, 96, dtype=torch.bfloat16, device="meta")).shape == (3, 160)
         assert layer.weight.device.type == "meta"
-        assert calls == ["meta"]  # the header is read once
+        assert calls == ["meta"]  # prepared once, for two decodings
         devices._registered.cache_clear()
 
-    def test_cuda_is_served_by_the_gpu_reference(self):
+    def test_the_decoder_for_cuda_is_that_of_gpu_ref(self):
         from halfbyte.gpu_ref.dfloat11.own import prepare
 
         devices._registered.cache_clear()
@@ -211,7 +211,7 @@ class TestDevices:
             _ = layer.weight
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-    def test_a_gpu_gives_the_same_bits_as_the_model_there(self, llama, packed):
+    def test_a_gpu_gives_the_same_bits_as_the_uncompressed_model_on_the_gpu(self, llama, packed):
         ids = IDS.cuda()
         wanted = AutoModelForCausalLM.from_pretrained(llama, dtype="auto").eval().cuda()
         with torch.inference_mode():
@@ -222,7 +222,7 @@ class TestDevices:
 
 
 class TestWhereModelsAreUsed:
-    def test_class_head_and_generation_settings_are_those_of_the_checkpoint(self, tmp_path):
+    def test_the_class_of_the_model_is_that_of_the_checkpoint(self, tmp_path):
         config = BertConfig(
             vocab_size=90, hidden_size=64, num_hidden_layers=1, num_attention_heads=2,
             intermediate_size=128, num_labels=3,
@@ -247,7 +247,7 @@ class TestWhereModelsAreUsed:
         assert model.generate(IDS).shape[1] == IDS.shape[1] + 3
 
     @pytest.mark.parametrize("embeddings", [False, True])
-    def test_what_it_saves_loads(self, llama, packed, tmp_path, embeddings):
+    def test_a_saved_model_is_an_ordinary_one_and_loads(self, llama, packed, tmp_path, embeddings):
         model = dfloat11.load(packed, embeddings=embeddings)
         model.save_pretrained(tmp_path / "saved")
         wanted = AutoModelForCausalLM.from_pretrained(llama, dtype="auto").eval()
@@ -314,7 +314,7 @@ class TestWhereModelsAreUsed:
         assert same_bits(logits(merged[0]), logits(merged[1]))
 
     def test_products_without_decoding(self, packed):
-        """Sums in another order, and the same on any number of threads."""
+        """``exact=False`` adds in another order, so that results differ by rounding."""
         exact, other = dfloat11.load(packed), dfloat11.load(packed, exact=False)
         found, wanted = logits(other).float(), logits(exact).float()
         assert torch.allclose(found, wanted, atol=0.02)

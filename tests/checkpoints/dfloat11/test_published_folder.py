@@ -1,7 +1,7 @@
-"""Folders in the published layout, against the ``dfloat11`` package itself.
+"""Folders in the layout of the published ``dfloat11`` package, tested against that package.
 
-Its encoder and its loader run as they are. It decodes on a GPU only: ``emulated_kernel``, written
-from its ``decode.cu``, stands in for that, and for the packages that it imports at the start.
+Its encoder and its loader run unchanged. Its decoder runs on a GPU only, so ``emulated_kernel``,
+written after its ``decode.cu``, replaces it. Empty modules replace other packages that it imports.
 """
 
 import ctypes
@@ -33,12 +33,19 @@ PATTERNS = {r"model\.embed_tokens": [], r"model\.layers\.\d+": IN_BLOCK, "lm_hea
 
 
 def array_at(address, count, kind):
+    """The array of ``count`` elements of type ``kind`` at a memory address."""
     size = count * np.dtype(kind).itemsize
     return np.frombuffer((ctypes.c_uint8 * size).from_address(address), kind)
 
 
 def emulated_kernel(grid, block, shared_mem, args):
-    """Each thread decodes the codes that start in its eight bytes; sums say where they go."""
+    """Decode as ``decode.cu`` does, one thread after another.
+
+    Each thread decodes the codes that start in its eight bytes. ``gaps`` says where the first of
+    them starts, in 5 bits for each thread. ``positions`` says where the outputs of each block of
+    threads start. ``luts`` holds tables of 256 entries: an entry of 240 or more points at another
+    table, and the last table holds the lengths of codes.
+    """
     luts_at, stream_at, other_at, positions_at, gaps_at, out_at, n_luts, n_bytes, n_elements = args
     luts = array_at(luts_at, 256 * n_luts, np.uint8).reshape(n_luts, 256)
     threads = grid[0] * block[0]
@@ -66,7 +73,7 @@ def emulated_kernel(grid, block, shared_mem, args):
 
 @pytest.fixture(scope="module")
 def package():
-    """The module ``dfloat11.dfloat11``, on a machine without a GPU."""
+    """The module ``dfloat11.dfloat11``, made to run without a GPU."""
     cupy = types.ModuleType("cupy")
     cupy.RawModule = lambda path: types.SimpleNamespace(get_function=lambda name: emulated_kernel)
     cupy.cuda = types.SimpleNamespace(Device=lambda index: nullcontext())
@@ -94,6 +101,7 @@ def load(folder):
 
 
 def state(folder):
+    """All tensors in a folder, by name."""
     found = {}
     for path in folder.glob("*.safetensors"):
         found |= load_file(path)
@@ -108,7 +116,10 @@ def assert_same_state(found, wanted):
 
 
 def folder_with(model, compressed, folder):
-    """A configuration of both: the architecture, and what is compressed."""
+    """Make a folder with a config.json of all fields of two others.
+
+    The one in ``model`` states the architecture, the one in ``compressed`` what is compressed.
+    """
     folder.mkdir()
     whole = json.loads((model / "config.json").read_text())
     whole |= json.loads((compressed / "config.json").read_text())
@@ -118,7 +129,7 @@ def folder_with(model, compressed, folder):
 
 @pytest.fixture(scope="module")
 def theirs(package, llama, tmp_path_factory):
-    """The model as the package compresses it, with a complete configuration."""
+    """A folder with the model as the package compresses it, with a complete configuration."""
     folder = tmp_path_factory.mktemp("theirs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.print", lambda *_, **__: None)
@@ -131,6 +142,7 @@ def theirs(package, llama, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ours(llama, tmp_path_factory):
+    """A folder with the model as halfbyte compresses it."""
     folder = tmp_path_factory.mktemp("ours") / "m"
     compress_published(llama, folder)
     return folder
@@ -146,14 +158,14 @@ class TestAgainstThePackage:
         assert found["dfloat11_config"] == wanted["dfloat11_config"]
         assert found == wanted
 
-    def test_its_files_are_read(self, theirs, llama, tmp_path):
-        """It stores no shapes: they come from the architecture."""
+    def test_files_of_the_package_are_read(self, theirs, llama, tmp_path):
+        """The package stores no shapes: they are computed from the architecture."""
         assert is_published(theirs)
         decompress_published(theirs, tmp_path / "plain")
         assert_same_state(state(tmp_path / "plain"), state(llama))
 
-    def test_what_it_writes_by_default_is_read(self, package, llama, tmp_path):
-        """A single file, and a configuration that only says what is compressed."""
+    def test_default_output_of_the_package_is_read(self, package, llama, tmp_path):
+        """By default it writes one file, and a configuration that only says what is compressed."""
         folder = tmp_path / "single"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("builtins.print", lambda *_, **__: None)
@@ -170,7 +182,7 @@ class TestAgainstThePackage:
         with torch.inference_mode():
             found, wanted = model(input_ids=IDS).logits, load(llama)(input_ids=IDS).logits
         assert torch.equal(found.view(torch.int16), wanted.view(torch.int16))
-        # The file alone, as ComfyUI has it: what is compressed is said elsewhere.
+        # The file alone, as ComfyUI uses it. A configuration elsewhere says what is compressed.
         alone = tmp_path / "alone"
         alone.mkdir()
         shutil.copy(folder / "model.safetensors", alone)
@@ -192,7 +204,7 @@ class TestAgainstThePackage:
             found, wanted = model(input_ids=IDS).logits, load(tied_llama)(input_ids=IDS).logits
         assert torch.equal(found.view(torch.int16), wanted.view(torch.int16))
 
-    def test_it_loads_ours_and_gives_the_same_outputs(self, package, ours, llama, capsys):
+    def test_the_package_gives_the_same_outputs_with_our_folder(self, package, ours, llama, capsys):
         config = AutoConfig.from_pretrained(ours)
         torch.manual_seed(99)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
@@ -204,7 +216,7 @@ class TestAgainstThePackage:
 
 
 class TestRoundTrip:
-    def test_every_tensor_comes_back(self, ours, llama, tmp_path):
+    def test_every_tensor_is_restored(self, ours, llama, tmp_path):
         decompress_published(ours, tmp_path / "plain")
         assert_same_state(state(tmp_path / "plain"), state(llama))
         plain, before = (
@@ -214,7 +226,7 @@ class TestRoundTrip:
         assert plain == before
         assert (tmp_path / "plain/LICENSE").read_text() == "free"
 
-    def test_modules_without_room_stay_as_they_are(self, llama, tmp_path):
+    def test_modules_with_infinite_weights_are_not_compressed(self, llama, tmp_path):
         shutil.copytree(llama, tmp_path / "m", ignore=shutil.ignore_patterns("*.safetensors*"))
         tensors = state(llama)
         tensors["model.layers.1.mlp.up_proj.weight"][3, 3] = float("inf")
@@ -256,7 +268,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("name", NAMES[:5])
     @pytest.mark.parametrize("tensor", [torch.ones(3), torch.zeros(7, dtype=torch.uint8)])
-    def test_a_part_is_another(self, copy, tmp_path, name, tensor):
+    def test_a_part_has_another_size_or_type(self, copy, tmp_path, name, tensor):
         self.change(copy, f"lm_head.{name}", tensor)
         with pytest.raises(CorruptError, match="lm_head"):
             decompress_published(copy, tmp_path / "plain")
@@ -301,11 +313,11 @@ class TestBadInput:
 
 
 class TestPatterns:
-    def test_equal_blocks_share_one(self):
+    def test_equal_blocks_share_a_pattern(self):
         plans = [ModulePlan(f"a.layers.{i}", ("up", "down")) for i in (0, 1, 10, 2, *range(3, 10))]
         assert patterns(plans) == {r"a\.layers\.\d+": ["up", "down"]}
 
-    def test_others_are_told_apart(self):
+    def test_different_blocks_have_different_patterns(self):
         plans = [
             ModulePlan("h.0", ("up",)),
             ModulePlan("h.1", ("up", "experts.0.up")),

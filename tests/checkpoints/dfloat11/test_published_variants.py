@@ -1,7 +1,8 @@
-"""Folders as releases 0.2 to 0.5 of the ``dfloat11`` package have them, made here by our encoder.
+"""Folders in the layouts of releases 0.2 to 0.5 of the ``dfloat11`` package, made by our encoder.
 
-Up to 0.3.2 the package only reads: a file for each module, and no split positions where there is
-nothing to split. Since 0.5 it writes, models of diffusers too, whose configuration it leaves out.
+Releases up to 0.3.2 only read folders. They expect one file for each module, and no split
+positions for a module of one weight. Release 0.5 also writes folders. It leaves out the
+configuration of models of diffusers.
 """
 
 import json
@@ -20,6 +21,7 @@ from tests.checkpoints.dfloat11.test_published_folder import IDS, PATTERNS, asse
 
 
 def parts_of(weights, *, splits, positions=torch.uint8):
+    """The tensors of a compressed module. ``positions`` is the dtype of output_positions."""
     module = published.encode([weight.flatten() for weight in weights])
     found = {
         "luts": torch.from_numpy(module.luts.copy()),
@@ -34,7 +36,10 @@ def parts_of(weights, *, splits, positions=torch.uint8):
 
 
 def write(tensors, modules, folder, rest, *, pattern_dict, version, config=None, **options):
-    """A file for each module (name to names of weights), one for the rest, and a configuration."""
+    """Write a folder: a file for each module, one named ``rest`` for other tensors, config.json.
+
+    ``modules`` maps the name of a module to the names of its weights.
+    """
     folder.mkdir()
     left = dict(tensors)
     for name, weights in modules.items():
@@ -51,7 +56,7 @@ def write(tensors, modules, folder, rest, *, pattern_dict, version, config=None,
 
 @pytest.mark.parametrize("positions", [torch.uint8, torch.int32], ids=str)
 @pytest.mark.parametrize("version", ["0.2.0", "0.3.0", "0.3.2", "0.5.0"])
-def test_releases(llama, tmp_path, version, positions):
+def test_folders_of_every_release_are_read(llama, tmp_path, version, positions):
     blocks = {f"model.layers.{i}": PATTERNS[r"model\.layers\.\d+"] for i in range(2)}
     modules = {name: [f"{name}.{path}.weight" for path in paths] for name, paths in blocks.items()}
     modules |= {name: [f"{name}.weight"] for name in ("model.embed_tokens", "lm_head")}
@@ -108,7 +113,7 @@ SHAPES = {
     **{f"single_transformer_blocks.{i}.proj_mlp": (128, 32) for i in range(2)},
     **{f"single_transformer_blocks.{i}.proj_out": (32, 160) for i in range(2)},
 }
-"""Some of that model's layers."""
+"""Shapes of the weights of some layers of the model ``FLUX``."""
 
 
 def flux_state():
@@ -125,8 +130,8 @@ def write_flux(tensors, folder):
           pattern_dict=FLUX_PATTERNS, version="0.5.0")  # fmt: skip
 
 
-def test_a_folder_of_diffusers_is_read(tmp_path):
-    """It says neither class nor shapes: they come from the folder of the original."""
+def test_a_compressed_model_of_diffusers_is_read(tmp_path):
+    """Its folder states neither class nor shapes: they come from the folder of the original."""
     tensors = flux_state()
     (tmp_path / "plain").mkdir()
     save_file(tensors, tmp_path / "plain/diffusion_pytorch_model.safetensors")
@@ -159,7 +164,7 @@ def test_a_model_of_diffusers_is_loaded(tmp_path):
         assert torch.equal(model(**inputs).sample, plain(**inputs).sample)
 
 
-def test_what_is_missing_is_named(tmp_path, monkeypatch):
+def test_the_missing_diffusers_package_is_named(tmp_path, monkeypatch):
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain/config.json").write_text(json.dumps(FLUX))
     write_flux(flux_state(), tmp_path / "m")
