@@ -1,4 +1,4 @@
-"""The command as a user types it, in an empty folder."""
+"""Fixtures that run the ``halfbyte`` command in an empty folder."""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ import pytest
 
 from halfbyte.cli import main
 
-# Variables that would change where a command writes, what it runs, or how it prints.
+# Environment variables that change where a command writes, what it runs, or how it prints.
 INFLUENCES = ("HALFBYTE_BUILD", "SIM", "WAVES", "FORCE_COLOR")
 
 
@@ -30,7 +30,7 @@ Run = Callable[..., Done]
 
 
 def _status(code: object) -> int:
-    """The exit status of ``sys.exit(code)``, which prints any text first."""
+    """The exit status of ``sys.exit(code)``. Like that, prints ``code`` if it is a text."""
     if code is None or isinstance(code, int):
         return code or 0
     print(code, file=sys.stderr)
@@ -39,11 +39,12 @@ def _status(code: object) -> int:
 
 @pytest.fixture
 def halfbyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_objects: None) -> Run:
-    """``halfbyte(*arguments, check=True)`` run in ``tmp_path``, within the process of the tests."""
+    """``halfbyte(*arguments, check=True)`` runs a command in ``tmp_path``, within this process."""
     for name in INFLUENCES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # the command sets it, and it must not stay
+    # The command sets this variable too. Set here, it is restored after the test.
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, check: bool = True) -> Done:
@@ -65,7 +66,7 @@ def halfbyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_objects: No
 
 @pytest.fixture
 def shared_store(tmp_path: Path, shared_build: Path) -> None:
-    """Syntheses of the session serve the command in ``tmp_path``, and its own serve the session."""
+    """Link the test session's store into ``tmp_path``, so that tests share results of synthesis."""
     (tmp_path / "build").mkdir()
     for name in ("records", "netlists"):
         (shared_build / name).mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def shared_store(tmp_path: Path, shared_build: Path) -> None:
 
 @pytest.fixture
 def halfbyte_process(tmp_path: Path) -> Run:
-    """The same in a process of its own: the installed command, from its first import."""
+    """Like ``halfbyte``, but runs the installed command in a new process."""
     command = Path(sys.executable).parent / "halfbyte"
     environment = {name: text for name, text in os.environ.items() if name not in INFLUENCES}
 

@@ -1,4 +1,4 @@
-"""``prove``, ``gatesim``, ``mutants``, ``operands``, ``sim`` and ``rtl`` as a user meets them."""
+"""``prove``, ``gatesim``, ``mutants``, ``operands``, ``sim`` and ``rtl`` as a user runs them."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ OPTIONS = ("--arch", "sign_magnitude", "--terms", "4")
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
-    """A format of two bits, whose MACs take no time."""
+    """The file of a format of two bits. Its MACs are synthesized and proved in little time."""
     (tmp_path / "tiny.yaml").write_text(TINY)
     return "tiny.yaml"
 
@@ -40,7 +40,7 @@ def test_gatesim_simulates_the_netlist_that_it_names(halfbyte, tiny):
     right = path.read_text()
     path.write_text(right.replace("acc[1]", "acc[0]"))
     done = halfbyte(*command, check=False)
-    # Either the damage is noticed and mended, or what is simulated is wrong.
+    # Either the command notices the damage and restores the netlist, or the simulation fails.
     assert (path.read_text() == right) == (done.returncode == 0)
     path.write_text(right)
 

@@ -1,3 +1,5 @@
+"""Clocks on the command line: how they are written, and how ``curve`` and ``synth`` use them."""
+
 import csv
 import json
 
@@ -51,7 +53,7 @@ def test_a_clock_is_a_period_or_a_frequency(text, period_ps):
         (("rank", "e1m2", "--techs", "tsmc5"), "Unknown technology 'tsmc5'"),
     ],
 )
-def test_bad_input_is_one_line(halfbyte, arguments, message):
+def test_errors_are_one_line(halfbyte, arguments, message):
     done = halfbyte(*arguments, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and message in done.stderr
@@ -63,7 +65,7 @@ UNIT = ("--arch", "sign_magnitude", "--terms", "4")
 
 @pytest.mark.yosys
 @pytest.mark.usefixtures("shared_store")
-def test_curve_shows_writes_and_plots_what_was_found(halfbyte, tmp_path, monkeypatch):
+def test_curve_prints_writes_and_plots_its_results(halfbyte, tmp_path, monkeypatch):
     monkeypatch.setattr(clocked, "SECOND", clocked.SECOND[:2])  # a shorter search
     monkeypatch.setattr(clocked, "FINALISTS", 1)
     monkeypatch.setattr(clocked, "SAVED", clocked.SAVED[:1])
@@ -85,7 +87,7 @@ def test_curve_shows_writes_and_plots_what_was_found(halfbyte, tmp_path, monkeyp
         content = (folder / f"area_clock_sky130hd{suffix}").read_bytes()
         assert content.startswith(start) and len(content) > 5_000
 
-    # An impossible clock ends with a status of its own; what was found is shown all the same.
+    # A clock that is not met ends with exit status 3, but the results are still printed.
     missed = halfbyte("synth", "e1m2", "--clock", "100ps", *UNIT, check=False)
     assert missed.returncode == 3
     assert "clock not met: e1m2 misses 100 ps, WNS -" in missed.stderr

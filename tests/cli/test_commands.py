@@ -1,4 +1,4 @@
-"""The list of commands: what the help says of each is what the command says of itself."""
+"""The help texts: ``halfbyte --help`` lists every command, and each command groups its options."""
 
 import re
 
@@ -38,13 +38,13 @@ def test_a_long_help_has_its_options_in_panels(name):
     assert "--tech" not in options
 
 
-def test_every_option_of_a_panel_is_one_of_a_command():
+def test_every_option_in_the_table_of_panels_exists():
     loaded = [entry.load(name) for name, entry in COMMANDS.items()]
     known = {parameter.name for command in loaded for parameter in command.params}
     assert set(PANEL_OF) <= known
 
 
-def test_paragraphs_of_a_help_fill_their_lines():
+def test_paragraphs_of_a_help_text_have_no_line_breaks():
     text = COMMANDS["sim"].load("sim").help
     summary, rest = text.split("\n\n")
     assert "\n" not in summary + rest

@@ -1,4 +1,4 @@
-"""``halfbyte compress``, ``decompress`` and ``entropy`` as a user meets them."""
+"""``halfbyte compress``, ``decompress``, ``verify``, ``info`` and ``entropy`` as users run them."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def model(tmp_path):
     return folder
 
 
-def test_a_file_and_back(halfbyte, model, tmp_path):
+def test_a_file_is_compressed_and_restored(halfbyte, model, tmp_path):
     done = halfbyte("compress", "tiny/model.safetensors", "-o", "m.df11.safetensors")
     assert "wrote m.df11.safetensors" in done.stdout
     assert re.search(r"6[67]\.\d %", done.stdout)
@@ -111,7 +111,7 @@ def test_errors_are_one_line(halfbyte, model, tmp_path, arguments, message):
     assert not (tmp_path / "x").exists()
 
 
-def test_fixed_codes_come_back_too(halfbyte, model, tmp_path):
+def test_a_file_with_fixed_codes_is_restored_too(halfbyte, model, tmp_path):
     arguments = ("compress", "tiny/model.safetensors", "-o", "m.df11.safetensors")
     (record,) = json.loads(halfbyte(*arguments, "--codes", "fixed", "--json").stdout)
     assert (record["codes"], record["coded"]) == ("fixed", 2)

@@ -1,4 +1,7 @@
-"""``halfbyte derive`` as a user meets it: the files it writes are formats for every command."""
+"""``halfbyte derive``, which writes the values best for a distribution as a format file.
+
+Every command accepts such a file in place of a format's name.
+"""
 
 import json
 
@@ -10,6 +13,7 @@ from halfbyte.formats import load
 
 
 def derived(halfbyte, *arguments):
+    """The JSON record that ``halfbyte derive`` prints."""
     (record,) = json.loads(halfbyte("derive", *arguments, "--json").stdout)
     return record
 
@@ -65,7 +69,7 @@ def test_other_widths_have_names_of_their_own(halfbyte, tmp_path):
     assert load(tmp_path / record["file"]).bits == 3
 
 
-def test_heavier_tails_than_a_variance_still_have_quantiles(halfbyte):
+def test_a_distribution_without_a_variance_still_has_quantiles(halfbyte):
     text = halfbyte("derive", "student_t", "--nu", "1.5").stdout
     assert "errors are not known: Student's t has no variance up to nu = 2" in text
 

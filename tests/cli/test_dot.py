@@ -1,4 +1,4 @@
-"""``--unit dot`` on the command line."""
+"""``--unit dot`` and ``--unit array`` on the command line."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.factory import sample
 
 @pytest.fixture(autouse=True)
 def build(shared_build, shared_objects, monkeypatch):
-    """The store of the session: what is synthesized for one test serves the others."""
+    """Use the test session's store, so that tests share results of synthesis."""
     monkeypatch.setenv("HALFBYTE_BUILD", str(shared_build))
 
 
@@ -121,7 +121,7 @@ def test_the_netlist_of_a_unit_is_simulated():
 
 
 @pytest.mark.yosys
-def test_a_clock_that_is_missed_has_a_status_of_its_own():
+def test_a_missed_clock_has_its_own_exit_status():
     unit = ("int4", "--unit", "dot", "--lanes", "1", "--acc-width", "10")
     done = invoke("synth", *unit, "--arch", "partial_products", "--clock", "10ps", "--json")
     assert done.exit_code == CLOCK_MISSED

@@ -1,4 +1,4 @@
-"""``halfbyte evaluate`` and ``recommend`` as a user types them, mistakes included."""
+"""``halfbyte evaluate`` and ``recommend`` as a user runs them, mistakes included."""
 
 import json
 
@@ -33,7 +33,7 @@ def test_mistakes_are_answered_in_one_line(halfbyte, arguments, message):
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_store")
 def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "EVALUATED", 400)  # the beginnings say enough about the command
+    monkeypatch.setattr(corpus, "EVALUATED", 400)  # bytes of each module: a short text is enough
     done = halfbyte("evaluate", "bytelm", "int4", "e2m1", "--recipe", "w4a4", "--json")
     records = json.loads(done.stdout)
     assert [record["format"] for record in records] == ["int4", "e2m1"]
@@ -46,7 +46,7 @@ def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path, monkeypatch):
     choice = ["recommend", "int4", "e2m1", "--max-loss", "100%", "--model", "bytelm"]
     (found,) = json.loads(halfbyte(*choice, "--recipe", "w4a4", "--json").stdout)
     assert {found["choice"]["format"], found["runner_up"]["format"]} == {"int4", "e2m1"}
-    # If areas are equal, the more accurate one is chosen.
+    # The smaller area is chosen; if areas are equal, the smaller loss.
     chosen, other = (
         (found[place]["area_um2"], found[place]["loss"]) for place in ("choice", "runner_up")
     )

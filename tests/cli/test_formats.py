@@ -1,4 +1,4 @@
-"""``halfbyte formats`` as a user meets it."""
+"""``halfbyte formats`` as a user runs it, and errors that concern formats in other commands."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_errors_are_one_line_and_name_the_remedy(halfbyte, tmp_path, arguments, 
     done = halfbyte(*arguments, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.lstrip().startswith("error: ")  # after the room of a progress bar
+    assert done.stderr.lstrip().startswith("error: ")  # blanks of a progress bar may come first
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*.jsonl"))
@@ -74,7 +74,7 @@ def test_unknown_command_is_a_usage_error(halfbyte):
         "tech",
     ],
 )
-def test_help_reads_well(halfbyte, command):
+def test_commands_have_a_help_text(halfbyte, command):
     text = halfbyte(command, "--help").stdout
     assert f"Usage: halfbyte {command}" in text
     assert "--help" in text

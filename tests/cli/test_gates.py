@@ -1,4 +1,4 @@
-"""``halfbyte gates`` and ``halfbyte assign`` as a user meets them."""
+"""``halfbyte gates``, which minimises the gates of a multiplier, and ``halfbyte assign``."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 
 def test_gates_are_counted_and_written(halfbyte, tmp_path):
-    """Codes of three bits: every architecture is tried, and ABC has little to do."""
+    """With codes of three bits, all architectures are tried in little time."""
     small = "{name: small, title: Small, values: [0, 1, 2, 4, 0, -1, -2, -4], source: us}"
     (tmp_path / "small.yaml").write_text(small)
     short = ("--moves", "20000", "--seeds", "1")

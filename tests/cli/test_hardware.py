@@ -1,4 +1,4 @@
-"""``--unit`` of ``pareto``, ``recommend`` and ``rank``: what is asked for, and what is refused."""
+"""``--unit`` of ``pareto``, ``recommend`` and ``rank``: results, and options that are refused."""
 
 import json
 
@@ -16,17 +16,17 @@ from halfbyte.golden.scales import ScaleFormat
 from tests.factory import sample
 
 
-def test_the_recipe_takes_blocks_and_scales_of_the_unit():
+def test_the_recipe_gets_the_block_size_and_scales_of_the_unit():
     recipe = Hardware("dot", 16, "e4m3").recipe(None)
     assert recipe.name == "w4a4_e4m3_b16"
     gathered = Hardware("dot", 8, "e8m0", "32").recipe("w4_mx")
-    # The recipe's own rule for E8M0 stays.
+    # The recipe keeps its own rule for rounding E8M0 scales.
     assert (gathered.weights.block, gathered.weights.scale_format) == (32, ScaleFormat.E8M0_FLOOR)
     assert Hardware("dot", 16).recipe(None).name == "w4"
     assert Hardware("mac", block="64").recipe(None).name == "w4_b64"
 
 
-def test_formats_that_do_not_fit_are_named_or_refused(capsys):
+def test_formats_that_do_not_fit_the_unit_are_left_out_or_refused(capsys):
     hardware, formats = Hardware("dot", 1024, "ue5m3"), [load("int4"), load("e4m3")]
     assert hardware.fitting(formats, None, 256, strict=False) == [load("int4")]
     assert "left out, e4m3: A block may have at most 53" in capsys.readouterr().err
@@ -75,7 +75,7 @@ LOSSES = {"int4": 0.1, "e2m1": 0.05}
 
 
 def evaluated(reference, formats, recipe, **_):
-    """Evaluations without a model; every resample of the text gives the same."""
+    """Stand-in for ``evaluate``: gives LOSSES, the same in every bootstrap replicate."""
     return [
         Evaluation(
             sample(
@@ -93,7 +93,7 @@ def evaluated(reference, formats, recipe, **_):
 
 
 def synthesized(specs, technology, **_):
-    """Units without a netlist: the second is twice as large."""
+    """Stand-in for ``synthesize_dots``: the second unit is twice as large as the first."""
     return [
         sample(
             DotRecord, format=spec.weight.name, activation=spec.activation.name, unit="dot",
@@ -104,7 +104,7 @@ def synthesized(specs, technology, **_):
     ]  # fmt: skip
 
 
-def test_accuracy_is_set_beside_the_area_of_a_lane(halfbyte, monkeypatch, tmp_path):
+def test_accuracy_is_joined_with_the_area_per_lane(halfbyte, monkeypatch, tmp_path):
     monkeypatch.setattr("halfbyte.area.search.dot_units.synthesize_dots", synthesized)
     monkeypatch.setattr("halfbyte.accuracy.evaluate", evaluated)
     unit = ["--unit", "dot", "--lanes", "2", "--scale", "e8m0", "--block", "16", "--json"]

@@ -1,4 +1,7 @@
-"""Every option of a command with ``--unit`` is honoured, or refused in one line."""
+"""An option has an effect on the unit chosen by ``--unit``, or it is refused in one line.
+
+The table ``HONOURED`` says which options each command honours for each unit.
+"""
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +14,7 @@ from halfbyte.cli.honoured import HONOURED
 
 
 def options_of(command):
-    """What a command takes, without that which every unit honours."""
+    """The options of a command by name, without those that every unit honours."""
     return {
         each.name: each
         for each in COMMANDS[command].load(command).params
@@ -20,7 +23,7 @@ def options_of(command):
 
 
 def test_every_command_with_units_is_in_the_table():
-    """But those that choose the unit by ``--axis``, which check their options themselves."""
+    """Except ``pareto`` and ``recommend``, which check their options themselves."""
     with_units = {
         command
         for command in COMMANDS
@@ -36,7 +39,7 @@ def test_the_table_names_every_option_and_no_other(command):
 
 
 def refused(*arguments):
-    """What is said of a command line that ends before anything is computed."""
+    """The error message for a command line that is refused before anything is computed."""
     done = CliRunner().invoke(app, arguments)
     assert isinstance(done.exception, UserError), done.output
     assert "\n" not in str(done.exception)
@@ -44,7 +47,7 @@ def refused(*arguments):
 
 
 def example(parameter):
-    """The option on a command line, with some value."""
+    """The words of a command line that give an option some value."""
     option = parameter.opts[0]
     return [option] if parameter.is_flag else [option, str(parameter.default or 1)]
 
@@ -58,7 +61,7 @@ def test_an_option_without_effect_is_refused(command, unit):
         if name in HONOURED[command][unit].split():
             continue
         words = example(parameter)
-        if unit == "mac" and name in ("dut", "target"):  # they make the command another one
+        if unit == "mac" and name in ("dut", "target"):  # with these, other options are honoured
             continue
         message = refused(command, "--unit", unit, *words)
         assert message.startswith(f"{words[0]} is for "), message

@@ -1,4 +1,4 @@
-"""Commands that are interrupted or terminated: one line, a status, and nothing left behind."""
+"""Commands that are interrupted or terminated print one line and leave nothing behind."""
 
 import os
 import shutil
@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 HALFBYTE = Path(sys.executable).parent / "halfbyte"
+# A file that exists as soon as a synthesis has begun.
 BEGUN = "tmp/halfbyte-*/halfbyte-synth-*/script.ys"
-# Icarus builds its simulation at once.
+# Icarus Verilog starts a simulation sooner than Verilator, which compiles it first.
 ICARUS = ["--simulator", "icarus"] if shutil.which("iverilog") else []
 MESSAGE = "finished results are kept, and the next run continues from them"
 
 
 def members(session):
-    """Process numbers of a command and its children, found by their environment variable."""
+    """Process numbers of a command and its children, found by the variable HALFBYTE_TEST."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -71,7 +72,7 @@ def test_nothing_is_left(tmp_path, number, arguments, begun):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Shells start what they put in the background with the interrupt ignored.
+        # A shell lets background processes ignore SIGINT. The tests may run in one of those.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for(lambda: list(tmp_path.glob(begun)))

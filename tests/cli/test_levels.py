@@ -1,4 +1,7 @@
-"""``halfbyte rank --levels``: what it says of the order."""
+"""``halfbyte rank --levels``, which ranks formats by area at several levels of hardware.
+
+The levels are a MAC, a dot-product unit, and arrays of both.
+"""
 
 import json
 
@@ -15,6 +18,7 @@ from tests.factory import sample
 
 
 def level(name, areas):
+    """A level with these areas by format, in µm²."""
     records = (sample(SynthesisRecord, format=fmt, area_um2=area) for fmt, area in areas.items())
     return Level(name, name, tuple(records))
 
@@ -26,7 +30,7 @@ def level(name, areas):
         (900.0, "pairs of formats that change their order by more than 1 %: 1"),
     ],
 )
-def test_changes_of_order_are_said(capsys, later, said):
+def test_changes_of_order_are_reported(capsys, later, said):
     levels = [
         level("mac", {"e2m1": 1000.0, "int4": 1100.0}),
         level("unit", {"e2m1": 1000.0, "int4": later}),
@@ -36,7 +40,7 @@ def test_changes_of_order_are_said(capsys, later, said):
 
 
 def units_of(specs, technology, **_):
-    """Records of MACs or units without a netlist."""
+    """Stand-in for synthesis of MACs and dot units: the areas are 1, 2, ... in order."""
     return [
         sample(
             DotRecord, format=spec.weight.name, lanes=spec.lanes, um2_per_lane=place,
@@ -51,7 +55,7 @@ def units_of(specs, technology, **_):
 
 
 def arrays_of(specs, technology, **_):
-    """Records without a netlist, with what their arrays are."""
+    """Stand-in for synthesis of arrays: the areas are 1, 2, ... in order."""
     return [
         sample(
             ArrayRecord, **{**spec.fields, "format": spec.unit.weight.name, "architecture": ""},
@@ -61,7 +65,7 @@ def arrays_of(specs, technology, **_):
     ]  # fmt: skip
 
 
-def test_the_arrays_have_the_size_and_the_dataflow_that_are_asked_for(halfbyte, monkeypatch):
+def test_arrays_have_the_size_and_dataflow_of_the_options(halfbyte, monkeypatch):
     for place in ("area.synthesize", "area.search.dot_units.synthesize_dots"):
         monkeypatch.setattr(f"halfbyte.{place}", units_of)
     monkeypatch.setattr("halfbyte.area.search.arrays.synthesize_arrays", arrays_of)

@@ -1,4 +1,7 @@
-"""Folders of runs name what makes them differ; every command that draws takes a look."""
+"""The look of pictures (width, words, background), and the names of the folders they go to.
+
+Every command that draws pictures takes the same options for their look.
+"""
 
 import ast
 from pathlib import Path
@@ -12,7 +15,7 @@ DRAWING = {"pareto", "curve", "evaluate", "explore", "profile", "rank", "release
 
 
 def functions(*rooms):
-    """Every function of some rooms, with its file."""
+    """Every function in some subpackages, with its file."""
     for path in sorted(path for room in rooms for path in (ROOT / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.FunctionDef):
@@ -20,11 +23,12 @@ def functions(*rooms):
 
 
 def names_in(tree):
+    """The names of variables and functions that occur in a syntax tree."""
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def drawing_functions():
-    """Names of the functions that write pictures: they take a look."""
+    """Names of the functions that write pictures: ``write_...`` with a parameter ``look``."""
     drawing = {
         node.name: {arg.arg for arg in (*node.args.args, *node.args.kwonlyargs)}
         for _, node in functions("pareto", "accuracy")
@@ -33,7 +37,7 @@ def drawing_functions():
     return {name for name, parameters in drawing.items() if "look" in parameters}
 
 
-def test_every_picture_is_drawn_with_the_look_that_the_command_line_asks_for():
+def test_every_command_hands_the_look_to_the_functions_that_draw():
     drawing, drawn = drawing_functions(), set()
     for path, function in functions("cli"):
         for call in ast.walk(function):
@@ -45,7 +49,7 @@ def test_every_picture_is_drawn_with_the_look_that_the_command_line_asks_for():
     assert len(drawn) >= 7
 
 
-def test_every_command_that_draws_takes_the_options_of_pictures():
+def test_every_command_that_draws_has_the_options_of_the_look():
     for name, entry in COMMANDS.items():
         command = entry.load(name)
         options = {each.name for each in getattr(command, "params", [])}
@@ -53,7 +57,7 @@ def test_every_command_that_draws_takes_the_options_of_pictures():
         assert len(taken) == (3 if name in DRAWING else 0), name
 
 
-def test_a_folder_names_model_recipe_technology_and_what_was_given(monkeypatch):
+def test_a_folder_s_name_has_model_recipe_technology_and_the_given_options(monkeypatch):
     monkeypatch.delenv("HALFBYTE_BUILD", raising=False)
     plain = folder_of_run("pareto", "minilm", "w4", "sky130hd", formats=None, terms=None, text="")
     assert plain == Path("build/pareto/minilm-w4-sky130hd")

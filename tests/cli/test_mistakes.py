@@ -1,4 +1,7 @@
-"""The likely mistakes with every option of every command: one line, before anything is computed."""
+"""Likely mistakes with every option of every command.
+
+Each one ends in a message of one line before anything is computed.
+"""
 
 import pytest
 from typer.testing import CliRunner
@@ -7,7 +10,8 @@ from halfbyte.cli.app import app
 from halfbyte.cli.commands import COMMANDS
 from halfbyte.cli.honoured import HONOURED
 
-# What is missing, misspelt, of a wrong type, impossible, unwritable or empty, by parameter.
+# Wrong values of each parameter: missing, damaged or empty files, misspelt names, impossible
+# numbers, paths that cannot be written.
 FORMAT = ("int44", "none.yaml", "empty.yaml", "records.json")
 WRONG = {
     "names": FORMAT,
@@ -78,14 +82,15 @@ WRONG = {
     "tokens": ("0",),
     "jobs": ("0",),
 }
-# Texts that may be anything, or that only something computed can tell.
+# Parameters that take any text, or that can only be checked after something was computed.
 FREE = {
     *("dont_use", "top", "port", "tie", "latency", "junit", "tasks", "store", "format_name"),
     *("mac_share", "memory_share", "layer", "entropy", "config", "scheduler", "accuracy"),
     *("segment", "depth", "task_folder"),
 }
 ARRAY = ("rows", "columns", "dataflow")
-# What a command needs besides the option; for some options, something else.
+# Words that a command needs besides the wrong option; by (command, parameter) if that parameter
+# needs others.
 NEEDED = {
     "recommend": "int4 --max-loss 1%",
     "run": "minilm int4 --layer x --energy",
@@ -119,7 +124,7 @@ NEEDED = {
         [("explore", "block"), ("explore", "width"), ("explore", "output")], "supernormal --report"
     ),
 }
-# A name that is free, and texts beside models that have one of their own.
+# Pairs that are left out: names may be free, and models may have a text of their own.
 ANYTHING = {
     ("derive", "name"),
     ("assign", "name"),
@@ -127,11 +132,13 @@ ANYTHING = {
     ("recommend", "text"),
     ("evaluate", "text"),
 }
+# The ending that an output file must have.
 SUFFIXES = {"derive": ".yaml", "assign": ".yaml", "gates": ".v", "operands": ".npz"}
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
+    """Work in a folder with the files that the command lines name."""
     for name in ("empty.yaml", "empty.lib", "empty.v", "empty.safetensors"):
         (tmp_path / name).touch()
     (tmp_path / "junk.bin").write_bytes(bytes(range(256)))
@@ -143,7 +150,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def unit_options(command, name):
-    """What makes a command honour an option: the first unit that takes it."""
+    """Words that choose the first unit for which a command honours an option; empty for a MAC."""
     for unit, honoured in HONOURED.get(command, {}).items():
         if name in honoured.split():
             return "" if unit == "mac" or unit.startswith("--") else f"--unit {unit}"
@@ -171,7 +178,7 @@ def lines(command):
             yield [command, *words, *more], wrong.split(",")[-1]
 
 
-def test_every_option_has_its_mistakes():
+def test_every_parameter_is_in_the_table():
     known = {
         parameter.name
         for command in COMMANDS
@@ -182,7 +189,7 @@ def test_every_option_has_its_mistakes():
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "tech"])
-def test_a_mistake_is_one_line_at_once(folder, command):
+def test_a_mistake_is_told_in_one_line(folder, command):
     for words, wrong in lines(command):
         done = CliRunner().invoke(app, words)
         said = str(done.exception) if isinstance(done.exception, ValueError) else done.output

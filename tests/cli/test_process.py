@@ -1,10 +1,10 @@
-"""The installed command in a process of its own; other tests call it within theirs."""
+"""The installed command in a new process. Other tests run commands in their own process."""
 
 import json
 import subprocess
 import sys
 
-# Runs command lines one after the other; PyTorch must not be imported by any.
+# Runs command lines one after another and checks that none imports PyTorch.
 _WITHOUT_TORCH = """
 import sys
 from halfbyte.cli import main
@@ -23,13 +23,13 @@ def test_a_result_goes_to_standard_output(halfbyte_process):
     assert record["name"] == "int4"
 
 
-def test_an_error_is_one_line_and_a_status(halfbyte_process):
+def test_an_error_is_one_line_with_exit_status_1(halfbyte_process):
     done = halfbyte_process("formats", "int44", check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
-def test_a_usage_error_has_a_status_of_its_own(halfbyte_process):
+def test_a_usage_error_has_exit_status_2(halfbyte_process):
     done = halfbyte_process("simulate", check=False)
     assert done.returncode == 2
     assert "No such command 'simulate'" in done.stderr

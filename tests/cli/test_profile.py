@@ -1,4 +1,4 @@
-"""``halfbyte profile`` as a user meets it: tables, pictures, CSV and JSON."""
+"""``halfbyte profile``, which tells how weights and activations of a model are distributed."""
 
 import csv
 import json

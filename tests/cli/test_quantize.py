@@ -1,4 +1,4 @@
-"""``halfbyte quantize`` as a user meets it."""
+"""``halfbyte quantize``, which writes a quantized copy of a model, as a user runs it."""
 
 import json
 
@@ -66,7 +66,7 @@ def test_errors_are_one_line(halfbyte, model, tmp_path, arguments, message):
 
 
 @pytest.mark.model
-def test_output_of_a_built_in_model_bears_the_model_s_name(halfbyte, tmp_path):
+def test_the_folder_for_a_built_in_model_has_the_model_s_name(halfbyte, tmp_path):
     done = halfbyte("quantize", "minilm", "--format", "int4")
     assert "wrote build/quantized/all-MiniLM-L6-v2-int4" in done.stdout
     assert (tmp_path / "build/quantized/all-MiniLM-L6-v2-int4/model.safetensors").is_file()

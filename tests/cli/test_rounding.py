@@ -1,4 +1,7 @@
-"""What ``synth`` says of measured decimals: the areas of rounded tables."""
+"""A format whose values are decimal fractions needs wide integers.
+
+``synth`` then also prints the areas of the values rounded to a few bits.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""Odd surroundings change nothing, or are named in one line."""
+"""Closed streams, full disks, odd folders and odd environment variables.
+
+They change nothing, or the command names them in one line.
+"""
 
 import errno
 import json
@@ -19,7 +22,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def shell(line, folder, **environment):
-    """What a command line of the shell leaves; ``halfbyte`` stands for the command."""
+    """Run a line of shell in which ``halfbyte`` stands for the path of the installed command."""
     kept = {name: text for name, text in os.environ.items() if name not in ("HOME", "TMPDIR")}
     return subprocess.run(
         ["/bin/sh", "-c", line.replace("halfbyte", COMMAND)],
@@ -40,13 +43,13 @@ def test_closed_streams_do_no_harm(tmp_path, closed):
 
 
 @pytest.mark.parametrize("closed", ["<&-", "2>&-", "| head -1"])
-def test_the_result_comes_where_another_stream_is_closed(tmp_path, closed):
+def test_the_result_is_printed_even_if_another_stream_is_closed(tmp_path, closed):
     done = shell(f"halfbyte formats int4 --json {closed}", tmp_path)
     assert (done.returncode, done.stderr, done.stdout[0]) == (0, "", "[")
 
 
 @pytest.mark.parametrize("option", ["", "--json", "--help"])
-def test_a_result_that_would_be_lost_is_an_error(tmp_path, option):
+def test_a_closed_standard_output_is_an_error_if_there_is_a_result(tmp_path, option):
     done = shell(f"halfbyte formats int4 {option} >&-", tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: Standard output is closed, so the result would be")
@@ -116,7 +119,7 @@ def test_strange_variables_change_nothing(tmp_path):
         (errno.ENOSPC, "x.v", "No space is left for x.v on the disk or device that is written to"),
     ],
 )
-def test_what_the_system_refuses_has_file_and_remedy(monkeypatch, tmp_path, number, name, message):
+def test_errors_of_the_system_name_file_and_remedy(monkeypatch, tmp_path, number, name, message):
     monkeypatch.delenv("HALFBYTE_BUILD", raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(system.shutil, "disk_usage", lambda _: Usage(1 << 40, 0, 1 << 40))

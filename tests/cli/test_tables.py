@@ -1,4 +1,7 @@
-"""Tables fit the terminal, and nothing in them is cut."""
+"""Tables fit the terminal without cutting text.
+
+Columns marked with ``~`` are left out if there is too little space, from the right.
+"""
 
 import pytest
 
@@ -22,13 +25,13 @@ def printed(monkeypatch, capsys):
     return of
 
 
-def test_all_columns_where_there_is_room(printed):
+def test_all_columns_are_shown_if_they_fit(printed):
     text = printed(100)
     assert all(cell in text for cell in ROWS[0])
     assert "--wide" not in text
 
 
-def test_marked_columns_go_first_and_the_last_one_first(printed):
+def test_the_last_marked_column_is_left_out_first(printed):
     text = printed(75)
     assert "412" not in text
     assert "swift" in text
@@ -36,7 +39,7 @@ def test_marked_columns_go_first_and_the_last_one_first(printed):
 
 
 @pytest.mark.parametrize("width", [60, 48, 40])
-def test_what_is_shown_is_whole(printed, width):
+def test_no_text_is_cut(printed, width):
     text = printed(width)
     assert "…" not in text
     assert "a_format_of_a_user" in text

@@ -1,4 +1,7 @@
-"""Cards and libraries of the user's own, on the command line."""
+"""The user's own cell libraries on the command line: as Liberty files, or as technology cards.
+
+A technology card is a YAML file that holds the cells which synthesis needs.
+"""
 
 import json
 import shutil
@@ -8,7 +11,7 @@ import pytest
 from halfbyte.area.cells.technology import CARDS
 
 MAC = ("synth", "e1m2", "--arch", "sign_magnitude", "--terms", "1", "--json")
-# Codes of two bits: what is tested here is the library.
+# A format with two-bit codes is synthesized quickly.
 TINY = ("synth", "tiny.yaml", *MAC[2:])
 LIBRARY = """library (own_tt) {
   nom_voltage : 1.1; time_unit : "1ns"; capacitive_load_unit (1, pf); %s
@@ -31,6 +34,7 @@ def tiny(tmp_path):
 
 
 def own_card(path, name):
+    """Write a copy of the card sg13g2 under another name."""
     text = (CARDS / "sg13g2.yaml").read_text().replace("name: sg13g2", f"name: {name}", 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -38,7 +42,7 @@ def own_card(path, name):
 
 @pytest.mark.yosys
 @pytest.mark.usefixtures("tiny")
-def test_a_card_by_its_path_is_as_good_as_a_shipped_one(halfbyte, tmp_path):
+def test_a_card_is_used_by_its_path(halfbyte, tmp_path):
     own_card(tmp_path / "card.yaml", "mine")
     (own,) = json.loads(halfbyte(*TINY, "--tech", "./card.yaml").stdout)
     (shipped,) = json.loads(halfbyte(*TINY, "--tech", "sg13g2").stdout)
@@ -46,7 +50,7 @@ def test_a_card_by_its_path_is_as_good_as_a_shipped_one(halfbyte, tmp_path):
     assert own["area_um2"] == shipped["area_um2"]
 
 
-def test_cards_in_the_folder_of_the_user_are_known_by_name(halfbyte, tmp_path, monkeypatch):
+def test_cards_in_the_user_s_folder_are_used_by_name(halfbyte, tmp_path, monkeypatch):
     monkeypatch.setenv("HALFBYTE_HOME", str(tmp_path / "own"))
     own_card(tmp_path / "own" / "technologies" / "mine.yaml", "mine")
     names = [card["name"] for card in json.loads(halfbyte("tech", "list", "--json").stdout)]
@@ -54,7 +58,7 @@ def test_cards_in_the_folder_of_the_user_are_known_by_name(halfbyte, tmp_path, m
     assert names[-1] == "mine"
 
 
-def test_a_card_must_not_pass_for_a_shipped_one(halfbyte, tmp_path):
+def test_a_card_must_not_have_the_name_of_a_shipped_one(halfbyte, tmp_path):
     own_card(tmp_path / "card.yaml", "asap7")
     done = halfbyte(*MAC, "--tech", "card.yaml", check=False)
     assert done.returncode == 1
@@ -75,7 +79,7 @@ def test_a_card_must_not_pass_for_a_shipped_one(halfbyte, tmp_path):
         (["--liberty", "own.lib", "--dont-use", "DFF"], "no rising-edge D flip-flop among"),
     ],
 )
-def test_what_cannot_be_used_is_named_in_one_line(halfbyte, tmp_path, options, message):
+def test_unusable_cards_and_libraries_are_named_in_one_line(halfbyte, tmp_path, options, message):
     (tmp_path / "own.lib").write_text(LIBRARY % "")
     done = halfbyte(*MAC, *options, check=False)
     assert done.returncode == 1
@@ -86,8 +90,8 @@ def test_what_cannot_be_used_is_named_in_one_line(halfbyte, tmp_path, options, m
 
 @pytest.mark.yosys
 @pytest.mark.usefixtures("tiny")
-def test_nand_inverter_and_flip_flop_are_enough(halfbyte, tmp_path):
-    """What the library does not state is null, with the reason; a malformed cell is named."""
+def test_a_library_of_nand_inverter_and_flip_flop_is_enough(halfbyte, tmp_path):
+    """Figures that the library cannot give are null, with a reason. A malformed cell is named."""
     (tmp_path / "own.lib").write_text(LIBRARY % "")
     done = halfbyte(*TINY, "--liberty", "own.lib", "--dont-use", "*_STRONG")
     (record,) = json.loads(done.stdout)
@@ -99,7 +103,7 @@ def test_nand_inverter_and_flip_flop_are_enough(halfbyte, tmp_path):
     assert strong["area_um2"] < record["area_um2"]
 
 
-def test_without_any_area_that_is_said(halfbyte, tmp_path):
+def test_a_library_without_areas_is_refused(halfbyte, tmp_path):
     text = (LIBRARY % "").replace("area :", "footprint :")
     (tmp_path / "own.lib").write_text(text)
     done = halfbyte(*MAC, "--liberty", "own.lib", check=False)

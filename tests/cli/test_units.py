@@ -1,4 +1,4 @@
-"""``--unit``: units beside the MACs."""
+"""``--unit dfloat11`` (a decoder of compressed weights) and ``--unit bf16_mac``."""
 
 import json
 from pathlib import Path
@@ -11,14 +11,14 @@ from halfbyte.cli.app import app
 from halfbyte.cli.units import check_codes, check_unit
 
 
-def test_units_are_checked() -> None:
+def test_formats_belong_to_units_that_take_one() -> None:
     assert not check_unit("mac", ["int4"])
     assert check_unit("dfloat11", None)
     with pytest.raises(UserError, match="takes no format: leave out 'int4'"):
         check_unit("dfloat11", ["int4"])
 
 
-def test_codes_are_checked() -> None:
+def test_codes_and_symbols_a_cycle_must_fit_together() -> None:
     assert not check_codes("table")
     assert check_codes("fixed", 2)
     with pytest.raises(UserError, match="must be table or fixed, not 'huffman'"):

@@ -1,4 +1,7 @@
-"""Command lines that cannot be: one line, what was probably meant, and exit status 2."""
+"""Command lines with unknown options, commands or numbers.
+
+The message is one line that says what was probably meant. The exit status is 2.
+"""
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +13,7 @@ ARGUMENT = "give it as an argument, `halfbyte"
 
 
 def said(*arguments):
+    """The one line that a wrong command line prints, without ``error:``."""
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 2, done.output
     assert done.output.startswith("error: ")
@@ -55,8 +59,8 @@ def test_the_line_says_what_was_meant(words, message):
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "tech"])
-def test_another_number_of_one_thing_is_understood(command):
-    """``--techs`` where there is ``--tech``, and ``--lane`` where there is ``--lanes``."""
+def test_singular_and_plural_of_an_option_are_suggested(command):
+    """For example ``--tech`` for ``--techs``, and ``--lanes`` for ``--lane``."""
     known = {name for each in COMMANDS[command].load(command).params for name in each.opts}
     for name in sorted(name for name in known if name.startswith("--") and len(name) > 4):
         other = name[:-1] if name.endswith("s") else f"{name}s"
