@@ -1,4 +1,4 @@
-"""The code blocks of README and of the documentation, as people copy them."""
+"""Reads the code blocks of the README and the documentation, for tests that run them."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its kind, the name of the file that it shows, and its text."""
+    """A fenced block: its language, the title (the name of a file, if it shows one), its text."""
 
     kind: str
     title: str | None
@@ -30,7 +30,7 @@ def blocks(page):
 
 
 def commands(block):
-    """The command lines of a ``console`` block (behind ``$``) or of an ``sh`` block, as words."""
+    """The commands in a ``console`` block (lines after ``$``) or in an ``sh`` block, as words."""
     text = block.text.replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines()]
     if block.kind == "console":

@@ -1,4 +1,4 @@
-"""Models that read few texts: enough to see that what is shown works."""
+"""A fixture that shortens evaluations, for tests that only check that an example runs."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from halfbyte.accuracy import texts
 
 @pytest.fixture
 def fewer_texts(monkeypatch):
-    """Models read one text of each module."""
+    """Evaluate models on only one docstring of each Python module."""
     monkeypatch.setattr(texts, "PER_MODULE", 1)
     texts.docstrings.cache_clear()
     yield

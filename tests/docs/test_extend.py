@@ -1,4 +1,4 @@
-"""What the page for contributors shows, done in a copy of the tree, ends green."""
+"""Follows ``docs/how_to/extend.md`` in a copy of the repository: its edits, commands and tests."""
 
 import os
 import shutil
@@ -21,19 +21,19 @@ PROGRAMS = {
 
 
 def changed(text, diff):
-    """A text with the changes of a diff without line numbers, whose parts are divided by @@."""
+    """Apply a diff to a text. The diff has no line numbers; ``@@`` lines separate its parts."""
     for part in diff.split("@@\n"):
         lines = part.splitlines(keepends=True)
         old = "".join(line[1:] for line in lines if line[0] in " -")
         new = "".join(line[1:] for line in lines if line[0] in " +")
-        assert text.count(old) == 1, f"the page shows what is not there: {old}"
+        assert text.count(old) == 1, f"the page shows lines that are not in the file once: {old}"
         text = text.replace(old, new)
     return text
 
 
 @pytest.fixture
 def tree(tmp_path):
-    """A copy of the tree with a library to distill."""
+    """A copy of the repository, with a Liberty file from which the page makes a technology card."""
     copy = tmp_path / "halfbyte"
     shutil.copytree(ROOT, copy, symlinks=True, ignore=LEFT_OUT)
     (copy / "FULL.lib").write_text(library())
@@ -41,7 +41,7 @@ def tree(tmp_path):
 
 
 @pytest.mark.slow
-def test_following_the_page_ends_green(tree):
+def test_every_step_of_the_page_works(tree):
     environment = {**os.environ, "PYTHONPATH": str(tree), "HALFBYTE_BUILD": str(tree / "build")}
     done = []
     for block in blocks(PAGE):

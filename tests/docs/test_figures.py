@@ -1,4 +1,7 @@
-"""Tables of README and documentation against the committed records that they come from."""
+"""Tables in the README and the documentation have the figures of the committed records.
+
+Records of levels hold areas per lane of a MAC, of dot-product units and of arrays.
+"""
 
 import json
 import re
@@ -19,15 +22,15 @@ KEYS = {
 
 
 def levels(technology):
-    """The rows of a record of levels by the formats' titles."""
+    """The rows of a technology's record of levels, by the title of the format."""
     rows = json.loads((RECORDS / f"levels_{technology}.json").read_text())
     return {load(row["format"]).title: row for row in rows}
 
 
 def table(page, column):
-    """The cells behind the first of each row of a table, by the first, from ``column`` on.
+    """The cells of each row from ``column`` on, by the first cell of the row.
 
-    The table is the only one of the page with that column.
+    The table is the only one on the page with that column.
     """
     text = (ROOT / page).read_text(encoding="utf-8")
     grids = [
@@ -40,7 +43,7 @@ def table(page, column):
 
 
 def both(digits):
-    """Area per lane, with so many digits behind the point, and the ratio, of every level."""
+    """Cells with the area per lane of every level, and its ratio to that of E2M1."""
     return lambda row: [
         f"{row[f'{level}_um2_per_lane']:,.{digits}f} ({row[f'{level}_over_e2m1']:.3f})"
         for level in LEVELS
@@ -48,12 +51,12 @@ def both(digits):
 
 
 def whole(*names):
-    """Areas per lane of some levels, without digits behind the point."""
+    """Cells with the areas per lane of some levels, as whole numbers."""
     return lambda row: [f"{row[f'{level}_um2_per_lane']:.0f}" for level in names]
 
 
 def percent(row):
-    """The cost over E2M1 of every level."""
+    """Cells with the cost over E2M1 in percent, at every level."""
     return [f"{100 * (row[f'{level}_over_e2m1'] - 1):+.1f} %" for level in LEVELS]
 
 
@@ -100,7 +103,7 @@ def test_a_record_of_levels_says_what_it_was_measured_with(path):
         technology = load_technology(row["technology"])
         assert path.stem == f"levels_{technology.name}"
         assert (row["corner"], row["terms"]) == (technology.corner, 256)
-        # Another card, or other tools, would give other figures.
+        # Figures of another technology card or of other tools would be outdated.
         assert technology.content_hash.startswith(row["card_version"])
         for tool in ("amaranth", "pyosys"):
             assert f"\n{tool}=={row[f'{tool}_version']}\n" in constraints

@@ -10,21 +10,22 @@ NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
 
 def read(path):
+    """The cells of a notebook."""
     import nbformat
 
     return nbformat.read(path, as_version=4).cells
 
 
-def test_there_are_notebooks_and_none_carries_results():
+def test_notebooks_are_committed_without_results():
     assert len(NOTEBOOKS) >= 3
     for path in NOTEBOOKS:
-        assert not any(cell.get("outputs") for cell in read(path)), f"{path.name} carries results"
+        assert not any(cell.get("outputs") for cell in read(path)), f"{path.name} contains results"
 
 
 @pytest.fixture
 def shell(monkeypatch):
-    """IPython as a notebook has it, but in this process, which has imported most already."""
-    # It changes both.
+    """IPython as in a notebook, but in this process, which saves the time of imports."""
+    # IPython changes both. monkeypatch restores them.
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setattr(sys, "path", [*sys.path])
     interactive = pytest.importorskip("IPython.core.interactiveshell", reason="needs IPython")

@@ -1,4 +1,4 @@
-"""What the documentation shows works: its Python runs, its commands run or at least exist."""
+"""Examples in the documentation work: Python blocks run, and commands run or at least exist."""
 
 import re
 
@@ -11,7 +11,7 @@ from halfbyte.cli.app import app
 
 from .blocks import PAGES, ROOT, blocks, commands
 
-# Shells' own commands, and tools of others, that a page may show.
+# Commands of the shell and other programs that a page may show.
 OTHERS = {
     "cd",
     "pip",
@@ -40,7 +40,7 @@ def test_the_pages_have_blocks_of_every_kind():
 
 
 @pytest.mark.parametrize("page", PYTHON, ids=name)
-def test_python_runs(page, tmp_path, shared_build, monkeypatch):
+def test_python_blocks_run(page, tmp_path, shared_build, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HALFBYTE_BUILD", str(shared_build))
     names = {}
@@ -75,6 +75,7 @@ def test_commands_and_their_options_exist(page):
 
 
 def check(words):
+    """Assert that a command and its options exist."""
     program, *arguments = words
     if program == "make":
         check_make(arguments)
@@ -85,6 +86,7 @@ def check(words):
 
 
 def check_make(arguments):
+    """Assert that the Makefile has these targets and reads these variables."""
     makefile = (ROOT / "Makefile").read_text()
     for word in arguments:
         variable, equals, _ = word.partition("=")
@@ -93,6 +95,7 @@ def check_make(arguments):
 
 
 def check_halfbyte(arguments):
+    """Assert that ``halfbyte`` has this command with these options."""
     command = get_command(app)
     context = typer.Context(command, info_name="halfbyte")
     while hasattr(command, "list_commands") and arguments and not arguments[0].startswith("-"):

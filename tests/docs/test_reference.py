@@ -1,4 +1,4 @@
-"""The pages that are made from the code: a section for every command and every record."""
+"""Pages generated from the code have a section for every command and every kind of record."""
 
 import re
 

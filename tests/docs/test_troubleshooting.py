@@ -1,4 +1,4 @@
-"""Every message that the page of troubleshooting explains is one that the source can print."""
+"""Every message on the troubleshooting page occurs in the source."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ def listed(text):
 
 @cache
 def texts():
-    """Every text of the source, with dots for what is filled in; and the Makefile's own."""
+    """The strings in the source, with "..." for each placeholder, and the text of the Makefile."""
     found = [(ROOT / "Makefile").read_text()]
     rooms = [path for path in (ROOT / "halfbyte").iterdir() if path.is_dir()]
     for path in sorted(path for room in rooms for path in room.rglob("*.py")):
@@ -30,7 +30,7 @@ def texts():
 
 
 def is_printed(message):
-    """Whether one text has all parts of the message, in this order."""
+    """Whether one of the texts has all parts of the message in order. "..." stands for anything."""
     parts = [part.strip() for part in message.split("...")]
     pattern = re.compile(".*".join(map(re.escape, filter(None, parts))), re.DOTALL)
     return any(pattern.search(text) for text in texts())
