@@ -1,4 +1,4 @@
-"""Finding formats by name and by path."""
+"""Formats are loaded by name or by the path of a file."""
 
 import shutil
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_a_users_file_loads_by_path(tmp_path: Path) -> None:
     ("reference", "nearest"),
     [("e2m1sp", "e2m1_sp"), ("int44", "int4"), ("E2M1", "e2m1"), ("SF-4", "sf4"), ("xyz", "")],
 )
-def test_an_unknown_name_gets_the_list_and_the_nearest(reference: str, nearest: str) -> None:
+def test_an_unknown_name_gets_all_names_and_the_nearest(reference: str, nearest: str) -> None:
     with pytest.raises(FormatError) as caught:
         load(reference)
     message = str(caught.value)
@@ -34,7 +34,7 @@ def test_an_unknown_name_gets_the_list_and_the_nearest(reference: str, nearest: 
     assert hint in message
 
 
-def test_a_name_without_its_ending_gets_the_file(
+def test_the_error_for_a_path_without_its_ending_suggests_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

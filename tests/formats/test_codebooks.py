@@ -1,4 +1,7 @@
-"""Errors of known formats are the published ones, and no set of levels beats the optimum."""
+"""Quantization errors of formats and of the best levels (values) for a distribution.
+
+Errors of known formats are the published ones. No other levels have smaller errors than the best.
+"""
 
 import math
 
@@ -18,7 +21,8 @@ from halfbyte.formats.codebooks import (
 )
 from halfbyte.formats.quantile import quantile_levels
 
-# Relative mean square error x 1e-3 of the paper's quantizer on 40,000 synthetic blocks of 128.
+# Relative mean square errors, times 1000, of the quantizer in Dotzel et al., 2024, on 40,000
+# synthetic blocks of 128.
 PUBLISHED = {
     ("normal", None): {
         "int4": 13.78, "e2m1": 11.85, "e2m1_sr": 13.61, "e2m1_sp": 10.54, "e3m0": 37.02,
@@ -29,10 +33,12 @@ PUBLISHED = {
         "apot4": 17.79, "apot4_sp": 16.63, "nf4": 13.85, "sf4": 12.90,
     },
 }  # fmt: skip
+# Distribution, bits and nu of formats that are compared before their values are rounded.
 SOURCES = {"nf4": ("normal", 4, None), "sf4": ("student_t", 4, 5.0)}
 
 
 def sampled(distribution, nu, block, blocks=20_000):
+    """Random blocks (blocks, block), and the largest magnitude in each (blocks, 1)."""
     generator = np.random.default_rng(7)
     shape = (blocks, block)
     x = generator.standard_t(nu, shape) if nu else generator.standard_normal(shape)
@@ -45,14 +51,14 @@ def test_errors_are_the_published_ones(distribution, nu):
     blocks = block_distribution(distribution, nu, 128)
     for name, published in PUBLISHED[distribution, nu].items():
         levels = quantile_levels(*SOURCES[name]) if name in SOURCES else levels_of(load(name))
-        # The published figures are samples: their noise is below 0.6 %.
+        # The published figures come from random samples, with an uncertainty below 0.6 %.
         assert 1e3 * relative_mse(levels, blocks) == pytest.approx(published, rel=6e-3), name
 
 
 @pytest.mark.parametrize(
     ("distribution", "nu", "block"), [("normal", None, 16), ("student_t", 4.0, 32)]
 )
-def test_the_distribution_is_that_of_samples(distribution, nu, block):
+def test_the_distribution_within_blocks_is_that_of_random_samples(distribution, nu, block):
     blocks = block_distribution(distribution, nu, block)
     assert blocks.share.sum() == pytest.approx(1) == blocks.energy.sum()
     assert blocks.share[0] == blocks.share[-1] == 0.5 / block
@@ -70,7 +76,7 @@ def test_the_distribution_is_that_of_samples(distribution, nu, block):
     ("distribution", "nu"), [("normal", None), ("student_t", 5.0), ("student_t", 3.0)]
 )
 @pytest.mark.parametrize("count", [4, 16])
-def test_no_search_from_elsewhere_finds_better_levels(distribution, nu, count):
+def test_no_search_from_random_levels_finds_better_ones(distribution, nu, count):
     blocks = block_distribution(distribution, nu, 128)
     best = relative_mse(lloyd_max(blocks, count), blocks)
     generator = np.random.default_rng(3)
@@ -84,7 +90,7 @@ def test_no_search_from_elsewhere_finds_better_levels(distribution, nu, count):
         assert relative_mse(levels, blocks) >= best * (1 - 1e-6)
 
 
-def test_a_pinned_codebook_ends_at_one_and_costs_little():
+def test_levels_pinned_to_end_at_one_cost_little():
     blocks = block_distribution("student_t", 5.0, 128)
     free, pinned = lloyd_max(blocks), lloyd_max(blocks, pinned=True)
     assert len(free) == len(pinned) == 16
@@ -95,7 +101,7 @@ def test_a_pinned_codebook_ends_at_one_and_costs_little():
 
 
 @pytest.mark.parametrize(("distribution", "nu"), [("normal", None), ("student_t", 5.0)])
-def test_every_format_is_behind_the_optimum(distribution, nu):
+def test_every_format_has_larger_errors_than_the_optimum(distribution, nu):
     names = ("int4", "nf4", "sf4", "e2m1", "e2m1_sr", "e2m1_sp", "e3m0", "apot4", "apot4_sp")
     distances = {name: distance_to_optimum_db(load(name), distribution, nu) for name in names}
     assert all(distance > 0 for distance in distances.values())
@@ -103,23 +109,23 @@ def test_every_format_is_behind_the_optimum(distribution, nu):
     assert max(distances, key=distances.get) == "e3m0"
 
 
-def test_the_optimum_has_as_many_levels_as_the_format():
+def test_formats_of_other_widths_are_compared_with_as_many_levels():
     assert 0 < distance_to_optimum_db(load("int8"), "normal") < 12
     assert 0 < distance_to_optimum_db(load("int5"), "normal") < 4
 
 
 @pytest.mark.parametrize("entropy", [2.5, 3.25, 3.6])
-def test_an_entropy_coded_codebook_keeps_to_its_bits(entropy):
+def test_entropy_constrained_levels_keep_to_their_bits(entropy):
     blocks = block_distribution("normal", None, 128)
     book = entropy_constrained(blocks, entropy=entropy)
     assert entropy - 0.02 < book.entropy <= entropy
     assert len(book.levels) <= 16
     assert (np.diff(book.levels) > 0).all()
-    # Plain rounding errs no more than the encoder that also minds the length of its codes.
+    # The encoder of the book prefers short codes, so rounding to nearest has smaller errors.
     assert relative_mse(book.levels, blocks) <= book.relative_mse
 
 
-def test_entropy_coding_beats_fewer_levels_of_the_same_entropy():
+def test_entropy_constrained_levels_beat_fewer_levels_of_the_same_entropy():
     blocks = block_distribution("normal", None, 128)
     eight = lloyd_max(blocks, 8)
     names = np.searchsorted((eight[1:] + eight[:-1]) / 2, blocks.points)
@@ -131,14 +137,14 @@ def test_entropy_coding_beats_fewer_levels_of_the_same_entropy():
 
 @pytest.mark.parametrize("name", ["int4", "nf4", "e2m1_sp"])
 @pytest.mark.parametrize(("distribution", "nu"), [("normal", None), ("student_t", 5.0)])
-def test_no_format_errs_less_at_its_entropy(name, distribution, nu):
+def test_no_format_has_smaller_errors_at_its_entropy(name, distribution, nu):
     blocks = block_distribution(distribution, nu, 128)
     levels = levels_of(load(name))
     book = entropy_constrained(blocks, entropy=code_entropy(levels, blocks))
     assert book.relative_mse < relative_mse(levels, blocks)
 
 
-def test_equal_shares_need_all_bits():
+def test_equally_frequent_codes_have_the_full_entropy():
     blocks = Blocks(np.linspace(-1, 1, 8), np.full(8, 1 / 8), np.full(8, 1 / 8))
     assert code_entropy(blocks.points, blocks) == pytest.approx(3)
     assert code_entropy([0.0], blocks) == 0

@@ -1,4 +1,7 @@
-"""Derived formats: their files, names and errors. ``tests/cli/test_derive.py`` has the rest."""
+"""Formats derived from a distribution: their files, names and errors.
+
+``tests/cli/test_derive.py`` has further tests.
+"""
 
 import numpy as np
 import pytest
@@ -10,14 +13,14 @@ from halfbyte.formats.parse import parse_text
 SF4 = Derivation("student_t", 5.0, 4, 8, "quantile", 128, 3.5)
 
 
-def test_the_file_is_the_format():
+def test_the_written_file_is_read_as_the_format():
     fmt = parse_text(SF4.text(SF4.default_name))
     assert (fmt.name, fmt.title) == ("student_t_nu5", "Student's t, nu 5, quantiles, 4 bits")
     assert fmt.values == load("sf4").values
     assert np.allclose(SF4.levels, [float(value) for value in fmt.values], atol=1 / 254)
 
 
-def test_errors_are_those_of_the_distribution():
+def test_errors_need_a_distribution_with_a_variance():
     errors = SF4.errors(load("sf4"))
     assert errors.sqnr_db == pytest.approx(-10 * np.log10(errors.relative_mse))
     assert 0 < errors.distance_db < 1

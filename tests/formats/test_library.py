@@ -1,4 +1,4 @@
-"""Every shipped format, pinned to its full value list in code order, and its derived widths."""
+"""Every shipped format has exactly the values listed here, in code order, and these widths."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -11,7 +11,7 @@ from halfbyte.formats import Format, Ties, bundled, load, lossless_acc_width, na
 
 
 def signed(magnitudes: Sequence[float | Fraction]) -> list[Fraction]:
-    """A sign bit in front of magnitude codes."""
+    """Values of sign-magnitude codes: the magnitudes, then the same magnitudes negated."""
     exact = [Fraction(magnitude) for magnitude in magnitudes]
     return [*exact, *(-magnitude for magnitude in exact)]
 
@@ -25,7 +25,8 @@ def over(denominator: int, numerators: Sequence[int]) -> list[Fraction]:
 
 
 E2M1 = signed([0, 0.5, 1, 1.5, 2, 3, 4, 6])
-# sign, two bits for {0, 1/2, 1/4, 1/16}, one bit for {0, 1/8}; the sum over 0.625
+# A code is a sign bit, two bits that choose from {0, 1/2, 1/4, 1/16}, and a bit that chooses from
+# {0, 1/8}. The value is the sum of both, divided by the largest sum, 0.625.
 APOT4 = over(10, [0, 2, 8, 10, 4, 6, 1, 3, 0, -2, -8, -10, -4, -6, -1, -3])
 E2M3 = [
     *[0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875],
@@ -43,7 +44,8 @@ E3M2 = [
     *[8, 10, 12, 14],
     *[16, 20, 24, 28],
 ]
-# In units of 2^-9, the smallest subnormal; the last code is NaN and carries the largest value.
+# In units of 2^-9, the smallest subnormal. The last code is NaN; the list gives it the largest
+# value.
 E4M3_UNITS = [
     *[0, 1, 2, 3, 4, 5, 6, 7],
     *[8, 9, 10, 11, 12, 13, 14, 15],
@@ -87,7 +89,7 @@ VALUES: dict[str, Sequence[float | Fraction]] = {
     "sf4@6": over(31, SF4_6),
 }
 EVEN = {"e1m2", "e2m1", "e2m3", "e3m2", "e4m3", "int4", "int5", "int8"}
-# Signed bits that hold every sum of 256 products of the format with itself.
+# The smallest signed widths that hold every sum of 256 products of two values of the format.
 LOSSLESS_256 = {
     "int4": 16,
     "int5": 18,
@@ -108,7 +110,7 @@ OCP_TYPES = {
 }
 
 
-def test_every_shipped_format_is_pinned() -> None:
+def test_every_shipped_format_is_listed_here() -> None:
     assert set(VALUES) - {"sf4@6"} == set(names())
 
 
@@ -141,7 +143,7 @@ def test_every_code_agrees_with_ml_dtypes(name: str) -> None:
             assert fmt.values[code] == Fraction(value)
 
 
-def test_nan_codes_carry_the_largest_value_of_their_sign() -> None:
+def test_nan_codes_have_the_largest_value_of_their_sign() -> None:
     fmt = load("e4m3")
     assert [fmt.values[code] for code in fmt.nan_codes] == [448, -448]
 

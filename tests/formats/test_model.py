@@ -1,4 +1,4 @@
-"""``Format``: facts that follow from the values, and checks on construction."""
+"""``Format``: properties computed from the values, and checks on construction."""
 
 from fractions import Fraction
 from typing import Any
@@ -11,6 +11,7 @@ from halfbyte.formats import Format, FormatError, Ties, bundled, load
 
 
 def four(*values: object, **changes: Any) -> Format:
+    """A format of two bits with four values; ``changes`` replace arguments of ``Format``."""
     exact = tuple(Fraction(str(value)) for value in values)
     return Format(**({"name": "four", "title": "Four", "bits": 2, "values": exact} | changes))
 
@@ -31,19 +32,19 @@ def test_the_quantum_is_the_largest_divisor(values: list[Fraction]) -> None:
         assert any(integer % factor for integer in fmt.integers)
 
 
-def test_of_two_codes_with_one_value_the_smaller_is_listed() -> None:
+def test_the_smaller_of_two_codes_with_equal_values_is_listed() -> None:
     assert four(0, 1, 0, -1).sorted_codes == (3, 0, 1)
     assert 8 not in load("e2m1").sorted_codes
 
 
-def test_ends_and_widths() -> None:
+def test_largest_value_integers_and_widths() -> None:
     fmt = four("-1.5", 0, "0.5", 1)
     assert (min(fmt.values), fmt.max_value) == (Fraction(-3, 2), 1)
     assert fmt.integers == (-3, 0, 1, 2)
     assert (fmt.integer_width, fmt.magnitude_width) == (3, 2)
 
 
-def test_a_format_can_be_a_key_and_cannot_be_changed() -> None:
+def test_a_format_is_hashable_and_immutable() -> None:
     assert {load("int4"): 1}[load("int4")] == 1
     with pytest.raises(AttributeError):
         load("int4").bits = 5  # type: ignore[misc]
@@ -111,7 +112,7 @@ def test_values_that_need_too_many_bits_are_refused() -> None:
         four(0, 1, 2, 2**20)
 
 
-def test_ties_to_even_need_one_even_code_in_each_pair() -> None:
+def test_ties_to_even_need_one_even_code_in_each_neighbouring_pair() -> None:
     assert four(0, 1, 2, 3, ties=Ties.EVEN).ties is Ties.EVEN
     with pytest.raises(FormatError, match=r"'ties: even' needs one even code .* codes 0 and 2"):
         four(0, 2, 1, 3, ties=Ties.EVEN)

@@ -1,4 +1,4 @@
-"""YAML to ``Format``: what is understood, and one clear line for everything else."""
+"""Formats read from YAML. Everything that is not a format is refused with a message of one line."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,7 @@ def values(text: str) -> tuple[Fraction, ...]:
 
 
 def assert_refused(text: str, message: str) -> None:
-    """The error is one line, and says what the test wants."""
+    """Assert that the text is refused with one line that contains the message."""
     with pytest.raises(FormatError) as caught:
         parse_text(text)
     assert message in str(caught.value)
@@ -62,7 +62,7 @@ def test_families_and_their_parameters() -> None:
     assert parse_text(quantile).values == load("sf4@6").values
 
 
-def test_nan_codes_carry_the_largest_value_of_their_sign() -> None:
+def test_nan_codes_get_the_largest_value_of_their_sign() -> None:
     fmt = parse_text("name: a\nvalues: [0, 3, -2, 9, 1, -1, 2, -9]\nnan_codes: [7, 3]")
     assert fmt.nan_codes == (3, 7)
     assert (fmt.values[3], fmt.values[7]) == (3, -2)
@@ -273,7 +273,7 @@ def test_any_content_of_known_keys_is_a_format_or_a_format_error(
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, "0" + "7" * 5000, "1:" * 2500])
-def test_a_number_without_end_is_one_line(number: str) -> None:
+def test_a_huge_number_is_refused_in_one_line(number: str) -> None:
     for text in (
         f"name: a\nbits: {number}\n{SIXTEEN}",
         f"name: a\nvalues: [1, {number.rstrip(':')}]",

@@ -1,4 +1,7 @@
-"""NF4 and SF4 are derived: the levels before rounding agree with the published decimals."""
+"""Formats from quantiles of a distribution, and their rounding to tables.
+
+Before rounding, the levels (values) of NF4 and SF4 agree with the published decimals.
+"""
 
 from fractions import Fraction
 
@@ -28,7 +31,7 @@ def test_nf4_levels_agree_with_the_published_decimals() -> None:
 
 
 def test_sf4_levels_agree_with_the_published_decimals() -> None:
-    # Six decimals are published: half a unit of the last.
+    # Six decimals are published. The tolerance is half a unit of the last one.
     assert np.abs(quantile_levels("student_t", nu=5) - SF4_PUBLISHED).max() < 5e-7
 
 
@@ -38,7 +41,7 @@ def test_every_width_ascends_from_minus_one_through_zero_to_one(bits: int) -> No
     assert len(levels) == 2**bits
     assert (np.diff(levels) > 0).all()
     assert levels[2 ** (bits - 1) - 1] == 0.0
-    # The two tails agree except in the last bits of a double; every grid is far coarser.
+    # The ends differ from -1 and 1 only by rounding in double precision.
     assert levels[0] == pytest.approx(-1, abs=1e-12)
     assert levels[-1] == pytest.approx(1, abs=1e-12)
 

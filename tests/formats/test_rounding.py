@@ -1,4 +1,4 @@
-"""Decimal values rounded to a table, and formats of a user's own."""
+"""Formats of the user's own: found by name, and rounded to tables of a few bits per value."""
 
 from fractions import Fraction
 
@@ -72,7 +72,7 @@ def test_two_formats_of_one_name_are_refused(paper, tmp_path):
     assert len(load_formats([str(paper), str(paper)])) == 1
 
 
-def test_formats_of_ones_own_are_found_by_name(tmp_path, monkeypatch):
+def test_the_user_s_formats_are_found_by_name(tmp_path, monkeypatch):
     monkeypatch.setenv("HALFBYTE_HOME", str(tmp_path))
     (tmp_path / "formats").mkdir()
     (tmp_path / "formats" / "paper.yaml").write_text(PAPER)

@@ -1,4 +1,4 @@
-"""Word widths, and the checks on the numbers that ask for them."""
+"""Widths of sums in bits, and checks of the number of terms and the accumulator width."""
 
 from itertools import product
 
@@ -43,7 +43,7 @@ def test_product_extremes_are_those_of_all_pairs(weight: Format) -> None:
 
 @pytest.mark.parametrize("terms", [1, 2, 255, 256, 1024, MAX_TERMS])
 @pytest.mark.parametrize("fmt", bundled(), ids=lambda fmt: fmt.name)
-def test_a_lossless_accumulator_is_as_narrow_as_can_be(fmt: Format, terms: int) -> None:
+def test_a_lossless_accumulator_has_the_smallest_width(fmt: Format, terms: int) -> None:
     width = lossless_acc_width(fmt, fmt, terms)
     low, high = (terms * extreme for extreme in product_extremes(fmt, fmt))
     assert -(2 ** (width - 1)) <= low <= high < 2 ** (width - 1)
@@ -56,7 +56,7 @@ def test_super_precision_needs_no_wider_accumulator() -> None:
     assert lossless_acc_width(load("e2m1_sp"), load("e2m1_sp")) == 17
 
 
-def test_one_sided_products_leave_room_for_zero() -> None:
+def test_an_accumulator_of_positive_products_still_holds_zero() -> None:
     values = tuple(value + 9 for value in load("int4").values)
     positive = Format(name="positive", title="Positive", bits=4, values=values)
     assert lossless_acc_width(positive, positive, 1) == signed_width(0, 16 * 16)

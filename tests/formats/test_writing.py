@@ -1,4 +1,4 @@
-"""Formats that are written and read again."""
+"""A format that is written as YAML is read back with the same codes."""
 
 import pytest
 
