@@ -1,4 +1,4 @@
-"""The golden BF16 MAC agrees with the definition, in exact fractions."""
+"""The golden BF16 MAC (BF16 operands, FP32 sum) agrees with its definition in exact fractions."""
 
 import math
 import random
@@ -16,11 +16,12 @@ INFINITY = 0x7F80_0000
 
 
 def value_of(bits: int) -> float:
+    """The FP32 number with these bits."""
     return struct.unpack(">f", bits.to_bytes(4, "big"))[0]
 
 
 def rounded(exact: Fraction, negative_zero: bool) -> int:
-    """Bits of the FP32 number nearest to ``exact``, ties to even: by the definition."""
+    """Bits of the FP32 number nearest to ``exact``, ties to even."""
     if exact == 0:
         return 0x8000_0000 if negative_zero else 0
     sign = 0x8000_0000 if exact < 0 else 0
@@ -35,6 +36,7 @@ def rounded(exact: Fraction, negative_zero: bool) -> int:
 
 
 def by_definition(w: int, a: int, acc: int) -> int:
+    """Bits of w * a + acc, rounded once to FP32; w and a are bits of BF16 numbers, acc of FP32."""
     x, y, z = value_of(w << 16), value_of(a << 16), value_of(acc)
     if any(map(math.isnan, (x, y, z))):
         return NAN
@@ -63,13 +65,13 @@ def test_agrees_for_any_bits() -> None:
         assert bf16_multiply_accumulate(w, a, acc) == by_definition(w, a, acc)
 
 
-def test_rounds_once_where_rounding_twice_goes_wrong() -> None:
-    # 1 + 2^-24 + 2^-54 rounds up to 1 + 2^-23; by way of 53 bits it would be a tie, and stay 1.
+def test_a_sum_just_above_a_tie_is_rounded_up() -> None:
+    # 1 + 2^-24 is a tie and rounds to 1. A little more than the tie rounds up to 1 + 2^-23.
     one = bf16_multiply_accumulate(0x3F80, 0x3F80, 0)
     tiny = 0x2480  # 2^-54
     half = bf16_multiply_accumulate(0x3380, 0x3F80, bf16_multiply_accumulate(tiny, 0x3F80, 0))
-    assert half == 0x3380_0000  # 2^-24: the sum itself has lost the 2^-54
-    acc = 0x3380_0001  # 2^-24 + 2^-47, whose sum with 1 needs the sticky bits
+    assert half == 0x3380_0000  # 2^-24, since 2^-54 is rounded away
+    acc = 0x3380_0001  # 2^-24 + 2^-47: added to 1, the last bit only reaches the sticky bit
     assert bf16_multiply_accumulate(0x3F80, 0x3F80, acc) == one + 1
     assert bf16_multiply_accumulate(0x3F80, 0x3F80, 0x3380_0000) == one
 

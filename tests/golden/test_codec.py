@@ -1,4 +1,7 @@
-"""Encoder and decoder against the scalar definition and against ``ml_dtypes``."""
+"""Encoder and decoder against the definition and against the package ``ml_dtypes``.
+
+The definition is ``scalar``: plain Python that computes in exact fractions, one value at a time.
+"""
 
 import math
 from fractions import Fraction
@@ -39,6 +42,7 @@ def with_neighbours(points: list[Fraction], kind: type[np.floating]) -> np.ndarr
 
 
 def decision_points(fmt: Format) -> list[Fraction]:
+    """Points where the code may change, the values of the format, and points beyond its ends."""
     values = sorted(set(fmt.values))
     midpoints = [(lower + upper) / 2 for lower, upper in pairwise(values)]
     return [*values, *midpoints, 3 * values[0], 3 * values[-1], Fraction(0)]
@@ -98,7 +102,7 @@ def test_encoding_agrees_with_ml_dtypes(name: str) -> None:
     random = np.random.default_rng(1).uniform(-limit, limit, 50_000).astype(np.float32)
     small = random * np.float32(2.0**-6)  # among the subnormals of E4M3
     x = np.concatenate([random, small, with_neighbours(decision_points(fmt), np.float32)])
-    x = x[np.abs(x) <= limit]  # beyond, E4M3 gives NaN there and saturates here
+    x = x[np.abs(x) <= limit]  # beyond, E4M3 of ml_dtypes gives NaN, but our encoder saturates
     theirs = x.astype(OCP_TYPES[name])
     negative_zero = 2 ** (fmt.bits - 1)
     codes = theirs.view(np.uint8)
@@ -127,7 +131,7 @@ def test_a_tie_goes_down_or_to_the_even_code() -> None:
     assert decode(encode(ties, even), even).tolist() == [-4, 0, 0, 1, 2, 4]
 
 
-def test_nan_codes_are_never_given() -> None:
+def test_encoding_never_gives_nan_codes() -> None:
     fmt = Format(
         name="low_nan",
         title="NaN on the smallest code",
@@ -147,7 +151,7 @@ def test_any_shape_is_kept(shape: tuple[int, ...]) -> None:
     assert (codes.dtype, decode(codes, fmt).dtype) == (torch.uint8, torch.float32)
 
 
-def test_strided_input_is_encoded_in_place() -> None:
+def test_strided_input_is_encoded_like_contiguous_input() -> None:
     x = torch.randn(6, 8).T[::2]
     fmt = load("e2m1")
     assert torch.equal(encode(x, fmt), encode(x.contiguous(), fmt))
@@ -198,7 +202,8 @@ def test_both_roundings_to_fp32_agree(value: Fraction) -> None:
 
 
 def test_rounding_to_fp32_happens_once() -> None:
-    # Just above a midpoint, by less than a double sees: by way of a double it would become a tie.
+    # The value is above a midpoint by less than double precision can show. If it were rounded to a
+    # double first, it would become a tie.
     value = 1 + Fraction(1, 2**24) + Fraction(1, 2**80)
     assert nearest_fp32(value) == 1 + 2.0**-23
     assert scalar.round_to_fp32(value) == 1 + Fraction(1, 2**23)

@@ -1,4 +1,7 @@
-"""The published model of Blackwell's tensor core on tensors, against the scalar definition."""
+"""A published model of the tensor cores in NVIDIA's Blackwell GPUs.
+
+The code for tensors is tested against the definition ``dot_scalar``, which computes one result.
+"""
 
 import pytest
 import torch
@@ -17,6 +20,7 @@ RANGES = {
 
 
 def operands(scale, reach, length, block, seed=1):
+    """Random codes of 4 and 5 rows, and random codes of their scales within ``reach``."""
     generator = torch.Generator().manual_seed(seed)
 
     def numbers(low, high, *shape):
@@ -29,9 +33,9 @@ def operands(scale, reach, length, block, seed=1):
 
 
 def scalar(a, w, a_scales, w_scales, formats, scale, block):
-    """One result of the scalar definition.
+    """One result by the definition.
 
-    It takes whole instructions; the last one is filled with products of 0.
+    An instruction adds 64 products. The last one is filled up with products of 0.
     """
     c, length = 0, -(-len(a) // 64) * 64
     a, w = (row.tolist() + [0] * (length - len(row)) for row in (a, w))
@@ -76,7 +80,7 @@ def test_sums_beyond_fp32_are_infinite_and_stay_so():
     assert seen.tolist() == [[float("inf")]]
 
 
-def test_refuses_blocks_that_are_not_whole_groups_and_wide_formats():
+def test_refuses_blocks_that_are_not_multiples_of_16_products():
     scale = find_scale_code("e4m3")
     a, w, *scales = operands(scale, (44, 68), 64, 8)
     with pytest.raises(UserError, match="multiple of 16 products, not 8"):

@@ -1,4 +1,8 @@
-"""Dot-product units: tensors against the scalar definitions, and against the block-scaled GEMM."""
+"""Dot-product units, which add several products (lanes) a cycle.
+
+The code for tensors is tested against the definitions, ``scalar`` and ``dot_scalar``, which compute
+one value at a time, and against the block-scaled GEMM.
+"""
 
 import random
 from fractions import Fraction
@@ -16,7 +20,7 @@ CYCLES = 300
 
 
 def codes(generator, lanes, bits=4, cycles=CYCLES):
-    """Random codes, some cycles all alike."""
+    """Random codes (cycles, lanes). In some cycles, all lanes have the same code."""
     return [
         [generator.randrange(2**bits)] * lanes
         if generator.random() < 0.2
@@ -26,7 +30,7 @@ def codes(generator, lanes, bits=4, cycles=CYCLES):
 
 
 def stream(generator, scale, lanes):
-    """(w, a, clear, w_scales, a_scales) as lists; scales near the middle, some anywhere."""
+    """(w, a, clear, w_scales, a_scales) as lists. Most scale codes are near the middle code."""
     middle = 2 ** (scale.bits - 1)
 
     def scales():
@@ -57,11 +61,12 @@ def tensors(w, a, clear, *scales):
 
 
 def bits_of(acc):
+    """The bits of FP32 numbers, as unsigned integers."""
     return [bits & 0xFFFF_FFFF for bits in acc.view(torch.int32).tolist()]
 
 
 @pytest.mark.parametrize("overflow", Overflow)
-def test_integer_stream_is_the_definition(overflow):
+def test_integer_stream_agrees_with_the_definition(overflow):
     generator = random.Random(1)
     w, a = codes(generator, 5), codes(generator, 5)
     clear = [generator.random() < 0.1 for _ in w]
@@ -82,7 +87,8 @@ def test_integer_stream_is_the_definition(overflow):
 
 @pytest.mark.parametrize("scale", SCALE_CODES.values(), ids=SCALE_CODES)
 @pytest.mark.parametrize("gathers", [False, True])
-def test_fp32_stream_is_the_definition(scale, gathers):
+def test_fp32_stream_agrees_with_the_definition(scale, gathers):
+    """With ``gathers``, a block takes several cycles, and ``last`` marks the last of them."""
     generator = random.Random(2)
     w, a, clear, *scales = stream(generator, scale, lanes=4)
     last = [not gathers or generator.random() < 0.5 for _ in w]
@@ -160,7 +166,7 @@ def test_sums_are_rounded_once_at_the_ends_of_fp32():
     ("scale", "window", "acc_width"),
     [("e4m3", None, 56), ("e8m0", (-6, 9), 40), ("ue5m3", (-20, 0), 24)],
 )
-def test_exact_stream_is_the_definition(scale, window, acc_width):
+def test_exact_stream_agrees_with_the_definition(scale, window, acc_width):
     generator = random.Random(4)
     scale = find_scale_code(scale)
     w, a, clear, *scales = stream(generator, scale, lanes=3)
@@ -237,8 +243,8 @@ def blackwell(c, w, a, w_scales, a_scales, scale="e4m3"):
     )
 
 
-def test_the_published_model_is_exact_where_nothing_is_cut_off():
-    """Sums of a few groups near 1 have fewer bits than FP32."""
+def test_the_blackwell_model_is_exact_where_nothing_is_cut_off():
+    """Sums of a few groups near 1 fit into the 24 bits of an FP32 significand."""
     generator = random.Random(6)
     scale = find_scale_code("e4m3")
     one = scale.values.index(1)
@@ -255,7 +261,7 @@ def test_the_published_model_is_exact_where_nothing_is_cut_off():
         assert dot_scalar.fp32_value(seen) == exact + 1
 
 
-def test_the_published_model_cuts_off_toward_zero():
+def test_the_blackwell_model_cuts_off_toward_zero():
     w, a = [2, *[0] * 15], [2, *[0] * 15]  # a sum of 1
     scale = find_scale_code("e8m0")
     one = scale.values.index(1)
@@ -263,7 +269,7 @@ def test_the_published_model_cuts_off_toward_zero():
     def of(c, exponent):
         return blackwell(c, w, a, [one + exponent], [one], "e8m0")
 
-    # A quarter of a unit in the last place above 1 is lost, and below 1 takes a whole one away.
+    # 1 + 2^-25 is cut off to 1, and -1 + 2^-25 to -(1 - 2^-24).
     assert of(0x3F80_0000, -25) == 0x3F80_0000
     assert of(0xBF80_0000, -25) == 0xBF7F_FFFF
     # A product 36 places below the largest exponent is lost entirely.

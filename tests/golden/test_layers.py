@@ -1,4 +1,4 @@
-"""Layers as matrices: what a MAC sums over is the last dimension."""
+"""The weights of layers as matrices, with the dimension that a MAC sums over as the last one."""
 
 import pytest
 import torch
@@ -64,7 +64,7 @@ def test_channels_of_convolutions_come_first(layer, axis):
     assert input_axis(layer) == axis
 
 
-def test_other_modules_have_none():
+def test_other_modules_have_no_matrices():
     assert weight_matrices(nn.Sequential(nn.Embedding(5, 4), nn.LayerNorm(4))) == {}
 
 
@@ -88,7 +88,7 @@ class Experts(nn.Module):
 
 
 class Mixture(nn.Module):
-    """A router, named as nobody does, beside experts."""
+    """A mixture of experts, with a router of an unusual name."""
 
     def __init__(self, experts, outputs=3):
         super().__init__()
@@ -109,7 +109,7 @@ def test_every_expert_is_a_matrix_along_its_inputs(transposed):
     assert torch.equal(model.many.up[[0, 2]], before[[0, 2]])
 
 
-def test_routers_stay_whatever_their_name_and_other_layers_do_not():
+def test_a_router_is_left_out_and_is_told_by_its_outputs_not_by_its_name():
     assert survey(Mixture(Experts())).kept == {"chooses.weight": Kept.ROUTER}
     assert "chooses" in weight_matrices(Mixture(Experts(), outputs=4))
     a_list = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
@@ -118,14 +118,14 @@ def test_routers_stay_whatever_their_name_and_other_layers_do_not():
     assert list(weight_matrices(model)) == ["many.0", "many.1", "many.2"]
 
 
-def test_experts_of_unknown_sides_are_named_and_left():
+def test_experts_are_left_out_if_inputs_and_outputs_cannot_be_told_apart():
     experts = Experts()
     del experts.input_size
     assert survey(experts).kept == {"up": Kept.UNKNOWN}
 
 
 class Named(nn.Module):
-    """A model that names its head, and an embedding that shares another layer's weight."""
+    """A model that names its head, with an embedding that shares its weight with a layer."""
 
     def __init__(self):
         super().__init__()
@@ -141,7 +141,7 @@ class Named(nn.Module):
         return self.last
 
 
-def test_heads_and_tables_stay_by_what_they_are():
+def test_heads_and_embeddings_are_left_out_whatever_their_names():
     found = survey(Named())
     assert found.kept == {
         "free": Kept.UNKNOWN,
@@ -154,6 +154,6 @@ def test_heads_and_tables_stay_by_what_they_are():
     }  # fmt: skip
 
 
-def test_what_is_left_out_does_not_count():
+def test_modules_can_be_left_out():
     model = Named()
     assert "inner.out_proj" not in survey(model, [model.inner]).matrices

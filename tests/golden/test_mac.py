@@ -1,4 +1,7 @@
-"""Products, dot products and MAC streams against the scalar definition."""
+"""Products, dot products and MAC streams of tensors against the definition.
+
+The definition is ``scalar``: plain Python that computes one value at a time.
+"""
 
 from itertools import product as pairs
 from typing import Any

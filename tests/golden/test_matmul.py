@@ -1,4 +1,7 @@
-"""The block-scaled GEMM: every bit as defined, whatever arithmetic computes it."""
+"""The block-scaled GEMM agrees with its definition in every bit, in each of its arithmetics.
+
+The definition is ``scalar``: plain Python that computes in exact fractions.
+"""
 
 import math
 from fractions import Fraction
@@ -28,6 +31,8 @@ def random_operand(
 
 
 def defined(a: Quantized, w: Quantized) -> list[list[Fraction]]:
+    """The product by the definition."""
+
     def scales(operand: Quantized) -> list[list[Fraction]]:
         return [[Fraction(scale) for scale in row] for row in operand.scales.tolist()]
 
@@ -80,7 +85,7 @@ def test_every_shape_is_multiplied_as_defined(m: int, n: int, k: int, block: int
 @given(st.data())
 def test_any_codes_and_scales_are_multiplied_as_defined(data: st.DataObject) -> None:
     m, n, k, block = (data.draw(st.integers(1, top)) for top in (3, 3, 12, 5))
-    # Products of two steps and of an integer stay below 2^128, yet reach the subnormals.
+    # A product of two scales and an integer stays below 2^128, but it may be subnormal.
     scale = st.floats(2.0**-80, 2.0**40, width=32)
 
     def operand(rows: int) -> Quantized:
@@ -140,7 +145,7 @@ def test_the_worst_sums_within_the_bound_are_exact() -> None:
     assert exact_arithmetic(fmt, fmt, block) is Arithmetic.FLOAT32
     assert exact_arithmetic(fmt, fmt, block + 1) is Arithmetic.FLOAT64
     codes = torch.full((2, block), 3, dtype=torch.uint8)
-    codes[1, 0] = 1  # 1/16: an odd sum next to the bound
+    codes[1, 0] = 1  # the value 1/16, so that a sum next to the bound is odd
     operand = Quantized(codes, torch.ones(2, 1), fmt, block)
     assert_as_defined(operand, operand)
 
@@ -171,7 +176,7 @@ def test_reduced_matmul_precision_changes_nothing() -> None:
         torch.set_float32_matmul_precision(precision)
 
 
-def test_one_row_is_one_block_whatever_size_was_stated() -> None:
+def test_a_block_longer_than_a_row_is_the_row() -> None:
     x, fmt = torch.randn(3, 20), load("int4")
     whole, longer = quantize(x, fmt, block=None), quantize(x, fmt, block=128)
     assert torch.equal(gemm(whole, longer), gemm(longer, longer))
@@ -181,7 +186,7 @@ def test_the_result_is_near_the_real_product() -> None:
     x, y = torch.randn(8, 512), torch.randn(8, 512)
     a, w = quantize(x, load("int8")), quantize(y, load("int8"))
     reference = a.dequantize().double() @ w.dequantize().double().T
-    # FP32 rounds the scales and the sums of four blocks: a few units in the 24th bit.
+    # Scales and the sums of four blocks are rounded to FP32, so a few ulps may differ.
     assert torch.allclose(gemm(a, w).double(), reference, rtol=1e-5, atol=1e-4)
 
 
@@ -209,7 +214,7 @@ def test_overflow_is_refused(codes: list[int]) -> None:
         defined(operand, operand)
 
 
-def test_the_benchmark_measures_both_sides() -> None:
+def test_the_benchmark_compares_with_the_matmul_of_torch() -> None:
     record = benchmark_gemm(load("int4"), load("e2m1"), m=16, n=16, k=256, repeats=3)
     assert (record.m, record.n, record.k, record.block) == (16, 16, 256, 128)
     assert (record.format, record.activation) == ("int4", "e2m1")

@@ -1,4 +1,4 @@
-"""Two codes per byte."""
+"""Packing of two 4-bit codes into a byte."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def test_leading_dimensions_are_kept(shape: tuple[int, ...]) -> None:
     assert torch.equal(unpack(packed, shape[-1]), codes)
 
 
-def test_packing_leaves_its_input_alone() -> None:
+def test_packing_does_not_change_its_input() -> None:
     codes = torch.tensor([1, 2, 3, 4], dtype=torch.uint8)
     pack(codes)
     assert codes.tolist() == [1, 2, 3, 4]

@@ -1,4 +1,8 @@
-"""The block quantizer against the scalar definition, and its edges."""
+"""The block quantizer against its definition, and its corner cases.
+
+The definition is ``scalar``: plain Python that computes in exact fractions. A *mirrored* block
+holds the codes of its negated values, so that the supernormal has the other sign there.
+"""
 
 import math
 from fractions import Fraction
@@ -26,7 +30,7 @@ def exact(row: torch.Tensor) -> list[Fraction]:
 
 
 def assert_as_defined(x: torch.Tensor, fmt: Format, block: int) -> None:
-    """Codes, scales, steps and values of each row of ``x`` (rows, K) equal the definition's."""
+    """Assert that codes, scales, steps and values of ``x`` (rows, K) agree with the definition."""
     quantized = quantize(x, fmt, block=block)
     values = quantized.dequantize()
     for index, row in enumerate(x):
@@ -76,13 +80,13 @@ def test_a_scale_that_underflows_is_one() -> None:
 
 
 def test_the_scale_follows_the_signed_maximum() -> None:
-    # Super-range: +8 on one side, -6 on the other.
+    # The values of E2M1 with super-range are from -6 to 8. The scale is absmax / 8.
     quantized = quantize(torch.tensor([-8.0, 4.0]), load("e2m1_sr"))
     assert quantized.scales.tolist() == [1.0]
     assert quantized.dequantize().tolist() == [-6.0, 4.0]
 
 
-def test_a_tail_is_a_block_of_its_own() -> None:
+def test_a_short_last_block_has_its_own_scale() -> None:
     quantized = quantize(torch.tensor([[70.0, 7.0, 0.7]]), load("int4"), block=2)
     assert quantized.scales.tolist() == torch.tensor([[10.0, 0.1]]).tolist()
     assert quantized.codes.tolist() == [[7, 1, 7]]
@@ -127,7 +131,7 @@ def test_quantizing_values_of_the_format_changes_nothing() -> None:
     assert torch.equal(quantize(x, fmt).codes, encode(x * 4, fmt))
 
 
-def test_what_is_not_finite_is_refused() -> None:
+def test_nan_and_infinity_are_refused() -> None:
     x = torch.tensor([math.nan, math.inf, -math.inf, 0.0])
     with pytest.raises(ValueError, match="of 4 there are 1 NaN and 2 infinite"):
         quantize(x, load("int4"))
@@ -182,7 +186,7 @@ def test_values_are_codes_times_the_stored_scale(fmt: Format, scale_format: Scal
     assert quantized.mirrored is None
 
 
-def test_a_clip_per_block_is_as_good_as_one_by_one() -> None:
+def test_a_clip_for_each_block_equals_quantizing_blocks_one_by_one() -> None:
     x, clip = torch.randn(2, 12), torch.tensor([[0.9, 0.8, 0.7], [1.0, 0.6, 0.5]])
     together = quantize(x, load("sf4"), block=4, clip=clip).dequantize()
     for row in range(2):
@@ -219,7 +223,8 @@ def test_mirroring_never_makes_a_block_worse(fmt: Format, numbers: list[float], 
     assert signed.mirrored is not None
     chosen = signed.mirrored.repeat_interleave(block, dim=-1)[:, : x.shape[1]]
     assert torch.equal(signed.codes, torch.where(chosen, negated.codes, plain.codes))
-    # In double precision, of values in units of their scale; FP32 decides ties to 1e-5.
+    # Errors in units of the scale, in double precision. The quantizer compares them in FP32, so it
+    # may choose the worse side if they differ by less than 1e-5.
     scales = plain.scales.double().repeat_interleave(block, dim=-1)[:, : x.shape[1]]
     errors = [
         ((each.dequantize().double() - x.double()) / scales).square().sum().item()
@@ -234,7 +239,7 @@ def test_symmetric_formats_have_no_mirrored_blocks() -> None:
     assert not bool(quantized.mirrored.any())
 
 
-def test_the_matrix_product_follows_mirrored_blocks() -> None:
+def test_the_matrix_product_takes_mirrored_blocks_into_account() -> None:
     generator = torch.Generator().manual_seed(4)
     a, w = torch.randn(5, 48, generator=generator), torch.randn(7, 48, generator=generator)
     a_codes, w_codes = (

@@ -1,4 +1,7 @@
-"""The rounding of a forward pass equals the golden quantizer, bit for bit."""
+"""``BlockRounding`` gives the values of the golden quantizer bit for bit.
+
+It rounds activations in a model's forward pass without making codes.
+"""
 
 import itertools
 import math
@@ -76,7 +79,7 @@ def test_the_nearest_value_is_right_around_every_midpoint(fmt: Format) -> None:
     assert torch.equal(BlockRounding(fmt, Operand()).nearest(x), expected)
 
 
-def test_values_too_close_for_the_table_are_rounded_all_the_same() -> None:
+def test_values_too_close_for_the_look_up_table_are_rounded_right() -> None:
     text = [-(2**20) + 1, 0, 2**20 - 2, 2**20 - 1]
     fmt = Format("close", "Close", 2, tuple(load("int4").quantum * value for value in text))
     x = torch.tensor([[2.0**20 - 1, 2.0**20 - 1.5, 2.0**20 - 1.4375, -3.0]])
@@ -89,12 +92,12 @@ def test_any_shape_is_kept(shape: tuple[int, ...], block: int | None) -> None:
     assert_as_golden(torch.randn(shape), load("sf4"), Operand(block=block))
 
 
-def test_what_is_not_contiguous_is_rounded_all_the_same() -> None:
+def test_strided_tensors_are_rounded_right() -> None:
     assert_as_golden(torch.randn(150, 6).T, load("e2m1"), Operand(block=32))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_refused(value: float) -> None:
+def test_nan_and_infinity_are_refused(value: float) -> None:
     x = torch.ones(2, 200)
     x[1, 150] = value
     with pytest.raises(UserError, match="must be finite"):
@@ -102,7 +105,7 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
 
 
 @pytest.mark.parametrize("sign", list(SupernormalSign))
-def test_a_grid_gives_the_same_values_column_by_column(sign: SupernormalSign) -> None:
+def test_rounding_column_by_column_on_a_grid_gives_the_same_values(sign: SupernormalSign) -> None:
     x = torch.randn(6, 40, generator=torch.Generator().manual_seed(6))
     rounding = BlockRounding(load("e2m1_sr"), Operand(block=16, supernormal_sign=sign))
     grid = rounding.grid(x, 0.9)

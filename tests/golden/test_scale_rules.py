@@ -1,4 +1,8 @@
-"""Rules of choosing 8-bit scales: tensor code against the scalar definitions and their sources."""
+"""Rules that choose the 8-bit scale of a block.
+
+The code for tensors is tested against the definitions in ``scalar_scales``, which compute one scale
+at a time, and against the software that the rules come from.
+"""
 
 from fractions import Fraction
 
@@ -73,7 +77,7 @@ def test_rules_for_e2m1_by_hand(
 
 
 def test_nearest_is_the_rounding_of_compressed_tensors_for_e2m1() -> None:
-    """``round_to_power_2``: half a step of E2M1's mantissa is added, then the mantissa cut off."""
+    """Its ``round_to_power_2`` adds half a step of E2M1's mantissa, then clears the mantissa."""
     absmax = torch.rand(5000, generator=torch.Generator().manual_seed(3)) * 2.0**40
     bits = absmax.view(torch.int32) + (1 << 23 - 1 - 1)
     power = (bits & 0x7F800000).view(torch.float32)
@@ -81,7 +85,10 @@ def test_nearest_is_the_rounding_of_compressed_tensors_for_e2m1() -> None:
 
 
 def test_rceil_is_the_rounding_of_cublas_for_ue8m0() -> None:
-    """One exponent more where the FP32 quotient has a mantissa; subnormals from 2^-127 on."""
+    """It adds one to the exponent of the FP32 quotient if any mantissa bit is set.
+
+    If the quotient is subnormal, it adds one only above 2^-127.
+    """
     fmt = load("e2m1")
     absmax = around([6 * 2.0**e for e in range(-148, 124)])
     quotient = (absmax / torch.tensor(6.0)).view(torch.int32)
@@ -108,7 +115,7 @@ def test_e4m3_codes_are_chosen_as_defined(
     assert found.codes.tolist() == expected
 
 
-def test_modelopt_divides_in_its_own_order() -> None:
+def test_the_rule_of_modelopt_divides_in_the_same_order_as_modelopt() -> None:
     absmax = torch.rand(4000, generator=torch.Generator().manual_seed(4)) * 3 + 1e-6
     whole = absmax.max() / (6.0 * 448.0)
     blocks = (absmax / (6.0 * whole)).clamp(2.0**-9, 448.0).to(torch.float8_e4m3fn)

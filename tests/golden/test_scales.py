@@ -125,7 +125,7 @@ def test_a_tensor_of_zeros_has_scale_one(scale_format: ScaleFormat) -> None:
 @pytest.mark.parametrize(
     ("scale_format", "smallest"),
     [
-        (ScaleFormat.FP32, 1.0),  # as it always was
+        (ScaleFormat.FP32, 1.0),  # an FP32 scale that underflows becomes 1
         (ScaleFormat.FP16, 2.0**-24),
         (ScaleFormat.BF16, 2.0**-133),
         (ScaleFormat.E8M0_FLOOR, 2.0**-127),
@@ -133,7 +133,7 @@ def test_a_tensor_of_zeros_has_scale_one(scale_format: ScaleFormat) -> None:
         (ScaleFormat.E4M3, SMALLEST_SUBNORMAL * 448),
     ],
 )
-def test_a_scale_that_underflows_is_the_smallest(
+def test_a_scale_that_underflows_is_replaced_by_a_positive_one(
     scale_format: ScaleFormat, smallest: float
 ) -> None:
     absmax = torch.tensor([SMALLEST_SUBNORMAL])
@@ -153,17 +153,17 @@ def test_clipping_shrinks_absmax_before_it_is_rounded() -> None:
     assert single.tolist() == [[float(np.float32(4) / np.float32(7)), 1.0]]
     floor = block_scales(absmax, load("int4"), ScaleFormat.E8M0_FLOOR, clip)
     assert floor.tolist() == [[1.0, 1.0]]
-    # The tensor's scale does not follow the clipping: the largest block stays at 448 * 0.5.
+    # Clipping leaves the scale of the tensor: the clipped block has the scale code of 448 * 0.5.
     e4m3 = block_scales(absmax, load("int4"), ScaleFormat.E4M3, clip)
     assert e4m3[0, 0].item() == pytest.approx(4 / 7, rel=1e-6)
 
 
-def test_bits_are_those_that_a_block_stores() -> None:
+def test_bits_are_those_of_a_stored_scale() -> None:
     assert [each.bits for each in ScaleFormat] == [32, 16, 16, *[8] * 8]
 
 
 @pytest.mark.parametrize("scale_format", E8M0)
-def test_a_block_that_is_clipped_to_nothing_has_the_smallest_power_of_two(
+def test_a_block_that_is_clipped_to_zero_has_the_smallest_power_of_two(
     scale_format: ScaleFormat,
 ) -> None:
     tiny = torch.tensor([SMALLEST_SUBNORMAL])

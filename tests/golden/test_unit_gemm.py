@@ -1,4 +1,4 @@
-"""Products of matrices as dot-product units compute them."""
+"""Products of matrices as dot-product units compute them, against streams of single units."""
 
 import pytest
 import torch
@@ -24,6 +24,7 @@ def product(a, w, a_scales, w_scales):
 
 
 def random_operands(seed, high):
+    """Random codes of two matrices, and their random scale codes below ``high``."""
     generator = torch.Generator().manual_seed(seed)
 
     def numbers(bound, *shape):
@@ -33,8 +34,8 @@ def random_operands(seed, high):
 
 
 @pytest.mark.parametrize("high", [255, 256])
-def test_every_result_is_that_of_a_units_stream(high):
-    a, w, a_scales, w_scales = random_operands(high, high)  # with 256 also NaN
+def test_every_result_agrees_with_the_stream_of_a_unit(high):
+    a, w, a_scales, w_scales = random_operands(high, high)  # code 255 is NaN
     seen = product(a, w, a_scales, w_scales)
     clear = torch.tensor([True, False, False, False])
     for m in range(3):
@@ -47,7 +48,7 @@ def test_every_result_is_that_of_a_units_stream(high):
             assert seen[m, n].view(torch.int32) == stream[-1].view(torch.int32)
 
 
-def test_is_the_block_scaled_gemm_within_fp32s_range():
+def test_equals_the_block_scaled_gemm_within_the_range_of_fp32():
     generator = torch.Generator().manual_seed(1)
     x, y = (torch.randn(rows, 64, generator=generator) for rows in (5, 6))
     a, w = (
@@ -66,7 +67,7 @@ def test_the_last_block_may_be_shorter():
 
 @pytest.mark.parametrize("overflow", Overflow)
 @pytest.mark.parametrize("acc_width", [8, 64])
-def test_integer_results_are_those_of_a_units_stream(acc_width, overflow):
+def test_integer_results_agree_with_the_stream_of_a_unit(acc_width, overflow):
     a, w, *_ = random_operands(4, 255)
     rule = {"activation": FORMAT, "weight": FORMAT, "acc_width": acc_width, "overflow": overflow}
     seen = integer_gemm(a, w, **rule, block=BLOCK)
@@ -77,7 +78,7 @@ def test_integer_results_are_those_of_a_units_stream(acc_width, overflow):
             assert seen[m, n] == integer_stream(*steps, clear, **rule)[-1]
 
 
-def test_the_widest_integer_saturates():
+def test_sums_saturate_even_in_64_bits():
     top = load("int8")
     codes = torch.full((1, 4), 127, dtype=torch.uint8)
     seen = integer_gemm(
@@ -90,7 +91,7 @@ def test_the_widest_integer_saturates():
 
 
 @pytest.mark.parametrize("window", [(-6, 9), (-100, 120)])
-def test_exact_results_are_those_of_the_definition(window):
+def test_exact_results_agree_with_the_definition(window):
     a, w, a_scales, w_scales = random_operands(5, 256)
     options = {"scale": SCALE, "window": window, "acc_width": 60}
     formats = {"activation": FORMAT, "weight": FORMAT}

@@ -1,4 +1,4 @@
-"""The benchmark beside other codecs: every line is of weights that came back."""
+"""The benchmark of the codec and, for comparison, of other codecs."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_other_codecs_in_the_same_run():
     assert bits["copy"] == bits["copy to fresh memory"] == 16
 
 
-def test_what_is_missing_is_named(monkeypatch):
+def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"zipnn and openzl must be installed .*pip install"):
         peers.peers()

@@ -1,4 +1,8 @@
-"""Length-limited canonical codes: optimal, complete, and refused when they are not codes."""
+"""Canonical prefix codes with a limited length: they are optimal and complete.
+
+A code table has a row for each symbol with a code of its own. All other symbols share the escape: a
+code that the symbol itself follows.
+"""
 
 import heapq
 import struct
@@ -27,6 +31,7 @@ def huffman_cost(counts):
 
 
 def cost(counts, lengths):
+    """Bits of all symbols, with these counts and lengths of codes."""
     return sum(count * length for count, length in zip(counts, lengths, strict=True))
 
 
@@ -89,7 +94,7 @@ class TestCodeTable:
         assert table.encoder[1][4] == 0
 
     @given(st.lists(st.integers(0, 1000), min_size=256, max_size=256).filter(any))
-    def test_survives_its_bytes(self, counts):
+    def test_is_restored_from_its_bytes(self, counts):
         table = CodeTable.from_counts(counts, max_rows=200)
         data = table.to_bytes()
         assert CodeTable.from_bytes(data + b"more") == (table, len(data))
@@ -131,7 +136,7 @@ class TestCodeTable:
             ([2, 0xFFFF, 2], b"\1\1", "a symbol has two codes"),
         ],
     )
-    def test_bytes_that_are_no_table_are_refused(self, head, symbols, message):
+    def test_bytes_that_are_not_a_table_are_refused(self, head, symbols, message):
         data = struct.pack(f"<{2 + LENGTH_LIMIT}H", *head, *[0] * (LENGTH_LIMIT - 1)) + symbols
         with pytest.raises(ValueError, match=message):
             CodeTable.from_bytes(data)

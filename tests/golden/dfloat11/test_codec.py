@@ -1,6 +1,8 @@
-"""Our own layout: every bit comes back, sizes are as promised, damage is named.
+"""Layout 1 of compressed tensors: all bits are restored, and damage is found.
 
-``reference_decode`` is a decoder of its own, written from ``docs/dfloat11.md`` bit by bit.
+Symbols, such as the exponents of BF16 numbers, have codes. Rare symbols share a code, the escape,
+which the symbol itself follows. A tensor is divided into chunks of 16384 elements.
+``reference_decode`` is an independent decoder, written from ``docs/dfloat11.md``.
 """
 
 import hashlib
@@ -47,6 +49,7 @@ def assert_same(found, wanted):
 
 
 def normal(*shape, seed=0, scale=0.02):
+    """Normally distributed values."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * scale
 
 
@@ -61,7 +64,7 @@ def plain_crc(data):
 
 
 def reference_decode(data):
-    """The elements' bytes, decoded by the page that describes the layout, without our code."""
+    """The bytes of the elements, decoded without our code, as ``docs/dfloat11.md`` describes."""
     magic, version, size, crc, kind, dims, elements, words, sha = struct.unpack(
         "<6sHIIBB6xQQ32s", data[:72]
     )
@@ -122,7 +125,7 @@ class TestRoundTrip:
         words = torch.arange(count).to(torch.uint16 if dtype.itemsize == 2 else torch.uint8)
         x = words.view(dtype)
         assert_same(decompress(compress(x)), x)
-        if dtype.itemsize == 2:  # every pattern escaped, but those of one exponent
+        if dtype.itemsize == 2:  # all exponents but one are escaped
             x = torch.cat([x, torch.ones(1 << 18).to(dtype)])
             assert_same(decompress(compress(x, measure(x, max_rows=2))), x)
 
@@ -157,7 +160,7 @@ class TestRoundTrip:
         x = torch.full((5000,), -1.5).bfloat16()
         assert_same(decompress(compress(x)), x)
 
-    def test_same_input_same_bytes_on_any_number_of_cores(self, monkeypatch):
+    def test_the_number_of_cores_does_not_change_the_bytes(self, monkeypatch):
         x = normal(100_000).bfloat16()
         first = compress(x)
         monkeypatch.setattr(threads, "cores", lambda: 1)
@@ -203,7 +206,7 @@ def test_any_chunks_decode_on_their_own(dtype):
 
 
 class TestSize:
-    @pytest.mark.parametrize("scale", [0.5, 0.75])  # uniform: best, worst
+    @pytest.mark.parametrize("scale", [0.5, 0.75])  # best and worst scale for uniform values
     @pytest.mark.parametrize("kind", ["normal", "t", "uniform", "laplace"])
     def test_within_one_and_a_half_per_cent_of_the_entropy(self, kind, scale):
         torch.manual_seed(1)
@@ -218,11 +221,11 @@ class TestSize:
         measured = measure(x)
         assert 8 * measured.size / count < 1.015 * (8 + order_0(measured.counts))
 
-    def test_is_what_was_measured(self):
+    def test_is_the_predicted_one(self):
         x = normal(10_000).bfloat16()
         assert len(compress(x)) == measure(x).size
 
-    def test_noise_does_not_pay(self):
+    def test_noise_is_not_worth_compressing(self):
         generator = torch.Generator().manual_seed(0)
         noise = torch.randint(0, 256, (1 << 16,), dtype=torch.uint8, generator=generator)
         assert not measure(noise.view(torch.bfloat16)).pays
@@ -264,7 +267,7 @@ class TestDamage:
         return compress(normal(17_000).bfloat16())
 
     def test_every_byte_is_protected(self, data):
-        """All but padding between the parts, which holds nothing."""
+        """Except the padding between the parts, which holds nothing."""
         good = decompress(data)
         missed = []
         for place in range(0, len(data), 23):
@@ -289,7 +292,7 @@ class TestDamage:
             decompress(damaged)
 
     def test_the_digest_covers_what_crcs_cannot(self, data):
-        """Whole chunks exchanged, with their CRCs."""
+        """Two whole chunks are exchanged together with their CRCs."""
         x = torch.cat([torch.ones(16384), torch.full((16384,), 2.0)]).bfloat16()
         raw = compress(x).numpy().copy()
         header = read_header(raw)
@@ -314,7 +317,7 @@ class TestDamage:
         ],
     )
     def test_hostile_headers(self, data, offset, value, message):
-        """With a CRC that fits; sizes in the billions are refused before anything is allocated."""
+        """The CRC fits the changed header. Huge sizes are refused before memory is allocated."""
         raw = data.numpy().copy()
         raw[offset : offset + len(value)] = np.frombuffer(value, np.uint8)
         size = int.from_bytes(raw[8:12].tobytes(), "little")

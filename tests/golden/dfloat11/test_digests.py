@@ -1,4 +1,4 @@
-"""Digests of messages in pieces, alone and two at a time, against :mod:`hashlib`."""
+"""SHA-256 of messages that come in pieces, alone and two at once, against :mod:`hashlib`."""
 
 import gc
 import hashlib
@@ -35,7 +35,7 @@ def test_the_standard_digest(engine):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_two_messages_in_pieces(engine, seed):
-    """Each message has bytes of its own before and between the shared ones."""
+    """Each piece belongs to the first message, to the second, or to both."""
     random = np.random.default_rng(seed)
     messages, wanted = [Digest(), Digest()], [hashlib.sha256(), hashlib.sha256()]
     for _ in range(12):
@@ -53,7 +53,7 @@ def test_two_messages_in_pieces(engine, seed):
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("kind", ["u1", "u2"])
 @pytest.mark.parametrize("lead", [None, 0, 10, 64, 99])
-def test_counts_and_digests_of_one_reading(engine, monkeypatch, cores, kind, lead):
+def test_one_reading_gives_counts_and_digests(engine, monkeypatch, cores, kind, lead):
     monkeypatch.setattr(digests, "cores", lambda: cores)
     words = some_bytes(50_002).view(kind)
     shift = 7 if kind == "u2" else 0
@@ -72,7 +72,7 @@ def test_counts_and_digests_of_one_reading(engine, monkeypatch, cores, kind, lea
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_the_memory_of_a_tensor_is_free_at_once(engine, cores, monkeypatch):
-    """It is that of the next tensor, so it must not wait for the garbage collector."""
+    """The next tensor needs it, so it must not wait for the garbage collector."""
     monkeypatch.setattr(threads, "cores", lambda: cores)
     monkeypatch.setattr(digests, "cores", lambda: cores)
     data = some_bytes(1 << 12)
@@ -83,7 +83,7 @@ def test_the_memory_of_a_tensor_is_free_at_once(engine, cores, monkeypatch):
         reading.counts(data.view(np.uint16), 7)
         reading.digest()
         del data, reading
-        # A thread lets go of its last function shortly after the function's result is known.
+        # A thread still refers to its last function for a short time after the result is known.
         until = time.monotonic() + 10
         while held() is not None and time.monotonic() < until:
             time.sleep(0.001)

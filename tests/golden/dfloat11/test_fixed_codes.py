@@ -1,4 +1,7 @@
-"""Fixed codes: what they cost, that every reader decodes them, and the packets for hardware."""
+"""The eight fixed codes for exponents of BF16 weights, which hardware decodes without a table.
+
+A packet is the input of the hardware decoder: codes, and the other bits of the weights.
+"""
 
 import numpy as np
 import pytest
@@ -27,18 +30,19 @@ def normal(count: int, scale: float = 0.02) -> torch.Tensor:
 
 
 def compressed(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor compressed with the best fixed code."""
     return compress(tensor, measure(tensor, codes="fixed"))
 
 
 @pytest.mark.parametrize("number", range(8))
 @pytest.mark.parametrize("highest", [0, 3, 128, 255])
-def test_agrees_with_a_definition_in_text(number: int, highest: int) -> None:
+def test_agrees_with_an_independent_definition(number: int, highest: int) -> None:
     code = FixedCode(number, highest)
     assert code_of(code.table) == fixed_code(number, highest)
     assert FixedCode.of(code.table) == code
 
 
-def test_pinned() -> None:
+def test_codes_are_exactly_these() -> None:
     assert code_of(FixedCode(1, 120).table) == {
         "00": 118, "01": 117, "10": 119, "110": 116, "1110": 115, "11110": 120, "111110": 114,
         "1111110": 113, "11111110": 112, "1111111100": 111, "1111111101": 110, "1111111110": 121,
@@ -52,7 +56,7 @@ def test_pinned() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.013, 0.017, 1.0])
-def test_normal_weights_take_little_more_than_by_a_table(scale: float) -> None:
+def test_normal_weights_need_little_more_than_with_a_table(scale: float) -> None:
     tensor = normal(200_000, scale)
     best, fixed = (8 * measure(tensor, codes=codes).size / len(tensor) for codes in CODES)
     assert 0 <= fixed - best < 0.02
@@ -76,7 +80,7 @@ def test_the_best_code_is_chosen() -> None:
     ],
     ids=["normal", "all words", "zeros", "one NaN"],
 )
-def test_every_bit_comes_back(tensor: torch.Tensor) -> None:
+def test_every_bit_is_restored(tensor: torch.Tensor) -> None:
     data = compressed(tensor)
     assert FixedCode.of(read_header(data.numpy()).table) is not None
     assert torch.equal(decompress(data).view(torch.int16), tensor.view(torch.int16))
@@ -91,7 +95,7 @@ def test_every_bit_comes_back(tensor: torch.Tensor) -> None:
         assert len(seen) - len(words) == len(words) % symbols
 
 
-def test_other_types_keep_their_tables() -> None:
+def test_types_other_than_bf16_are_coded_with_a_table() -> None:
     tensor = normal(1000).half()
     assert measure(tensor, codes="fixed").header == measure(tensor).header
 
@@ -107,7 +111,7 @@ def test_errors_name_what_is_wanted() -> None:
         FixedCode(0, 256)
 
 
-def test_a_part_takes_the_code_of_the_whole() -> None:
+def test_a_part_of_a_tensor_can_use_the_code_of_the_whole() -> None:
     whole = normal(5000)
     table = measure(whole).header.table
     part = compress(whole[:300], measure_with(whole[:300], table))

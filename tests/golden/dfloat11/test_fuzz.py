@@ -1,5 +1,6 @@
-"""Damaged inputs, with every access of the compiled loops checked: see the module's docstring for
-how to run a million.
+"""Damaged inputs for the decoders, with bounds checks on every array access of numba's loops.
+
+The docstring of :mod:`halfbyte.golden.dfloat11.fuzz` says how to run a million inputs.
 """
 
 import os
@@ -12,7 +13,7 @@ from halfbyte.golden.dfloat11.fuzz import fuzz
 
 COUNT = 12_000
 
-# An access out of bounds must end in an error, or the run after it would show nothing.
+# First makes sure that bounds are checked: reading 9 of 8 bytes must raise IndexError.
 PROGRAM = f"""\
 import runpy, sys
 import numpy as np

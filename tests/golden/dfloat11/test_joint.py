@@ -1,6 +1,9 @@
-"""Layout 2: every bit comes back, both engines write the same, sizes are as promised.
+"""Layout 2 of compressed tensors, ``joint``: all bits are restored, and damage is found.
 
-``reference_decode`` is a decoder of its own, written from ``docs/dfloat11.md``.
+A symbol is the exponent and some upper mantissa bits. Rare symbols share a code, the escape, and
+are stored apart. A tensor is divided into chunks of 65536 elements, and those into blocks of 4096.
+The loops exist in C++ (the engine "native") and in numba. ``reference_decode`` is an independent
+decoder, written from ``docs/dfloat11.md``.
 """
 
 import struct
@@ -53,6 +56,7 @@ def normal(count, seed=0, scale=0.02):
 
 
 def values(count, dtype):
+    """Random values, of which some have rare exponents."""
     made = normal(count, count, 20)
     if dtype.is_floating_point:
         made[::97] *= 1e-30  # escapes
@@ -60,7 +64,7 @@ def values(count, dtype):
 
 
 def reference_decode(data):
-    """The elements' bytes, decoded by the page that describes the layout, without our code."""
+    """The bytes of the elements, decoded without our code, as ``docs/dfloat11.md`` describes."""
     (magic, version, size, _, kind, width, shift, escape, dims, rows, base, count, words,
      escapes, _) = struct.unpack("<6sHIIBBBBHHH2xQQQQ", data[:60])  # fmt: skip
     assert (magic, version) == (b"hbdf11", 2)
@@ -140,7 +144,7 @@ class TestRoundTrip:
         ):
             assert_same(decompress(joint.compress(x)), x)
 
-    def test_constant_tensors_take_nothing_an_element(self):
+    def test_constant_tensors_take_almost_no_space(self):
         x = torch.full((CHUNK,), -1.5)
         data = joint.compress(x)
         assert len(data) < CHUNK * 4 / 25
@@ -154,7 +158,7 @@ class TestRoundTrip:
             found = decompress_chunks(data, first, last)
             assert torch.equal(found.view(torch.int16), wanted.view(torch.int16))
 
-    def test_opened_once_decodes_often(self):
+    def test_a_tensor_opened_once_can_be_decoded_often(self):
         x = values(5000, torch.float32)
         for data in (joint.compress(x), compress(x.bfloat16())):
             decode = opened(data)
@@ -173,7 +177,7 @@ def test_a_decoder_written_from_the_description_agrees(dtype):
 
 
 class TestSize:
-    """Bits of a million normal weights; the entropy of exponent and mantissa together is 10.46."""
+    """Sizes of a million normal weights. In BF16, the entropy of a weight is 10.46 bits."""
 
     @pytest.mark.parametrize(
         ("dtypes", "share"),
@@ -190,8 +194,8 @@ class TestSize:
             x = x.to(dtype)
         assert len(joint.compress(x)) < share * x.nbytes
 
-    def test_rows_of_another_type_are_found(self):
-        """Low bits that are zero in a whole chunk are left out there."""
+    def test_elements_of_fewer_bits_take_less_space(self):
+        """Low bits that are zero in a whole chunk are left out of that chunk."""
         x = normal(4 * CHUNK)
         plain = len(joint.compress(x))
         x[CHUNK : 2 * CHUNK] = x[CHUNK : 2 * CHUNK].bfloat16()
@@ -199,8 +203,8 @@ class TestSize:
         assert len(data) < plain - 2 * CHUNK + 1000
         assert_same(decompress(data), x)
 
-    def test_rows_of_another_type_are_found_within_a_chunk(self, engine):
-        """All blocks that such rows fill leave their bits out; the others of the chunk do not."""
+    def test_elements_of_fewer_bits_take_less_space_within_a_chunk(self, engine):
+        """Only the blocks that such elements fill completely leave out their low bits."""
         x = normal(2 * CHUNK - 77)
         plain = len(joint.compress(x))
         x[9 * 4096 - 50 : 12 * 4096 + 50] = x[9 * 4096 - 50 : 12 * 4096 + 50].bfloat16()
@@ -210,7 +214,7 @@ class TestSize:
         assert plain - len(data) == pytest.approx(saved, rel=0.01)
         assert_same(decompress(data), x)
 
-    def test_counts_tell_before(self):
+    def test_counts_predict_the_size(self):
         x = normal(300_000).bfloat16()
         counts = joint.count(x)
         assert counts.bytes() == pytest.approx(len(joint.compress(x, counts)), rel=0.002)
@@ -270,7 +274,7 @@ class TestDamage:
         ],
     )
     def test_hostile_headers(self, data, offset, value, message):
-        """With a CRC that fits; sizes in the billions are refused before anything is allocated."""
+        """The CRC fits the changed header. Huge sizes are refused before memory is allocated."""
         raw = data.numpy().copy()
         size = int.from_bytes(raw[8:12].tobytes(), "little")
         raw[offset : offset + len(value)] = np.frombuffer(value, np.uint8)
@@ -281,8 +285,11 @@ class TestDamage:
 
     @pytest.mark.parametrize("word", [10, 0x101, 1 << 16, 1 | 1 << 17], ids=hex)
     def test_bits_that_cannot_be_left_out(self, data, word):
-        """Too many; a byte without meaning; blocks that keep them though none are left out, and
-        blocks that do not exist."""
+        """A word of each chunk has the number of low bits left out, and the blocks that keep them.
+
+        Refused are: too many bits; a set bit that has no meaning; a block that keeps bits although
+        none are left out; a block that does not exist.
+        """
         raw = data.numpy().copy()
         last = read_header(raw).size + 8 + 12 + 8  # the second chunk's word, after two CRCs
         raw[last : last + 4] = np.frombuffer(word.to_bytes(4, "little"), np.uint8)

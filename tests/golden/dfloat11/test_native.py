@@ -1,4 +1,4 @@
-"""The loops in C++ and those in numba: the same bytes, and the same words for damage."""
+"""The codec's loops in C++ and in numba give the same bytes and the same messages for damage."""
 
 import pytest
 import torch
@@ -13,6 +13,8 @@ pytestmark = pytest.mark.skipif(native.library() is None, reason="no C++ compile
 
 @pytest.fixture
 def with_numba(monkeypatch):
+    """``with_numba(function, ...)`` calls a function that uses the loops in numba."""
+
     def run(function, *arguments, **options):
         with monkeypatch.context() as patch:
             patch.setenv(native.VARIABLE, "numba")
@@ -23,8 +25,9 @@ def with_numba(monkeypatch):
 
 
 def values(count, dtype):
+    """Random values, of which some have rare exponents."""
     made = torch.randn(count, generator=torch.Generator().manual_seed(count)) * 20
-    made[::97] *= 1e-30  # escapes
+    made[::97] *= 1e-30  # exponents too rare for a code of their own
     return made.to(dtype)
 
 
@@ -65,7 +68,7 @@ def test_the_same_words_for_damage(with_numba):
     assert refused > 10
 
 
-def test_without_a_compiler_numba_serves(monkeypatch):
+def test_numba_is_used_if_there_is_no_compiler(monkeypatch):
     def fail(**_):
         raise ToolError("No C++ compiler found")
 

@@ -1,4 +1,7 @@
-"""The published layout: byte for byte what the ``dfloat11`` package writes, and what it cannot."""
+"""The layout of the published ``dfloat11`` package.
+
+We write the same bytes as the package does, and also weights that the package cannot write.
+"""
 
 from dataclasses import replace
 
@@ -28,7 +31,7 @@ def normal(*counts, seed=0):
 
 
 def with_exponents(exponents, seed=0):
-    """BF16 of these exponents, signs and mantissas at random."""
+    """BF16 weights with these exponents, and with random signs and mantissas."""
     generator = torch.Generator().manual_seed(seed)
     other = torch.randint(0, 256, (len(exponents),), generator=generator)
     words = (other & 0x80) << 8 | torch.as_tensor(exponents) << 7 | other & 0x7F
@@ -36,6 +39,7 @@ def with_exponents(exponents, seed=0):
 
 
 def fibonacci(symbols, total_limit=10**6):
+    """Fibonacci numbers. As counts of symbols, they lead to the longest Huffman codes."""
     counts = [1, 1]
     while len(counts) < symbols and sum(counts) < total_limit:
         counts.append(counts[-1] + counts[-2])
@@ -63,7 +67,7 @@ def assert_same_weights(found, wanted):
 
 
 class TestAgainstThePackage:
-    """Both ways: our bytes are the package's bytes, and its bytes decode to the weights."""
+    """Our bytes are the package's bytes, and we decode the package's bytes to the weights."""
 
     def check(self, package, weights):
         theirs = encode_with_package(weights, package)
@@ -91,8 +95,8 @@ class TestAgainstThePackage:
         exponents = 70 + torch.multinomial(shares, 9000, True, generator=generator)
         self.check(package, [with_exponents(exponents)])
 
-    def test_codes_are_cut_to_32_bits_as_there(self, package):
-        """40 symbols with Fibonacci counts would need 40 bits; the counts alone decide."""
+    def test_codes_are_limited_to_32_bits_as_in_the_package(self, package):
+        """40 symbols with Fibonacci counts have longer Huffman codes."""
         counts = dict(enumerate(fibonacci(40, 10**12), start=80))
         assert max(code.bits for code in huffman(counts).values()) > 32
         _, _, table = package.get_32bit_codec(counts)
@@ -104,8 +108,7 @@ class TestAgainstThePackage:
         assert {symbol: tuple(code) for symbol, code in found.items()} == theirs
 
     def test_a_last_block_in_which_no_code_starts(self, package):
-        """The package leaves out its output position; ours is there, as its kernel needs it."""
-        # 10 symbols with counts 1, 1, 2, 4 ... : codes of 1 to 10 bits and the end symbol.
+        """The package does not store the block's output position. We do: its kernel reads it."""
         exponents = last_code_crosses_a_block()
         weights = [with_exponents(exponents)]
         theirs = encode_with_package(weights, package)
@@ -118,7 +121,7 @@ class TestAgainstThePackage:
 
 
 def last_code_crosses_a_block():
-    """Exponents whose stream has 4097 bytes exactly, and whose last code starts in byte 4095."""
+    """Exponents whose stream has exactly 4097 bytes, and whose last code starts in byte 4095."""
     counts = {100 + i: 1 << i for i in range(3, 12)}
     while True:
         codes = huffman(counts)
@@ -126,7 +129,7 @@ def last_code_crosses_a_block():
         missing = 8 * (BLOCK_BYTES + 1) - total
         if missing == 0:
             break
-        # Most frequent symbol: one bit for each more.
+        # The most frequent exponent has a code of one bit, so each one more adds a bit.
         counts[111] += missing
     long = max(counts, key=lambda symbol: codes[symbol].bits)
     assert codes[long].bits >= 9
@@ -141,7 +144,7 @@ class TestWhereThePackageFails:
         weights = [torch.tensor(values * count).bfloat16()]
         assert_same_weights(decode(encode(weights)), weights)
 
-    def test_weights_that_are_not_there(self):
+    def test_empty_weights(self):
         weights = [normal(500)[0], torch.empty(0, dtype=torch.bfloat16), normal(30)[0]]
         assert_same_weights(decode(encode(weights)), weights)
 
@@ -202,8 +205,8 @@ class TestDamage:
         with pytest.raises(CorruptError, match="must ascend"):
             decode(replace(module, output_positions=positions))
 
-    def test_flipped_bits_of_the_stream_may_be_seen(self, module):
-        """The layout has no checksum, and a code may turn into others of the same length."""
+    def test_some_flipped_bits_of_the_stream_are_found(self, module):
+        """The layout has no checksum. A damaged code may read as others of the same length."""
         missed = 0
         for place in range(0, len(module.encoded_exponent), 97):
             stream = module.encoded_exponent.copy()
@@ -221,7 +224,7 @@ class TestDamage:
         with pytest.raises(CorruptError, match=r"block 0 of \d: a gap contradicts the stream"):
             decode(replace(module, gaps=gaps))
 
-    def test_tables_that_lead_in_a_circle(self, module):
+    def test_tables_that_point_to_each_other_without_end(self, module):
         luts = module.luts.copy()
         luts[:-1] = 255  # each entry points to table 1
         with pytest.raises(CorruptError, match="bits that are not a code"):

@@ -1,4 +1,4 @@
-"""Memory for results: kept when nobody uses it, and never while somebody does."""
+"""Memory for results (a room). It is kept for the next result when nobody uses it any more."""
 
 import gc
 import threading
@@ -13,7 +13,7 @@ from halfbyte.golden.dfloat11.rooms import LEAST, room
 
 @pytest.fixture(autouse=True)
 def kept(monkeypatch):
-    """Nothing is kept at first."""
+    """The store of kept memory, empty at first."""
     gc.collect()
     kept = rooms._Kept()
     monkeypatch.setattr(rooms, "_KEPT", kept)
@@ -21,6 +21,7 @@ def kept(monkeypatch):
 
 
 def place(array):
+    """The address of an array's memory."""
     return array.__array_interface__["data"][0]
 
 
@@ -71,7 +72,7 @@ def test_the_smallest_that_fits_is_taken_and_none_that_is_far_too_large():
     assert first is not None
 
 
-def test_the_oldest_goes_if_too_much_is_kept(kept, monkeypatch):
+def test_the_oldest_is_freed_if_too_much_is_kept(kept, monkeypatch):
     monkeypatch.setattr(rooms, "MOST", 3 * LEAST)
     held = [room(LEAST) for _ in range(4)]
     at = [place(each) for each in held]
@@ -84,7 +85,7 @@ def test_the_oldest_goes_if_too_much_is_kept(kept, monkeypatch):
 
 
 def test_no_memory_is_lent_twice_at_a_time():
-    """Each thread writes its own number, and finds no other there."""
+    """Each thread writes its own number into its memory, and must find no other number there."""
     wrong = []
 
     def use(number):

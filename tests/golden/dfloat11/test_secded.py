@@ -1,4 +1,4 @@
-"""SECDED: every single wrong bit is put right, every pair is found."""
+"""SECDED, a check byte for each eight bytes: one wrong bit is corrected, two are detected."""
 
 from itertools import combinations
 
@@ -20,26 +20,26 @@ def flipped(data, bit):
     return damaged
 
 
-def test_columns_are_distinct_and_odd():
+def test_columns_of_the_check_matrix_are_distinct_and_have_odd_weight():
     assert len(set(COLUMNS)) == 64
     assert {column.bit_count() for column in COLUMNS} == {3, 5}
 
 
-def test_the_check_byte_is_the_sum_of_columns():
+def test_the_check_byte_of_a_single_bit_is_its_column():
     for bit in range(64):
         data = flipped(torch.zeros(8, dtype=torch.uint8), bit)
         assert check_bytes(data).tolist() == [COLUMNS[bit]]
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 1000])
-def test_whole_data_stays_as_it_is(count):
+def test_undamaged_data_is_not_changed(count):
     data = random_bytes(count)
     found, corrected = correct(data, check_bytes(data))
     assert torch.equal(found, data)
     assert corrected == 0
 
 
-def test_every_single_bit_of_a_word_and_its_check_byte():
+def test_every_single_bit_of_a_word_and_its_check_byte_is_corrected():
     data = random_bytes(24)
     checks = check_bytes(data)
     for bit in range(64):
@@ -52,7 +52,7 @@ def test_every_single_bit_of_a_word_and_its_check_byte():
         assert corrected == 1
 
 
-def test_every_pair_of_wrong_bits_is_found():
+def test_every_pair_of_wrong_bits_is_detected():
     data = torch.cat([random_bytes(8), torch.zeros(1, dtype=torch.uint8)])
     checks = check_bytes(data[:8])
     for one, other in combinations(range(72), 2):
@@ -66,7 +66,7 @@ def test_every_pair_of_wrong_bits_is_found():
             correct(damaged, wrong_checks)
 
 
-def test_one_wrong_bit_in_each_of_many_words():
+def test_one_wrong_bit_in_each_of_many_words_is_corrected():
     data = random_bytes(80_000)
     damaged = data.clone()
     damaged[::8] ^= 4
@@ -75,6 +75,6 @@ def test_one_wrong_bit_in_each_of_many_words():
     assert corrected == 10_000
 
 
-def test_check_bytes_of_other_data():
+def test_a_wrong_number_of_check_bytes_is_refused():
     with pytest.raises(CorruptError, match="9 bytes need 2 check bytes, not 1"):
         correct(random_bytes(9), random_bytes(1))

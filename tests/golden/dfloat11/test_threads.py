@@ -1,4 +1,8 @@
-"""Ranges over all cores, and work that is done beside other work."""
+"""Work on several threads.
+
+``over_ranges`` divides a range among all threads, and calls ``then`` for finished parts in order.
+``behind`` uses one item while the next is made. ``meanwhile`` starts a function in the background.
+"""
 
 import itertools
 import threading
@@ -24,7 +28,7 @@ def test_ranges_cover_all_and_begin_at_multiples_of_the_step(core_count, count, 
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 64, 513])
-def test_what_follows_comes_in_order_and_after_its_range(core_count, count):
+def test_then_is_called_in_order_and_after_its_range(core_count, count):
     done, followed = set(), []
 
     def then(first, last):
@@ -44,7 +48,7 @@ def test_each_item_is_used_in_order(core_count, count):
 
 
 @pytest.mark.parametrize("bad", [0, 1, 2])
-def test_an_error_while_an_item_is_used_arrives(core_count, bad):
+def test_an_error_in_the_use_of_an_item_reaches_the_caller(core_count, bad):
     def use(item):
         if item == bad:
             raise ValueError("this one is wrong")
@@ -53,7 +57,7 @@ def test_an_error_while_an_item_is_used_arrives(core_count, bad):
         behind(range(3), use)
 
 
-def test_an_error_while_an_item_is_made_arrives_after_the_last_use(core_count):
+def test_an_error_in_the_making_of_an_item_comes_after_the_last_use(core_count):
     used = []
 
     def items():
@@ -83,7 +87,7 @@ def test_an_item_is_made_while_the_one_before_is_used(monkeypatch):
     behind(items(), use)
 
 
-def test_what_is_done_meanwhile_is_done_once(core_count):
+def test_meanwhile_calls_its_function_once(core_count):
     calls = []
     wait = meanwhile(lambda: calls.append(1) or len(calls))
     assert (wait(), wait(), calls) == (1, 1, [1])
@@ -95,27 +99,27 @@ class TestTwoThreads:
         monkeypatch.setattr(threads, "cores", lambda: 2)
 
     def test_the_caller_works_too_if_the_others_are_busy(self):
-        """They may be busy for longer than all ranges take."""
+        """The other thread is busy here until all ranges are done."""
         goes_on = threading.Event()
         wait = meanwhile(lambda: goes_on.wait(20))
         assert over_ranges(lambda first, last: last - first, 64) == [2] * 32
         goes_on.set()
         assert wait()
 
-    def test_what_has_not_begun_is_done_by_who_waits_for_it(self):
+    def test_a_waiting_caller_does_work_that_has_not_begun(self):
         goes_on = threading.Event()
         first, second = meanwhile(lambda: goes_on.wait(20)), meanwhile(threading.get_ident)
         assert second() == second() == threading.get_ident()
         goes_on.set()
         assert first()
 
-    def test_both_take_ranges(self):
+    def test_both_threads_take_ranges(self):
         both = threading.Barrier(2, timeout=20)
         ids = over_ranges(lambda *_: both.wait() * 0 + threading.get_ident(), 64)
         assert len(set(ids)) == 2
 
-    def test_what_follows_is_done_by_one_while_the_other_takes_ranges(self):
-        """The first to follow waits there until the other thread has taken all ranges."""
+    def test_one_thread_calls_then_while_the_other_takes_ranges(self):
+        """The first call of ``then`` waits until the other thread has taken all ranges."""
         all_taken = threading.Event()
 
         def work(first, last):
@@ -127,7 +131,7 @@ class TestTwoThreads:
 
         over_ranges(work, 64, then=then)
 
-    def test_an_error_in_what_follows_arrives(self):
+    def test_an_error_in_then_reaches_the_caller(self):
         def then(first, last):
             raise ValueError("damaged")
 
@@ -135,7 +139,7 @@ class TestTwoThreads:
             over_ranges(lambda first, last: None, 64, then=then)
 
     @pytest.mark.parametrize("is_caller", [True, False])
-    def test_an_error_arrives_when_no_other_thread_is_at_work(self, is_caller):
+    def test_an_error_reaches_the_caller_after_the_other_thread_has_stopped(self, is_caller):
         caller, both = threading.get_ident(), threading.Barrier(2, timeout=20)
         at_work = set()
 
