@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def gpu_ref_build(named_build: Callable[[str], Path], shared_objects: None) -> Iterator[Path]:
-    """It has module scope, so that tests of other rooms later in the process have their own."""
+    """Set HALFBYTE_BUILD for one module at a time, so that other tests do not use the folder."""
     folder = named_build("gpu_ref")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(folder))

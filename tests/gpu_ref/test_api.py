@@ -1,4 +1,7 @@
-"""What PyTorch users call: quantize, matmul, mac_stream; and what they get for bad input."""
+"""The functions for PyTorch users, ``quantize``, ``matmul`` and ``mac_stream``, on the CPU.
+
+Their kernels for the GPU are compiled for the CPU here (the host build).
+"""
 
 from fractions import Fraction
 
@@ -15,7 +18,7 @@ from halfbyte.gpu_ref.cases import random_formats
 from halfbyte.gpu_ref.multiply import choose_kernel, refusal
 
 
-def test_a_product_is_the_golden_models():
+def test_a_product_is_that_of_the_golden_model():
     a, w = torch.randn(2, 3, 256), torch.randn(5, 256)
     y = gpu_ref.matmul(gpu_ref.quantize(a, "e2m1_sp"), gpu_ref.quantize(w, "e2m1_sp"))
     fmt = load("e2m1_sp")
@@ -31,7 +34,7 @@ def test_every_element_type_is_quantized_as_the_golden_model_does(dtype):
     assert torch.equal(seen.scales, expected.scales)
 
 
-def test_views_are_read_as_they_look():
+def test_strided_views_are_read_right():
     x = torch.randn(64, 96).T[::2, 5:]
     seen, expected = (
         gpu_ref.quantize(x, "int4", block=16),
@@ -43,7 +46,7 @@ def test_views_are_read_as_they_look():
     assert torch.equal(gpu_ref.matmul(strided, strided), gpu_ref.matmul(seen, seen))
 
 
-def test_a_format_file_is_a_format(tmp_path):
+def test_a_format_may_be_given_as_a_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\ntitle: Mine\nvalues: [0, 1, -1, 1/3]\nsource: me\n")
     x = torch.randn(3, 40)
@@ -51,7 +54,7 @@ def test_a_format_file_is_a_format(tmp_path):
     assert torch.equal(seen.dequantize(), expected.dequantize())
 
 
-def test_clips_of_every_block_are_taken():
+def test_every_block_may_have_its_own_clip():
     x = torch.randn(3, 64)
     clips = torch.tensor([[0.5, 1.0], [0.9, 0.3], [1.0, 0.7]])
     for rule in ScaleFormat:
@@ -65,6 +68,7 @@ def test_clips_of_every_block_are_taken():
 
 
 def test_mirrored_blocks_are_kept():
+    """A mirrored block holds the codes of its negated values, and has a negative scale here."""
     sign = SupernormalSign.BLOCK
     tensor = golden.quantize(torch.randn(4, 256), load("e2m1_sr"), block=32, supernormal_sign=sign)
     packed = gpu_ref.Packed.from_golden(tensor)
@@ -75,7 +79,7 @@ def test_mirrored_blocks_are_kept():
     assert torch.equal(gpu_ref.matmul(packed, packed), golden.gemm(tensor, tensor))
 
 
-def test_flushed_subnormals_of_the_caller_change_nothing():
+def test_results_are_the_same_if_the_caller_flushes_subnormals():
     x = torch.full((2, 64), 2.0**-140)
     x[0, ::3] = 2.0**-133
     expected = gpu_ref.quantize(x, "int4")
@@ -169,13 +173,13 @@ def test_kernels_on_bytes_refuse_wider_integers(kernel):
         gpu_ref.matmul(wide, wide, kernel=kernel)
 
 
-def test_a_refusal_names_both_ends_of_the_integers():
+def test_a_refusal_names_the_smallest_and_the_largest_integer():
     values = tuple(map(Fraction, (0, -200, 1, 100)))
     fmt = Format(name="low", title="Mostly negative", bits=2, values=values, ties=Ties.DOWN)
     assert "low has integers from -200 to 100" in refusal("dp4a", fmt, fmt, 32)
 
 
-def test_kernels_are_chosen_by_the_bounds_of_the_formats():
+def test_kernels_are_chosen_by_the_integers_of_the_formats():
     int8, int4, e2m1_b, e4m3 = map(load, ("int8", "int4", "e2m1_b", "e4m3"))
     assert choose_kernel("auto", "cuda", int8, int4, 128) == "mma"
     assert choose_kernel("auto", "cuda", e2m1_b, int4, 128) == "plain"
@@ -191,7 +195,8 @@ def test_kernels_are_chosen_by_the_bounds_of_the_formats():
 @pytest.mark.parametrize("kernel", ["plain", "dp4a", "mma", "pairs", "doubles"])
 @pytest.mark.parametrize("length", [255, 256, 257, 70_000])
 def test_the_largest_sums_are_exact(kernel, length):
-    # -128 * -128 * 256 = 2^22 is where mma's conversion by subtraction would begin to fail.
+    # The kernel mma converts small sums by a subtraction, which is exact below 2^22. That is
+    # -128 * -128 * 256.
     codes = torch.full((1, length), 128, dtype=torch.uint8)
     extreme = golden.Quantized(codes, torch.ones(1, 1), load("int8"), length)
     packed = gpu_ref.Packed.from_golden(extreme)
@@ -231,7 +236,7 @@ def test_hostile_packed_tensors_are_refused():
         gpu_ref.Packed(codes + 255, scales, random_formats()[1], 8, 8)
 
 
-def test_streams_are_stepped_side_by_side():
+def test_several_streams_are_computed_independently():
     fmt = load("int4")
     generator = torch.Generator().manual_seed(1)
     w, a = (torch.randint(16, (3, 50), generator=generator).to(torch.uint8) for _ in range(2))
@@ -275,7 +280,7 @@ def test_bad_streams_are_refused():
         gpu_ref.mac_stream(w, w, clear, **{**rule, "acc_width": 65})
 
 
-def test_streams_side_by_side_in_memory_give_the_same_accumulators():
+def test_streams_stored_as_columns_give_the_same_accumulators():
     fmt = load("e2m1_sp")
     generator = torch.Generator().manual_seed(5)
     w, a = (torch.randint(16, (40, 7), generator=generator, dtype=torch.uint8) for _ in range(2))

@@ -1,4 +1,7 @@
-"""The two builds: compilers found or missed, libraries cached, faults in kernels seen."""
+"""The CUDA build, and the host build, which compiles the same kernels for the CPU.
+
+Tests of compilers, of cached libraries, and of faults injected into kernels.
+"""
 
 import ctypes
 import re
@@ -27,7 +30,7 @@ needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="nvcc is not install
 
 @pytest.fixture(autouse=True)
 def fresh_compilers():
-    """What is found depends on the environment that a test sets."""
+    """Forget compilers that were found before: tests change the environment they are found in."""
     host_compilers._host_compiler.cache_clear()
     compilers._cuda_compiler.cache_clear()
     yield
@@ -36,6 +39,7 @@ def fresh_compilers():
 
 
 def program(path: Path, script: str) -> Path:
+    """Write an executable shell script."""
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
@@ -71,7 +75,10 @@ def test_a_missing_or_old_nvcc_is_an_error(monkeypatch, tmp_path):
 
 
 def architectures(monkeypatch, folder: Path, capability: tuple[int, int] | None, release: str):
-    """The architectures for which an nvcc of this release compiles, beside one GPU or none."""
+    """The architectures that an nvcc of this release compiles for.
+
+    The machine has a GPU of this compute capability, or none.
+    """
     known = "sm_80 sm_86 sm_89 sm_90 sm_100"
     listing = f'echo "{known}" | tr " " "\\n"'
     program(
@@ -94,7 +101,8 @@ def test_kernels_are_compiled_for_the_gpu_at_hand(monkeypatch, tmp_path):
     assert architectures(monkeypatch, tmp_path, (9, 0), "11.8") == ["sm_90"]
     assert architectures(monkeypatch, tmp_path, (8, 9), "12.8") == ["sm_89"]
     every = ["sm_80", "sm_90a", "compute_90"]
-    assert architectures(monkeypatch, tmp_path, (12, 0), "12.8") == every  # nvcc does not know it
+    # nvcc does not know capability 12.0, so it compiles for all.
+    assert architectures(monkeypatch, tmp_path, (12, 0), "12.8") == every
     assert architectures(monkeypatch, tmp_path, None, "12.8") == every
 
 
@@ -122,13 +130,14 @@ def test_a_damaged_library_is_an_error(tmp_path):
         build.loaded(path)
 
 
-def flags_of(compiler: Compiler, *extra: str, without: tuple[str, ...] = ()) -> Compiler:
+def with_flags(compiler: Compiler, *extra: str, without: tuple[str, ...] = ()) -> Compiler:
+    """The compiler with some flags more and some less."""
     kept = tuple(flag for flag in compiler.flags if flag not in without)
     return Compiler(compiler.command, compiler.version, (*kept, *extra), compiler.target)
 
 
 def check_with(monkeypatch, path: Path, name: str = "e2m1_sp") -> dict[str, int]:
-    """Numbers that differ, by kernel, when the host build is the library at ``path``."""
+    """How many numbers of each kernel differ from the golden model with the library at ``path``."""
     changed = Library(build.loaded(path))
     monkeypatch.setattr(library, "host_library", lambda: changed)
     shapes = [cases.Shape(5, 9, 900, 128), cases.Shape(3, 70, 96, 32), cases.Shape(8, 3, 96, 32)]
@@ -138,7 +147,7 @@ def check_with(monkeypatch, path: Path, name: str = "e2m1_sp") -> dict[str, int]
 
 @pytest.mark.slow
 def test_a_processor_without_vectors_computes_the_same(monkeypatch):
-    baseline = flags_of(host_compiler(), "-O1", "-DHB_NO_INTRINSICS", without=("-march=native",))
+    baseline = with_flags(host_compiler(), "-O1", "-DHB_NO_INTRINSICS", without=("-march=native",))
     path = build._library(baseline, "host.cpp", build._sources())
     assert Library(build.loaded(path)).simd == "128-bit vectors"
     assert not any(check_with(monkeypatch, path).values())
@@ -146,8 +155,9 @@ def test_a_processor_without_vectors_computes_the_same(monkeypatch):
 
 
 WAIT = "machine.template wait<Tile::STAGES - {}>()"
-# Source, expression in its surroundings, right, wrong, and the kernel that must differ. A library
-# has all of these faults, and ``hb_fault`` says which are at work in it.
+# The faults of each kind: source file; text with {} for an expression; the right and the wrong
+# expression; the kernel that must differ. One library has all faults, and its variable hb_fault
+# is the number of the kind that is active.
 FAULTS = {
     "arithmetic": [
         ("gemm_mma.h", "{}", "matrix % 2 * 8 + lane % 8", "matrix / 2 * 8 + lane % 8", "gemm mma"),
@@ -167,7 +177,7 @@ int hb_fault = 0;
 
 @pytest.fixture(scope="module")
 def faulty(gpu_ref_build):
-    """A library of the host build with all faults, none of them at work."""
+    """The host build with all faults. None of them is active at first."""
     sources = build._sources()
     sources["host.cpp"] = SWITCH + sources["host.cpp"]
     for number, faults in enumerate(FAULTS.values(), 1):
@@ -175,12 +185,12 @@ def faulty(gpu_ref_build):
             assert sources[name].count(place.format(right)) == 1
             either = f"(hb_fault == {number} ? {wrong} : {right})"
             sources[name] = sources[name].replace(place.format(right), place.format(either))
-    return build._library(flags_of(host_compiler(), "-O1"), "host.cpp", sources)
+    return build._library(with_flags(host_compiler(), "-O1"), "host.cpp", sources)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FAULTS)
-def test_injected_faults_are_seen(monkeypatch, faulty, kind):
+def test_injected_faults_are_found(monkeypatch, faulty, kind):
     chosen = ctypes.c_int.in_dll(build.loaded(faulty), "hb_fault")
     monkeypatch.setattr(chosen, "value", list(FAULTS).index(kind) + 1)
     different = check_with(monkeypatch, faulty)
@@ -206,7 +216,7 @@ library.host_library().call("hb_scales", device, build.format_table(load("int4")
 
 
 @pytest.mark.slow
-def test_sanitizers_see_a_write_past_a_tensor():
+def test_sanitizers_find_a_write_past_a_tensor():
     done = subprocess.run(
         [sys.executable, "-c", OVERRUN], env=sanitized(), capture_output=True, text=True
     )
@@ -215,10 +225,10 @@ def test_sanitizers_see_a_write_past_a_tensor():
 
 
 def compiled_by_nvcc(monkeypatch, folder: Path, main: str) -> tuple[dict[str, str], str]:
-    """PTX by architecture, and what ptxas said, of a source compiled for every GPU."""
+    """Compile a source for every GPU. Returns its PTX by architecture, and the log of ptxas."""
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: False)
-        compiler = flags_of(cuda_compiler(), "--keep", "--keep-dir=kept", "-Xptxas=-v")
+        compiler = with_flags(cuda_compiler(), "--keep", "--keep-dir=kept", "-Xptxas=-v")
     for name, text in build._sources().items():
         (folder / name).write_text(text)
     (folder / "kept").mkdir()
@@ -229,7 +239,7 @@ def compiled_by_nvcc(monkeypatch, folder: Path, main: str) -> tuple[dict[str, st
     ptx = {name.rpartition("compute_")[2]: text for name, text in kept.items()}
     assert ptx.keys() == {"80", "90", "90a"}
     for text in ptx.values():
-        # Nothing is contracted, by the compiler or later: every operation states its rounding.
+        # Every FP32 operation states its rounding, so none can be fused into a multiply-add.
         assert not re.search(r"\bfma\.[a-z.]*f32", text)
         assert not re.search(r"\b(add|sub|mul)(\.ftz)?\.f32", text)
         assert ".ftz" not in text
@@ -237,7 +247,7 @@ def compiled_by_nvcc(monkeypatch, folder: Path, main: str) -> tuple[dict[str, st
 
 
 def spills(log: str, kernel: str) -> list[str]:
-    """What ptxas says of those instances of a kernel that do not fit registers."""
+    """The lines of the log about instances of a kernel that need more registers than there are."""
     reports = re.findall(kernel + r"\S+\n\s+(.*spill stores.*)", log)
     assert reports
     return [line for line in reports if not line.startswith("0 bytes stack frame, 0 bytes spill")]
@@ -245,7 +255,7 @@ def spills(log: str, kernel: str) -> list[str]:
 
 @needs_nvcc
 @pytest.mark.slow
-def test_the_cuda_build_is_what_the_definition_asks_for(tmp_path, monkeypatch):
+def test_the_cuda_build_has_the_instructions_that_exact_results_need(tmp_path, monkeypatch):
     ptx, log = compiled_by_nvcc(monkeypatch, tmp_path, "device.cu")
     for needed in ("mul.rn.f32", "add.rn.f32", "div.rn.f32", "dp4a.s32.s32", "cp.async.cg.shared"):
         assert needed in ptx["90"]
@@ -270,6 +280,6 @@ def test_warpgroups_are_compiled_for_hopper_alone(tmp_path, monkeypatch):
     ptx, log = compiled_by_nvcc(monkeypatch, tmp_path, "device_tiles.cu")
     assert "wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8" in ptx["90a"]
     assert not any("wgmma.mma_async" in ptx[name] for name in ("80", "90"))
-    assert "serialized" not in log  # ptxas says so where it cannot overlap products
+    assert "serialized" not in log  # the word in the log if ptxas cannot overlap products
     assert not spills(log, "gemm_w?g?mma_kernel")
     assert Library(build.loaded(tmp_path / "device.so"), lambda kind: {}).has_groups

@@ -1,4 +1,7 @@
-"""Every kernel against the golden model, on the host build and on a GPU where there is one."""
+"""Every kernel against the golden model, on a GPU if there is one, and on the host build.
+
+The host build compiles the kernels for the CPU.
+"""
 
 import pytest
 import torch
@@ -10,7 +13,8 @@ from halfbyte.gpu_ref.comparison import Comparison, merged
 from halfbyte.gpu_ref.multiply import alternatives
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-# Pairs in a byte; one in a byte; beyond int8; beyond int16; user formats of 4, 3 and 6 bits.
+# Two codes in a byte; one code in a byte; integers beyond int8; integers beyond int16; random
+# formats of 4, 3 and 6 bits.
 FORMATS = [load(name) for name in ("e2m1_sp", "e2m3", "e2m1_b", "e4m3")] + cases.random_formats()
 SHAPES = (*cases.SHAPES, cases.Shape(130, 67, 300, 128))
 EXPECTED = {
@@ -48,7 +52,8 @@ def test_mixed_formats_agree():
     assert not [total for total in totals if total.different]
 
 
-# Blocks of four matrix instructions; of one, which fill all chunks or do not; of any length.
+# A matrix instruction adds 32 products. Blocks of four instructions; blocks of one, which fill the
+# last chunk or not; a block that is not a whole number of instructions.
 TILED = [cases.Shape(3, 70, *sizes) for sizes in ((900, 128), (256, 32), (160, 32), (200, 100))]
 
 

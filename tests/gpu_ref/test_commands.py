@@ -1,4 +1,7 @@
-"""``gpu-check``, ``gpu-bench``, ``triple`` and the kernels in ``run``, as a user meets them."""
+"""The commands ``gpu-check``, ``gpu-bench`` and ``triple`` on the host build.
+
+The host build compiles the kernels for the CPU. ``triple`` compares RTL, golden model and kernel.
+"""
 
 import inspect
 import json
@@ -22,7 +25,7 @@ TRIPLE = ["triple", "e2m1_sp", "--arch", "exponent_shift", "--cycles", "2000", "
 
 @pytest.fixture(autouse=True)
 def without_nvcc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The CUDA build has its own tests; here it would only take time."""
+    """Hide nvcc. The CUDA build has its own tests, and compiling it takes long."""
     monkeypatch.setenv("NVCC", str(tmp_path / "nvcc"))
 
 
@@ -35,6 +38,7 @@ def run(*arguments: str) -> str:
 
 @pytest.fixture
 def few_shapes(monkeypatch):
+    """Check products of two small shapes only."""
     original = check.check_format
 
     def shorter(fmt, device, **options):
@@ -43,7 +47,7 @@ def few_shapes(monkeypatch):
     monkeypatch.setattr(check, "check_format", shorter)
 
 
-def test_gpu_check_writes_a_record_of_what_it_ran_on(few_shapes, gpu_ref_build):
+def test_gpu_check_writes_a_record_with_build_and_versions(few_shapes, gpu_ref_build):
     (record,) = json.loads(run("gpu-check", "int4", "--device", "cpu", "--json"))
     assert record["build"] == "host"
     assert record["driver"] is None
@@ -65,7 +69,7 @@ def test_the_host_build_is_never_called_a_gpu_result(few_shapes):
     assert "gemm mma (emulated)" in table
 
 
-def test_gpu_check_fails_where_a_number_differs(few_shapes, monkeypatch):
+def test_gpu_check_fails_if_a_number_differs(few_shapes, monkeypatch):
     right = check.encode
     monkeypatch.setattr(check, "encode", lambda x, fmt: right(x, fmt) ^ 1)
     with pytest.raises(ToolError, match="numbers differ from the golden model; see"):
@@ -80,7 +84,7 @@ def test_devices_that_are_not_there_are_errors(monkeypatch):
         run("gpu-bench", "--device", "tpu")
 
 
-def test_the_benchmark_measures_both_sides():
+def test_the_benchmark_compares_with_the_matmul_of_torch():
     records = {
         record.kernel: record for record in benchmark(load("int4"), torch.device("cpu"), SMALL)
     }
@@ -108,7 +112,7 @@ def test_tiles_are_compared_with_the_plain_kernel_before_they_are_timed():
     assert [record.block for record in records[::6]] == [128, 32, 16]
 
 
-def test_products_of_few_rows_are_timed_on_what_they_write_to():
+def test_products_of_few_rows_are_timed_and_keep_their_result():
     sizes = replace(SMALL, m=64, n=64, block=128)
     records = list(few_rows_records(load("int4"), sizes, torch.device("cpu"), calls=2))
     assert [record["shape"] for record in records[1::2]] == [[rows, 64, 256] for rows in (1, 4, 16)]
@@ -118,12 +122,12 @@ def test_products_of_few_rows_are_timed_on_what_they_write_to():
     assert any(isinstance(each, torch.Tensor) and each.shape == (2, 8) for each in kept)
 
 
-def test_tiles_are_not_timed_where_they_are_emulated():
+def test_tiles_are_not_timed_if_they_are_only_emulated():
     with pytest.raises(UserError, match="on a GPU: the host build only emulates"):
         run("gpu-bench", "int4", "--sweep", "--device", "cpu")
 
 
-def test_nothing_is_timed_where_kernels_differ(monkeypatch):
+def test_nothing_is_timed_if_kernels_differ(monkeypatch):
     right = bench.matmul
 
     def wrong(a, w, *, kernel="auto"):

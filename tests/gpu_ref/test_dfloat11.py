@@ -1,4 +1,8 @@
-"""The DFloat11 decoders against the golden codec, on damaged data, and what the benchmark calls."""
+"""The kernels that decode DFloat11, in our two layouts and the published one.
+
+They are tested against the golden codec and on damaged data, on a GPU if there is one, and on the
+host build, which compiles the kernels for the CPU.
+"""
 
 from dataclasses import replace
 
@@ -23,7 +27,7 @@ def normal(count=60_000):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_every_tensor_comes_back_as_the_golden_codec_has_it(device):
+def test_every_decoder_agrees_with_the_golden_codec(device):
     found = check_dfloat11(torch.device(device))
     assert [each.different for each in found] == [0, 0, 0, 0]
     own, joint_layout, other, products = (each.compared for each in found)
@@ -32,7 +36,7 @@ def test_every_tensor_comes_back_as_the_golden_codec_has_it(device):
     assert products > 5_000
 
 
-def test_shape_and_type_come_back():
+def test_shape_and_type_are_restored():
     x = torch.randn(3, 5, 7).half()
     seen = dfloat11.decode(compress(x))
     assert (seen.shape, seen.dtype) == (x.shape, x.dtype)
@@ -67,7 +71,7 @@ def test_damage_is_named():
 
 
 def test_products_of_the_joint_layout():
-    """In FP32, sums of a thousand products keep about 18 bits."""
+    """FP32 sums of a thousand products are right to about 18 bits."""
     weight = normal(96_000).reshape(96, 1000)
     x = torch.randn(3, 1000, generator=torch.Generator().manual_seed(1))
     tensor = dfloat11.JointTensor.open(joint.compress(weight))
@@ -85,7 +89,7 @@ def test_products_of_the_joint_layout():
 
 def test_damage_of_the_joint_layout_is_named():
     x = normal(150_000)
-    x[::500] *= 1e-20  # escapes
+    x[::500] *= 1e-20  # symbols too rare for a code of their own
     data = joint.compress(x)
     with pytest.raises(CorruptError, match="size is not what the header says"):
         dfloat11.decode(data[:-8])
@@ -142,8 +146,8 @@ def test_sanitizers_find_nothing_in_damaged_data():
         assert f"{outcome}: " in output
 
 
-# Checks without which damaged data is read or written past its end: source, check, and the check
-# that a process leaves out if its $FAULT says so.
+# Checks that stop decoders at the end of damaged data: source file; check; the check with a switch.
+# The environment variable FAULT has the number of the check to leave out.
 MISSING = {
     "own": ("dfloat11_own.h", "word < end ? d", "fault == 1 || word < end ? d"),
     "joint": ("dfloat11_joint.h", "wants[lane] && word >=", "fault != 2 && wants[lane] && word >="),
@@ -157,7 +161,7 @@ static const int fault = std::atoi(std::getenv("FAULT"));
 
 @pytest.fixture(scope="module")
 def careless(gpu_ref_build):
-    """The driver with decoders whose checks can be left out."""
+    """The fuzzing program, with decoders whose checks can be left out."""
     files = {path.name: path.read_text() for path in build.SOURCES.glob("*.h")}
     files[build.FUZZ] = SWITCH + (build.SOURCES / build.FUZZ).read_text()
     for name, right, wrong in MISSING.values():
@@ -174,7 +178,7 @@ def test_a_missing_check_is_found(monkeypatch, careless, name):
         fuzz(20_000, seed=5, library=careless)
 
 
-def test_the_published_kernel_is_called_as_its_package_does():
+def test_the_published_kernel_gets_the_arguments_that_its_package_gives():
     text = find_ptx().read_text()
     assert text.count(".param .u64 decode_param_") == 6
     assert text.count(".param .u32 decode_param_") == 3
@@ -189,7 +193,7 @@ def test_the_published_kernel_is_called_as_its_package_does():
     assert counts == [len(module.luts), len(module.encoded_exponent), 60_000]
 
 
-def test_the_benchmark_counts_both_directions():
+def test_the_benchmark_counts_bytes_read_and_written():
     records = {
         record.kernel: record
         for record in benchmark_dfloat11(torch.device("cpu"), elements=40_000, repeats=1)
@@ -204,7 +208,7 @@ def test_the_benchmark_counts_both_directions():
     ].seconds * 1e9 == pytest.approx(len(joint.compress(normal(40_000))) + 80_000, rel=0.01)
 
 
-def test_the_benchmark_of_products_counts_what_is_read():
+def test_the_benchmark_of_products_counts_bytes_read():
     timings = benchmark_product(torch.device("cpu"), outputs=20, inputs=4096, repeats=1)
     records = {each.kernel: each for each in timings}
     plain = records["BF16 in PyTorch, one vector"]

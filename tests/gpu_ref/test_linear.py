@@ -1,4 +1,4 @@
-"""Layers and models in the hardware's arithmetic."""
+"""Layers and models that compute their products in the hardware's arithmetic."""
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from halfbyte.golden.scales import ScaleFormat
 
 
 def by_the_golden_model(x, weight, bias, fmt, activation, block):
+    """The outputs of a linear layer, computed by the golden model."""
     a = golden.quantize(x.flatten(0, -2), activation, block=block)
     y = golden.gemm(a, golden.quantize(weight, fmt, block=block)) + bias
     return y.view(*x.shape[:-1], -1)
@@ -29,7 +30,7 @@ def test_a_layer_computes_what_the_golden_model_does(dtype):
     assert torch.equal(ours(x), expected.to(dtype))
 
 
-def test_the_transposed_layer_of_transformers_is_taken():
+def test_the_transposed_layer_of_transformers_is_converted():
     layer, x = Conv1D(24, 64), torch.randn(3, 64)
     ours = gpu_ref.Linear.from_float(layer, "int4", block=16)
     fmt = load("int4")
@@ -38,7 +39,7 @@ def test_the_transposed_layer_of_transformers_is_taken():
 
 
 class Model(nn.ModuleDict):
-    """A model that names its head, which is not called as heads usually are."""
+    """A model that tells which layer is its head; the head has an unusual name."""
 
     def get_output_embeddings(self):
         return self["last"]
@@ -63,7 +64,7 @@ def test_a_model_is_converted_in_place():
 
 
 class Direct(nn.Module):
-    """Reads the weight of one of its layers, and calls the other."""
+    """A model that reads the weight of one layer directly, and calls another layer."""
 
     def __init__(self):
         super().__init__()
@@ -75,7 +76,7 @@ class Direct(nn.Module):
         return self.called(x @ self.read.weight.T)
 
 
-def test_layers_whose_weight_is_read_directly_stay_and_the_model_runs():
+def test_layers_with_weights_that_are_read_directly_are_not_converted():
     layer = Direct()
     assert gpu_ref.unconverted(layer) == ["read", "called", "conv"]
     assert gpu_ref.convert(layer, "e2m1", block=16) == ["called"]
@@ -97,7 +98,7 @@ def test_a_converted_model_is_saved_and_loaded(tmp_path):
     assert torch.equal(first["body"](x), second["body"](x))
 
 
-def test_an_unfit_kernel_is_refused_before_anything_changes():
+def test_an_unsuitable_kernel_is_refused_before_anything_changes():
     untouched = model()
     with pytest.raises(UserError, match="Kernel mma cannot be exact here"):
         gpu_ref.convert(untouched, "e2m1_b", kernel="mma")
@@ -120,7 +121,7 @@ def test_bad_layers_are_refused():
 
 
 class GoldenLinear(nn.Module):
-    """The layer once more, by the golden model."""
+    """The same layer computed by the golden model."""
 
     def __init__(self, layer, fmt, block):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A product of dot-product units beside that of the kernels."""
+"""``compare_product``, which compares the product of an array with that of the kernels."""
 
 import numpy as np
 import pytest

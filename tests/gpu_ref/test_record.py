@@ -1,4 +1,7 @@
-"""The record of a run on a GPU: here of the host build, with small parts."""
+"""``python -m halfbyte.gpu_ref.record``, which runs checks and benchmarks (parts) and records them.
+
+It is meant for a GPU. Here it runs on the host build: the kernels compiled for the CPU.
+"""
 
 import json
 import subprocess
@@ -13,7 +16,7 @@ from halfbyte.gpu_ref.record.parts import PARTS
 from halfbyte.gpu_ref.record.run import PartEntry, RunRecord
 from halfbyte.gpu_ref.record.runner import run_part
 
-# What a machine with a GPU may lack.
+# Packages that a machine with a GPU may lack. BLOCKED runs checks without them.
 ABSENT = (
     "amaranth", "cocotb", "joblib", "matplotlib", "numba", "pyosys", "pysat", "rich", "safetensors",
     "scipy", "transformers", "typer",
@@ -43,13 +46,13 @@ print(len(bundled()), "formats")
 """
 
 
-def test_needs_nothing_but_torch_and_a_compiler():
+def test_needs_only_torch_and_a_compiler():
     done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[0]) >= 17
 
 
-def test_keeps_parts_as_json_and_as_a_page(tmp_path, capsys):
+def test_writes_results_as_json_and_as_a_page(tmp_path, capsys):
     assert main(["--device", "cpu", "--only", "machine", "streams", "-o", str(tmp_path)]) == 0
     (path,) = tmp_path.glob("gpu-host-*.json")
     record = json.loads(path.read_text())
@@ -73,13 +76,13 @@ def test_parts_are_registered_in_the_order_of_their_value():
     }
     values = [part.value for part in PARTS]
     assert values == sorted(values)
-    # All parts at their time limits, and the start, fit into ten minutes on a GPU.
+    # A run takes ten minutes at most, even if every part takes all of its time.
     assert sum(part.seconds for part in PARTS) <= 590
     for value in (Value.CORRECTNESS, Value.SPEED):
         assert sum(part.seconds for part in PARTS if part.value is value) <= 240
 
 
-def test_a_part_that_is_cut_short_keeps_what_it_gave():
+def test_a_part_that_is_cut_short_is_not_an_error():
     results = []
     ending = run_part("check_dfloat11", "cpu", 0.05, results.append)
     assert ending.status == "cut short"
@@ -93,6 +96,7 @@ def test_a_part_that_fails_says_why():
 
 
 def record(**changes):
+    """A record with one comparison of numbers."""
     comparison = {
         "kernel": "encode", "format": "int4", "activation": "int4", "compared": 10,
         "different": 0, "first": "", **changes,

@@ -1,4 +1,4 @@
-"""Block scales against PyTorch's own float types, around every threshold of theirs."""
+"""Block scales of the kernels against PyTorch's float types, at every threshold of rounding."""
 
 from fractions import Fraction
 
@@ -19,6 +19,7 @@ def unit() -> Format:
 
 
 def around(points: torch.Tensor, steps: int = 3) -> torch.Tensor:
+    """The positive float32 numbers up to ``steps`` from the points."""
     bits = points.to(torch.float32).view(torch.int32).unsqueeze(1)
     near = (bits + torch.arange(-steps, steps + 1, dtype=torch.int32)).view(torch.float32).ravel()
     return near[(near > 0) & near.isfinite()]
@@ -67,7 +68,7 @@ def test_e8m0_is_the_power_of_two_below_or_above(unit):
     x = around(torch.cat((powers, powers[1:] * 1.5)).clamp(max=3e38))
     down = scales_of(x, unit, ScaleFormat.E8M0_FLOOR)
     up = scales_of(x, unit, ScaleFormat.E8M0_UP)
-    # Both are values of PyTorch's E8M0, next to what it rounds to itself.
+    # Both are values of PyTorch's E8M0, and PyTorch rounds to one of them.
     for scales in (down, up):
         assert torch.equal(scales.to(torch.float8_e8m0fnu).float(), scales)
     inside = (x >= 2.0**-127) & (x <= 2.0**127)
@@ -81,7 +82,7 @@ def test_e8m0_is_the_power_of_two_below_or_above(unit):
 
 
 def test_a_largest_value_that_is_not_a_power_of_two_is_exact(unit):
-    fmt = load("e2m1")  # largest 6: absmax up to 6 needs no larger scale, one float above does
+    fmt = load("e2m1")  # its largest value is 6: an absmax of 6 needs scale 1, the next float 2
     six = torch.tensor([6.0])
     above = torch.nextafter(six, torch.tensor(torch.inf))
     assert scales_of(six, fmt, ScaleFormat.E8M0_UP).item() == 1
@@ -104,7 +105,7 @@ def test_scales_too_small_are_the_smallest(unit):
 
 @pytest.mark.parametrize("name", ["e2m1", "int4", "sf4", "e2m1_sp"])
 @pytest.mark.parametrize("rule", list(ScaleFormat), ids=lambda rule: rule.value)
-def test_every_rule_is_the_golden_models(rule, name):
+def test_every_rule_agrees_with_the_golden_model(rule, name):
     fmt = load(name)
     absmax = absmax_near_thresholds(fmt, rule)
     for clip in (1.0, 0.7):

@@ -1,4 +1,7 @@
-"""Generated format tables: independent of the golden encoder, and right at every threshold."""
+"""The tables of formats that the kernels use: right at every threshold between two codes.
+
+They are computed independently of the golden encoder.
+"""
 
 import ctypes
 import math
@@ -62,17 +65,17 @@ def test_e2m1_agrees_with_ml_dtypes_at_every_threshold():
     assert np.array_equal(ours, theirs)
 
 
-def test_a_header_is_plain_text_for_any_format():
+def test_a_header_is_valid_for_any_name_and_title():
     values = tuple(Fraction(value, 3) for value in (0, 1, -2, 5))
     fmt = Format(name="double", title='*/ "\\\n#error', bits=2, values=values)
     header = format_header(fmt)
-    assert "format_double" in header  # a keyword of C++, and still a name
+    assert "format_double" in header  # "double" is a keyword of C++, but a valid format name
     assert "#error" not in header
     assert "double.h" in tables_source([fmt])
     assert format_table(fmt).decoder.magnitude == 5
 
 
-def test_a_format_may_be_named_as_a_header_is():
+def test_a_format_may_have_the_name_of_a_header():
     values = tuple(Fraction(value) for value in (0, 1, -1, 3))
     table = format_table(Format(name="arithmetic", title="Arithmetic", bits=2, values=values))
     assert table.decoder.integers[:4] == [0, 1, -1, 3]

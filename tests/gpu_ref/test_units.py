@@ -1,4 +1,7 @@
-"""The kernels of dot-product units against the golden model, on the host build and on a GPU."""
+"""The kernels of dot-product units against the golden model, on a GPU if there is one.
+
+They also run on the host build, which compiles the kernels for the CPU.
+"""
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ from halfbyte.gpu_ref.comparison import merged
 from halfbyte.gpu_ref.unit_check import check_units
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-# Two codes in a byte; one in a byte, of many bits; users' formats of 4 and 6 bits.
+# Two codes in a byte; one code in a byte, with wide integers; random formats of 4 and 6 bits.
 FORMATS = [load(name) for name in ("e2m1", "sf4", "e4m3")] + cases.random_formats()[::2]
 KERNELS = {
     "unit integer",
@@ -39,7 +42,7 @@ def test_mixed_formats_agree():
     assert not [total for total in totals if total.different]
 
 
-def test_a_difference_is_seen(monkeypatch):
+def test_a_difference_is_found(monkeypatch):
     right = unit_check.dot_unit.fp32_stream
 
     def wrong(*columns, **options):
