@@ -1,4 +1,4 @@
-"""The wheel works outside the checkout: built, installed into a fresh environment, and used."""
+"""The wheel is built, installed into a fresh environment, and used outside the repository."""
 
 import ast
 import contextlib
@@ -52,14 +52,14 @@ def test_wheel_holds_every_data_file(wheel):
 @pytest.mark.slow
 @pytest.mark.yosys
 def test_wheel_synthesizes_from_an_empty_directory(wheel, tmp_path):
-    """In an environment that has the wheel, and its dependencies from that of the tests."""
+    """The fresh environment has the wheel, and uses the dependencies installed for the tests."""
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
     python = tmp_path / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
     run(*pip, "install", "--quiet", "--no-deps", wheel, cwd=tmp_path)
     (site,) = (tmp_path / "venv" / "lib").glob("*/site-packages")
-    # Folders that a .pth file names are searched last, and .pth files in them are not read: the
-    # package can only be the wheel's.
+    # Python searches the folders that a .pth file names last, and reads no .pth files in them. So
+    # halfbyte can only be imported from the wheel.
     others = [path for path in sys.path if Path(path).name == "site-packages"]
     (site / "dependencies.pth").write_text("\n".join(others) + "\n")
     empty = tmp_path / "empty"
@@ -67,7 +67,7 @@ def test_wheel_synthesizes_from_an_empty_directory(wheel, tmp_path):
     where = run(python, "-c", "import halfbyte; print(halfbyte.__file__)", cwd=empty)
     assert Path(where.strip()).is_relative_to(site)
     halfbyte = tmp_path / "venv" / "bin" / "halfbyte"
-    # Codes of so many bits are not annealed, whose loops would have to be compiled again.
+    # An e1m2 x int8 MAC has too many code bits for annealing, which would first be compiled.
     options = ("--activation", "int8", "--arch", "twos_complement", "--terms", "1", "--json")
     output = run(halfbyte, "synth", "e1m2", *options, cwd=empty)
     (record,) = json.loads(output)
@@ -76,12 +76,15 @@ def test_wheel_synthesizes_from_an_empty_directory(wheel, tmp_path):
     assert record["proof"]["status"] == "proved"
 
 
-# Comes with an extra of lm-eval, and is asked for where it is missing.
+# A package that comes with an extra of lm-eval. Where it is missing, an error names it.
 OPTIONAL = {"datasets"}
 
 
 def needed(distribution: str, known: set[str]) -> set[str]:
-    """The distribution and all that it requires, directly or not; extras only of halfbyte."""
+    """Names of a distribution and of all that it requires, directly or indirectly.
+
+    Extras count for halfbyte only. ``known`` holds the names found so far; it is extended.
+    """
     name = canonicalize_name(distribution)
     if name in known:
         return known
@@ -94,6 +97,7 @@ def needed(distribution: str, known: set[str]) -> set[str]:
 
 
 def imported_names(node: ast.AST) -> list[str]:
+    """The top-level packages that an import statement imports."""
     if isinstance(node, ast.Import):
         return [name.name.partition(".")[0] for name in node.names]
     if isinstance(node, ast.ImportFrom) and not node.level:
@@ -101,8 +105,8 @@ def imported_names(node: ast.AST) -> list[str]:
     return []
 
 
-def test_what_is_imported_comes_with_the_package_or_its_dependencies():
-    """The test of the wheel does not show this: it borrows the packages of this environment."""
+def test_every_imported_package_is_a_declared_dependency():
+    """The test above cannot show this, because it uses all packages of this environment."""
     trees = (
         ast.parse(path.read_bytes())
         for room in (ROOT / "halfbyte").iterdir()

@@ -1,9 +1,10 @@
-"""Compare two folders of outputs of ``--json`` and their CSVs: what differs, apart from what may.
+"""Compare two folders of records (``--json`` outputs and CSV files), before and after a change.
 
     python tests/tools/compare_records.py BEFORE AFTER
 
-Files are paired by name. Fields that change from run to run are left out: hashes, versions, times,
-and names of netlists. Exit status 1 if anything else differs, in names, order or values of fields.
+Files are paired by name. Fields that may change from run to run are left out, such as times,
+versions and names of netlists. The exit status is 1 if anything else differs: names, order or
+values of fields.
 """
 
 import csv
@@ -12,16 +13,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# Change from run to run, or with every edit of the code.
+# Fields that change from run to run, or with every edit of the code.
 VOLATILE = {
     "seconds", "build_seconds", "products_per_second", "versions", "netlist", "multiplier_netlist",
     "date", "waves", "output", "verilog", "vectors", "bench",
 }  # fmt: skip
-MOST = 20  # differences that are shown of one file
+MOST = 20  # differences shown for one file
 
 
 def differences(before: object, after: object, place: str) -> Iterator[str]:
-    """A line for each difference of two JSON values, volatile fields left out."""
+    """A line for each difference between two JSON values, without the volatile fields."""
     if isinstance(before, dict) and isinstance(after, dict):
         if list(before) != list(after):
             missing = [key for key in before if key not in after]

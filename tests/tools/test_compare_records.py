@@ -1,4 +1,4 @@
-"""Two folders of records compared."""
+"""``compare_records.py``, which compares two folders of records."""
 
 import json
 
@@ -6,12 +6,13 @@ from tests.tools.compare_records import compare
 
 
 def write(folder, record):
+    """Make a folder with a file of one record."""
     folder.mkdir()
     (folder / "synth.json").write_text(json.dumps([record]))
     return folder
 
 
-def test_values_names_and_order_count_and_times_do_not(tmp_path):
+def test_values_names_and_order_count_but_times_do_not(tmp_path):
     record = {"format": "int4", "area_um2": 2.0, "seconds": 1.0}
     before = write(tmp_path / "a", record)
     assert compare(before, write(tmp_path / "b", record | {"seconds": 2.0})) == (1, [])
