@@ -1,4 +1,7 @@
-"""Alternative axes: the same frontier machinery on other costs."""
+"""The axes of cost in a Pareto plot: area of MACs, units, arrays and chips, energy, delay, bits.
+
+The lossless point in a plot is BF16 with weights that are compressed by DFloat11.
+"""
 
 import csv
 import json
@@ -22,6 +25,7 @@ AREAS = {"int4": 1000.0, "e2m1": 1100.0, "int5": 1500.0}
 
 
 def record(name, **figures):
+    """A record of a MAC of this format."""
     area = AREAS[name]
     figures = {"proof": sample(MacProof), "acc_width": 17, "register_um2": 340.0, **figures}
     return sample(
@@ -32,7 +36,7 @@ def record(name, **figures):
 
 
 def unit_record(name, kind=DotRecord, **figures):
-    """Figures of a unit of 4 lanes; each lane has a tenth of the MAC's area."""
+    """A record of a unit of 4 lanes. Each lane has a tenth of the area of a MAC."""
     area = 4 * AREAS[name] / 10
     figures = {"area_um2": area, "lanes": 4, "um2_per_lane": area / 4, **figures}
     return sample(
@@ -42,7 +46,7 @@ def unit_record(name, kind=DotRecord, **figures):
 
 
 def array_record(name):
-    """Figures of 2 x 2 units; each MAC has 50 um^2 of registers more than in a unit."""
+    """A record of an array of 2 x 2 units. Each MAC has 50 um^2 of registers besides the unit."""
     per_mac = AREAS[name] / 10 + 50
     return unit_record(
         name, ArrayRecord, rows=2, columns=2, area_um2=16 * per_mac, um2_per_lane=per_mac,
@@ -77,11 +81,11 @@ def axis(name, records, **options):
 RECORDS = [record(name) for name in NAMES]
 
 
-def test_mac_area_is_the_records_own():
+def test_mac_area_is_the_area_of_the_record():
     assert [axis("mac_area", RECORDS).cost(each) for each in RECORDS] == list(AREAS.values())
 
 
-def test_chip_overhead_counts_macs_and_memory_from_int4():
+def test_chip_overhead_counts_macs_and_memory_relative_to_int4():
     costs = [axis("chip_overhead", RECORDS).cost(each) for each in RECORDS]
     assert costs == pytest.approx([0, 1.0, 100 * (0.1 * 0.5 + 0.6 * 0.25)])
     other = axis("chip_overhead", RECORDS, chip=ChipModel(0.5, 0.0))
@@ -96,11 +100,11 @@ def test_units_and_arrays_are_compared_per_lane():
     assert [axis("lane_area", units).cost(each) for each in units] == [100.0, 110.0, 150.0]
     assert [axis("unit_area", units).cost(each) for each in units] == [400.0, 440.0, 600.0]
     assert axis("unit_area", units).lossless(lossless()) is None
-    # The MACs' share of the chip follows the area per lane.
+    # In the chip, the MACs grow with the area per lane: 10 % of 10 %.
     assert axis("chip_overhead", units).cost(units[1]) == pytest.approx(1.0)
 
 
-def test_array_area_adds_buffers_to_the_arrays_own():
+def test_array_area_adds_buffers_to_the_area_of_the_array():
     model, storage = ArrayModel(rows=2, columns=2), Storage(32, 8)
     records = [array_record(name) for name in NAMES]
     found = axis("array_area", records, array=model, storage=storage)
@@ -108,7 +112,7 @@ def test_array_area_adds_buffers_to_the_arrays_own():
         fmt = load(each.format)
         parts = model.area(each, fmt, fmt, storage, load_technology("sky130hd"))
         assert found.cost(each) == parts.total > each.um2_per_mac == parts.units + parts.registers
-    # 32 x 2048 tiles of 1024 cycles, 7 cycles to fill and empty: all but nothing is idle.
+    # There are 32 x 2048 tiles of 1024 cycles, and only 7 cycles to fill and empty the array.
     for part in (
         "4096 inputs",
         "blocks of 32 with 8-bit",
@@ -132,7 +136,7 @@ def test_each_unit_has_its_axes():
         check_axis("area", "dot")
 
 
-def test_measured_figures_are_read_where_they_are_known(tmp_path):
+def test_records_without_the_figure_of_the_axis_are_left_out(tmp_path):
     records = [record("int4", delay_ps=2000.0), record("e2m1"), record("int5", delay_ps=2500)]
     found = axis("delay", records)
     assert [found.cost(each) for each in records] == [2000.0, None, 2500.0]
@@ -147,7 +151,7 @@ def test_measured_figures_are_read_where_they_are_known(tmp_path):
     ("name", "message"),
     [("delay", "delay_ps is null in every"), ("energy", "glitch_energy_fj is null in every")],
 )
-def test_what_no_record_knows_cannot_be_drawn(name, message):
+def test_an_axis_without_any_figure_is_refused(name, message):
     with pytest.raises(UserError, match=message):
         axis(name, RECORDS)
 
@@ -173,11 +177,12 @@ def test_plots_and_data_follow_the_axis(tmp_path):
     assert {(row["lanes"], row["rows"], row["scale"]) for row in rows} == {("4", "2", "e8m0")}
     svg = (tmp_path / f"{name}.svg").read_text()
     assert "Array area per MAC" in svg
-    # The published accuracies have scales of full precision.
+    # Published accuracies are with FP32 scales, so they do not fit this array.
     assert not any(path.name.startswith("published") for path in written)
 
 
 def lossless(**figures):
+    """The record of the lossless point."""
     figures = {"area_um2": 9000.0, "bits_per_weight": 10.7, "codes": "fixed", **figures}
     return sample(
         LosslessRecord, format="bf16_dfloat11", macs_per_lane=16, glitch_energy_fj=9900.0,
@@ -185,7 +190,7 @@ def lossless(**figures):
     )  # fmt: skip
 
 
-def test_what_loses_nothing_has_a_cost_on_every_axis():
+def test_the_lossless_point_has_a_cost_on_every_axis():
     measured = [record(name, glitch_energy_fj=1000.0, delay_ps=8000.0) for name in NAMES]
     bits = dict.fromkeys(NAMES, 4.0)
     found = {
@@ -205,18 +210,18 @@ def test_what_loses_nothing_has_a_cost_on_every_axis():
     bit, layer = array.sram(technology).um2_per_bit, array.layer
     buffers = layer.inputs * (4 * 10.7 + 8 * 16) * bit / 32
     cost = axis("array_area", measured, array=array).lossless(lossless())
-    # Registers for both operands, for the FP32 result on its way out, and three bits of control.
+    # Registers hold both operands, the FP32 result on its way out, and three bits of control.
     assert cost == pytest.approx(9000 + (32 + 32 + 3) * technology.flip_flop.area + buffers)
 
 
-def test_bits_that_are_not_known_are_not_drawn():
+def test_a_lossless_point_of_unknown_bits_has_no_cost_in_memory():
     unknown = lossless(bits_per_weight=None)
     for name in ("chip_overhead", "array_area"):
         assert axis(name, RECORDS).lossless(unknown) is None
 
 
 @pytest.mark.parametrize(("area", "edge"), [(9000.0, True), (2000.0, False)])
-def test_what_loses_nothing_is_drawn_at_its_place_or_at_the_edge(area, edge, tmp_path):
+def test_the_lossless_point_is_drawn_at_its_place_or_at_the_edge(area, edge, tmp_path):
     formats = [load(name) for name in NAMES]
     point = lossless(area_um2=area)
     write_report(formats, RECORDS, accuracies(), tmp_path, lossless=point)
@@ -230,7 +235,7 @@ def test_what_loses_nothing_is_drawn_at_its_place_or_at_the_edge(area, edge, tmp
     assert "BF16 with DFloat11: no loss" in (tmp_path / "measured_fidelity.txt").read_text()
 
 
-def test_what_loses_nothing_must_be_proved_too(tmp_path):
+def test_the_lossless_point_must_be_proved_too(tmp_path):
     point = lossless(proof=sample(LosslessProof, status="undecided"))
     with pytest.raises(UserError, match="not proved: bf16_dfloat11"):
         write_report([load("int4")], RECORDS[:1], accuracies()[:1], tmp_path, lossless=point)

@@ -1,4 +1,4 @@
-"""What changed between two sets of records."""
+"""Changes of figures between two sets of records."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_a_figure_that_appears_counts_at_any_tolerance():
     assert [change.figure for change in found if change.exceeds(0.5)] == ["energy_fj"]
 
 
-def test_a_record_that_only_one_set_has_counts():
+def test_a_record_in_only_one_set_counts():
     other = {**BEFORE, "format": "e2m1", "activation": "e2m1"}
     found = changes([BEFORE], [BEFORE, other])
     assert [(change.what, change.figure) for change in found if change.exceeds(0.5)] == [
@@ -38,7 +38,7 @@ def test_a_record_that_only_one_set_has_counts():
     assert [change.before for change in changes([BEFORE, other], [BEFORE])][-1] == 1000.0
 
 
-def test_clocks_tell_records_apart():
+def test_records_with_different_clocks_are_different():
     clocked = {**BEFORE, "clock_ps": 2000.0, "area_um2": 1500.0}
     assert len(changes([BEFORE, clocked], [clocked, BEFORE])) == 4
     assert not any(change.exceeds(0) for change in changes([BEFORE, clocked], [clocked, BEFORE]))
@@ -53,7 +53,7 @@ def test_clocks_tell_records_apart():
         ({"unit": None}, "The record of 'int4' lacks the field unit"),
     ],
 )
-def test_what_cannot_be_a_record_is_refused(change, message):
+def test_invalid_records_are_refused(change, message):
     with pytest.raises(UserError, match=message):
         changes([BEFORE], [{**BEFORE, **change}])
 
@@ -64,11 +64,11 @@ def test_every_architecture_of_a_circuit_is_compared():
     assert [(each.what, each.figure) for each in changes(others, later) if each.exceeds(0)] == [
         ("int4 mac sky130hd columns", "area_um2")
     ]
-    # With one architecture for each, it says how the circuit was found, not what it is.
+    # If a circuit has one architecture only, that is the best one found. It may change.
     assert [each.figure for each in changes(others[:1], others[1:]) if each.exceeds(0)] == []
 
 
 @pytest.mark.parametrize("value", [True, "12", [1]])
-def test_what_is_no_number_is_refused(value):
+def test_figures_that_are_not_numbers_are_refused(value):
     with pytest.raises(UserError, match="area_um2 of a record must be a number, not"):
         changes([BEFORE], [{**BEFORE, "area_um2": value}])

@@ -1,4 +1,7 @@
-"""Explorations: joined with accuracies, the frontier found, and written as files."""
+"""Explorations: designs of many formats are joined with accuracies, and the frontier is written.
+
+Accuracy is the distance in dB to the best possible values for a parent: one or more distributions.
+"""
 
 import csv
 import json
@@ -35,6 +38,7 @@ NORMAL = find_parent("normal")
 
 
 def record(fmt, area, architecture="sign_magnitude", **figures):
+    """A record of a MAC of this format."""
     figures = {"proof": sample(MacProof), **figures}
     return sample(
         SynthesisRecord, format=fmt.name, activation=fmt.name, architecture=architecture,
@@ -43,7 +47,7 @@ def record(fmt, area, architecture="sign_magnitude", **figures):
 
 
 def area_of(fmt):
-    """Larger numbers need more area."""
+    """A made-up area in µm²: formats with larger integers need more."""
     return 900.0 + 3 * sum(abs(integer) for integer in fmt.integers)
 
 
@@ -61,7 +65,7 @@ def findings(records):
     return find(SPACE.formats, records, [TWO, NORMAL])
 
 
-def test_candidates_are_smallest_designs_with_mean_distances(findings):
+def test_candidates_are_the_smallest_designs_with_mean_distances(findings):
     assert [each.format for each in findings.candidates] == list(SPACE.formats)
     for each in findings.candidates:
         assert each.area_um2 == area_of(each.format)
@@ -78,7 +82,7 @@ def test_mirrored_values_are_equally_accurate(findings):
         assert pair[0].distances == pair[1].distances
 
 
-def test_bases_are_found_by_their_values(findings):
+def test_the_base_of_a_format_is_the_one_with_equal_values_but_the_supernormal(findings):
     by_name = {each.format.name: each for each in findings.candidates}
     base = by_name["e2m1"]
     assert base.base is base.format
@@ -95,7 +99,7 @@ def test_bases_are_found_by_their_values(findings):
     assert found.candidates[1].refinement == 4
 
 
-def test_frontier_is_what_none_beats_in_area_and_in_the_first_parent(findings):
+def test_no_format_beats_the_frontier_in_area_and_distance_for_the_first_parent(findings):
     def beats(one, other):
         mine, theirs = ((e.area_um2, e.distances["two"]) for e in (one, other))
         return mine != theirs and mine[0] <= theirs[0] and mine[1] <= theirs[1]
@@ -118,7 +122,7 @@ def test_frontier_is_what_none_beats_in_area_and_in_the_first_parent(findings):
         assert better is None or beats(better, each)
 
 
-def test_everything_is_written_and_says_the_same(findings, records, tmp_path):
+def test_files_are_written_and_agree_with_each_other(findings, records, tmp_path):
     written = write_exploration("A title", findings, records, tmp_path)
     names = {path.name for path in written if path.parent == tmp_path}
     assert names == {
@@ -148,7 +152,7 @@ def test_everything_is_written_and_says_the_same(findings, records, tmp_path):
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in written]
 
 
-def test_the_table_names_shipped_formats_and_what_beats_them(findings):
+def test_the_table_has_shipped_formats_and_the_formats_that_beat_them(findings):
     columns, rows = summary_rows(findings)
     by_title = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
     assert {"INT4", "E2M1", "E2M1+SP", "E2M1+SR"} <= set(by_title)
@@ -191,12 +195,12 @@ def test_titles_of_shipped_formats_do_not_overlap(findings, width):
     with picture(9.0, 6.2, title="", caption="", look=Look(width_mm=width)) as drawn:
         axes = drawn.figure.subplots(1, 4)[0]
         draw_gain_by_value(axes, group, findings, named)
-        drawn.figure.canvas.draw()  # annotations get their places
+        drawn.figure.canvas.draw()  # places the annotations
         sp, sr = (Text.get_window_extent(text) for text in axes.texts)
     assert not sp.overlaps(sr)
 
 
-def test_spaces_without_supernormals_have_no_picture_of_them(tmp_path):
+def test_the_plot_of_supernormals_is_left_out_if_there_are_none(tmp_path):
     formats = [load("int4"), load("apot4")]
     records = [record(fmt, area_of(fmt)) for fmt in formats]
     written = write_exploration("A title", find(formats, records, [NORMAL]), records, tmp_path)
@@ -204,7 +208,7 @@ def test_spaces_without_supernormals_have_no_picture_of_them(tmp_path):
     assert "frontier.png" in {path.name for path in written}
 
 
-def test_formats_are_named_only_with_a_proof(tmp_path):
+def test_formats_on_the_frontier_must_be_proved(tmp_path):
     formats = [load("int4"), load("apot4")]
     records = [record(fmt, area_of(fmt), proof=None) for fmt in formats]
     findings = find(formats, records, [NORMAL])
@@ -235,7 +239,7 @@ def test_no_records_are_an_error():
         find(SPACE.formats, [], [NORMAL])
 
 
-def test_parents_by_name():
+def test_parents_are_found_by_name():
     assert NORMAL.distributions == (("normal", None),)
     assert find_parent("t7.5").distributions == (("student_t", 7.5),)
     with pytest.raises(UserError, match=r"nu must be 2\.01 to 1e"):
@@ -244,7 +248,7 @@ def test_parents_by_name():
         find_parent("nosuchmodel")
 
 
-def test_a_models_layers_are_the_parents(tmp_path):
+def test_a_model_as_parent_has_a_distribution_for_each_layer(tmp_path):
     values = np.random.default_rng(3).standard_t(6, (2, 64, 256)).astype(np.float32)
     path = tmp_path / "mine.safetensors"
     save_file({"a.weight": values[0], "b.weight": values[1], "b.bias": values[1, 0]}, path)

@@ -1,4 +1,4 @@
-"""The frontier against its definition."""
+"""The Pareto frontier of points with a cost and a quality, against its definition."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,13 +17,13 @@ def dominates(one, other):
 
 
 @given(points)
-def test_keeps_exactly_the_points_that_none_dominates(points):
+def test_keeps_exactly_the_points_that_no_other_dominates(points):
     expected = {p.format for p in points if not any(dominates(other, p) for other in points)}
     assert {p.format for p in frontier(points)} == expected
 
 
 @given(points)
-def test_dominator_is_the_smallest_that_dominates(points):
+def test_dominator_is_the_cheapest_point_that_dominates(points):
     for point in points:
         better = [other for other in points if dominates(other, point)]
         found = dominator(point, points)
@@ -34,7 +34,7 @@ def test_dominator_is_the_smallest_that_dominates(points):
 
 
 @given(points)
-def test_rises_with_area(points):
+def test_is_sorted_by_cost(points):
     kept = frontier(points)
     assert kept == sorted(kept, key=lambda p: (p.cost, p.quality, p.format))
 

@@ -1,4 +1,4 @@
-"""Labels keep off each other, off markers and off the frontier."""
+"""Labels in a plot do not overlap each other, the markers or the frontier."""
 
 import pytest
 from matplotlib.backend_bases import FigureCanvasBase
@@ -75,7 +75,7 @@ def test_a_figure_that_cannot_measure_text_is_refused():
 
 @pytest.mark.parametrize("width", [None, 180.0, 88.0])
 @pytest.mark.parametrize("name", SHIPPED)
-def test_on_the_shipped_plots_every_label_is_nearest_to_its_own_dot(name, width):
+def test_every_label_of_the_documented_plots_is_nearest_to_its_own_dot(name, width):
     points = [Point(*row) for row in SHIPPED[name]]
     formats = {each.format: load(each.format) for each in points}
     titles = {each: fmt.title for each, fmt in formats.items()}
@@ -95,7 +95,7 @@ def test_on_the_shipped_plots_every_label_is_nearest_to_its_own_dot(name, width)
     for title, box in boxes.items():
         nearest = min(dots, key=lambda each: box_distance(box, dots[each]))
         assert nearest == title
-    # Letters leave more than half a pixel free within their boxes.
+    # Boxes may overlap by half a pixel: letters do not fill them to the edge.
     placed = [box.padded(-0.5) for box in boxes.values()]
     pairs = [(a, b) for i, a in enumerate(placed) for b in placed[i + 1 :]]
     assert not [pair for pair in pairs if pair[0].overlaps(pair[1])]

@@ -1,4 +1,7 @@
-"""BF16 with DFloat11 as a point."""
+"""BF16 weights compressed by DFloat11, as a point beside the quantized formats.
+
+Its hardware is a BF16 MAC and a share of a decoder. A lane of the decoder serves several MACs.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -36,7 +39,7 @@ DECODER = sample(
 )
 
 
-def test_the_lane_is_divided_among_its_macs() -> None:
+def test_the_area_of_a_lane_is_divided_among_its_macs() -> None:
     shared = lossless_record(MAC, DECODER, macs_per_weight=16, bits_per_weight=10.9)
     assert shared.area_um2 == 8000 + 1000
     assert shared.area_ge == 2250
@@ -46,14 +49,14 @@ def test_the_lane_is_divided_among_its_macs() -> None:
     assert lossless_record(MAC, DECODER, macs_per_weight=1).area_um2 == 24_000
 
 
-def test_a_lane_of_two_weights_a_cycle_has_twice_as_many_macs() -> None:
+def test_a_lane_that_decodes_two_weights_a_cycle_serves_twice_as_many_macs() -> None:
     both = lossless_record(MAC, replace(DECODER, symbols=2), macs_per_weight=16)
     assert (both.decoder_um2, both.macs_per_lane) == (500, 32)
-    assert both.energy_fj == 10_000  # that is per weight already
+    assert both.energy_fj == 10_000  # the decoder's energy is per weight already
     assert both.leakage_nw == 4 + 128 / (8 * 32)
 
 
-def test_so_are_its_energy_and_its_leakage() -> None:
+def test_energy_and_leakage_of_a_lane_are_divided_too() -> None:
     shared = lossless_record(MAC, DECODER, macs_per_weight=16)
     assert (shared.energy_fj, shared.clock_energy_fj) == (10_000, 1500)
     assert shared.leakage_nw == 4 + 128 / (8 * 16)
@@ -62,14 +65,14 @@ def test_so_are_its_energy_and_its_leakage() -> None:
     assert (shared.energy_fj, shared.not_measured) == (None, "no tables")
 
 
-def test_proved_are_both_or_none() -> None:
+def test_the_proof_is_complete_only_if_both_parts_are_proved() -> None:
     assert lossless_record(MAC, DECODER).proof.status == "proved"
     undecided = replace(DECODER, proof=replace(DECODER.proof, status="undecided"))
     proof = lossless_record(MAC, undecided).proof
     assert (proof.status, proof.mac, proof.decoder) == ("undecided", "proved", "undecided")
 
 
-def test_a_delay_that_is_unknown_stays_so() -> None:
+def test_without_a_delay_of_the_decoder_the_delay_is_unknown() -> None:
     assert lossless_record(MAC, replace(DECODER, delay_ps=None)).delay_ps is None
 
 
@@ -79,7 +82,7 @@ def test_the_point_is_the_lossless_end_of_a_frontier() -> None:
     assert frontier([Point("int4", 1000, 0.95), point])[-1] == point
 
 
-def test_records_must_fit() -> None:
+def test_records_must_fit_together() -> None:
     with pytest.raises(UserError, match="both in one technology"):
         lossless_record(MAC, replace(DECODER, versions={"card": "other"}, technology="asap7"))
     with pytest.raises(UserError, match="at least 1 MAC, not 0"):

@@ -1,4 +1,4 @@
-"""Packets of a model's weights: the shipped ones are what the command writes."""
+"""Packets, the inputs of the DFloat11 decoder, made from a model's weights to measure energy."""
 
 import pytest
 

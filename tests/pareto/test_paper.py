@@ -1,4 +1,4 @@
-"""The published figures: carried over exactly, averaged over comparable models."""
+"""The figures published by Dotzel et al., 2024: copied exactly, and averaged over models."""
 
 from pathlib import Path
 
@@ -8,13 +8,14 @@ import yaml
 from halfbyte.formats import names
 from halfbyte.pareto.paper import paper_chip, published, w4a4_accuracy
 
+# A separate copy of the paper's tables. It is not in the repository.
 FACTS = Path(__file__).resolve().parents[3] / "shared" / "facts" / "dotzel2024.yaml"
 
 
 @pytest.mark.skipif(
-    not FACTS.is_file(), reason="the project's shared facts are not on this machine"
+    not FACTS.is_file(), reason="the separate copy of the paper's tables is not on this machine"
 )
-def test_figures_are_those_of_the_facts():
+def test_figures_agree_with_the_separate_copy():
     facts, ours = yaml.safe_load(FACTS.read_text()), published()
     table = facts["w4a4_delta_percent"]
     assert {key: ours["w4a4_delta_percent"][key] for key in ("models", "plain", "smoothquant")} == {
@@ -26,9 +27,9 @@ def test_figures_are_those_of_the_facts():
     assert ours["system_model"] == facts["system_model"]
 
 
-def test_average_runs_over_models_that_every_format_has():
+def test_average_is_over_models_with_figures_for_every_format():
     both = w4a4_accuracy({"int4", "e2m1"})
-    assert "mistral-7b" not in both.models  # e2m1's cell cannot be read
+    assert "mistral-7b" not in both.models  # the paper's cell for e2m1 cannot be read
     assert len(both.models) == 6
     assert both.by_format["int4"] == pytest.approx(
         (-20.72 - 9.44 - 6.27 - 16.19 - 17.94 - 24.37) / 6
@@ -44,7 +45,7 @@ def test_formats_without_figures_are_an_error():
         w4a4_accuracy({"e2m3"})
 
 
-def test_system_model_reproduces_the_papers_column():
+def test_system_model_reproduces_the_chip_overheads_of_the_paper():
     model, table = paper_chip(), published()["mac_area_28nm"]
     ratio = {name: row["mac"] / table["int4"]["mac"] for name, row in table.items()}
     assert model.overhead_percent(ratio["e2m1_sr"]) == pytest.approx(1.9, abs=0.05)

@@ -1,9 +1,12 @@
+"""Ranks of formats by a figure, and pairs of formats that change their order in a technology."""
+
 from halfbyte.area import SynthesisRecord
 from halfbyte.pareto.ranking import order_changes, rank_by
 from tests.factory import sample
 
 
 def records(**areas):
+    """Records with these areas by format."""
     return [sample(SynthesisRecord, format=name, area_um2=area) for name, area in areas.items()]
 
 
@@ -11,13 +14,13 @@ def test_ranks_count_from_the_least_and_share_a_place():
     assert rank_by(records(a=3.0, b=1.0, c=3.0), "area_um2") == {"a": 2, "b": 1, "c": 2}
 
 
-def test_what_is_not_known_has_no_rank():
+def test_an_unknown_figure_has_no_rank():
     assert rank_by(records(a=3.0, b=None), "area_um2") == {"a": 1, "b": None}
     columns = {"x": records(a=1.0, b=None), "y": records(a=2.0, b=1.0)}
     assert order_changes(columns, "area_um2") == []
 
 
-def test_a_change_names_who_is_better_where():
+def test_a_change_names_the_better_format_in_each_technology():
     columns = {
         "sky130hd": records(a=100.0, b=110.0, c=300.0),
         "asap7": records(a=2.0, b=1.0, c=9.0),
@@ -29,6 +32,6 @@ def test_a_change_names_who_is_better_where():
     assert change.second_better == ("asap7",)
 
 
-def test_differences_within_a_percent_are_no_order():
+def test_differences_below_one_percent_do_not_count():
     columns = {"x": records(a=100.0, b=100.9), "y": records(a=2.0, b=1.0)}
     assert order_changes(columns, "area_um2") == []

@@ -1,4 +1,4 @@
-"""The choice within a loss or an area, with the runner-up and how sure it is."""
+"""The recommended format within a limit of loss or area, the runner-up, and their certainty."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def record(name, loss, spread):
 
 
 def evaluations(losses=LOSSES, spread=SPREAD):
-    """Replicates spread evenly around each loss, in an order of their own for each format."""
+    """Evaluations with bootstrap replicates spread evenly around each loss, in random order."""
     source = np.random.default_rng(3)
     return [
         Evaluation(
@@ -50,7 +50,7 @@ def test_most_accurate_within_an_area():
     assert found.runner_up.certainty == 0
 
 
-def test_certainty_falls_where_formats_are_close():
+def test_certainty_is_smaller_if_formats_are_close():
     found = within_area(AREAS, evaluations({**LOSSES, "small": 0.0121}), 1200)
     assert found.choice.format == "middle"
     assert 0.4 < found.choice.certainty < 0.6
@@ -58,23 +58,23 @@ def test_certainty_falls_where_formats_are_close():
 
 
 @pytest.mark.parametrize("names", [("small", "middle"), ("middle", "small")])
-def test_of_equal_areas_the_more_accurate_is_chosen(names):
+def test_the_more_accurate_of_equal_areas_is_chosen(names):
     losses = {name: LOSSES[name] for name in names}
     found = within_loss(dict.fromkeys(names, 900.0), evaluations(losses), 1.0)
     assert (found.choice.format, found.choice.loss) == ("middle", LOSSES["middle"])
     assert (found.runner_up.format, found.choice.certainty) == ("small", 1)
 
 
-def test_of_equal_losses_the_smaller_is_chosen():
+def test_the_smaller_of_equal_losses_is_chosen():
     same = [Evaluation(record(name, 0.0, 0.0), {"m_loss": np.zeros(9)}) for name in LOSSES]
     assert within_area(AREAS, same, 5000).choice.format == "small"
 
 
-def test_only_one_that_fits_has_no_runner_up():
+def test_there_is_no_runner_up_if_only_one_format_fits():
     assert within_area(AREAS, evaluations(), 950).runner_up is None
 
 
-def test_what_cannot_be_had_names_the_nearest():
+def test_an_impossible_limit_is_refused_with_the_nearest_format():
     with pytest.raises(UserError, match=r"the most accurate, large, loses 0\.005"):
         within_loss(AREAS, evaluations(), 0.001)
     with pytest.raises(UserError, match="the smallest, small, has 900"):

@@ -1,4 +1,4 @@
-"""Records of releases: read, compared, drawn."""
+"""Records of releases, with areas and speeds, are read, compared and drawn."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def files(tmp_path):
     return sorted(written)
 
 
-def test_releases_stand_in_their_order_with_the_last_change(files):
+def test_releases_are_listed_in_order_with_the_last_change(files):
     records = read_releases(files)
     assert [record.release for record in records] == ["0.9.0", "0.10.0"]
     columns, rows = release_rows(records)
@@ -39,7 +39,7 @@ def test_releases_stand_in_their_order_with_the_last_change(files):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_one_release_is_drawn_and_so_are_two(files, tmp_path, count):
+def test_one_or_two_releases_are_drawn(files, tmp_path, count):
     written = write_releases(read_releases(files[-count:]), tmp_path / "out")
     plots = ("release_areas", "release_speeds")
     assert {path.name for path in written} == {f"{p}.{k}" for p in plots for k in FIGURE_KINDS}
@@ -47,7 +47,7 @@ def test_one_release_is_drawn_and_so_are_two(files, tmp_path, count):
     assert all(name in svg for name in ("int4", "e2m1", "0.9.0"))
 
 
-def test_what_is_not_a_record_is_refused(files, tmp_path):
+def test_files_that_are_not_records_of_releases_are_refused(files, tmp_path):
     with pytest.raises(UserError, match="no record of a release: make one"):
         read_releases([])
     with pytest.raises(UserError, match=r"two records of release 0\.9\.0"):

@@ -1,4 +1,4 @@
-"""The report from records: its files, and claims that follow the figures."""
+"""The report made from records: its plots and data, and its answers to the paper's claims."""
 
 import csv
 import json
@@ -33,6 +33,7 @@ def formats():
 
 
 def area_records(areas=AREAS, **figures):
+    """Records of MACs with these areas by format, in µm²."""
     figures = {"terms": 256, "acc_width": 17, "proof": sample(MacProof), **figures}
     return [
         sample(
@@ -107,7 +108,7 @@ def test_writes_plots_with_their_data(tmp_path):
 
 
 @pytest.mark.parametrize("proof", [None, sample(MacProof, status="undecided")])
-def test_what_is_not_proved_is_not_plotted(proof, tmp_path):
+def test_unproved_netlists_are_not_plotted(proof, tmp_path):
     records = area_records()
     records[1] = replace(records[1], proof=proof)
     name = records[1].format
@@ -134,7 +135,7 @@ def test_claims_follow_the_figures():
     sp = by_question["What does SP (+5) cost over E2M1?"]
     assert (sp.verdict, sp.paper) == ("differs", "+27.9 % of the MAC, +2.8 % of the chip")
     assert "the paper's accumulator has 19 bits, ours 17, lossless for 256 terms" in sp.why
-    # Table 10: 121.5 - 79.7 and 96.5 - 90.7 of 170.4 um^2.
+    # From table 10 of the paper: 121.5 - 79.7 and 96.5 - 90.7, of 170.4 um^2.
     assert "the paper's cost: multiplier +24.5 %, accumulator +3.4 %" in sp.why
     assert "ours: multiplier +1.4 %, accumulator +1.4 %, register +1.8 %" in sp.why
     sf4 = by_question["Where does sf4 stand?"]
@@ -154,14 +155,15 @@ def test_claims_change_with_the_figures():
     assert measured.verdict == "differs"
     assert "int4 is dominated by apot4" in measured.why
     assert "apot4 is on the frontier too: its MAC is 10.0 % smaller than int4's" in measured.why
-    # There APoT4 is larger than E2M1 (181.6 and 170.4 um^2), but more accurate in these records.
+    # In the paper, APoT4 is larger than E2M1 (181.6 and 170.4 um^2). These records make it more
+    # accurate.
     own = "that the paper synthesized, the frontier would be int4, e2m1, apot4, e2m1_sr; the 95 % "
     assert own in measured.why
     (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
     assert sp.verdict == "holds"
 
 
-def test_other_terms_are_named_instead_of_widths():
+def test_a_different_number_of_terms_is_named_instead_of_widths():
     records = area_records(terms=1024, acc_width=19)
     found = claims(by_format(records), measured_quality(accuracy_records()))
     (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
@@ -204,7 +206,7 @@ def test_one_format_is_enough_and_none_is_an_error(tmp_path):
         write_report([], [], [], tmp_path)
 
 
-def test_less_is_better_is_shown_with_the_sign_turned(tmp_path):
+def test_a_measure_where_less_is_better_is_drawn_upside_down(tmp_path):
     records = []
     for record in accuracy_records():
         bits = 1.2 + (1 - record.measures["fidelity"].value)

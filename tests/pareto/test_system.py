@@ -1,4 +1,4 @@
-"""System models against sums done by hand."""
+"""Models of the area of an array with its buffers, and of a chip, against sums done by hand."""
 
 from dataclasses import asdict, replace
 
@@ -25,11 +25,12 @@ def sky130hd():
 
 
 def area(model, technology, activation="e2m1", storage=None):
+    """The parts of the area of ``RECORD``'s array by a model."""
     formats = load("e2m1"), load(activation)
     return model.area(RECORD, *formats, storage or Storage(), technology)
 
 
-def test_every_part_is_what_the_assumptions_say(sky130hd):
+def test_every_part_follows_from_the_assumptions(sky130hd):
     parts = area(SMALL, sky130hd)
     assert (parts.units, parts.registers) == (500.0, 200.0)
     # Two copies of 512 inputs at 4 + 32/128 bits and 2 um^2, for 8 outputs and 4 tokens.
@@ -45,7 +46,7 @@ def test_buffers_hold_no_more_than_the_layer_has(sky130hd):
     assert parts.activation_buffer == pytest.approx(2 * 512 * 1 * 4.25 * 2.0 / 64)
 
 
-def test_buffers_store_the_scales_of_blocks(sky130hd):
+def test_buffers_also_store_the_scales_of_blocks(sky130hd):
     parts = area(SMALL, sky130hd, storage=Storage(16, 8), activation="int8")
     assert parts.weight_buffer == pytest.approx(2 * 512 * 8 * 4.5 * 2.0 / 64)
     assert parts.activation_buffer == pytest.approx(2 * 512 * 4 * 8.5 * 2.0 / 64)
@@ -53,9 +54,9 @@ def test_buffers_store_the_scales_of_blocks(sky130hd):
     assert rows.weight_buffer == pytest.approx(2 * 512 * 8 * 4 * 2.0 / 64)
 
 
-def test_a_layer_uses_a_part_of_the_array():
+def test_utilization_is_the_needed_share_of_all_products():
     int4 = load("int4")
-    # 13 x 13 tiles of 512 / 2 cycles, and 4 + 8 + 7 + 1 to fill and empty the array.
+    # 13 x 13 tiles take 512 / 2 cycles each, and 4 + 8 + 7 + 1 cycles fill and empty the array.
     expected = 512 * 100 * 50 / ((13 * 13 * 256 + 20) * 4 * 8 * 2)
     assert SMALL.utilization(int4, int4, lanes=2) == pytest.approx(expected)
 
@@ -68,11 +69,12 @@ def test_a_weight_stationary_array_holds_the_tokens_of_its_depth(sky130hd):
     assert deep.activation_buffer == pytest.approx(2 * 512 * 20 * 4.25 * 2.0 / 64)
     assert least.weight_buffer == area(SMALL, sky130hd).weight_buffer
     int4 = load("int4")
-    # 64 x 13 tiles of inputs and outputs, 3 of 20 tokens; 2 * 4 + 8 - 1 cycles to fill and empty.
+    # 64 x 13 tiles of inputs and outputs take 20 cycles for each of 3 tiles of tokens. The array is
+    # filled and emptied in 2 * 4 + 8 - 1 cycles.
     expected = 512 * 100 * 50 / ((64 * 13 * 3 * 20 + 15) * 4 * 8 * 2)
     assert replace(small, depth=20).utilization(int4, int4, lanes=2) == pytest.approx(expected)
     of_bf16 = small.area_of_bf16(9000.0, weight_bits=16, technology=sky130hd)
-    # Both operands, the weight that stays, and one bit of control.
+    # Registers hold both operands, the weight that stays, and one bit of control.
     assert of_bf16.registers == (3 * 16 + 1) * sky130hd.flip_flop.area
 
 
@@ -80,13 +82,13 @@ def test_every_shipped_technology_has_a_memory_of_a_plausible_size():
     assert set(SRAM) <= set(technology_names())
     for name, density in SRAM.items():
         technology = load_technology(name)
-        # Denser than flip-flops, not denser than half a NAND gate.
+        # A bit of memory is smaller than a flip-flop, and larger than half a NAND gate.
         assert 0.5 * technology.nand2_area < density.um2_per_bit < technology.flip_flop.area
         assert ArrayModel().sram(technology) == density
     assert SRAM["sky130hd"].um2_per_bit == pytest.approx(9.63, abs=0.005)
 
 
-def test_another_library_needs_its_memory_stated(sky130hd):
+def test_another_library_needs_the_area_of_a_memory_bit(sky130hd):
     other = replace(sky130hd, name="mine")
     with pytest.raises(UserError, match="No SRAM macro of mine is known: state the area of a bit"):
         ArrayModel().sram(other)
@@ -128,6 +130,6 @@ def test_bad_arrays_are_refused(tmp_path, text, message):
 
 
 @pytest.mark.parametrize("shares", [(-0.1, 0.5), (0.6, 0.5), (1.1, 0), (float("nan"), 0.1)])
-def test_shares_are_shares(shares):
+def test_shares_of_a_chip_are_from_0_to_1(shares):
     with pytest.raises(UserError, match="must be from 0 to 1, and at most 1 together"):
         ChipModel(*shares)

@@ -1,4 +1,7 @@
-"""Formats in units and arrays: claims, levels, and what an exploration of units says."""
+"""Formats in dot-product units and arrays: claims of the paper, levels, and explorations.
+
+A level is a kind of hardware, such as MAC, unit or array. Areas are compared within a level.
+"""
 
 import csv
 import json
@@ -31,6 +34,7 @@ def mac(name):
 
 
 def unit(name, per_lane, kind=DotRecord, **figures):
+    """A record of a unit of 32 lanes, with its area per lane in µm²."""
     figures = {"lanes": 32, "scale": "e8m0", "block": 32, "terms": None, **figures}
     return sample(
         kind, format=name, activation=name, area_um2=32 * per_lane, um2_per_lane=per_lane,
@@ -39,6 +43,7 @@ def unit(name, per_lane, kind=DotRecord, **figures):
 
 
 def array(name, **figures):
+    """A record of an array of 4 x 2 units."""
     figures = {"return_um2": 0.0, **figures}
     return unit(
         name, LANES[name] + 60, ArrayRecord, rows=4, columns=2, um2_per_mac=LANES[name] + 60,
@@ -46,6 +51,7 @@ def array(name, **figures):
     )  # fmt: skip
 
 
+# Figures of a weight-stationary array.
 WEIGHTS = {"dataflow": "weight", "depth": 5, "return_um2": 256 * 8.0}
 
 
@@ -136,12 +142,12 @@ def test_labels_keep_their_order_and_distance():
     found = spread({"a": 1.0, "b": 1.01, "c": 5.0}, 0.5)
     assert list(found) == ["a", "b", "c"]
     assert found["b"] - found["a"] >= 0.5 - 1e-9
-    assert found["a"] + found["b"] == pytest.approx(2.01)  # both moved by as much
+    assert found["a"] + found["b"] == pytest.approx(2.01)  # both have moved equally far
     assert found["c"] == 5.0
 
 
 def explored():
-    """A block of 16 has better results and needs more area than one of 32."""
+    """Records of units with blocks of 16 and 32, and of one without scales (``scale=None``)."""
     records = [
         unit("e2m1", area, lanes=lanes, block=block)
         for block, of_lanes in {
@@ -154,6 +160,7 @@ def explored():
 
 
 def decibels(fmt, block, rule):
+    """Stand-in for the measured SQNR of results, in dB."""
     assert fmt.name == "e2m1"
     return {
         (16, ScaleFormat.E8M0_RCEIL): 20.0,
@@ -167,11 +174,12 @@ def test_the_best_lanes_and_blocks_of_a_format():
     by_block = {(each.scale, each.block): each for each in found}
     wide = by_block["e8m0", 32]
     assert (wide.lanes, wide.um2_per_lane, wide.enough_lanes) == (32, 600.0, 16)
+    # Net of the scales' storage: 6.02 dB less for each bit of a scale per element.
     assert wide.net_db == pytest.approx(18 - 6.02 * 8 / 32)
     assert by_block["e8m0", 16].net_db == pytest.approx(20 - 6.02 * 8 / 16)
     best = {(each.scale, each.block) for each in best_blocks(found)}
-    assert best == {("e8m0", 16), (None, 128)}  # 16.99 dB against 16.495
-    # Scales outside give more, 17.495 dB, for less area: nothing else is on the frontier.
+    assert best == {("e8m0", 16), (None, 128)}  # blocks of 16 have 16.99 dB, those of 32 16.495
+    # The unit without scales has the highest net SQNR, 17.495 dB, and the smallest area.
     assert on_frontier(found) == [by_block[None, 128]]
 
 

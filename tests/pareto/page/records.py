@@ -1,9 +1,10 @@
-"""A few results as commands print them, for the page."""
+"""Made-up records, as commands print them, for the tests of the page."""
 
 NETLIST = "// </script> must not end the page\nmodule mac; endmodule\n"
 
 
 def synthesis(name, area, **changes):
+    """A record of ``halfbyte synth`` for a format, with its area in µm²."""
     return {
         "format": name,
         "activation": name,
@@ -33,6 +34,7 @@ def synthesis(name, area, **changes):
 
 
 def evaluation(name, fidelity, **changes):
+    """A record of ``halfbyte evaluate`` for a format."""
     measure = {
         "title": "fidelity of sentence embeddings",
         "value": fidelity,

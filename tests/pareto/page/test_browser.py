@@ -1,4 +1,4 @@
-"""The page in a real browser: what is drawn follows the controls, and nothing fails."""
+"""The interactive page in a real browser: its plot, table and details follow the controls."""
 
 import shutil
 
@@ -34,6 +34,7 @@ def report(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, report):
+    """The page in a browser. After the test, there must be no errors and no requests by HTTP."""
     messages = []
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.on("console", lambda message: messages.append(message.text))
@@ -47,10 +48,12 @@ def page(browser, report):
 
 
 def names(page):
+    """The formats in the rows of the table, in order."""
     return page.locator("#table tbody tr td:first-child").all_inner_texts()
 
 
 def drawn(page):
+    """The labels of the points in the plot."""
     return page.evaluate("document.getElementById('plot').data.find((t) => t.text).text")
 
 
@@ -60,7 +63,7 @@ def test_is_small_and_self_contained(report):
     assert "https://" not in text.split('<script type="text/plain"')[0]
 
 
-def test_draws_formats_of_few_bits_at_first_and_others_when_asked(page):
+def test_draws_formats_of_few_bits_at_first_and_wider_ones_on_request(page):
     assert set(drawn(page)) == {"INT4", "E2M1", "APoT4", "SF4"}
     page.select_option("#bits", "8")
     assert "INT8" in drawn(page)
@@ -85,7 +88,7 @@ def test_frontier_follows_the_axes(page):
     assert page.evaluate("document.getElementById('plot').data.length") == 1
 
 
-def test_table_sorts_by_a_column_and_back(page):
+def test_table_sorts_by_a_column_in_both_directions(page):
     assert names(page) == ["APoT4", "INT4", "E2M1", "SF4"]
     page.get_by_role("button", name="Loss, %").click()
     assert names(page)[0] == "SF4"
@@ -93,7 +96,7 @@ def test_table_sorts_by_a_column_and_back(page):
     assert names(page)[0] == "INT4"
 
 
-def test_search_keeps_the_names_that_contain_it(page):
+def test_search_keeps_the_names_that_contain_the_text(page):
     page.fill("#search", "pot")
     assert names(page) == ["APoT4"]
 
@@ -131,7 +134,7 @@ def test_no_button_sends_the_plot_to_a_server(page):
     assert not [title for title in titles if "Share" in title or "Cloud" in title]
 
 
-def test_two_formats_side_by_side(page):
+def test_two_formats_are_shown_side_by_side(page):
     page.select_option("#left", "int4")
     page.select_option("#right", "sf4")
     assert page.locator("#comparison h3").all_inner_texts() == ["INT4", "SF4"]

@@ -1,4 +1,4 @@
-"""The data behind the page."""
+"""The data of the interactive page, computed from records."""
 
 import json
 
@@ -21,7 +21,7 @@ def page_data(*arguments):
     return page.page_data(*arguments).as_json()
 
 
-def test_figures_and_what_repeats_them():
+def test_entries_have_figures_and_the_command_that_repeats_them():
     data = page_data(RECORDS)
     first = next(each for each in data["hardware"] if each["format"] == "apot4")
     assert first["figures"]["area_um2"] == 950.0
@@ -52,7 +52,7 @@ def test_every_command_option_of_a_record_is_repeated():
     assert entry["figures"]["um2_per_lane"] == 1500.0 / 32
 
 
-def test_arrays_of_both_dataflows_are_two_circuits():
+def test_arrays_with_different_dataflows_are_different_circuits():
     sizes = {"unit": "array", "lanes": 1, "rows": 8, "columns": 4}
     records = [
         synthesis("int4", 1.0, **sizes, dataflow="output", depth=None),
@@ -69,7 +69,7 @@ def test_arrays_of_both_dataflows_are_two_circuits():
     "kind",
     [SynthesisRecord, DotRecord, ArrayRecord, Bf16MacRecord, DecoderRecord, LosslessRecord],
 )
-def test_records_of_every_circuit_are_taken_as_they_are_written(kind):
+def test_records_of_every_kind_of_circuit_are_accepted(kind):
     record = json.loads(json.dumps(sample(kind).as_json()))
     assert list(page.identities([record]).values()) == [record]
 
@@ -87,13 +87,13 @@ def test_unknown_intervals_and_baselines_are_left_out():
     assert "loss_percent" not in entry["figures"]
 
 
-def test_published_accuracy_is_graded_as_such():
+def test_published_accuracy_is_marked_as_published():
     data = page_data(RECORDS)
     published = [each for each in data["accuracy"] if each["grade"] == "published"]
     assert {each["format"] for each in published} == {"int4", "e2m1", "apot4", "sf4"}
 
 
-def test_netlists_are_carried_until_they_grow_too_large(tmp_path, monkeypatch):
+def test_netlists_are_included_up_to_a_limit_of_size(tmp_path, monkeypatch):
     for name in ("int4", "e2m1"):
         (tmp_path / f"{name}.v").write_text(NETLIST)
     monkeypatch.setattr("halfbyte.pareto.page.data.MAX_VERILOG_BYTES", len(NETLIST))
