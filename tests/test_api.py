@@ -1,4 +1,4 @@
-"""``import halfbyte``: flat names, imported on first use, with typed records."""
+"""The public names of ``import halfbyte``: each is imported on first use; results are records."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def test_commands_import_no_more_than_they_need(words):
     assert done.stdout
 
 
-def test_every_name_is_there_and_is_listed():
+def test_every_public_name_exists_and_is_listed():
     for name in halfbyte.__all__:
         assert getattr(halfbyte, name) is not None
     assert set(halfbyte.__all__) <= set(dir(halfbyte))
@@ -54,7 +54,7 @@ def test_block_scales_are_chosen_by_name():
         halfbyte.quantize([[1.0]], "e2m1", scale_format="e9m0")
 
 
-def test_arrays_of_any_kind_are_quantized_and_multiplied():
+def test_numpy_arrays_tensors_and_lists_are_quantized_and_multiplied():
     x = np.linspace(-3, 3, 64, dtype=np.float32).reshape(2, 32)
     a = halfbyte.quantize(x, "e2m1", block=16)
     same = halfbyte.quantize(torch.from_numpy(x), halfbyte.load("e2m1"), block=16)
@@ -64,7 +64,7 @@ def test_arrays_of_any_kind_are_quantized_and_multiplied():
     assert halfbyte.decode(codes.tolist(), "e2m1").tolist() == [0.0, 1.0, -6.0]
 
 
-def test_a_stream_takes_lists_and_overflow_by_name():
+def test_a_mac_stream_takes_lists_and_the_overflow_mode_by_name():
     spec = halfbyte.mac("int4", acc_width=8, overflow="saturate")
     assert spec.overflow is halfbyte.Overflow.SATURATE
     sums = halfbyte.mac_stream(spec, [7] * 4, [7] * 4, [True, False, False, False])
@@ -74,7 +74,7 @@ def test_a_stream_takes_lists_and_overflow_by_name():
 
 
 @pytest.mark.yosys
-def test_hardware_gives_records(tmp_path, shared_build, monkeypatch):
+def test_synthesis_gives_a_record_and_export_writes_verilog(tmp_path, shared_build, monkeypatch):
     monkeypatch.setenv("HALFBYTE_BUILD", str(shared_build))
     spec = halfbyte.mac("e1m2", architecture="sign_magnitude", terms=4)
     record = halfbyte.synthesize(spec)

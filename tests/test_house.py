@@ -1,4 +1,7 @@
-"""The plan of the house: imports go down only and in no circle, and what texts name exists."""
+"""The layers of the package: rooms import only from rooms below them, and without cycles.
+
+A room is a subpackage, such as ``halfbyte.rtl``, with a folder at the repository's root.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -11,7 +14,7 @@ import halfbyte
 from halfbyte.base.imports import imports_of
 
 ROOT = Path(halfbyte.__file__).parent.parent
-# Which rooms a room may import: what is written here, and what those may import in turn.
+# The rooms that each room may import. It may also import every room that those rooms may import.
 ROOMS = {
     "base": [],
     "formats": ["base"],
@@ -25,6 +28,7 @@ ROOMS = {
     "pareto": ["area", "accuracy"],
     "cli": ["pareto", "sim", "gpu_ref"],
 }
+# The same for the rooms within halfbyte.area.
 AREA = {
     "cells": [],
     "netlists": ["cells"],
@@ -37,7 +41,7 @@ AREA = {
 
 
 def modules() -> list[str]:
-    """All modules of the package but its front door, which may import every room."""
+    """Names of all modules in rooms. ``halfbyte`` itself is left out: it may import every room."""
     paths = (path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
     names = (".".join(path.with_suffix("").parts) for path in paths)
     return [f"halfbyte.{name.removesuffix('.__init__')}" for name in names]
@@ -45,19 +49,19 @@ def modules() -> list[str]:
 
 @cache
 def all_imports(types: bool = False) -> dict[str, frozenset[str]]:
-    """What every module imports."""
+    """The modules that each module imports; with ``types``, also those for type checkers only."""
     return {module: imports_of(module, types=types) for module in modules()}
 
 
 def allowed(plan: Mapping[str, Sequence[str]], room: str) -> set[str]:
-    """The room itself and all below it."""
+    """The rooms that a room may import according to the plan: itself and all rooms below it."""
     return {room}.union(*(allowed(plan, below) for below in plan[room]))
 
 
 def upward(
     plan: Mapping[str, Sequence[str]], imports: Mapping[str, Iterable[str]], within: str
 ) -> list[str]:
-    """``module imports target``, for imports between the rooms of a package against its plan."""
+    """Imports between rooms of the package ``within`` that the plan forbids, one text for each."""
 
     def room_of(module: str) -> str | None:
         room = module.removeprefix(f"{within}.").split(".")[0]
@@ -72,8 +76,8 @@ def upward(
     ]
 
 
-def circle(imports: Mapping[str, Iterable[str]]) -> list[str]:
-    """The modules of a circle, if there is one."""
+def import_cycle(imports: Mapping[str, Iterable[str]]) -> list[str]:
+    """The modules of one import cycle; an empty list if there is no cycle."""
     try:
         TopologicalSorter(imports).prepare()
     except CycleError as error:
@@ -88,19 +92,19 @@ def test_imports_go_down_only(within, plan):
     assert upward(plan, imports, within) == []
 
 
-def test_imports_run_in_no_circle():
-    assert circle(all_imports()) == []
+def test_imports_form_no_cycle():
+    assert import_cycle(all_imports()) == []
 
 
-def test_an_upward_import_and_a_circle_would_be_seen():
+def test_an_upward_import_and_a_cycle_would_be_found():
     imports = {"halfbyte.rtl.mac": ["halfbyte.area.search.smallest", "halfbyte.formats.model"]}
     seen = ["halfbyte.rtl.mac imports halfbyte.area.search.smallest"]
     assert upward(ROOMS, imports, "halfbyte") == seen
     imports = {"halfbyte.area.proofs.mac": ["halfbyte.area.synthesis.yosys", "halfbyte.rtl"]}
     seen = ["halfbyte.area.proofs.mac imports halfbyte.area.synthesis.yosys"]
     assert upward(AREA, imports, "halfbyte.area") == seen
-    assert circle({"a": ["b"], "b": ["c"], "c": []}) == []
-    assert set(circle({"a": ["b"], "b": ["c"], "c": ["a"]})) == {"a", "b", "c"}
+    assert import_cycle({"a": ["b"], "b": ["c"], "c": []}) == []
+    assert set(import_cycle({"a": ["b"], "b": ["c"], "c": ["a"]})) == {"a", "b", "c"}
 
 
 def test_every_folder_is_a_room_of_the_plan():

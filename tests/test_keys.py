@@ -1,4 +1,8 @@
-"""Results are computed again after an edit of the code that makes them, and only then."""
+"""Keys of stored results: an edit of the code that computes a result changes its key.
+
+A result is computed again if its key has changed. An edit of any other code leaves the key as it
+was, so that the stored result is still used.
+"""
 
 import shutil
 import sys
@@ -25,18 +29,19 @@ Edit = Callable[[str], None]
 
 
 def forget() -> None:
+    """Clear the caches, so that fingerprints are computed from the files as they are now."""
     code_fingerprint.cache_clear()
     imports._passed_on.cache_clear()
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
-    """Python files of all rooms; links to the rooms are followed."""
+    """Python files of all subpackages; each subpackage may be a link to its folder."""
     return (path for room in folder.iterdir() for path in room.rglob("*.py"))
 
 
 @pytest.fixture
 def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
-    """``edit("rtl/mac.py")`` changes a file in a copy of the package, which keys then look at."""
+    """``edit("rtl/mac.py")`` changes a file in a copy of the package. Keys are of that copy."""
     copy = tmp_path / "halfbyte"
     source = Path(halfbyte.__file__).parent
     for path in [source / "__init__.py", *_python_files(source)]:
@@ -83,6 +88,7 @@ def streaming_code() -> str:
     return code_fingerprint("halfbyte.checkpoints.streaming")
 
 
+# A key and a file of code: an edit of the file must change the key.
 DEPENDS = [
     (synthesis_key, "formats/model.py"),
     (synthesis_key, "rtl/mac.py"),
@@ -101,6 +107,7 @@ DEPENDS = [
     (streaming_code, "golden/codec.py"),
     (streaming_code, "checkpoints/tensor_file.py"),
 ]
+# A key and a file of code: an edit of the file must not change the key.
 INDEPENDENT = [
     (synthesis_key, "pareto/ranking.py"),
     (synthesis_key, "rtl/dfloat11/lane.py"),
@@ -120,7 +127,7 @@ INDEPENDENT = [
 
 
 def changed_by(edit: Edit, pairs: list[tuple[Callable[[], str], str]]) -> set[tuple[str, str]]:
-    """The pairs of a key and a file where an edit of the file changes the key."""
+    """Those pairs of a key and a file where an edit of the file changes the key, as names."""
     changed = set()
     for key, group in groupby(pairs, key=itemgetter(0)):
         before = key()
@@ -137,5 +144,5 @@ def test_an_edit_of_what_a_result_depends_on_changes_its_key(edit: Edit) -> None
     assert changed_by(edit, DEPENDS) == {(key.__name__, name) for key, name in DEPENDS}
 
 
-def test_an_edit_of_anything_else_leaves_the_key(edit: Edit) -> None:
+def test_an_edit_of_any_other_file_does_not_change_the_key(edit: Edit) -> None:
     assert changed_by(edit, INDEPENDENT) == set()

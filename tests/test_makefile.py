@@ -1,4 +1,4 @@
-"""``make``: what it is given is read, or refused."""
+"""``make`` hands its variables to the ``halfbyte`` command, and refuses unknown variables."""
 
 import re
 import shutil
@@ -27,14 +27,14 @@ def test_a_misspelt_variable_is_refused():
     assert "No target reads FROMAT: `make help` lists the variables" in done.stderr
 
 
-def test_every_variable_of_the_list_is_taken():
+def test_every_variable_that_help_lists_is_accepted():
     listed = set(re.findall(r"\b([A-Z_]+)=", make("help").stdout))
     assert {"FORMAT", "CLOCK", "UNIT", "JSON"} <= listed
     done = make("help", *(f"{name}=1" for name in listed), "PYTHON=python3", "TEST_JOBS=1")
     assert done.returncode == 0, done.stderr
 
 
-def test_columns_of_an_array_are_not_those_of_the_terminal(monkeypatch):
+def test_columns_of_an_array_are_not_taken_from_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "77")
     assert "--columns" not in make("-n", "sim", "UNIT=array", "FORMAT=int4").stdout
     done = make("-n", "sim", "UNIT=array", "FORMAT=int4", "COLUMNS=5", "DATAFLOW=weight")

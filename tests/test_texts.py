@@ -1,4 +1,4 @@
-"""What docstrings, help texts and messages name exists: options of the command, files."""
+"""Every option and file that a docstring, help text or message names must exist."""
 
 import ast
 import re
@@ -11,9 +11,9 @@ import halfbyte
 from halfbyte.cli.app import app
 
 ROOT = Path(halfbyte.__file__).parent.parent
-# Texts that commands write.
+# Files that docstrings name but that only exist after a command has written them.
 WRITTEN = {"frontier.md"}
-# Options of other programs that texts name: pip, Verilator, Python's configure, any program.
+# Options of other programs: of pip, Verilator and Python's configure. Any program has --version.
 FOREIGN = {"--no-deps", "--binary", "--timing", "--enable-shared", "--version"}
 
 
@@ -26,7 +26,7 @@ def options(command) -> set[str]:
 
 @cache
 def sources() -> dict[str, ast.Module]:
-    """All source files, parsed, by their path."""
+    """The syntax tree of every source file of the package, by its path."""
     rooms = (path for path in (ROOT / "halfbyte").iterdir() if path.is_dir())
     return {
         str(path.relative_to(ROOT)): ast.parse(path.read_bytes())
@@ -40,7 +40,10 @@ def named_options(text: str) -> set[str]:
 
 
 def unknown_options(tree: ast.AST, known: set[str]) -> set[str]:
-    """Options that texts name, words among others; arguments of programs stand alone."""
+    """Options that texts name but that are not in ``known``.
+
+    A text is a string with a space. A string without one may be an argument for another program.
+    """
     texts = (
         node.value
         for node in ast.walk(tree)
@@ -50,7 +53,7 @@ def unknown_options(tree: ast.AST, known: set[str]) -> set[str]:
 
 
 def cited_files(tree: ast.AST) -> set[str]:
-    """Names of texts and sources in docstrings."""
+    """Names of files in docstrings: Markdown, Python, C++ and CUDA files."""
     kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     nodes = (node for node in ast.walk(tree) if isinstance(node, kinds))
     texts = (ast.get_docstring(node, clean=False) or "" for node in nodes)
