@@ -169,7 +169,7 @@ class _Sum:
             words.negated_if(self.augend.negative, augend),
         )
         magnitude = words.negated_if(total[-1], total)[:-1]
-        # Exact zeros are +0, except that -0 + -0 is -0.
+        # A sum that is exactly zero is +0, except that -0 + -0 is -0.
         both_negative = aig.conjunction(self.product.negative, self.augend.negative)
         negative = aig.choose(words.any(magnitude), total[-1], both_negative)
         return pack(aig, self.product, self.augend, rounded(aig, magnitude, unit), negative)

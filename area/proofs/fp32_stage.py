@@ -1,10 +1,11 @@
 """The proof that a small FP32 stage equals an independent one, by cases of exponents.
 
-An FP32 stage (:class:`Fp32Sum`) adds a block's scaled sum to an FP32 accumulator, its *augend*. The
-specification is :class:`halfbyte.rtl.bf16.accumulate.Accumulate`. It computes the same sum, but was
-designed independently, with another order of comparing, negating and rounding. There is one case
-for each difference of the summands' exponents. The alignment is then fixed wiring, and the logic is
-small enough for SAT. One more case on each side covers all larger differences.
+A block is a group of products that share a scale. An FP32 stage (:class:`Fp32Sum`) adds a block's
+scaled sum to an FP32 accumulator, its *augend*. The specification is
+:class:`halfbyte.rtl.bf16.accumulate.Accumulate`. It computes the same sum, but was designed
+independently, with another order of comparing, negating and rounding. There is one case for each
+difference of the summands' exponents. The alignment is then fixed wiring, and the logic is small
+enough for SAT. One more case for each sign of the difference covers all larger differences.
 
 The block's scaled sum is assumed to be an output of
 :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: the top bit of its significand is 1, or it is
@@ -88,8 +89,8 @@ def augend_fields(aig: Aig, *, limited: bool) -> tuple[list[int], list[int]]:
 def _is_beyond(aig: Aig, block: Sequence[int], exponent: Sequence[int], case: Case) -> int:
     """Whether the exponents are as far apart as the case says, or farther.
 
-    The stage takes differences that fit in the bits of the block's exponent, as
-    :func:`halfbyte.rtl.dot.scaled_block.block_exponent_bits` ensures.
+    The stage handles only differences that fit in the bits of the block's exponent.
+    :func:`halfbyte.rtl.dot.scaled_block.block_exponent_bits` ensures that they fit.
     """
     width = len(block) + 2
     wide = [*block, block[-1], block[-1]]
@@ -100,7 +101,7 @@ def _is_beyond(aig: Aig, block: Sequence[int], exponent: Sequence[int], case: Ca
     for word in (less_one, difference):
         for literal in word[len(block) :]:
             fits = aig.conjunction(fits, aig.exclusive(literal, word[len(block) - 1]) ^ 1)
-    if case.difference < 0:  # -difference - 1 is the bitwise inverse
+    if case.difference < 0:  # negate: the bitwise inverse plus 1
         difference = aig.add([literal ^ 1 for literal in difference], Words.constant(1, width))
     beyond = aig.add(difference, Words.constant(-abs(case.difference), width))
     return aig.conjunction(fits, beyond[-1] ^ 1)

@@ -71,7 +71,7 @@ def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
     state = dict(zip(nets, acc, strict=True))
     state |= dict.fromkeys(circuit.wires.get("saved", ()), FALSE)
     if state.keys() != {register.output for register in circuit.registers}:
-        raise CircuitError("The accumulator is not the state of the circuit")
+        raise CircuitError("The circuit's registers must be exactly those of its accumulator")
     return state
 
 

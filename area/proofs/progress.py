@@ -1,6 +1,6 @@
-"""The proof that the DFloat11 decoder never hangs, by induction over any state and any input.
+"""The proof that the DFloat11 decoder never hangs, by induction from any state, for any input.
 
-The decoder reads a compressed tensor in chunks and gives its weights. Its ports are streams, and a
+The decoder reads a compressed tensor in chunks and outputs weights. Its ports are streams, and a
 *beat* is one transfer on a stream, in a cycle in which ``valid`` and ``ready`` are both high. While
 all input streams are valid and all output streams are ready, a beat must cross some stream every
 few cycles. A chunk has a limited number of beats, so every chunk ends. If a stream is not valid or
@@ -115,13 +115,16 @@ def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProo
         except ToolError as error:
             raise ProgressError(
                 f"{type(unit).__name__} can be idle for more than {max_idle} cycles while all "
-                "streams are valid or ready, or the proof failed",
+                "input streams are valid and all output streams are ready, or the proof failed",
                 error.command,
                 error.tail,
             ) from error
     return UnitProof(
         status=PROVED,
-        claim=f"while all streams are valid or ready, a beat crosses within {max_idle + 1} cycles",
+        claim=(
+            "while all inputs are valid and all outputs are ready, a beat crosses a stream within "
+            f"{max_idle + 1} cycles"
+        ),
         method="induction from any state, with any code table and payloads",
         counterexample=None,
         seconds=round(time.monotonic() - start, 3),

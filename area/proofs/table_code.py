@@ -102,7 +102,7 @@ class Table:
         return self._rooms[length]
 
     def row(self, length: int) -> list[int]:
-        """The row after the last code of up to ``length`` bits."""
+        """The number of rows whose codes have at most ``length`` bits."""
         return self._row[length]
 
     def first_codes(self) -> list[list[int]]:
