@@ -19,7 +19,7 @@ _CONNECT_SECONDS = 30.0
 # If no result arrives for this long, the tasks count as lost. The slowest tasks take a minute or
 # two.
 _PATIENCE_SECONDS = 900.0
-# A run waits this long for new workers if a cluster has lost its last one.
+# A run waits this long for new workers if the cluster has lost its last worker.
 _EMPTY_SECONDS = 30.0
 _POLL_SECONDS = 2.0
 

@@ -43,7 +43,8 @@ class SupernormalGrid:
     Raises
     ------
     UserError
-        The grid has no values or too many, or the format has no code for negative zero.
+        Ends and step do not fit each other, the grid has too many values, or the format has no code
+        for negative zero.
     """
 
     base: Format
@@ -96,11 +97,11 @@ class SupernormalGrid:
 
 @dataclass(frozen=True)
 class ValueSets:
-    """Formats whose values are integers with a sign, for every choice of their magnitudes.
+    """Formats whose codes are a sign and a magnitude, one for every choice of the magnitudes.
 
-    The magnitudes are 0, m, and others between them. A choice whose magnitudes have a common
-    divisor is left out, since dividing by it gives a choice for a smaller m. Bit ``bits - 1`` of a
-    code is the sign, so there are two zeros.
+    The magnitudes are integers: 0, m, and others between them. A choice whose magnitudes have a
+    common divisor is left out, since the magnitudes divided by it are a choice for a smaller m. Bit
+    ``bits - 1`` of a code is the sign, so there are two zeros.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ class ValueSets:
         least = self._free + 1
         if type(self.greatest) is not int or not least <= self.greatest <= MAX_MAGNITUDE:
             raise UserError(
-                f"max of sets of {self.bits} bits must be {least} to {MAX_MAGNITUDE}, "
+                f"max of value sets of {self.bits} bits must be {least} to {MAX_MAGNITUDE}, "
                 f"not {self.greatest!r:.60}"
             )
         count = comb(self.greatest - 1, self._free)

@@ -1,4 +1,4 @@
-"""Compute the designs of a space in local processes or on a Dask cluster.
+"""Compute the records of a space's designs in local processes or on a Dask cluster.
 
 A trial is one design of the space, with everything that its record depends on. The record is stored
 under the trial's key, and a run skips the trials whose records are stored. So a run can be stopped
@@ -63,7 +63,7 @@ class Exploration:
     records : list of SynthesisRecord or DotRecord
         The records in the order of ``trials``; trials without a record are left out.
     failures : list of Failure
-        The trials without a record.
+        The trials without a record, with the reasons.
     computed : int
         How many of the records this run computed. The other records were in the store or came from
         other runs.
@@ -155,7 +155,7 @@ def _read(data: JsonObject, trial: AnyTrial, store: ResultStore) -> ExploredReco
     except RecordError as error:
         raise UserError(
             f"{store.path} holds a damaged record ({error}): name another store with --store, or "
-            "move it away"
+            "move this file away"
         ) from error
 
 

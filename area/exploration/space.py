@@ -267,7 +267,7 @@ def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, 
 
 
 def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple[Recipe, ...]:
-    """The space's recipes: by default only the first one; for ``all``, all that fit the clocks."""
+    """The space's recipes: by default the first of ``RECIPES``; for ``all``, all for the clocks."""
     by_name = {recipe.name: recipe for recipe in (*_OF_MACS, *DOT_RECIPES)}
     if "recipes" not in data:
         return RECIPES[:1]

@@ -99,7 +99,7 @@ def unit_axes(data: Mapping[Any, Any], read_axis: ReadAxis) -> tuple[bool, UnitA
 
 def _kind(entry: object) -> str:
     if entry not in (MAC, DOT):
-        raise UserError(f"units: {MAC} or {DOT}, not {entry!r:.60}")
+        raise UserError(f"units must be {MAC} or {DOT}, not {entry!r:.60}")
     return str(entry)
 
 
@@ -117,11 +117,11 @@ def _block(entry: object) -> int | None:
     if entry == LANES:
         return None
     if type(entry) is not int or entry < 1:
-        raise UserError(f"blocks: a number of products, or {LANES}, not {entry!r:.60}")
+        raise UserError(f"blocks must be numbers of products, or {LANES}, not {entry!r:.60}")
     return entry
 
 
 def _effort(value: object) -> float:
     if type(value) not in (int, float) or not 0 < float(str(value)) <= MAX_EFFORT:
-        raise UserError(f"effort must be a number up to {MAX_EFFORT}, not {value!r:.60}")
+        raise UserError(f"effort must be above 0 and at most {MAX_EFFORT}, not {value!r:.60}")
     return float(str(value))

@@ -180,7 +180,10 @@ def test_supernormal_space_holds_shipped_formats_and_enough_designs():
         (f"{MINIMAL}measure: 1", "measure must be true or false, not 1"),
         (f"{MINIMAL}families: [supernormals]", r"families\[0\] must be one of supernormal, value"),
         (f"{MINIMAL}families: [value_sets: 3]", r"families\[0\].value_sets must be a mapping"),
-        (f"{MINIMAL}families: [value_sets: {{max: 3}}]", "max of sets of 4 bits must be 7 to 64"),
+        (
+            f"{MINIMAL}families: [value_sets: {{max: 3}}]",
+            "max of value sets of 4 bits must be 7 to 64",
+        ),
         (f"{MINIMAL}families: [value_sets: {{max: 40}}]", "3,262,623 sets of 4 bits up to 40"),
         (
             f"{MINIMAL}families: [supernormal: {{base: e2m1, from: 1, to: 2}}]",

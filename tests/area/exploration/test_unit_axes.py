@@ -39,14 +39,17 @@ def test_formats_that_fit_no_unit_are_left_out():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("units: [cpu]", "units: mac or dot, not 'cpu'"),
+        ("units: [cpu]", "units must be mac or dot, not 'cpu'"),
         ("lanes: [2]", r"lanes is for dot-product units: add `units: \[dot\]`"),
         ("units: [dot]\nlanes: [0]", "lanes must be 1 to 1024, not 0"),
         ("units: [dot]\nlanes: [1000000]", "lanes must be 1 to 1024, not 1000000"),
         ("units: [dot]\nlanes: []", "lanes must be a list with at least one entry"),
         ("units: [dot]\nscales: [e8m1]", "Unknown scale format 'e8m1'; did you mean e8m0"),
-        ("units: [dot]\nblocks: [half]", "blocks: a number of products, or lanes, not 'half'"),
-        ("units: [dot]\neffort: 0", "effort must be a number up to 1000, not 0"),
+        (
+            "units: [dot]\nblocks: [half]",
+            "blocks must be numbers of products, or lanes, not 'half'",
+        ),
+        ("units: [dot]\neffort: 0", "effort must be above 0 and at most 1000, not 0"),
         ("units: [dot]\nrecipes: [brief]", "Units need one of the recipes resub, resyn"),
         ("recipes: [resyn]", "MACs need one of the recipes"),
     ],
