@@ -24,9 +24,9 @@ class MappedPart(Record):
     flip_flops: int
     """Number of flip-flops."""
     data_energy_fj: float | None
-    """Energy of the data per cycle, in fJ; null if the library lacks tables."""
+    """Energy per cycle without the clock pins, in fJ; null if the library lacks tables."""
     clock_energy_fj: float | None
-    """Energy of the clock pins per cycle, in fJ; null if the library lacks tables."""
+    """Energy per cycle of the clock pins, in fJ; null if the library lacks tables."""
     proof: str | None
     """Whether the netlist does what its RTL does; null if no proof was asked for."""
 

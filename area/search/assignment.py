@@ -31,7 +31,7 @@ ROUNDS = ((60, 40_000), (15, 160_000), (5, 640_000))
 
 @dataclass(frozen=True)
 class Assignment:
-    """A permuted format, compared with the given order of its values.
+    """A permuted format, compared with the format in its given order.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def assign_codes(
         return sorted(zip(areas, designs, strict=True), key=lambda entry: entry[0])
 
     def first_architecture(weight: Format) -> str:
-        """The architecture that gives the smallest MAC after a quick synthesis, not annealed."""
+        """The architecture that gives the smallest MAC in a quick synthesis without annealing."""
         names = applicable_architectures(weight, activation)
         designs = [MacSpec(weight, activation, each, terms) for each in names]
         return smallest_first(designs, 0)[0][1].architecture

@@ -10,7 +10,7 @@ __all__ = ["likely", "promising"]
 
 # The next two limits exclude architectures that were more than twice as large as the smallest one,
 # for all formats that were tried, and that took much of the run time.
-# Most address bits of a product table, which has a row for each pair of codes.
+# A product table, which has a row for each pair of codes, has at most this many address bits.
 MAX_TABLE_BITS = 9
 # If a format's integers have more bits than this, only the architecture that adds exponents is
 # tried, provided that it can multiply the two formats.
@@ -53,11 +53,12 @@ def likely(design: MacSpec) -> list[MacSpec]:
 
     Returns at least one.
 
-    The search makes a sketch (:mod:`halfbyte.area.search.sketches`) of each of these. If the codes
-    are too wide for sketches, it tries only these, unless the caller asks for a clock or for every
-    architecture. For every shipped format, the smallest architecture is among these. In a test with
-    20 random formats and the quick recipe, ``twos_complement`` and ``sign_magnitude_early`` were at
-    least 2 % larger than the smallest wherever this function leaves them out.
+    The search makes a sketch, a short synthesis (:mod:`halfbyte.area.search.sketches`), of each of
+    these. If the codes are too wide for sketches, it tries only these, unless the caller asks for a
+    clock or for every architecture. For every shipped format, the smallest architecture is among
+    these. In a test with 20 random formats and the quick recipe, ``twos_complement`` and
+    ``sign_magnitude_early`` were at least 2 % larger than the smallest wherever this function
+    leaves them out.
     """
     found = promising(design)
     formats = design.weight, design.activation
@@ -67,8 +68,9 @@ def likely(design: MacSpec) -> list[MacSpec]:
         unlikely.add(_TABLE)
     if all(min(fmt.integers) < 0 for fmt in formats):
         unlikely.add(_SIGNED)
-    # Negating early does not pay if every sign is a bit of the code, since such a sign needs no
-    # logic. It does not pay either if Booth's architecture fits, because that one is smaller.
+    # To negate the product in the multiplier itself (early) does not pay if every sign is a bit of
+    # the code, since such a sign needs no logic. It does not pay either if ``booth`` fits, because
+    # that architecture is smaller.
     if _DIGITS in names or all(map(_has_sign, formats)):
         unlikely.add(_NEGATED)
     if _DIGITS in names and min(fmt.bits for fmt in formats) >= WIDE_INTEGER_BITS:

@@ -54,9 +54,10 @@ def search_for_clock(
 ) -> list[list[Scored]]:
     """The netlists that were tried for each design at a clock, the best first.
 
-    ``groups`` are the results without a clock, the smallest first. If the smallest meets the clock,
-    nothing else is tried. With ``saved_carries``, carry-save accumulators are tried where nothing
-    else meets the clock. Raises UserError if the library has no timing tables.
+    ``groups`` has each design's results without a clock, the smallest first. If the smallest meets
+    the clock, nothing else is tried for this design. With ``saved_carries``, carry-save
+    accumulators are tried if nothing else meets the clock. Raises UserError if the library has no
+    timing tables.
     """
     delays = _Delays(runner)
 
@@ -90,7 +91,7 @@ def search_for_clock(
 
 
 def _every_structure(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
-    """Jobs for every promising architecture with each of the first recipes."""
+    """Jobs for every promising architecture with each of the recipes that are tried first."""
     pattern = group[0][0]
     return [
         replace(pattern, design=candidate, recipe=recipe)

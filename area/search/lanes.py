@@ -1,4 +1,4 @@
-"""The search for the smallest lane of a dot-product unit; it is the same for every format.
+"""The search for the smallest lane of a dot-product unit, by the same rule for every format.
 
 A lane is the part of a unit that multiplies one pair of codes. The search for the best lane comes
 before the search for the unit. Lanes are compared by their own area plus a full adder for each

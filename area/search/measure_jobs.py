@@ -34,7 +34,7 @@ class MeasureJob(Job[Measured]):
 
     @cached_property
     def key(self) -> str:
-        """A hash of all that the figures depend on, with the content of the netlist."""
+        """A hash of all that the figures depend on, including the netlist."""
         technology = self.job.technology.content_hash
         netlist = [self.mapped.json_sha256, self.job.design.content, technology]
         return content_key(["measured", netlist, _conditions(self.operands)])

@@ -71,7 +71,7 @@ class ProofRecord(Record):
     enable: bool | None
     """Whether the MAC has an enable port; null for a multiplier."""
     segment: int | None
-    """Bits for each carry that a carry-save accumulator keeps; null for other accumulators."""
+    """Bits between two carries in registers (carry-save); null for other accumulators."""
     technology: str | None
     """Cell library of the netlist; null for the RTL."""
     recipe: str | None
@@ -123,7 +123,7 @@ class ProofTask(Job[_TaskRecord]):
 
     @cached_property
     def key(self) -> str:
-        """A hash of everything that the result depends on, with the content of the netlists."""
+        """A hash of everything that the result depends on, including the netlists' text."""
         formats = [
             [fmt.name, fmt.bits, str(fmt.quantum), fmt.integers]
             for fmt in (self.design.weight, self.design.activation)
@@ -157,6 +157,7 @@ class ProofTask(Job[_TaskRecord]):
 
     @cached_property
     def _variants(self) -> dict[str, MacSpec]:
+        """The MAC with every kind of accumulator, by name."""
         return variants(self.design)
 
     @cached_property

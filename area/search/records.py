@@ -69,7 +69,7 @@ class SynthesisRecord(Record):
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits for each carry that a carry-save accumulator keeps; null for other accumulators."""
+    """Bits between two carries in registers (carry-save); null for other accumulators."""
     technology: str
     """Name of the cell library."""
     corner: str
@@ -83,7 +83,7 @@ class SynthesisRecord(Record):
     multiplier_um2: float | None = None
     """Area of the multiplier, synthesized alone, in um^2."""
     accumulator_um2: float | None = None
-    """The area minus those of the multiplier and the registers, in um^2."""
+    """The area minus the areas of the multiplier and the registers, in um^2."""
     register_um2: float
     """Area of the flip-flops, in um^2."""
     cells: int
@@ -167,7 +167,7 @@ class FpgaRecord(Record):
     architecture: str
     """Architecture of the multiplier."""
     recipe: str
-    """The Yosys command that synthesizes for the family."""
+    """The Yosys command that synthesizes for this family of FPGAs."""
     terms: int
     """Number of products that a lossless accumulator can add."""
     acc_width: int
@@ -175,7 +175,7 @@ class FpgaRecord(Record):
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits for each carry that a carry-save accumulator keeps; null for other accumulators."""
+    """Bits between two carries in registers (carry-save); null for other accumulators."""
     technology: str
     """Family of FPGAs."""
     corner: None = None

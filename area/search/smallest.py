@@ -1,7 +1,7 @@
 """The search for the smallest MAC: it tries the same recipes for every format.
 
-A recipe is a fixed sequence of synthesis steps. The quick recipe has the fewest. Some recipes end
-in an annealing, a random search that changes the netlist gate by gate. A sketch is a short
+A recipe is a fixed sequence of synthesis steps. The quick recipe has the fewest steps. Some recipes
+end in an annealing, a random search that changes the netlist gate by gate. A sketch is a short
 annealing of a MAC's addend, the part that turns two codes into the number that the accumulator
 adds.
 """
@@ -63,12 +63,13 @@ def synthesize(
 ) -> list[SynthesisRecord]:
     """The records of the smallest netlist of each design, in the order of ``designs``.
 
-    A sketch is made of every likely architecture (:mod:`halfbyte.area.search.candidates`). The
-    best, and the second best if it is close, are annealed for longer. The smaller of the two is
-    annealed for longer still. If the codes are too wide for annealing, every likely architecture
-    gets the quick recipe, and the best two get a longer one. With ``every`` or a clock, each
-    promising architecture gets the quick recipe too. The rule is the same for every format. Each
-    result is stored at once, and stored results are not computed again.
+    The module :mod:`halfbyte.area.search.candidates` says which architectures are promising, and
+    which of these are likely to be the smallest. A sketch is made of every likely architecture. The
+    architecture with the smallest sketch, and the second one if it is close, are annealed for
+    longer. The smaller of the two is annealed for longer still. If the codes are too wide for
+    annealing, every likely architecture gets the quick recipe, and the best two get longer recipes.
+    With ``every`` or a clock, each promising architecture gets the quick recipe, too. Each result
+    is stored at once, and stored results are not computed again.
 
     Parameters
     ----------

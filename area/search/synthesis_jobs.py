@@ -44,7 +44,7 @@ VERSIONED = ("amaranth", "pyosys")
 # The modules that netlists depend on; their imports count too. The code that measures netlists is
 # not among them.
 SYNTHESIS_CODE = ("halfbyte.area.synthesis.yosys", "halfbyte.rtl.spec")
-# The multiplier alone is synthesized only for the report. Its annealing has fewer moves than that
+# A multiplier is synthesized alone only to report its area. Its annealing has fewer moves than that
 # of the MAC, by this factor.
 MULTIPLIER_SHARE = 8
 
@@ -140,7 +140,7 @@ class SynthesisJob(MacJob):
         return anneal_multiplier(addend, self.design.term_bits, self.technology, self.recipe)
 
     def of_multiplier(self) -> "SynthesisJob":
-        """The job that synthesizes the multiplier alone by the same recipe.
+        """The job that synthesizes the multiplier alone with the same recipe.
 
         If the recipe anneals, the multiplier gets an eighth of the moves that the recipe or
         ``LONG`` has, whichever has more.
@@ -207,7 +207,7 @@ Scored = tuple[SynthesisJob, MappedRecord]
 
 @lru_cache(maxsize=256)
 def design_rtlil(design: MacSpec, module: str = MAC) -> str:
-    """The RTLIL of one of the design's modules.
+    """The RTLIL (Yosys' text form of RTL) of one of the design's modules.
 
     The cache serves all recipes: making the RTLIL takes a tenth of the time of a synthesis.
     """

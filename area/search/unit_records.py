@@ -100,7 +100,7 @@ class UnitRecord(Record):
     multiplier_um2: float | None = None
     """Area of the exact product, synthesized alone, in um^2."""
     accumulator_um2: float | None = None
-    """The area minus those of the product and the registers, in um^2."""
+    """The area minus the areas of the product and the registers, in um^2."""
     delay_ps: float | None
     """Least clock period, in ps, with setup times and without delays of wires."""
     energy_fj: float | None
