@@ -1,7 +1,7 @@
 """Check that the stored tensors of a model are those that it needs, in names and shapes.
 
 A *head* is a layer on top of an encoder, for example for classification. A *pooler* computes one
-vector for a text. No evaluation here uses either.
+vector for a text. halfbyte evaluates encoders without them.
 """
 
 import inspect
@@ -84,8 +84,8 @@ def check_names(
     others = set(unexpected)
     if others and (strange := sorted(others - of_the_head(folder, others))):
         raise UserError(
-            f"{folder} holds {_named(strange)}, which the model has no place for: its figures "
-            "would be those of another model"
+            f"{folder} holds {_named(strange)}, which the model has no place for: its accuracy "
+            "would be that of another model"
         )
 
 

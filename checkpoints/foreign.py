@@ -18,7 +18,7 @@ _NOT_CODES = ("BF16", "I64", "U64")  # types that begin like integers or boolean
 def check_no_codes(tensors: Mapping[str, StoredTensor], folder: Path) -> None:
     """Raise UserError if a weight is stored as codes, which must not be read as numbers.
 
-    Integers and booleans count as codes, but for integers of 64 bits, which are indices. FP8 counts
+    Integers and booleans count as codes, except for 64-bit integers, which are indices. FP8 counts
     as a code if the same layer has a scale, and as a plain number otherwise.
     """
     scaled = {_layer(name) for name in tensors if "scale" in name.rpartition(".")[2].lower()}

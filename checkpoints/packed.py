@@ -1,7 +1,8 @@
 """A quantized checkpoint on disk: write its description, ``halfbyte.json``, and read its weights.
 
-An :class:`Operand` says how weights are quantized: blocks, scales, clipping and signs. A *mirrored*
-block is quantized with the negated values of the format.
+A checkpoint has one or several safetensors files, the *shards*. An :class:`Operand` says how
+weights are quantized: blocks, scales, clipping and signs. A *mirrored* block is quantized with the
+negated values of the format.
 """
 
 import json
@@ -94,7 +95,7 @@ class StoredFormat:
 
 
 def _comparable(operand: Operand) -> tuple[Any, ...]:
-    """All settings of an operand that affect the values, but for format and ties."""
+    """All settings of an operand that affect the values, except format and ties."""
     return operand.block, operand.scale_format, operand.clip, operand.supernormal_sign
 
 

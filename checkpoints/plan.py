@@ -94,7 +94,7 @@ class Plan:
     Parameters
     ----------
     weights : tuple of StoredWeight
-        The tensors that are quantized, in the order of the shards.
+        The tensors that are quantized, in the order of the checkpoint's files.
     kept : dict of str to str
         Every other floating-point tensor of two or more dimensions, with the reason why it is
         copied.
@@ -153,7 +153,7 @@ def _is_matrix(tensor: StoredTensor) -> bool:
 
 
 def _by_model(model: Any, tensors: Mapping[str, StoredTensor]) -> Plan:
-    """The plan by the layers of the model that would load the tensors."""
+    """The plan by the layers of the model into which transformers would load the tensors."""
     found = survey(model, not_read(model))
     matrices_of: dict[int, list[WeightMatrix]] = {}
     for matrix in found.matrices.values():

@@ -129,7 +129,7 @@ class DecompressionRecord(Record):
     corrected_words: int
     """Words of 64 bits in which a wrong bit was corrected."""
     lost: tuple[str, ...]
-    """Names of tensors in the compressed files that could not be restored as in the original."""
+    """Names of tensors in the compressed files that could not be restored."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int

@@ -14,8 +14,8 @@ halfbyte's own layout has these tensors for a weight ``NAME``:
 Rows are the outputs of the layer, and blocks run along the inputs. If a tensor holds matrices of
 several experts, the experts are the first dimension.
 
-The other layout is that of the compressed-tensors package, which transformers and vLLM read. They
-call it ``mxfp4-pack-quantized`` or ``nvfp4-pack-quantized``. It has the tensors ``weight_packed``
+The second layout is that of the compressed-tensors package, named ``mxfp4-pack-quantized`` or
+``nvfp4-pack-quantized`` there. transformers and vLLM read it. It has the tensors ``weight_packed``
 for codes and ``weight_scale`` for scales. NVFP4 also has ``weight_global_scale``: the reciprocal of
 the scale of the whole tensor.
 """
@@ -184,7 +184,7 @@ class CompressedTensors:
     def parts(self, quantized: Quantized, operand: Operand) -> dict[str, Tensor]:
         """See :class:`Storage`."""
         if quantized.scale_codes is None:
-            raise AssertionError("these scales have bytes, as was checked")
+            raise AssertionError("check() allows only scales that are stored as bytes")
         return {"codes": pack(quantized.codes), "scales": quantized.scale_codes}
 
     def tensor_scale(self, scale: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ from halfbyte.golden.rounding import BlockRounding
 
 __all__ = ["needed_memory", "quantize_checkpoint"]
 
-_OnTensor = Callable[[str, int], None]  # name of the present tensor, and how many more are done
+_OnTensor = Callable[[str, int], None]  # name of the current tensor, and how many more are done
 
 # Bytes of memory for each element of a piece, at most. By measurement, the quantizer needs 33: for
 # the piece in its own type and in FP32, a padded copy, quotients, indices (int32) and codes. The
@@ -90,6 +90,7 @@ class _Quantizer:
 
     def __init__(self, checkpoint: Checkpoint, to: Settings) -> None:
         self.to = to
+        # The model may join several stored tensors to one matrix. They have the same ``family``.
         self._families: dict[str, list[StoredWeight]] = {}
         for weight in checkpoint.weights:
             self._families.setdefault(weight.family, []).append(weight)
@@ -314,7 +315,7 @@ def quantize_checkpoint(
         ``halfbyte``, or ``compressed-tensors`` for MXFP4 and NVFP4 models that transformers loads.
     on_progress : callable, optional
         Called with the number of tensors that are done, the number of all tensors, and the name of
-        the present tensor.
+        the current tensor.
 
     Returns
     -------

@@ -49,7 +49,7 @@ class TargetFolder:
     path : Path
         A folder that is new, empty, or from an earlier run. Nothing else is ever overwritten.
     source : Checkpoint
-        The model that is quantized. Its shards keep their names.
+        The model that is quantized. Its files with weights, the shards, keep their names.
 
     Raises
     ------

@@ -39,7 +39,7 @@ __all__ = [
 MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors package
 METADATA = "__metadata__"  # the entry of a header that is not a tensor: text to text
 _LENGTH_BYTES = 8  # of the header's length, at the start of a file
-_COPY_BYTES = 1 << 22  # read at a time when data is copied
+_COPY_BYTES = 1 << 22  # how many bytes are read at a time when data is copied
 
 FLOATING = {
     "F64": torch.float64,
@@ -359,7 +359,7 @@ class TensorFileWriter:
         return self
 
     def append(self, name: str, data: Tensor) -> None:
-        """Write ``data``, in row-major order, behind the data that tensor ``name`` already has."""
+        """Write ``data``, in row-major order, after the data that tensor ``name`` already has."""
         raw = memory_of(data.contiguous().flatten().view(torch.uint8))
         position = self._next[name]
         assert position + len(raw) <= self._end[name], f"more data than {name} has room for"  # noqa: S101

@@ -40,7 +40,7 @@ def _parameters_without_data() -> Iterator[None]:
 
 
 def _class_of(config: Any) -> Any:
-    """The class in a configuration's ``architectures``; if there is none, one without a head."""
+    """The class that a configuration's ``architectures`` names; else AutoModel, without a head."""
     import transformers
 
     for name in getattr(config, "architectures", None) or []:

@@ -1,9 +1,9 @@
 """Read a compressed safetensors file: single tensors of the original, or the whole original.
 
-Its tensors are *parts*. A part holds one or several tensors of the original. It is *coded*, that
-is, compressed, or a copy. An index says which tensor is in which part. Parts may have check bytes,
-from which wrong bits are corrected (SECDED). Version 1 of the file has no index, but a description
-in its metadata.
+The tensors of a compressed file are called *parts*. A part holds one or several tensors of the
+original, either compressed (a *coded* part) or copied. An index says which tensor is in which part.
+Parts may have check bytes, from which wrong bits are corrected (SECDED, an error-correcting code).
+Version 1 of the file has no index, but a description in its metadata.
 """
 
 import math
@@ -33,10 +33,10 @@ from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
 __all__ = ["CompressedFile", "is_compressed"]
 
 _CODED = ".df11"  # the end of a coded part's name
-_KEPT = 12  # decoded parts that stay in memory, because other tensors of them may be read next
+_KEPT = 12  # decoded parts that stay in memory: the tensor that is read next may be in one of them
 
 OnBytes = Callable[[int, str], None]
-"""Called with how many more bytes of the original are done, and the name of the present tensor."""
+"""Called with how many more bytes of the original are done, and the name of the current tensor."""
 
 
 def is_compressed(file: TensorFile) -> bool:
@@ -90,7 +90,7 @@ class CompressedFile:
             self._check(part, begin)
         for copy, other in index.copies.items():
             if self.tensors[copy].bytes != self.tensors[other].bytes:
-                raise CorruptError(f"{file.path}: tensors of two sizes are equal in its index")
+                raise CorruptError(f"{file.path}: its index calls tensors of different sizes equal")
             self._places[copy] = self._places[other]
         self._decoded: OrderedDict[str, Tensor] = OrderedDict()
         self._checked: set[str] = set()
@@ -141,7 +141,7 @@ class CompressedFile:
     def decoded(self, part: Part) -> Tensor:
         """The original bytes of a part's tensors, one after the other: (bytes,) uint8.
 
-        Those of a coded part are verified by its checksums. Raises CorruptError if they are wrong.
+        A coded part is verified by its checksums. Raises CorruptError if one is wrong.
         """
         if part.name in self._decoded:
             self._decoded.move_to_end(part.name)
@@ -193,8 +193,8 @@ class CompressedFile:
     def bytes_of(self, number: int, *, digests: bool = True) -> Iterator[Tensor]:
         """The original bytes of the tensor with this number, in pieces.
 
-        A piece is overwritten when the piece after the next one is made. Coded tensors are
-        verified. ``digests`` says whether this includes the digest of a whole tensor
+        A piece is overwritten when the second piece after it is made. Coded tensors are verified by
+        the checksums of their pieces and, with ``digests``, by the digest of the whole tensor
         (:func:`halfbyte.golden.dfloat11.pieces`).
         """
         tensor, (part, begin) = self.tensors[number], self._places[number]
@@ -213,7 +213,7 @@ class CompressedFile:
     ) -> Iterator[Tensor]:
         """The whole original file as uint8, in pieces.
 
-        What :meth:`bytes_of` says of pieces and of ``digests`` holds here, too.
+        Pieces are overwritten, and ``digests`` is used, as in :meth:`bytes_of`.
         """
         header = self.index.header
         head = len(header).to_bytes(8, "little") + header
@@ -253,7 +253,7 @@ class CompressedFile:
         self._checked.add(part.name)
 
     def compressed(self, name: str) -> Tensor | None:
-        """The compressed form of a tensor, not verified; None if it has none of its own."""
+        """The compressed form of a tensor, not verified; None unless it was compressed alone."""
         part, _ = self._places[self._numbers[name]]
         return self.data(part) if part.coded and len(part.tensors) == 1 else None
 
@@ -264,8 +264,9 @@ class CompressedFile:
     def salvage(self, target: Path) -> tuple[int, list[str]]:
         """Write the tensors that can be decoded without the file's own index.
 
-        Returns how many words SECDED corrected, and the names of the parts that are lost. These
-        include parts whose tensors cannot be told apart.
+        Returns how many 64-bit words were corrected, and the names of the parts that are lost.
+        Small tensors that were compressed together count as lost: they are written as one tensor,
+        since only the index says where each of them begins.
         """
         found: dict[str, Tensor] = {}
         lost = [name for name in self.file.tensors

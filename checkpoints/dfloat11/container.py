@@ -1,15 +1,16 @@
 """Compress a safetensors file and restore it, byte for byte.
 
-The compressed file is a safetensors file, too. Its tensors are *parts*. A part holds one or several
-tensors of the original. It is *coded*, that is, compressed, or a copy. The index (:mod:`.index`)
-says which tensor is in which part, and has the SHA-256 of the whole original. With SECDED, an
-error-correcting code, each part also has a tensor of check bytes.
+The compressed file is a safetensors file, too. Its tensors are called *parts*. A part holds one or
+several tensors of the original, either compressed (a *coded* part) or copied. The index
+(:mod:`.index`) says which tensor is in which part, and has the SHA-256 of the whole original. With
+SECDED, an error-correcting code, each part also has a tensor of check bytes.
 
-There are two layouts of a coded part. ``joint`` is the smaller one. ``prefix`` is the one that
-hardware and GPUs decode.
+A coded part has one of two layouts: ``joint``, which is smaller, or ``prefix``, which hardware and
+GPUs can decode.
 
 A compressed file gets its name only after it was decoded and compared with the original, unless the
-caller switches this off. A decompressed file gets its name only if it has the original's SHA-256.
+caller switches this off. A decompressed file gets its name only if it has the SHA-256 that the
+index states.
 """
 
 import hashlib
@@ -58,7 +59,7 @@ _RAW = "halfbyte.raw"  # the part with all tensors that are copied
 _GROUP = "halfbyte.group"  # the name, without its end, of a part with several coded tensors
 
 OnBytes = Callable[[int, str], None]
-"""Called with how many more bytes of the original are done, and the name of the present tensor."""
+"""Called with how many more bytes of the original are done, and the name of the current tensor."""
 
 
 def _nothing(count: int, name: str) -> None:
@@ -72,10 +73,10 @@ class Coding:
     Parameters
     ----------
     layout : str
-        ``joint``, the smaller one, or ``prefix``, which hardware and GPUs decode.
+        ``joint``, which is smaller, or ``prefix``, which hardware and GPUs can decode.
     codes : str
-        The codes of the layout ``prefix``: ``best`` for the shortest, ``fixed`` for the best of the
-        eight that hardware knows.
+        How the layout ``prefix`` codes weights: ``best`` makes the shortest code for each tensor,
+        ``fixed`` takes the best of eight codes that are built into the hardware.
 
     Raises
     ------
@@ -146,8 +147,8 @@ class _Compressor:
     digest : RunningDigest
         SHA-256 of the source file.
     heads : dict
-        The header of each coded part as it is in memory, by the part's name. After writing, it is
-        compared with the header in the file.
+        The header of each coded part, by the part's name. After writing, it is compared with the
+        header in the file.
     parts : list of Part
         The parts that were written.
     records : list of TensorRecord
@@ -283,7 +284,7 @@ def compress_file(
     verify : bool
         Whether to decode the new file and to compare it with the source.
     on_bytes : callable
-        Called with how many more bytes of the original are done, and the name of the present
+        Called with how many more bytes of the original are done, and the name of the current
         tensor.
 
     Returns
@@ -344,11 +345,11 @@ def decompress_file(
     """Restore the original of the compressed file ``source``, byte for byte, as ``target``.
 
     The restored file is verified by the original's SHA-256. If the index is damaged or missing, and
-    ``salvage`` is True, the tensors that can still be decoded are written to a new file. It differs
-    from the original.
+    ``salvage`` is True, the tensors that can still be decoded are written to a new file. This file
+    differs from the original.
 
-    Returns how many words SECDED corrected, and the names of the parts that were lost. If anything
-    is wrong, raises :class:`CorruptError` and leaves no file.
+    Returns how many 64-bit words SECDED corrected, and the names of the parts that were lost. If
+    anything is wrong, raises :class:`CorruptError` and leaves no file.
     """
     opened = CompressedFile.open(source.path, salvage=salvage)
     if opened.salvaged:
@@ -365,7 +366,8 @@ def decompress_file(
 def verify_file(source: TensorFile, *, on_bytes: OnBytes = _nothing) -> int:
     """Decode a whole compressed file, and check the original's SHA-256. Writes nothing.
 
-    Returns how many words SECDED corrected. Raises :class:`CorruptError` if anything is wrong.
+    Returns how many 64-bit words SECDED corrected. Raises :class:`CorruptError` if anything is
+    wrong.
     """
     opened = CompressedFile.open(source.path)
     found = hashlib.sha256()

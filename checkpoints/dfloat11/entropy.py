@@ -103,7 +103,7 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class _Bits:
-    """Bits per element: uncompressed, by entropy, compressed. ``coded``: compression is smaller."""
+    """Three figures per element, in bits, and whether compression makes the tensor smaller."""
 
     raw_bits: float
     entropy_bits: float
@@ -183,10 +183,10 @@ def code_entropies(
     scale_format: ScaleFormat = ScaleFormat.FP32,
     on_progress: Progress | None = None,
 ) -> list[CodeEntropy]:
-    """Quantize each weight to each format: a record of the bits that codes and scales need.
+    """Quantize each weight to each format, and find the bits that its codes and scales need.
 
-    The weights are those that ``halfbyte quantize`` quantizes. ``effective_bits`` of a record is
-    the sum for codes and scales. The codes are compressed, unless that is larger.
+    Returns a record for each weight and format. The weights are those that ``halfbyte quantize``
+    quantizes. Codes count as compressed if that makes them smaller.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Read compressed files of version 1, which earlier releases wrote, and files without an index.
 
-In version 1, a compressed tensor ``NAME`` is stored as ``NAME.df11``, and others are copied under
-their own names. The metadata contain a JSON object, the *description*, with the original's header
-as text. There is no digest of the whole original. Each compressed tensor has a digest, and all
-copied tensors share one.
+In version 1, a compressed tensor ``NAME`` is stored as ``NAME.df11``. All other tensors are copied
+under their own names. The metadata contain a JSON object, the *description*, with the original's
+header as text. There is no digest of the whole original. Each compressed tensor has its own digest,
+and one digest covers all copied tensors.
 """
 
 import hashlib

@@ -2,7 +2,8 @@
 
 Each ``X.safetensors`` becomes ``X.df11.safetensors``, in subfolders, too. Other files, such as the
 index and the configuration, are copied. Hidden files, and weights in other file formats, are left
-out. A tool that does not know compressed files reports that ``model.safetensors`` is missing.
+out. Because of the new names, a tool that cannot read compressed files reports that
+``model.safetensors`` is missing, instead of loading wrong weights.
 """
 
 import json
@@ -81,8 +82,8 @@ def copy_files(paths: Sequence[Path], source: Path, target: Path) -> None:
 def fresh_folder(target: Path) -> Iterator[Path]:
     """Within this context, a new folder to write to. At the end it gets the name ``target``.
 
-    After an error, the folder is removed. Raises UserError if ``target`` exists, at the start or at
-    the end, and is not an empty folder.
+    After an error, the new folder is removed. Raises UserError if ``target`` exists and is not an
+    empty folder. This is checked at the start and again at the end.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists already; give another name, or remove it")
@@ -109,11 +110,11 @@ def _weights(folder: Path, suffix: str) -> list[Path]:
 
 
 def check_indices(folder: Path, suffix: str) -> None:
-    """Check that every shard that an index below ``folder`` names exists.
+    """Check that a model in several files, the shards, has all files that its index names.
 
-    The name of a stored shard ends in ``suffix``. If the shards are not compressed, each must also
-    have the tensors that the index places there. Raises UserError if an index cannot be read, or if
-    a shard or a tensor is missing.
+    All indices below ``folder`` are checked. The name of a stored shard ends in ``suffix``. If the
+    shards are not compressed, each must also have the tensors that the index places there. Raises
+    UserError if an index cannot be read, or if a shard or a tensor is missing.
     """
     for path in [each for each in _walk(folder) if each.name.endswith(f"{PLAIN}{_INDEX}")]:
         try:
@@ -203,7 +204,7 @@ def compress_path(
     verify : bool
         Whether to decode every new file and to compare it with its source.
     on_progress : callable, optional
-        Called with the bytes that are done, all bytes, and the name of the present tensor.
+        Called with the bytes that are done, all bytes, and the name of the current tensor.
 
     Returns
     -------
@@ -276,7 +277,7 @@ def decompress_path(
     salvage: bool = False,
     on_progress: Progress | None = None,
 ) -> DecompressionRecord:
-    """Restore what :func:`compress_path` read, to the last byte, and verify everything.
+    """Restore the files that :func:`compress_path` compressed, byte for byte, and verify them.
 
     ``target`` gets its name only if everything is correct.
 
@@ -287,7 +288,7 @@ def decompress_path(
     salvage : bool
         Whether to write the tensors that can still be decoded if the index of a file is damaged.
     on_progress : callable, optional
-        Called with the bytes that are done, all bytes, and the name of the present tensor.
+        Called with the bytes that are done, all bytes, and the name of the current tensor.
 
     Returns
     -------

@@ -1,10 +1,9 @@
-"""Decide how each tensor of a file is stored: coded, unchanged, or not if it repeats another one.
+"""Decide how each tensor of a file is stored: coded, unchanged, or not at all if it is a duplicate.
 
-A tensor is *coded* if it is stored in the lossless code. A code of its own costs a tensor about 400
-bytes, for a table and an entry in the file. So small tensors of one type form *groups* that share a
-code, if that makes the file smaller. The smallest tensors are grouped without comparing sizes. A
-*part* is what is coded together: a single tensor or a group. The code is that of
-:mod:`halfbyte.golden.dfloat11`, the *codec*.
+A tensor is *coded* if it is stored in the lossless code of :mod:`halfbyte.golden.dfloat11`, the
+*codec*. A code of its own costs a tensor about 400 bytes, for a table and an entry in the file. So
+small tensors of one type form *groups* that share a code, if that makes the file smaller. The
+smallest tensors are always grouped. A *part* is what is coded together: a single tensor or a group.
 """
 
 import hashlib
@@ -29,9 +28,10 @@ CODED_AS = {name: name for name in JOINT_TYPES} | dict.fromkeys(
 The codec takes some types as plain bytes, U8.
 """
 
-# Elements from which on a tensor is coded alone: its table costs less than 0.02 bits per element.
+# A tensor with this many elements or more is coded alone: its table costs less than 0.02 bits per
+# element.
 _LARGE = 1 << 18
-# Elements below which tensors are grouped without comparing sizes or looking for repetitions.
+# Smaller tensors, in elements, are always grouped, and are not compared to find repetitions.
 _TINY = 1 << 12
 _MOST = 1 << 22  # elements of a group; reading one tensor of a group decodes the whole group
 _OWN_BITS = 8 * 400  # bits of a separate code, without those of the coded elements

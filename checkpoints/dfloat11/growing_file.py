@@ -118,7 +118,7 @@ class PlainFileWriter:
     def write(self, data: Tensor) -> int:
         """Write the next bytes, (bytes,) uint8; returns how many bytes the file has now."""
         view = memory_of(data.contiguous())
-        while len(view):  # a call may write less, at most 2 GiB on Linux
+        while len(view):  # one call may write only a part: on Linux, at most 2 GiB
             view = view[self._file.write(view) :]
         end = self._file.tell()
         if end // _TO_DISK > len(self._on_disk):

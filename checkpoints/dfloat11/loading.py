@@ -1,4 +1,4 @@
-"""Load models with linear layers, and embeddings if wanted, that stay compressed in memory.
+"""Load models whose linear layers, and embeddings if wanted, stay compressed in memory.
 
 Files may have three forms: uncompressed; compressed by halfbyte, with names that end in
 ``.df11.safetensors``; or *published*, that is, compressed by the ``dfloat11`` package. In memory, a
@@ -36,8 +36,8 @@ __all__ = ["load"]
 class _Source:
     """A tensor of a folder: its stored name, and functions that read it.
 
-    ``plain`` returns its value, and ``compressed`` its verified compressed form. That is None if
-    the tensor cannot be compressed, or if compression does not make it smaller.
+    ``plain`` returns its value. ``compressed`` returns its verified compressed form, or None if the
+    tensor cannot be compressed, or if compression does not make it smaller.
     """
 
     name: str
@@ -53,7 +53,8 @@ def _read_compressed(tensor: StoredTensor) -> Tensor | None:
 def _verified(file: CompressedFile, name: str) -> Tensor | None:
     """The compressed form of a tensor, verified by decoding it.
 
-    If the file stores the tensor in another way, or together with others, it is compressed alone.
+    If the file stores the tensor as a copy, or compressed together with others, the tensor is read
+    and compressed on its own.
     """
     data = file.compressed(name)
     if data is None:
@@ -76,8 +77,8 @@ def _sources(folder: Path, config: Path | None) -> Iterator[_Source]:
     """Every tensor of a folder, in any of the three forms."""
     paths = _paths(folder)
     if is_published(folder):
-        # Such a file compresses the weights of a whole transformer block together. So each weight
-        # is decoded, and then compressed separately.
+        # A published file compresses the weights of a whole transformer block together. So each
+        # weight is decoded, and then compressed separately.
         for name, weight in read_published(folder, config=config):
             yield _Source(name, partial(torch.clone, weight), partial(compress_weight, weight))
         return
@@ -189,7 +190,7 @@ class _Placing:
         return compress(weight) if element_type(weight.dtype) is not None else data
 
     def tied(self) -> dict[str, str]:
-        """For the name of each weight that the architecture ties to another, the other's name."""
+        """The tied weights: for the name of each, the name of the weight that it shares."""
         return dict(getattr(self.model, "all_tied_weights_keys", None) or {})
 
     def tie(self) -> None:
@@ -211,7 +212,7 @@ def _folder_of(model: Path | str) -> Path:
         return folder
     name = str(model)
     if folder.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"{folder} is not a folder: give that of a model, or its name on the hub")
+        raise UserError(f"{folder} is not a folder: give a model's folder, or its name on the hub")
     from huggingface_hub import snapshot_download
 
     try:

@@ -41,7 +41,7 @@ class _Decoded(Tensor):
 
     @classmethod
     def of(cls, weight: Tensor, replace: Callable[[Tensor], None]) -> "_Decoded":
-        """A weight, and the function that is called with a tensor that is assigned to ``data``."""
+        """A weight that passes any tensor assigned to its ``data`` to the function ``replace``."""
         made: _Decoded = torch.Tensor._make_subclass(cls, weight)
         made._replace = replace
         return made
@@ -62,7 +62,7 @@ class _Compressed(nn.Module):
     compressed: Tensor
 
     def _hold(self, data: Tensor, decode_on: torch.device | str | None) -> None:
-        """Take a compressed weight, and the device on which to decode it."""
+        """Keep a compressed weight, and the device on which to decode it."""
         header = read_header(data.cpu().numpy())
         self.register_buffer("compressed", data, persistent=False)
         self.decode_on = "" if decode_on is None else str(decode_on)
@@ -78,9 +78,10 @@ class _Compressed(nn.Module):
         return _Decoded.of(decoder_of(self.compressed, self.decode_on)(), self.replace)
 
     def replace(self, weight: Tensor) -> None:
-        """Compress another weight of the same shape, converted to the layer's type, and take it.
+        """Replace the layer's weight by another one of the same shape.
 
-        Raises UserError if compression does not make it smaller.
+        The new weight is converted to the layer's type and compressed. Raises UserError if
+        compression does not make it smaller.
         """
         data = compress_weight(weight.detach().to(self._dtype).cpu())
         if data is None:

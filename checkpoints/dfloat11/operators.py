@@ -55,7 +55,7 @@ def _opened(data: Tensor) -> OpenedJoint | None:
 
 
 class _Scratch(threading.local):
-    """Memory that one decoded weight after the other uses, because new memory costs time."""
+    """Memory that each decoded weight uses in turn, because new memory costs time."""
 
     def __init__(self) -> None:
         self._held = np.empty(0, dtype=np.uint8)
@@ -87,8 +87,8 @@ def compressed_linear(
 ) -> Tensor:
     """Like ``nn.functional.linear``; ``data`` is the compressed form of a weight (outputs, inputs).
 
-    x: (..., inputs). Returns (..., outputs). With ``exact``, the bits are those of
-    ``nn.functional.linear``. Otherwise the CPU may add products in another order.
+    x: (..., inputs). Returns (..., outputs). With ``exact``, the result equals that of
+    ``nn.functional.linear`` bit for bit. Otherwise the CPU may add products in another order.
     """
     vectors = x.numel() // x.shape[-1]
     if not exact and vectors <= FEW and x.dtype == torch.bfloat16:

@@ -1,8 +1,8 @@
 """Read stored tensors that have check bytes, and correct wrong bits.
 
 The code is SECDED (single error correction, double error detection): each word of eight bytes has a
-check byte. One wrong bit in a word is corrected, and two are detected. The check bytes of a tensor
-``NAME`` are the tensor ``NAME.secded``.
+check byte. One wrong bit in a word is corrected; two wrong bits are detected. The check bytes of a
+tensor ``NAME`` are the tensor ``NAME.secded``.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from halfbyte.golden.dfloat11.secded import WORD_BYTES, check_bytes, correct
 __all__ = ["CHECKS", "check_tensor", "read_corrected", "read_head", "read_pieces"]
 
 CHECKS = ".secded"
-"""What the name of a tensor with check bytes adds to the name of the protected tensor."""
+"""The suffix that the name of a tensor with check bytes adds to the protected tensor's name."""
 
 
 def check_tensor(checks: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published
 
 
 def _write_config(folder: Path, config: Mapping[str, object]) -> None:
-    """Write ``config.json``."""
+    """Write ``config.json`` into a folder."""
     write_atomically(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -112,7 +112,8 @@ class _Compressor:
     def compress(self, plan: ModulePlan, verify: bool) -> None:
         """Encode a module and write its parts.
 
-        :meth:`finish` writes its split positions, or its weights if the layout cannot hold them.
+        :meth:`finish` writes its split positions, where one weight ends and the next begins. If the
+        layout cannot hold the module, :meth:`finish` writes its weights unchanged.
         """
         try:
             module = _encode(plan, self._checkpoint, verify)
@@ -252,8 +253,8 @@ def decompress_published(
 ) -> PublishedDecompressionRecord:
     """Decompress a model that is in the published layout.
 
-    All weights of the original go into one file. The layout has no checksum. Instead, each stream
-    is checked with the positions of codes and weights that the layout also stores.
+    All weights of the original go into one file. The layout has no checksum. Instead, the decoded
+    codes are checked against the positions of codes and weights that the layout also stores.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """Open a folder or file in the layout of the ``dfloat11`` package, the *published layout*.
 
-A compressed *module* is a transformer block, or a single linear layer or embedding. It has one
-stream with the exponents of all its weights, which is stored with other data in six tensors, its
-*parts*. This file finds the parts and checks that they agree.
+A compressed *module* is a transformer block, or a single linear layer or embedding. It is stored in
+six tensors, its *parts*: the coded exponents of all its weights, their other bits, a table of the
+code, and positions. The split positions say where one weight ends and the next begins. This file
+finds the parts and checks that they agree.
 """
 
 import json
@@ -276,5 +277,5 @@ class PublishedModel:
             raise CorruptError(f"Module {plan.name} is damaged: {error}") from None
         wanted = [math.prod(self.shapes[name]) for name in plan.weights]
         if [weight.numel() for weight in weights] != wanted:
-            raise CorruptError(f"Module {plan.name} splits at other places than its weights do")
+            raise CorruptError(f"Module {plan.name}: its split positions do not fit its weights")
         yield from zip(plan.weights, weights, strict=True)

@@ -1,7 +1,7 @@
 """Decide which weights the published layout compresses together, and read and write its patterns.
 
 The published layout is that of the ``dfloat11`` package. A *module* is a transformer block, whose
-linear layers are compressed together to one stream, or a single embedding or linear layer.
+linear layers are compressed together into one stream, or a single embedding or linear layer.
 ``pattern_dict`` in the configuration maps regular expressions, for names of modules, to lists: the
 paths of the layers inside such a module. An empty list stands for the module's own weight.
 """
@@ -90,7 +90,7 @@ def plan_modules(checkpoint: Checkpoint) -> list[ModulePlan]:
 
 
 def patterns(modules: Sequence[ModulePlan]) -> dict[str, list[str]]:
-    """The ``pattern_dict`` that matches these modules, but not blocks that are not compressed."""
+    """The ``pattern_dict`` that matches these modules, and no block that is not compressed."""
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for module in modules:
         owner, _, index = module.name.rpartition(".")

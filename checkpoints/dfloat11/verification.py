@@ -20,7 +20,7 @@ _AT_ONCE = 1 << 19  # bytes at a time, few enough to stay in the processor's cac
 
 
 def _filled(file: Any, buffer: Tensor) -> bool:
-    """Fill ``buffer`` from a file. Returns False if the file ends before."""
+    """Fill ``buffer`` from a file. Returns False if the file ends before ``buffer`` is full."""
     view = memory_of(buffer)
     while len(view) and (count := file.readinto(view)):
         view = view[count:]
@@ -78,7 +78,7 @@ class RunningDigest:
 class DigestBehind:
     """A context manager that computes the SHA-256 of a file while the caller writes the file.
 
-    It reads what was written again, on another core if there is one.
+    It reads the written bytes back, on another core if there is one.
 
     Parameters
     ----------
@@ -102,14 +102,14 @@ class DigestBehind:
         self._wait = lambda: None
 
     def written_to(self, end: int) -> None:
-        """Tell that the file is written up to byte ``end``, and start reading if nobody reads."""
+        """Note that the file is written up to byte ``end``, and begin to read if no read runs."""
         self._end = end
         if self._is_reading.acquire(blocking=False):
             self._wait()
             self._wait = meanwhile(self._follow)
 
     def _follow(self) -> None:
-        """Read up to the last byte that is written, which may move on meanwhile."""
+        """Read up to the last written byte; the writer may add bytes in the meantime."""
         try:
             while self._digest.position < (end := self._end):
                 self._digest.read_to(min(end, self._digest.position + _AT_ONCE))

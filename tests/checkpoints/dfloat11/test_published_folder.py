@@ -275,7 +275,7 @@ class TestBadInput:
 
     def test_splits_that_are_not_those_of_the_weights(self, copy, tmp_path):
         self.change(copy, "model.layers.0.split_positions", torch.arange(6))
-        with pytest.raises(CorruptError, match="splits at other places"):
+        with pytest.raises(CorruptError, match="split positions do not fit"):
             decompress_published(copy, tmp_path / "plain")
 
     @pytest.mark.parametrize(
