@@ -1,4 +1,7 @@
-"""Find the C++ compiler of this machine, check its version, and run it."""
+"""Find the C++ compiler of this machine, check its version, and run it.
+
+The *host build* is a library that it compiles for this machine's CPU.
+"""
 
 import os
 import re

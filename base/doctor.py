@@ -28,7 +28,7 @@ class Finding:
     purpose : str
         What it is used for.
     needed : bool
-        Whether halfbyte needs it; without the others, some commands do not work.
+        Whether halfbyte needs it. Without a tool that is not needed, some commands do not work.
     version : str, optional
         Its version as it prints it, or ``installed`` if it prints none; None if it is missing.
     remedy : str

@@ -18,7 +18,7 @@ def source_of(module: str) -> Path:
 
 
 def imports_of(module: str, *, types: bool = False) -> frozenset[str]:
-    """The modules of its own top-level package that a module imports, at its top or in functions.
+    """The modules of the same top-level package that a module imports, at its top or in functions.
 
     A package's ``__init__.py`` may import a name only to re-export it. An import of such a name
     counts as an import of the module that defines it. Imports under ``if TYPE_CHECKING`` count only
@@ -35,7 +35,7 @@ def imports_of(module: str, *, types: bool = False) -> frozenset[str]:
 
 
 def imported_modules(*modules: str) -> frozenset[str]:
-    """The modules, and all of their own top-level package that they import, directly or not."""
+    """The modules, and all modules of their top-level package that they import, directly or not."""
     known: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -47,7 +47,7 @@ def imported_modules(*modules: str) -> frozenset[str]:
 
 
 def statements(tree: ast.AST, *, types: bool) -> Iterator[ast.AST]:
-    """All nodes of a syntax tree but expressions, which cannot contain statements.
+    """All nodes of a syntax tree except expressions, which cannot contain statements.
 
     Statements under ``if TYPE_CHECKING`` are included only with ``types``.
     """

@@ -1,7 +1,7 @@
 """Run Yosys in separate processes, since an error in Yosys ends the process that runs it.
 
-A server process loads Yosys once and forks for every run. So every run starts at once and from the
-same state, and a failed run does not affect the others. Runs at the same time use different
+A server process loads Yosys once and forks for every run. So every run starts quickly and from the
+same state, and a failed run does not affect other runs. Runs at the same time use different
 servers. A server is kept for later runs. It ends with the process that started it, even if that
 process is killed.
 """
@@ -69,7 +69,7 @@ class _Server:
             start_new_session=True,  # so that the server and its run can be killed together
         )
         if self._process.stdin is None or self._process.stdout is None:
-            raise AssertionError("A process that was given pipes has them")
+            raise AssertionError("Popen gave no pipes to the server")
         self._requests, self._answers = self._process.stdin, self._process.stdout
         self._temporary = Path(os.fsdecode(self._answer()))
 
@@ -153,7 +153,7 @@ def refuse_yosys() -> None:
     interrupt_yosys()
     while _idle:
         _idle.pop().kill()
-    for server in busy:  # the threads that use them may have no time left to do so
+    for server in busy:  # the threads that use these servers may have no time left to remove them
         server.remove()
 
 
@@ -214,6 +214,6 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_space(folder: Path) -> None:
-    """Raise UserError if the disk is full, since that is then why a run has failed."""
+    """Raise UserError if the disk is full: then this is why a run has failed."""
     if shutil.disk_usage(folder).free < _LEAST_SPACE:
         raise UserError(f"No space is left in {folder.parent}: set TMPDIR to a larger disk")

@@ -145,8 +145,8 @@ def mac_stream(
 ) -> "Tensor":
     """The accumulator of a MAC after each of T cycles: (T,) int64.
 
-    It counts units of the product of both formats' quanta, the largest steps that divide all
-    values of a format.
+    It counts units of the product of both formats' quanta. A format's quantum is the largest number
+    that divides all its values.
 
     w_codes, a_codes: (T,) codes of the weights and activations. clear: (T,) booleans, true in the
     first cycle of a new sum. initial: the accumulator before the first cycle.
@@ -168,7 +168,9 @@ def synthesize(
     clock: str | None = None,
     **options: Any,
 ) -> "SynthesisRecord":
-    """Synthesize a MAC in several ways: area, delay and energy of the smallest, with its proof.
+    """Synthesize a MAC in several ways, and return the record of the smallest netlist.
+
+    The record has area, delay, energy and, if wanted, the result of the proof.
 
     Parameters
     ----------
