@@ -5,9 +5,9 @@ independent values of one distribution, the parent. The block quantizer divides 
 largest magnitude m. One value of each block is then exactly +1 or -1. The others follow the parent
 distribution, cut off at m.
 
-All averages are integrals, not means of samples. One integral is over m. Its distribution function
-is F(m)^n, where F is that of the magnitude of one value. The other integral is over [-1, 1], which
-is divided into narrow cells.
+All averages are integrals, not means of samples. One integral is over m. The distribution function
+of m is F(m)^n, where F is the distribution function of the magnitude of one value. The other
+integral is over [-1, 1], which is divided into narrow cells.
 
 The relative mean square error is the sum of squared errors over the sum of squared values, both
 before the division by m. So a block counts in proportion to m^2. Dotzel et al. (2024) report this
@@ -70,8 +70,7 @@ class Blocks:
     share : numpy array
         (N,) share of the values that lie at each point; sums to 1.
     energy : numpy array
-        (N,) the same share where each block counts by the square of its largest magnitude; sums
-        to 1.
+        (N,) the share if each block is weighted by the square of its largest magnitude; sums to 1.
     """
 
     points: _Array
@@ -217,8 +216,8 @@ def distance_to_optimum_db(
 ) -> float:
     """By how many dB the SQNR of ``fmt`` is below that of the best ``2 ** fmt.bits`` levels.
 
-    It is at least 0. :func:`lloyd_max` finds the best levels, with none of them fixed. Parameters
-    and errors are those of :func:`block_distribution`.
+    It is at least 0. :func:`lloyd_max` finds the best levels, without fixing any of them.
+    Parameters and errors are those of :func:`block_distribution`.
     """
     blocks = block_distribution(distribution, nu, block)
     best = relative_mse(_optimum(distribution, nu, block, 2**fmt.bits), blocks)

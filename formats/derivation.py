@@ -45,7 +45,7 @@ class Errors:
     relative_mse : float
         Mean square error over mean square.
     distance_db : float
-        By how many dB the SQNR is below that of the best levels.
+        By how many dB the signal-to-quantization-noise ratio is below that of the best levels.
     entropy : float
         Average bits per code, if an entropy coder stores the codes.
     """
@@ -121,7 +121,7 @@ class Derivation:
 
     @cached_property
     def levels(self) -> np.ndarray:
-        """(2^bits,) float64, ascending, the highest 1; before rounding to the hardware's grid."""
+        """(2^bits,) float64, ascending, the highest 1; not yet rounded to ``lut_bits`` bits."""
         if self.method == "quantile":
             return quantile_levels(self.distribution, self.bits, self.nu)
         blocks = block_distribution(self.distribution, self.nu, self.block)

@@ -1,7 +1,7 @@
 """Formats derived from a distribution, such as NF4 and SF4.
 
-The levels are quantiles at evenly spaced probabilities, divided by the largest. They are then
-rounded to the grid of the hardware.
+The levels are quantiles at evenly spaced probabilities, divided by the largest magnitude. The
+hardware has them in a look-up table, rounded to ``lut_bits`` bits.
 
 Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2), Algorithm 1; NF4
 is the normal case (Dettmers et al., QLoRA, NeurIPS 2023).
@@ -51,7 +51,8 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
     if nu is not None and not 0.5 <= nu <= MAX_NU:
         raise FormatError(f"nu must be 0.5 to {MAX_NU:g}, not {nu}")
     count = 2**bits
-    # The paper's outermost probability is half way between the usual choices 1/(2n), 1/(2(n-1)).
+    # For n levels, the paper's outermost probability is half-way between the usual choices 1/(2n)
+    # and 1/(2(n-1)).
     delta = (1 / (2 * count) + 1 / (2 * (count - 1))) / 2
     below = np.linspace(delta, 0.5, count // 2)
     above = np.linspace(0.5, 1 - delta, count // 2 + 1)[1:]

@@ -23,7 +23,8 @@ def rounded(fmt: Format, bits: int) -> Format:
     """
     if not MIN_LUT_BITS <= bits <= MAX_LUT_BITS:
         raise FormatError(
-            f"A table has {MIN_LUT_BITS} to {MAX_LUT_BITS} bits, not {bits}: {fmt.name}@{bits}"
+            f"Values can be rounded to {MIN_LUT_BITS} to {MAX_LUT_BITS} bits, not {bits}: "
+            f"{fmt.name}@{bits}"
         )
     greatest = max(map(abs, fmt.values))
     values = tuple(

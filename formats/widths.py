@@ -1,4 +1,4 @@
-"""Accumulator widths from the values of formats. Golden model, RTL and GPU code share them."""
+"""Accumulator widths from the values of formats, for the golden model, RTL and GPU code."""
 
 import enum
 

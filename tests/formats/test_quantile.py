@@ -72,7 +72,7 @@ def test_any_table_width_of_a_shipped_format_can_be_named() -> None:
     [
         ("sf4@3", "lut_bits must be an integer from 4 to 16, not 3"),
         ("sf4@17", "lut_bits must be an integer from 4 to 16, not 17"),
-        ("int4@3", "A table has 4 to 16 bits, not 3: int4@3"),
+        ("int4@3", "Values can be rounded to 4 to 16 bits, not 3: int4@3"),
         ("sf4@", "Unknown format 'sf4@'; did you mean sf4?"),
         ("sf4@-6", "Unknown format 'sf4@-6'"),
         ("sf4@999", "Unknown format 'sf4@999'"),
