@@ -35,7 +35,7 @@ INT64_BITS = 64
 
 
 def check_blackwell(weight: Format, activation: Format, scale: ScaleCode, block: int) -> None:
-    """Raise UserError for blocks that are not whole groups, or formats too wide for the model."""
+    """Raise UserError unless a block is whole groups of 16 products and its sums fit 64 bits."""
     if block % BLACKWELL_GROUP:
         raise UserError(
             f"The Blackwell model takes blocks of a multiple of {BLACKWELL_GROUP} products, "

@@ -93,7 +93,7 @@ def fp32_step(
 def gathered(sums: Sequence[int], clear: Sequence[bool], last: Sequence[bool]) -> list[int]:
     """For each cycle, the sum of the block up to and including that cycle.
 
-    ``sums`` has the sum over the lanes for each cycle. A block begins after the last cycle of the
+    ``sums`` has the sum of the products of each cycle. A block begins after the last cycle of the
     block before, or with a clear.
     """
     held, seen = 0, []
@@ -118,10 +118,12 @@ def exact_step(
 ) -> tuple[int, bool]:
     """The exact accumulator after a cycle, and whether it is NaN.
 
-    The accumulator counts units of the product of both formats' quanta times ``2**window[0]``.
-    Without a window, it counts units of that product times both scales' quanta. It wraps at
-    ``acc_width`` bits. If a scale is NaN, or the sum of the scales' exponents lies outside the
-    window, the cycle adds nothing and the accumulator is NaN until a clear.
+    ``lane_sum`` is the exact sum of the cycle's products. ``window`` is the lowest and the highest
+    sum of both scales' exponents that the accumulator can take. The accumulator counts units of the
+    product of both formats' quanta times ``2**window[0]``. Without a window, it counts units of
+    that product times both scales' quanta. It wraps at ``acc_width`` bits. If a scale is NaN, or
+    the sum of the exponents lies outside the window, the cycle adds nothing and the accumulator is
+    NaN until a clear.
     """
     base, base_is_nan = (0, False) if clear else (acc, is_nan)
     w, a = scale.values[w_scale], scale.values[a_scale]

@@ -105,12 +105,12 @@ def _blocks_per_cycle(scales: Tensor | None) -> int:
 
 
 def _each_block(codes: Tensor, blocks: int) -> Tensor:
-    """(T, lanes) as (T * B, lanes / B)."""
+    """Reshape codes, (T, lanes), to one row for each block: (T * B, lanes / B)."""
     return codes.reshape(len(codes) * blocks, codes.shape[1] // blocks)
 
 
 def _first_of_each(clear: Tensor, blocks: int) -> Tensor:
-    """(T,) as (T * B,): true for the first block of a cycle."""
+    """Spread ``clear``, (T,), to blocks, (T * B,): only the first block of a cycle gets it."""
     spread = clear.new_zeros((len(clear), blocks))
     spread[:, 0] = clear
     return spread.reshape(-1)

@@ -1,6 +1,6 @@
-"""Finds the parameters of a model that are weights for a MAC, and gives each of them as a matrix.
+"""Find the parameters of a model that are multiplied in MACs, and return each of them as a matrix.
 
-Everything that quantizes a model uses this one rule. It goes by the kind of layer, not by the name
+All code that quantizes a model uses this one rule. It goes by the kind of layer, not by the name
 that a model gives the layer. These are quantized:
 
 - the weights of linear layers (``Linear``, the ``Conv1D`` of transformers, the projections of
@@ -241,7 +241,7 @@ class _Rule:
         return Kept.UNKNOWN
 
     def _is_router(self, name: str, weight: Tensor) -> bool:
-        """Whether the weight has one output for each expert of the module that holds both."""
+        """Whether a weight lies beside experts, not inside them, and has an output for each."""
         return weight.ndim == 2 and any(
             weight.shape[0] == count
             and name.startswith(f"{parent}." if parent else "")
@@ -300,7 +300,7 @@ def _expert_counts(layer: nn.Module, config: Mapping[str, Any]) -> set[int]:
 
 
 def _expert_places(model: nn.Module, config: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """Parent, name and size of every module that holds experts: one parameter, or a list."""
+    """The modules that hold experts, in a parameter or a list: parent, name, number of experts."""
     places = []
     for name, layer in model.named_modules():
         counts = _expert_counts(layer, config)
@@ -312,7 +312,7 @@ def _expert_places(model: nn.Module, config: Mapping[str, Any]) -> list[tuple[st
 
 
 def _expert_layout(layer: nn.Module, weight: Tensor, hidden: int | None) -> Layout | None:
-    """Which side of an expert's matrix its inputs are on; None if unknown.
+    """COLUMNS if an expert's matrix is (inputs, outputs), ROWS if not; None if unknown.
 
     Modules of transformers may say whether their matrices are (inputs, outputs). Otherwise the
     sizes decide: the first parameter has as many inputs as the model has hidden units.

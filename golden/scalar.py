@@ -1,7 +1,7 @@
 """The golden model for single numbers, written as in ``docs/architecture.md``.
 
 The functions use only ints and Fractions, so nothing rounds except :func:`round_to_fp32`. The
-tensor code is tested against them. The two have no code in common except :mod:`halfbyte.formats`.
+tensor code is tested against them, and shares only :mod:`halfbyte.formats` with them.
 """
 
 from collections.abc import Sequence

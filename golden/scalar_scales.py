@@ -1,7 +1,7 @@
 """Block scales for single numbers, written like their definitions.
 
-The functions use only ints and Fractions. The tensor code is tested against them. The two have no
-code in common except :mod:`halfbyte.formats`. *Absmax* is the largest magnitude in a block.
+The functions use only ints and Fractions. The tensor code is tested against them, and shares only
+:mod:`halfbyte.formats` with them. *Absmax* is the largest magnitude in a block.
 """
 
 from fractions import Fraction
