@@ -21,7 +21,7 @@ from halfbyte.base import UserError
 __all__ = ["Step", "Timing", "analyse_timing", "inverter_delay", "typical_slew"]
 
 RISE, FALL = 0, 1
-# Number of inverters in a chain at whose end the typical slew is found. It has settled by then.
+# The typical slew is the slew at the end of a chain of this many inverters, where it has settled.
 _SLEW_ROUNDS = 20
 
 

@@ -18,8 +18,8 @@ from halfbyte.area.timing.delay import typical_slew
 __all__ = ["distill"]
 
 # The most inputs of a gate in the card. If this were four, a MAC would take up to 5 % more area
-# than with the whole library (ASAP7, a 6-bit product table). With five, the difference is below
-# 1 % on all shipped cards.
+# than with the whole library (found for a MAC with a table of products on ASAP7). With five, the
+# difference is below 1 % on all shipped cards.
 MAX_INPUTS = 5
 # The card keeps at most this many inverters, and as many buffers: the smallest ones, all of
 # different areas.
@@ -65,9 +65,9 @@ def distill(
 
     The card keeps the smallest cell for every function of up to five inputs. Functions that differ
     only in the order of their inputs count as one. The card also keeps a few inverters and buffers,
-    and the smallest flip-flop, full adder, half adder and tie cells. Of cells with up to three
-    inputs, it keeps up to two stronger versions. Raises UserError for libraries that cannot be read
-    or lack a needed cell.
+    the smallest flip-flop, full adder, half adder and tie cells, and up to two stronger versions of
+    cells with up to three inputs. Raises UserError for libraries that cannot be read or lack a
+    needed cell.
     """
     library = read_library(paths)
     whole = Technology(

@@ -98,7 +98,7 @@ def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDAr
 
 
 def code_products(spec: DotSpec, codes: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.int64]:
-    """The products of the values of codes ``w`` and ``a``, as integers in the shape of the codes.
+    """The products of weights and activations, from arrays of their codes, ``w`` and ``a``.
 
     Their unit is the product of both formats' quanta. All values of a format are integer multiples
     of its quantum.

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from halfbyte.area.timing.activity import LANES
+from halfbyte.area.timing.activity import LANES as STREAMS
 from halfbyte.base import content_key
 
 __all__ = [
@@ -83,10 +83,10 @@ class Packets(_Arrays):
 
     def __post_init__(self) -> None:
         shapes = (self.words.shape[:1], self.word_counts.shape, self.raw.shape)
-        if shapes != ((LANES,), (LANES,), (LANES, ELEMENTS)):
+        if shapes != ((STREAMS,), (STREAMS,), (STREAMS, ELEMENTS)):
             raise ValueError(
-                f"There must be {LANES} packets with {ELEMENTS} raw bytes each, not arrays of the "
-                f"shapes {shapes}"
+                f"There must be {STREAMS} packets with {ELEMENTS} raw bytes each, not arrays of "
+                f"the shapes {shapes}"
             )
         if self.word_counts.max() > self.words.shape[1]:
             raise ValueError(
@@ -120,10 +120,10 @@ class FixedPackets(_Arrays):
 
     def __post_init__(self) -> None:
         shapes = (self.codes.shape[:1], self.code_counts.shape, self.raw.shape)
-        if shapes != ((LANES,), (LANES,), (LANES, ELEMENTS)):
+        if shapes != ((STREAMS,), (STREAMS,), (STREAMS, ELEMENTS)):
             raise ValueError(
-                f"There must be {LANES} packets with {ELEMENTS} raw bytes each, not arrays of the "
-                f"shapes {shapes}"
+                f"There must be {STREAMS} packets with {ELEMENTS} raw bytes each, not arrays of "
+                f"the shapes {shapes}"
             )
         most = int(self.code_counts.max())
         if most > self.codes.shape[1]:

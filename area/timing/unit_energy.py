@@ -1,8 +1,9 @@
 """Energy of a DFloat11 decoder per decoded weight, and of the BF16 MAC per operation.
 
 DFloat11 compresses BF16 weights in *chunks* of up to 16384. Exponents become codes; sign and
-mantissa of each weight stay as one raw byte. A *lane* of the decoder decodes one chunk at a time.
-It looks up codes in a table that a *loader* has read, or it knows fixed codes and needs no table.
+mantissa of each weight are kept as one raw byte. A *lane* of the decoder decodes one chunk at a
+time. It looks up codes in a table that a *loader* has read, or it knows fixed codes and needs no
+table.
 
 A lane is simulated in 64 copies, and its energy is measured while it decodes. Rare work is left
 out: a chunk's header and verdict (whether the chunk was correct), and loading the table, once per
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.netlist import Netlist, read_netlist
-from halfbyte.area.timing.activity import LANES, Activity, simulate, simulate_within
+from halfbyte.area.timing.activity import LANES as COPIES
+from halfbyte.area.timing.activity import Activity, simulate, simulate_within
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import Energy, analyse_energy
 from halfbyte.area.timing.glitches import glitch_energy
@@ -40,7 +42,7 @@ __all__ = [
     "operand_words",
 ]
 
-_ALL = (1 << LANES) - 1
+_ALL = (1 << COPIES) - 1  # a word with a 1 for every copy
 # In the warm-up cycles a lane reads the header of a chunk and gives the first weights. Energy is
 # measured in the cycles after the warm-up. The lane decodes one chunk of 256 weights, which does
 # not end before the measurement.
@@ -60,13 +62,13 @@ class _Source:
 
     def __init__(self, beats: NDArray[Any], counts: NDArray[Any], bits: int) -> None:
         self._beats, self._counts, self._bits = beats.astype(np.uint64), counts.astype(int), bits
-        self._next = np.zeros(LANES, int)
+        self._next = np.zeros(COPIES, int)
 
     def drive(self, name: str) -> dict[str, list[int]]:
         """The words of the stream's ports ``valid`` and ``payload`` in this cycle."""
         places = np.minimum(self._next, self._beats.shape[1] - 1)
         last = (self._next == self._counts - 1).astype(np.uint64) << np.uint64(self._bits)
-        payload = self._beats[np.arange(LANES), places] | last
+        payload = self._beats[np.arange(COPIES), places] | last
         return {
             f"{name}__valid": _words(self._is_valid.astype(np.uint64), 1),
             f"{name}__payload": _words(payload, self._bits + 1),
@@ -78,21 +80,21 @@ class _Source:
 
     def take(self, ready: int) -> None:
         """Move to the next beat in the copies whose bit in ``ready`` is set."""
-        self._next += self._is_valid & _lanes(ready)
+        self._next += self._is_valid & _flags(ready)
 
 
 def _words(values: NDArray[np.uint64], bits: int) -> list[int]:
     """64 values as words: word ``i`` has bit ``i`` of all values."""
-    places = np.arange(LANES, dtype=np.uint64)
+    places = np.arange(COPIES, dtype=np.uint64)
     return [
         int(np.bitwise_or.reduce((values >> np.uint64(bit) & np.uint64(1)) << places))
         for bit in range(bits)
     ]
 
 
-def _lanes(word: int) -> NDArray[np.bool_]:
-    """The bits of a word, as (64,) booleans."""
-    return np.array([word >> lane & 1 for lane in range(LANES)], bool)
+def _flags(word: int) -> NDArray[np.bool_]:
+    """Which copies have a 1 in a word, as (64,) booleans."""
+    return np.array([word >> copy & 1 for copy in range(COPIES)], bool)
 
 
 class LaneSurroundings:
@@ -103,7 +105,7 @@ class LaneSurroundings:
     """
 
     def __init__(self, packets: Packets, table: Sequence[int]) -> None:
-        counts = np.full(LANES, packets.raw.shape[1])
+        counts = np.full(COPIES, packets.raw.shape[1])
         self._constants = {"table": list(table), "usable": [_ALL]}
         self._sources = {
             "words": _Source(packets.words, packets.word_counts, 32),
@@ -140,7 +142,7 @@ class FixedSurroundings(LaneSurroundings):
     """The surroundings of a lane with fixed codes, which gives ``symbols`` weights per cycle."""
 
     def __init__(self, packets: FixedPackets, symbols: int) -> None:
-        counts = np.full(LANES, packets.raw.shape[1] // symbols)
+        counts = np.full(COPIES, packets.raw.shape[1] // symbols)
         self._constants = {}
         self._sources = {
             "codes": _Source(
@@ -156,16 +158,16 @@ def _in_beats(data: NDArray[np.uint8], symbols: int) -> NDArray[Any]:
     """(64, n) bytes joined to (64, n // symbols) numbers, each with its first byte lowest."""
     places = 8 * np.arange(symbols, dtype=np.uint64)
     whole = data[:, : data.shape[1] // symbols * symbols].astype(np.uint64)
-    beats: NDArray[Any] = (whole.reshape(LANES, -1, symbols) << places).sum(axis=2)
+    beats: NDArray[Any] = (whole.reshape(COPIES, -1, symbols) << places).sum(axis=2)
     return beats
 
 
 class _LoaderSurroundings:
-    """The surroundings of a loader: all its copies read the same table, then lanes are busy."""
+    """The surroundings of a loader: all copies read the same table; lanes are busy afterwards."""
 
     def __init__(self, numbers: NDArray[np.uint16]) -> None:
-        beats = np.broadcast_to(numbers, (LANES, len(numbers)))
-        self._numbers = _Source(beats, np.full(LANES, len(numbers)), 16)
+        beats = np.broadcast_to(numbers, (COPIES, len(numbers)))
+        self._numbers = _Source(beats, np.full(COPIES, len(numbers)), 16)
         # Counts down in each cycle. Below 0, the table is loaded and the lanes are busy.
         self._left = len(numbers) + 1
         self.outputs: Mapping[str, Sequence[int]] = {}
@@ -256,7 +258,7 @@ def measure_decoder(
     except UserError as error:
         return replace(result, not_measured=str(error))
     given = sum(valid.bit_count() for valid, _ in surroundings.given[WARM_UP:])
-    weights_per_cycle = given / (LANES * CYCLES)
+    weights_per_cycle = given / (COPIES * CYCLES)
     return replace(
         result,
         lane_energy_fj=round(of_lane.total / weights_per_cycle, 3),
@@ -284,7 +286,7 @@ def measure_fixed(
     except UserError as error:
         return replace(result, not_measured=str(error))
     beats = sum(valid.bit_count() for valid, _ in surroundings.given[FIXED_WARM_UP:])
-    weights_per_cycle = beats * symbols / (LANES * (CYCLES // symbols))
+    weights_per_cycle = beats * symbols / (COPIES * (CYCLES // symbols))
     return replace(
         result,
         lane_energy_fj=round(energy.total / weights_per_cycle, 3),
