@@ -202,7 +202,10 @@ def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> 
 
 
 def _capacitance(pin: Group, default: float | None) -> float | None:
-    """The pin's capacitance, else its mean over edges, else the library's default, else None."""
+    """The capacitance stated for a pin, else the mean of those stated for its edges.
+
+    If both are missing, the result is ``default``.
+    """
     stated = pin.number("capacitance")
     edges = [pin.number(f"{edge}_capacitance") for edge in ("rise", "fall")]
     known = [edge for edge in edges if edge is not None]

@@ -84,6 +84,7 @@ class _Parser:
         return operands[0] if len(operands) == 1 else _Node(_LEVELS[level], tuple(operands))
 
     def _unary(self, depth: int) -> _Node:
+        """Read an operand with its inversions: ``!`` before it or ``'`` after it."""
         inversions = 0
         while self.tokens and self.tokens[-1] == "!":
             self.tokens.pop()
@@ -95,6 +96,7 @@ class _Parser:
         return _Node("!", (node,)) if inversions % 2 else node
 
     def _atom(self, depth: int) -> _Node:
+        """Read a pin, a constant, or an expression in brackets."""
         token = self.tokens.pop() if self.tokens else ""
         if token == "(" and depth:
             node = self._binary(0, depth - 1)

@@ -118,6 +118,7 @@ class _Reader:
         self.advance()
 
     def take_value(self) -> str:
+        """The name or value at the current token; moves to the next token."""
         if self.kind not in ("word", "quoted"):
             raise self.error("a name or a value")
         value = self.token
@@ -125,6 +126,7 @@ class _Reader:
         return value
 
     def arguments(self) -> list[str]:
+        """Read names and values in round brackets."""
         self.expect("(")
         values = []
         while not self.is_mark(")"):

@@ -1,8 +1,8 @@
-"""A technology: the cells that synthesis may use, and their roles.
+"""A technology: the cells for synthesis, and which of them serve as inverter, flip-flop or adder.
 
 It comes from a *card*, a YAML file with a few dozen cells of a library, or from a full Liberty
-library. Some cards are shipped with halfbyte. In both cases the cells are written to a Liberty file
-for Yosys and ABC.
+library. Some cards are shipped with halfbyte. For Yosys and ABC, the cells of a technology are
+written to a Liberty file.
 """
 
 import difflib
@@ -121,7 +121,8 @@ class Technology:
     def without(self, patterns: Sequence[str]) -> "Technology":
         """The technology without the cells whose names match a pattern such as ``*_x4``.
 
-        Raises UserError for a pattern that does not match a cell, or if too few cells are left.
+        Raises UserError for a pattern that does not match a cell, or if the cells that are left
+        lack a two-input NAND, an inverter or a D flip-flop.
         """
         matched = {pattern: fnmatch.filter(self.cells, pattern) for pattern in patterns}
         for pattern, names in matched.items():
@@ -182,7 +183,7 @@ class Technology:
         return min(found, key=cost)
 
     def tie(self, level: int) -> TieCell | None:
-        """The smallest cell that gives the constant ``level`` (0 or 1); None if it is missing.
+        """The smallest cell that gives the constant ``level`` (0 or 1); None if there is none.
 
         One cell may give both constants, from two outputs.
         """

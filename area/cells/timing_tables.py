@@ -30,7 +30,7 @@ _SCALAR = "scalar"
 
 
 def rounded(value: float) -> float:
-    """The value with four significant digits, so that written tables are short and repeatable."""
+    """The value with four significant digits, which keeps written tables short."""
     return float(f"{value:.4g}")
 
 
@@ -95,7 +95,7 @@ class TableReader:
         )
 
     def _axis(self, table: Group, number: int) -> tuple[str, list[float]]:
-        """The kind (row or column) of axis 1, 2 or 3, and its entries; empty if it is missing."""
+        """The kind (row or column) of axis 1, 2 or 3, and its entries; none for a missing axis."""
         name = table.arguments[0] if table.arguments else _SCALAR
         template = self.templates.get(name)
         if template is None and name != _SCALAR:
