@@ -1,4 +1,4 @@
-"""The synthesis recipes without a clock to meet: a fixed set, the same for every format.
+"""The synthesis recipes without a clock to meet: a fixed set, the same for every number format.
 
 A recipe minimizes the *addend* of a MAC, the logic that makes a signed product of two codes, and
 maps it to the cells of a technology. It uses an ABC script, and may then anneal the result: it

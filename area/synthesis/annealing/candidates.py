@@ -258,7 +258,7 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
 
 @borrowing_jit
 def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int, c: int) -> None:
-    """Offer a gate that reads literals, if the cells include it; ``a`` and ``b`` may be swapped."""
+    """Offer a gate that reads literals, if there is such a gate, also with ``a``, ``b`` swapped."""
     for _ in range(2):
         polarity = a & 1 | (b & 1) << 1 | (c & 1) << 2 | output << 3
         if cost[kind, polarity] < IMPOSSIBLE:
