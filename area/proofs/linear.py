@@ -1,12 +1,12 @@
 """The proof that a tree of adders is a sum, by substitution from its output to its inputs.
 
 The output is the number ``sum(2**k * bit[k])`` modulo a power of two. If the two outputs of an
-adder occur in it with weights ``c`` and ``2c``, they are replaced by the adder's three inputs, each
-with weight ``c``. This is repeated down to the inputs of the tree. The proof does not need to know
-how the tree was built: it tries all values of a cell's few inputs to see whether the weighted sum
-of its outputs is also a weighted sum of its inputs. The result is a *linear form*: a weighted sum
-of bits that no adder drives. Each step is exact, so the form equals the output for all values of
-these bits. No solver is needed.
+adder occur in this sum with weights ``c`` and ``2c``, they are replaced by the adder's three
+inputs, each with weight ``c``. This is repeated down to the inputs of the tree. The proof does not
+need to know how the tree was built: it tries all values of a cell's few inputs to see whether the
+weighted sum of its outputs is also a weighted sum of its inputs. The result is a *linear form*: a
+weighted sum of bits that no adder drives. Each step is exact, so the form equals the output for all
+values of these bits. No solver is needed.
 """
 
 from collections.abc import Mapping, Sequence
