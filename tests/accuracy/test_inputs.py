@@ -56,7 +56,7 @@ def test_every_product_with_a_weight_sees_its_inputs(way):
 
 
 def test_a_sum_along_the_outputs_of_a_weight_is_refused():
-    model = Uses(lambda x, w: x @ w)  # x: (..., 3)
+    model = Uses(lambda x, w: x @ w)  # x is (..., 3) here
     with (
         pytest.raises(UserError, match="Layer inner sums over another axis"),
         on_inputs(weight_matrices(model), {"inner": lambda x: x}),
@@ -89,7 +89,8 @@ def test_experts_see_their_own_tokens(implementation):
     with torch.no_grad(), quantized(load("int4"), A4, weight_matrices(model)) as noise:
         run()
         left = noise.inputs_left()
-    # "batched_mm" copies the experts' weights. Their inputs are then not found, as `left` tells.
+    # "batched_mm" copies the experts' weights. Inputs of copies are not found, and `left` names
+    # these layers.
     assert bool(left) is (implementation == "batched_mm")
 
 

@@ -17,6 +17,7 @@ LAYER = "model.layers.1.mlp.down_proj"
 
 @pytest.fixture(scope="module")
 def operands_of(small_llama):
+    """``operands_of(layer, tokens, scale_format)``: the operands of a layer of the small model."""
     subject = open_subject(find_model(str(small_llama)))
 
     def operands(layer=LAYER, tokens=7, scale_format=ScaleFormat.E4M3):

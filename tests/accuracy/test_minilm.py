@@ -21,7 +21,7 @@ def test_there_are_enough_texts_and_always_the_same():
     assert len(texts) >= 300
     assert len(set(texts)) == len(texts)
     assert all(40 <= len(text) <= 160 for text in texts)
-    assert set(texts).isdisjoint(longer_docstrings())  # calibration is on other texts
+    assert set(texts).isdisjoint(longer_docstrings())  # those are for calibration
     docstrings.cache_clear()
     assert digest(docstrings()) == digest(texts)
 
@@ -73,7 +73,7 @@ def test_texts_are_the_same_if_python_drops_docstrings():
 @pytest.mark.slow
 def test_evaluates_minilm_once_and_then_reads_the_stored_result(monkeypatch, tmp_path):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
-    # A few texts are enough to see the order, and that results are stored.
+    # A few texts are enough to see the order of the formats, and that results are stored.
     monkeypatch.setattr("halfbyte.accuracy.models.encoder.docstrings", lambda: docstrings()[:40])
     formats = [load(name) for name in ("int4", "e2m1", "int8")]
     model, recipe = find_model("minilm"), load_recipe("w4")

@@ -12,6 +12,7 @@ from halfbyte.accuracy.profile.fits import MAX_NU, fit_distributions
 
 
 def drawn(frozen, count, seed=1):
+    """Random values from a distribution of scipy, as float64."""
     return torch.from_numpy(frozen.rvs(count, random_state=np.random.default_rng(seed)))
 
 

@@ -52,6 +52,7 @@ def subject():
 
 
 def students_t(*shape, nu=4.0, seed=0):
+    """Random values from Student's t distribution with a scale of 0.02."""
     torch.manual_seed(seed)
     return torch.distributions.StudentT(nu).sample(shape) * 0.02
 
@@ -66,7 +67,7 @@ def test_a_matrix_is_profiled_as_it_is_and_normalized_by_block():
     assert plain.scale == pytest.approx(0.02, rel=0.02)
     assert plain.ks_delta == plain.ks_normal - plain.ks_t > 0.03
     assert plain.count == normalized.count == plain.elements == 400 * 256
-    assert normalized.scale > 0.05  # in units of the blocks' largest magnitudes
+    assert normalized.scale > 0.05  # in units of the largest magnitude of a block
     assert plain.note is None
 
 
@@ -127,7 +128,7 @@ def test_a_row_sample_is_uniform_and_bounded():
         assert sample.rows.shape == (10, 2)
         assert bool((sample.rows[:, 0].diff() > 0).all())  # in order, and each row only once
         totals[sample.rows[:, 0].long()] += 1
-    # Each row is in a tenth of the 200 samples: 20, within five standard deviations.
+    # Each row should be in a tenth of the 200 samples, 20, within five standard deviations.
     assert (totals - 20).abs().max() < 5 * (200 * 0.1 * 0.9) ** 0.5
 
 

@@ -17,6 +17,7 @@ w4a4_smooth w4a8
 
 
 def write(folder: Path, text: str) -> str:
+    """Write a recipe file. Returns its path."""
     path = folder / "recipe.yaml"
     path.write_text(text)
     return str(path)

@@ -49,6 +49,7 @@ MODELS = [
 
 @pytest.fixture(params=MODELS, ids=["linear", "conv1d", "conv2d", "lstm", "gru"])
 def case(request):
+    """A model and an input for it."""
     make, shape = request.param
     torch.manual_seed(7)
     return make().eval(), torch.randn(shape)

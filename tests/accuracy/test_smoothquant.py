@@ -1,4 +1,4 @@
-"""SmoothQuant, which divides a layer's input channels by constants and multiplies its weights.
+"""SmoothQuant, which divides each input channel by a constant and multiplies its weights by it.
 
 The layer computes the same function before rounding, and has smaller errors after it.
 """
@@ -39,6 +39,7 @@ def output_error(model, inputs, smooth, fmt="int4", calibration=None) -> float:
 
 
 def observed(rows: torch.Tensor) -> LayerInputs:
+    """What calibration collects about a layer with these input rows."""
     inputs = LayerInputs.none_yet(rows.shape[1])
     inputs.add(rows)
     return inputs

@@ -16,6 +16,7 @@ from halfbyte.accuracy.statistics import (
 
 
 def embeddings(seed, count=12, width=5):
+    """Random vectors of length 1, one in each row."""
     rows = torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
     return torch.nn.functional.normalize(rows, dim=1)
 

@@ -27,6 +27,7 @@ metadata: {{version: 1}}
 
 @pytest.fixture
 def task_folder(tmp_path, monkeypatch):
+    """A folder with a multiple-choice task of twelve documents."""
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     documents = [
         {"question": f"{first} and", "choices": [" one", " two"], "answer": first % 2}
