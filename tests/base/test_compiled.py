@@ -42,6 +42,7 @@ print(found, sum(result.stats.cache_hits.values()), result.stats.cache_path, sep
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
+    """The folder of a package of FILES, in which ``high.result`` calls ``low.factor``."""
     folder = tmp_path / NAME
     folder.mkdir()
     for name, text in FILES.items():

@@ -14,6 +14,7 @@ MM = 25.4  # millimetres in an inch
 
 
 def saved(folder: Path, look: Look = OWN_LOOK) -> dict[str, bytes]:
+    """Draw a picture. Returns the content of its files by their ending."""
     with picture(9.0, 6.0, title="A title", caption="A caption.", look=look) as drawn:
         axes = drawn.figure.add_subplot()
         axes.plot([1, 2], [3, 4])
@@ -23,6 +24,7 @@ def saved(folder: Path, look: Look = OWN_LOOK) -> dict[str, bytes]:
 
 
 def png_pixels(data: bytes) -> tuple[int, int]:
+    """Width and height in the header of a PNG file."""
     width, height = struct.unpack(">II", data[16:24])
     return width, height
 

@@ -12,6 +12,7 @@ from halfbyte.base import code_fingerprint, content_key, imports, versions_of
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a package in which module ``one`` imports ``two``, but not ``three``."""
     folder = tmp_path / "halfbyte_fingerprint_sample"
     folder.mkdir()
     (folder / "__init__.py").write_text("")

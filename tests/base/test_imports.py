@@ -23,6 +23,7 @@ FILES = {
 
 @pytest.fixture(autouse=True)
 def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a package of FILES that can be imported."""
     for name, text in FILES.items():
         path = tmp_path / NAME / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ RECORD = {"format": "int4", "unit": "mac", "area_um2": 1000.0}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
+    """Results go to the folder of the test."""
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
 
 

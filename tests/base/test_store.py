@@ -59,7 +59,7 @@ def test_two_stores_see_each_other_s_records(path: Path) -> None:
 def test_only_an_incomplete_last_line_is_lost(path: Path, tail: str) -> None:
     RecordStore(path).append("a", {"n": 1})
     with path.open("a") as file:
-        file.write(tail)  # what a killed writer leaves: no line end
+        file.write(tail)  # as a killed writer leaves it, without a line end
     store = RecordStore(path)
     assert store.get("a") == {"n": 1}
     assert store.get("b") is None
@@ -141,6 +141,7 @@ def test_a_record_that_is_not_json_leaves_the_file_alone(path: Path) -> None:
 
 
 def append_many(path: Path, writer: int, count: int) -> None:
+    """Append records with keys of this writer, as one of several processes."""
     store = RecordStore(path)
     for index in range(count):
         store.append(f"{writer}-{index}", {"payload": "x" * 2000, "n": index})

@@ -25,7 +25,8 @@ def test_prove_proves_every_unit(halfbyte, tiny):
     records = json.loads(halfbyte("prove", tiny, *OPTIONS, "--json").stdout)
     assert {record["proof"]["status"] for record in records} == {"proved"}
     assert {fault["status"] for each in records for fault in each["faults"].values()} == {"refuted"}
-    text = halfbyte("prove", tiny, *OPTIONS, "--counterexamples").stdout  # from the store
+    # The stored proofs are shown.
+    text = halfbyte("prove", tiny, *OPTIONS, "--counterexamples").stdout
     assert "8 of 8" in text
     assert "missing clear: w = code" in text
 

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 @pytest.fixture
 def model(tmp_path):
+    """The folder ``tiny``, a model of three tensors."""
     torch.manual_seed(3)
     folder = tmp_path / "tiny"
     folder.mkdir()

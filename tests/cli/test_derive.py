@@ -27,7 +27,7 @@ def test_student_t_with_nu_5_is_sf4(halfbyte, tmp_path):
     lines = [line.strip("│ ").split("│") for line in text.splitlines() if line.count("│") == 6]
     rows = {name.strip(): [cell.strip() for cell in cells] for name, *cells in lines}
     assert rows["sf4"] == rows["student_t_nu5"]
-    assert rows["sf4"][2] == "0.35"  # dB
+    assert rows["sf4"][2] == "0.35"  # distance to the optimum in dB
 
 
 def test_the_normal_distribution_gives_nf4(halfbyte, tmp_path):
@@ -57,7 +57,7 @@ def test_an_entropy_constrained_format_needs_fewer_bits(halfbyte, tmp_path):
     assert record["entropy"] == pytest.approx(3.1, abs=0.1)
     fmt = load(tmp_path / "build/formats/normal_entropy.yaml")
     assert len(fmt.values) == 16
-    assert len(set(fmt.values)) < 16  # the rest repeat the highest
+    assert len(set(fmt.values)) < 16  # unused codes repeat the highest value
 
 
 def test_other_widths_have_names_of_their_own(halfbyte, tmp_path):

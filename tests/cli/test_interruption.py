@@ -32,6 +32,7 @@ def members(session):
 
 
 def wait_for(condition, seconds=90):
+    """Wait until the condition is true; fail after so many seconds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -1,6 +1,6 @@
 """``halfbyte rank --levels``, which ranks formats by area at several levels of hardware.
 
-The levels are a MAC, a dot-product unit, and arrays of both.
+A level is a kind of hardware: a MAC, a dot-product unit, or an array of either.
 """
 
 import json

@@ -67,10 +67,11 @@ def test_a_layer_without_a_fit_is_listed_with_its_reason(halfbyte, tmp_path):
 @pytest.mark.model
 @pytest.mark.slow
 def test_minilm_with_activations(halfbyte, tmp_path, monkeypatch):
-    for module in (model, tensors):  # a sample of each tensor, so that fits take less time
+    # To save time: a sample of each tensor, wider bins, and pictures of one kind.
+    for module in (model, tensors):
         monkeypatch.setattr(module, "MAX_SAMPLES", 2**14)
-    monkeypatch.setattr(fits, "_RESOLUTION", 256)  # wider bins
-    monkeypatch.setattr(figures, "_DATES", {"png": {}})  # and pictures of one kind
+    monkeypatch.setattr(fits, "_RESOLUTION", 256)
+    monkeypatch.setattr(figures, "_DATES", {"png": {}})
     text = halfbyte("profile", "minilm", "--activations", "--layer", "pooler.dense", check=False)
     assert "There is no layer 'pooler.dense'; nearest: " in text.stderr
     records = json.loads(halfbyte("profile", "minilm", "--activations", "--json").stdout)

@@ -12,6 +12,7 @@ from halfbyte.golden import quantize
 
 @pytest.fixture
 def model(tmp_path):
+    """The folder ``tiny``, a model of two tensors."""
     torch.manual_seed(3)
     folder = tmp_path / "tiny"
     folder.mkdir()

@@ -13,6 +13,8 @@ ROWS = [["a_format_of_a_user", "swift_kogge_stone", "1,103.6", "8,923", "412", "
 
 @pytest.fixture
 def printed(monkeypatch, capsys):
+    """``printed(width)``: the table as printed on a terminal of this width."""
+
     def of(width, *, wide=False):
         monkeypatch.setenv("COLUMNS", str(width))
         output.show_all_columns(wide)

@@ -103,7 +103,7 @@ def test_a_record_of_levels_says_what_it_was_measured_with(path):
         technology = load_technology(row["technology"])
         assert path.stem == f"levels_{technology.name}"
         assert (row["corner"], row["terms"]) == (technology.corner, 256)
-        # Figures of another technology card or of other tools would be outdated.
+        # The figures are only valid for the technology card and the tools of this version.
         assert technology.content_hash.startswith(row["card_version"])
         for tool in ("amaranth", "pyosys"):
             assert f"\n{tool}=={row[f'{tool}_version']}\n" in constraints
