@@ -13,6 +13,7 @@ MIB = 2**20
 
 
 def write(root, files):
+    """Write files, given as a dict of path to text, below ``root``."""
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

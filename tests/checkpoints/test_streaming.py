@@ -68,11 +68,13 @@ def small_pieces(monkeypatch):
 
 
 def run(source, output, name="e2m1_sp", **options):
+    """Quantize the model in the folder ``source`` to the folder ``output``."""
     operand = options.pop("operand", Operand(block=BLOCK))
     return quantize_checkpoint(Checkpoint(source), load(name), output, operand=operand, **options)
 
 
 def state(folder):
+    """All tensors of a model, by name."""
     return {name: tensor.read() for name, tensor in Checkpoint(folder).tensors.items()}
 
 
@@ -205,6 +207,7 @@ def test_progress_ends_at_the_number_of_tensors(llama, tmp_path):
 
 
 def make_model(folder, tensors, **config):
+    """Write a model of one file with these tensors and this configuration."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
     save_file(tensors, folder / "model.safetensors")

@@ -25,7 +25,7 @@ class TestRoundTrip:
         )
         assert restored(path, tmp_path) == (original.read_bytes(), 0)
         assert verify_file(TensorFile.open(path)) == 0
-        assert sum(record.tensors for record in records) == 15  # one is a copy of another
+        assert sum(record.tensors for record in records) == 15  # one of 16 is a copy of another
         assert {record.layout for record in describe_file(path)} == {layout, "as it was"}
 
     def test_equal_tensors_are_stored_once(self, original, tmp_path):

@@ -46,7 +46,7 @@ class TestDamage:
             except CorruptError as error:
                 assert "model.df11.safetensors" in str(error)
                 assert len(str(error).splitlines()) == 1
-        assert harmless <= 2  # padding
+        assert harmless <= 2  # bits of padding
 
     @pytest.mark.parametrize("secded", [False, True])
     def test_no_single_tensor_is_read_wrongly(self, original, tmp_path, secded):

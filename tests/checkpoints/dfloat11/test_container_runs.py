@@ -133,7 +133,7 @@ print(resident("VmHWM") - baseline)
 
 @pytest.mark.slow
 def test_memory_stays_below_three_times_the_largest_tensor(tmp_path):
-    largest = 12 << 20  # elements: 24 MiB
+    largest = 12 << 20  # elements, of 24 MiB in BF16
     torch.manual_seed(0)
     tensors = {f"layers.{i}": (torch.randn(1 << 21) * 0.02).bfloat16() for i in range(6)}
     tensors["embed"] = (torch.randn(largest) * 0.02).bfloat16()

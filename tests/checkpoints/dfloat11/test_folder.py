@@ -23,7 +23,7 @@ def contents(folder):
 def test_a_sharded_model_is_restored(llama, tmp_path):
     record = compress_path(llama, tmp_path / "packed")
     assert set(record.left_out) == LEFT_OUT
-    assert record.coded >= record.tensors - 5  # norms are too small
+    assert record.coded >= record.tensors - 5  # the weights of norms are too small to be coded
     assert 10.4 < record.coded_bits_per_element < 11.2
     packed = contents(tmp_path / "packed")
     assert {name for name in packed if "safetensors" in name} == {
@@ -107,7 +107,8 @@ def test_missing_shards_are_found_by_file_names_if_there_is_no_index(llama, tmp_
 class TestNothingIsLeft:
     def test_after_an_interrupted_run(self, llama, tmp_path, monkeypatch):
         def stop(*_):
-            if list(tmp_path.glob(".packed.*.partial/*.df11.safetensors")):  # a shard is complete
+            # Interrupt the run as soon as a shard is complete.
+            if list(tmp_path.glob(".packed.*.partial/*.df11.safetensors")):
                 raise KeyboardInterrupt
             return compress(*_)
 

@@ -26,6 +26,7 @@ IDS = torch.tensor([[1, 5, 2, 250, 9, 4, 4, 17]])
 
 @pytest.fixture(scope="module")
 def packed(llama, tmp_path_factory):
+    """A folder with the small Llama, compressed."""
     folder = tmp_path_factory.mktemp("packed") / "m"
     dfloat11.compress_path(llama, folder)
     return folder

@@ -109,6 +109,7 @@ def state(folder):
 
 
 def assert_same_state(found, wanted):
+    """Assert that two dicts have the same tensors, bit for bit."""
     assert found.keys() == wanted.keys()
     for name, tensor in wanted.items():
         assert (found[name].dtype, found[name].shape) == (tensor.dtype, tensor.shape), name

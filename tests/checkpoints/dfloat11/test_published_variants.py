@@ -117,11 +117,13 @@ SHAPES = {
 
 
 def flux_state():
+    """Random weights of these layers."""
     torch.manual_seed(3)
     return {f"{n}.weight": (torch.randn(s) * 0.1).bfloat16() for n, s in SHAPES.items()}
 
 
 def write_flux(tensors, folder):
+    """Write the compressed folder of a FLUX model with these weights."""
     names = ["transformer_blocks.0", *(f"single_transformer_blocks.{i}" for i in range(2))]
     paths = [FLUX_PATTERNS[r"transformer_blocks\.\d+"]]
     paths += 2 * [FLUX_PATTERNS[r"single_transformer_blocks\.\d+"]]
