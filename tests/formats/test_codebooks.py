@@ -121,7 +121,8 @@ def test_entropy_constrained_levels_keep_to_their_bits(entropy):
     assert entropy - 0.02 < book.entropy <= entropy
     assert len(book.levels) <= 16
     assert (np.diff(book.levels) > 0).all()
-    # The encoder of the book prefers short codes, so rounding to nearest has smaller errors.
+    # The encoder of an entropy-coded format prefers values with short codes. Rounding to nearest
+    # has smaller errors.
     assert relative_mse(book.levels, blocks) <= book.relative_mse
 
 

@@ -17,10 +17,12 @@ def signed(magnitudes: Sequence[float | Fraction]) -> list[Fraction]:
 
 
 def replaced(values: Sequence[Fraction], code: int, value: float | Fraction) -> list[Fraction]:
+    """The values with another value for one code."""
     return [Fraction(value) if index == code else old for index, old in enumerate(values)]
 
 
 def over(denominator: int, numerators: Sequence[int]) -> list[Fraction]:
+    """Fractions with a common denominator."""
     return [Fraction(numerator, denominator) for numerator in numerators]
 
 

@@ -71,7 +71,7 @@ def test_a_sum_just_above_a_tie_is_rounded_up() -> None:
     tiny = 0x2480  # 2^-54
     half = bf16_multiply_accumulate(0x3380, 0x3F80, bf16_multiply_accumulate(tiny, 0x3F80, 0))
     assert half == 0x3380_0000  # 2^-24, since 2^-54 is rounded away
-    acc = 0x3380_0001  # 2^-24 + 2^-47: added to 1, the last bit only reaches the sticky bit
+    acc = 0x3380_0001  # 2^-24 + 2^-47; in a sum with 1, its last bit is one of the sticky bits
     assert bf16_multiply_accumulate(0x3F80, 0x3F80, acc) == one + 1
     assert bf16_multiply_accumulate(0x3F80, 0x3F80, 0x3380_0000) == one
 

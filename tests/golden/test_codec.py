@@ -82,7 +82,7 @@ def test_encoding_agrees_with_the_definition_around_every_decision(
 def test_encoding_agrees_with_the_definition_on_any_float(
     fmt: Format, numbers: list[float], scaled: bool
 ) -> None:
-    if scaled:  # most floats lie outside the range or next to zero
+    if scaled:  # without scaling, most floats are outside the range or near zero
         numbers = [math.remainder(number, 3 * float(fmt.max_value)) for number in numbers]
     x = torch.tensor(numbers, dtype=torch.float32)
     assert encode(x, fmt).tolist() == [scalar.encode(Fraction(n), fmt) for n in x.tolist()]
@@ -100,7 +100,7 @@ def test_encoding_agrees_with_ml_dtypes(name: str) -> None:
     fmt = load(name)
     limit = np.float32(fmt.max_value)
     random = np.random.default_rng(1).uniform(-limit, limit, 50_000).astype(np.float32)
-    small = random * np.float32(2.0**-6)  # among the subnormals of E4M3
+    small = random * np.float32(2.0**-6)  # includes subnormals of E4M3
     x = np.concatenate([random, small, with_neighbours(decision_points(fmt), np.float32)])
     x = x[np.abs(x) <= limit]  # beyond, E4M3 of ml_dtypes gives NaN, but our encoder saturates
     theirs = x.astype(OCP_TYPES[name])

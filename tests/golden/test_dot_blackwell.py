@@ -27,7 +27,7 @@ def operands(scale, reach, length, block, seed=1):
         return torch.randint(low, high, shape, generator=generator).byte()
 
     codes = [numbers(0, 16, rows, length) for rows in (4, 5)]
-    codes[0][1] = 0  # products of 0 only
+    codes[0][1] = 0  # a row of zeros
     scales = [numbers(*reach, rows, -(-length // block)) for rows in (4, 5)]
     return *codes, *scales
 

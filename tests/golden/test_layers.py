@@ -70,7 +70,8 @@ def test_other_modules_have_no_matrices():
 
 def test_rows_of_a_transposed_convolution_are_the_inputs_of_a_group():
     layer = nn.ConvTranspose1d(6, 4, 3, groups=2)
-    rows = weight_matrices(layer)["weight"].read().reshape(2, 2, 3, 3)  # group, output, kernel, in
+    # The dimensions are group, output, kernel position and input.
+    rows = weight_matrices(layer)["weight"].read().reshape(2, 2, 3, 3)
     assert torch.equal(rows[1, 0, 2], layer.weight.detach()[3:, 0, 2])
 
 

@@ -151,7 +151,8 @@ def test_the_worst_sums_within_the_bound_are_exact() -> None:
 
 
 def test_sums_beyond_the_significand_are_rounded_once() -> None:
-    # 20-bit integers in long blocks: sums near 2^54, where float64 would round before FP32 does.
+    # Long blocks of 20-bit integers have sums near 2^54. In float64 they would be rounded once, and
+    # again to FP32.
     half = 2**20 - 1
     values = tuple(Fraction(value) for value in (0, 1, half, -half))
     fmt = Format(name="wide", title="Wide", bits=2, values=values)

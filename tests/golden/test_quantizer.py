@@ -249,7 +249,7 @@ def test_the_matrix_product_takes_mirrored_blocks_into_account() -> None:
     assert w_codes.mirrored is not None
     assert bool(w_codes.mirrored.any())
     exact_product = a_codes.dequantize().double() @ w_codes.dequantize().double().T
-    # The product rounds each block's term and sum to FP32.
+    # The product rounds the term of each block and each sum to FP32.
     assert torch.allclose(gemm(a_codes, w_codes).double(), exact_product, rtol=1e-5, atol=1e-5)
 
 

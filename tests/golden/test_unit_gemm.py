@@ -61,7 +61,7 @@ def test_equals_the_block_scaled_gemm_within_the_range_of_fp32():
 def test_the_last_block_may_be_shorter():
     a, w, a_scales, w_scales = random_operands(3, 255)
     short = product(a[:, :29], w[:, :29], a_scales, w_scales)
-    a[:, 29:] = 0  # the code of 0
+    a[:, 29:] = 0  # code 0 stands for the value 0
     assert torch.equal(short, product(a, w, a_scales, w_scales))
 
 

@@ -82,7 +82,7 @@ class TestCodeTable:
         assert set(table.rows) == {100, 101, 102, 103, ESCAPE}
         values, bits = table.encoder
         row = table.rows.index(ESCAPE)
-        for symbol in (104, 107, 0, 255):  # even those that do not occur can be written
+        for symbol in (104, 107, 0, 255):  # 0 and 255 do not occur, but they can be coded
             assert bits[symbol] == table.lengths[row] + 8
             assert values[symbol] == table.codes[row] << 8 | symbol
 
@@ -120,7 +120,7 @@ class TestCodeTable:
             ((1, 2), (1,), "a length for every row"),
         ],
     )
-    def test_what_is_not_a_code_is_refused(self, rows, lengths, message):
+    def test_rows_and_lengths_that_are_not_a_code_are_refused(self, rows, lengths, message):
         with pytest.raises(ValueError, match=message):
             CodeTable(rows, lengths)
 

@@ -172,7 +172,7 @@ def test_a_decoder_written_from_the_description_agrees(dtype):
     values = normal(16384 + 700, scale=20)
     x = (values.abs() if dtype == torch.uint8 else values).to(dtype)
     if dtype == torch.bfloat16:
-        x[::200] = torch.logspace(-30, 30, len(x[::200])).bfloat16()  # escapes
+        x[::200] = torch.logspace(-30, 30, len(x[::200])).bfloat16()  # rare symbols
     data = compress(x).numpy().tobytes()
     assert reference_decode(data) == bits_of(x).numpy().tobytes()
 

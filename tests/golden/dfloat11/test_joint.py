@@ -36,6 +36,7 @@ ENGINES = ["native", "numba"]
 
 @pytest.fixture(params=ENGINES)
 def engine(request, monkeypatch):
+    """Run the loops of one engine, then of the other."""
     monkeypatch.setenv(native.VARIABLE, request.param)
     if native.engine() != request.param:
         pytest.skip("no C++ compiler")
@@ -59,7 +60,7 @@ def values(count, dtype):
     """Random values, of which some have rare exponents."""
     made = normal(count, count, 20)
     if dtype.is_floating_point:
-        made[::97] *= 1e-30  # escapes
+        made[::97] *= 1e-30
     return (made.abs() if dtype == torch.uint8 else made).to(dtype)
 
 
@@ -170,7 +171,7 @@ class TestRoundTrip:
 def test_a_decoder_written_from_the_description_agrees(dtype):
     x = values(CHUNK + 5333, dtype)
     if dtype == torch.float32:
-        x[3000:30_000] = x[3000:30_000].bfloat16()  # blocks of their own
+        x[3000:30_000] = x[3000:30_000].bfloat16()  # these blocks have fewer bits
         x[CHUNK : CHUNK + 4096] = x[CHUNK : CHUNK + 4096].half()
     data = joint.compress(x).numpy().tobytes()
     assert reference_decode(data) == bits_of(x).numpy().tobytes()
@@ -236,7 +237,7 @@ class TestDamage:
                 missed += 1
             except CorruptError:
                 pass
-        assert missed <= 1  # padding
+        assert missed <= 1  # a bit of padding
 
     def test_every_truncation(self, data):
         for size in range(0, len(data), 997):

@@ -27,7 +27,7 @@ def with_numba(monkeypatch):
 def values(count, dtype):
     """Random values, of which some have rare exponents."""
     made = torch.randn(count, generator=torch.Generator().manual_seed(count)) * 20
-    made[::97] *= 1e-30  # exponents too rare for a code of their own
+    made[::97] *= 1e-30
     return made.to(dtype)
 
 

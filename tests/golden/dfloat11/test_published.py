@@ -22,6 +22,7 @@ PARTS = ("luts", "encoded_exponent", "sign_mantissa", "output_positions", "gaps"
 
 @pytest.fixture(scope="module")
 def package():
+    """The encoder of the ``dfloat11`` package."""
     return package_encoder()
 
 

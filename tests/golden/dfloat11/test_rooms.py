@@ -25,7 +25,7 @@ def place(array):
     return array.__array_interface__["data"][0]
 
 
-def test_memory_that_is_no_longer_used_is_taken_again():
+def test_memory_that_is_no_longer_used_is_used_again():
     first = room(LEAST)
     at = place(first)
     del first
@@ -59,7 +59,7 @@ def test_small_arrays_are_not_kept(kept):
     assert not kept._free
 
 
-def test_the_smallest_that_fits_is_taken_and_none_that_is_far_too_large():
+def test_the_smallest_memory_that_fits_is_used_unless_it_is_far_too_large():
     sizes = [8 * LEAST, 3 * LEAST, 2 * LEAST]
     held = [room(size) for size in sizes]
     at = [place(each) for each in held]
