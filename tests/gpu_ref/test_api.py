@@ -183,7 +183,8 @@ def test_kernels_are_chosen_by_the_integers_of_the_formats():
     int8, int4, e2m1_b, e4m3 = map(load, ("int8", "int4", "e2m1_b", "e4m3"))
     assert choose_kernel("auto", "cuda", int8, int4, 128) == "mma"
     assert choose_kernel("auto", "cuda", e2m1_b, int4, 128) == "plain"
-    assert choose_kernel("auto", "cuda", int4, int4, 4) == "plain"  # padded to 32
+    # The kernel mma would pad blocks of 4 to 32.
+    assert choose_kernel("auto", "cuda", int4, int4, 4) == "plain"
     assert choose_kernel("auto", "host", e2m1_b, e2m1_b, 128) == "pairs"
     assert choose_kernel("auto", "host", e4m3, int4, 128) == "doubles"
     assert refusal("mma", int8, int8, 2**17 - 1) is None

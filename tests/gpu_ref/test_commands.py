@@ -89,7 +89,7 @@ def test_the_benchmark_compares_with_the_matmul_of_torch():
         record.kernel: record for record in benchmark(load("int4"), torch.device("cpu"), SMALL)
     }
     assert {"copy", "quantize", "dequantize", "torch.matmul", "gemm pairs"} <= set(records)
-    assert "gemm mma" not in records  # emulated on the host: its time means nothing
+    assert "gemm mma" not in records  # the host build only emulates it
     pairs = records["gemm pairs"]
     ratio = records["torch.matmul"].seconds / pairs.seconds
     assert pairs.share_of_torch == pytest.approx(ratio)
@@ -144,9 +144,10 @@ def test_rtl_golden_model_and_kernel_agree_on_one_stream(monkeypatch):
     (record,) = json.loads(run(*TRIPLE, "--seed", "5", "--json"))
     assert record["build"] == "host"
     assert record["different"] == 0
-    # All pairs, two sums of 256 worst products, walks to the limits, clears, random cycles.
+    # Cycles of each scenario: all pairs of codes, two sums of 256 extreme products, sums that go to
+    # both limits, clears, random cycles.
     assert record["cycles"] == 256 + 512 + 1317 + 128 + 2000
-    assert record["compared"] == 8 * record["cycles"]  # every accumulator in every cycle
+    assert record["compared"] == 8 * record["cycles"]  # of eight accumulators
     assert record["simulator"]["verilator"]
 
     right = replay.mac_stream

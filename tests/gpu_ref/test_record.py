@@ -16,7 +16,7 @@ from halfbyte.gpu_ref.record.parts import PARTS
 from halfbyte.gpu_ref.record.run import PartEntry, RunRecord
 from halfbyte.gpu_ref.record.runner import run_part
 
-# Packages that a machine with a GPU may lack. BLOCKED runs checks without them.
+# Packages that a machine with a GPU may lack. The script BLOCKED runs checks without them.
 ABSENT = (
     "amaranth", "cocotb", "joblib", "matplotlib", "numba", "pyosys", "pysat", "rich", "safetensors",
     "scipy", "transformers", "typer",

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*command: object, cwd: Path) -> str:
+    """The output of a command that must succeed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True
@@ -28,6 +29,7 @@ def run(*command: object, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of a wheel built from this repository."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, cwd=folder)
     (path,) = folder.glob("halfbyte-*.whl")
@@ -67,7 +69,8 @@ def test_wheel_synthesizes_from_an_empty_directory(wheel, tmp_path):
     where = run(python, "-c", "import halfbyte; print(halfbyte.__file__)", cwd=empty)
     assert Path(where.strip()).is_relative_to(site)
     halfbyte = tmp_path / "venv" / "bin" / "halfbyte"
-    # An e1m2 x int8 MAC has too many code bits for annealing, which would first be compiled.
+    # The codes of e1m2 and int8 are too wide for the recipe that anneals. So its loops need not be
+    # compiled, which takes time in a fresh environment.
     options = ("--activation", "int8", "--arch", "twos_complement", "--terms", "1", "--json")
     output = run(halfbyte, "synth", "e1m2", *options, cwd=empty)
     (record,) = json.loads(output)
@@ -76,7 +79,7 @@ def test_wheel_synthesizes_from_an_empty_directory(wheel, tmp_path):
     assert record["proof"]["status"] == "proved"
 
 
-# A package that comes with an extra of lm-eval. Where it is missing, an error names it.
+# Packages that halfbyte imports only if they are there. Otherwise an error names them.
 OPTIONAL = {"datasets"}
 
 
@@ -89,7 +92,7 @@ def needed(distribution: str, known: set[str]) -> set[str]:
     if name in known:
         return known
     known.add(name)
-    with contextlib.suppress(PackageNotFoundError):  # of an extra that is not installed
+    with contextlib.suppress(PackageNotFoundError):  # an extra need not be installed
         for requirement in map(Requirement, requires(name) or []):
             if name == "halfbyte" or not requirement.marker or requirement.marker.evaluate():
                 needed(requirement.name, known)
