@@ -55,6 +55,7 @@ def array_record(name):
 
 
 def accuracies():
+    """Evaluations of all formats, with made-up fidelities."""
     value = {"int4": 0.95, "e2m1": 0.97, "int5": 0.99}
     return [
         sample(
@@ -73,6 +74,7 @@ def accuracies():
 
 
 def axis(name, records, **options):
+    """The axis of this name for all formats."""
     options = {"chip": ChipModel(0.1, 0.6), "array": ArrayModel(), **options}
     formats = [load(each) for each in NAMES]
     return make_axis(name, formats, records, technology=load_technology("sky130hd"), **options)
@@ -100,7 +102,7 @@ def test_units_and_arrays_are_compared_per_lane():
     assert [axis("lane_area", units).cost(each) for each in units] == [100.0, 110.0, 150.0]
     assert [axis("unit_area", units).cost(each) for each in units] == [400.0, 440.0, 600.0]
     assert axis("unit_area", units).lossless(lossless()) is None
-    # In the chip, the MACs grow with the area per lane: 10 % of 10 %.
+    # MACs are 10 % of the chip, and a lane of E2M1 is 10 % larger than one of INT4.
     assert axis("chip_overhead", units).cost(units[1]) == pytest.approx(1.0)
 
 

@@ -64,7 +64,7 @@ def test_every_architecture_of_a_circuit_is_compared():
     assert [(each.what, each.figure) for each in changes(others, later) if each.exceeds(0)] == [
         ("int4 mac sky130hd columns", "area_um2")
     ]
-    # If a circuit has one architecture only, that is the best one found. It may change.
+    # With one architecture in each set, it is the best one found, which may change.
     assert [each.figure for each in changes(others[:1], others[1:]) if each.exceeds(0)] == []
 
 

@@ -53,6 +53,7 @@ def area_of(fmt):
 
 @pytest.fixture(scope="module")
 def records():
+    """Two designs of each format: the second is smaller."""
     return [
         made
         for fmt in SPACE.formats
@@ -62,6 +63,7 @@ def records():
 
 @pytest.fixture(scope="module")
 def findings(records):
+    """The exploration for two parents."""
     return find(SPACE.formats, records, [TWO, NORMAL])
 
 

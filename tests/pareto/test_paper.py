@@ -55,4 +55,5 @@ def test_system_model_reproduces_the_chip_overheads_of_the_paper():
 def test_parts_of_the_published_macs_add_up():
     for name, row in published()["mac_area_28nm"].items():
         parts = row["multiplier"] + row["accumulator"]
-        assert parts == pytest.approx(row["mac"], abs=0.15), name  # three rounded figures
+        # Each of the three figures is rounded to one decimal.
+        assert parts == pytest.approx(row["mac"], abs=0.15), name

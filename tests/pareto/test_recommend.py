@@ -36,7 +36,7 @@ def evaluations(losses=LOSSES, spread=SPREAD):
 def test_smallest_within_a_loss():
     found = within_loss(AREAS, evaluations(), 0.014)
     assert (found.choice.format, found.choice.area_um2) == ("middle", 1000.0)
-    # Uniform on 0.008 to 0.016: three quarters are within the loss.
+    # The losses of "middle" are spread from 0.008 to 0.016. Three quarters are below 0.014.
     assert found.choice.certainty == pytest.approx(0.75, abs=0.01)
     assert found.runner_up.format == "large"
     assert found.runner_up.certainty == pytest.approx(0.25, abs=0.01)

@@ -16,6 +16,7 @@ MADE_UP = {"0.9.0": {"int4": 1000.0, "e2m1": 1100.0}, "0.10.0": {"int4": 990.0, 
 
 @pytest.fixture
 def files(tmp_path):
+    """Files with the records of two made-up releases."""
     written = []
     for release, areas in MADE_UP.items():
         record = sample(

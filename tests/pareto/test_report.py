@@ -55,6 +55,7 @@ def area_records(areas=AREAS, **figures):
 
 
 def measure(title, value, *, higher_is_better, baseline=1.0):
+    """A measure of accuracy with its loss relative to the baseline."""
     loss = (1 - value / baseline) * (1 if higher_is_better else -1)
     return MeasureRecord(
         title=title,
@@ -71,6 +72,7 @@ def measure(title, value, *, higher_is_better, baseline=1.0):
 
 
 def accuracy_records(fidelities=FIDELITIES):
+    """Records of evaluations with these fidelities by format."""
     return [
         sample(
             EvaluationRecord,
@@ -140,8 +142,8 @@ def test_claims_follow_the_figures():
     assert "ours: multiplier +1.4 %, accumulator +1.4 %, register +1.8 %" in sp.why
     sf4 = by_question["Where does sf4 stand?"]
     assert sf4.ours.startswith("2.60 times INT4's MAC, 136.4 % larger than E2M1; +16.0 % of the ")
-    assert "sf4 is on the frontier" in sf4.why  # of the published accuracy
-    assert "sf4 is dominated by e2m1_sr" in sf4.why  # in the measured one
+    assert "sf4 is on the frontier" in sf4.why  # with the published accuracies
+    assert "sf4 is dominated by e2m1_sr" in sf4.why  # with the measured accuracies
     smaller = by_question["Where does sf4_lut6 stand?"]
     assert "published" not in smaller.why
     assert "sf4_lut6 is dominated by e2m1_sr" in smaller.why

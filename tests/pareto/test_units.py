@@ -94,6 +94,7 @@ def test_the_papers_claims_are_answered_at_every_level():
 
 
 def levels():
+    """MACs and units of three formats, as two levels."""
     return [
         Level("mac", "MAC", tuple(mac(name) for name in MACS)),
         Level("unit", "unit", tuple(UNITS.values())),
@@ -178,7 +179,8 @@ def test_the_best_lanes_and_blocks_of_a_format():
     assert wide.net_db == pytest.approx(18 - 6.02 * 8 / 32)
     assert by_block["e8m0", 16].net_db == pytest.approx(20 - 6.02 * 8 / 16)
     best = {(each.scale, each.block) for each in best_blocks(found)}
-    assert best == {("e8m0", 16), (None, 128)}  # blocks of 16 have 16.99 dB, those of 32 16.495
+    # Blocks of 16 have a net SQNR of 16.99 dB, blocks of 32 only 16.495 dB.
+    assert best == {("e8m0", 16), (None, 128)}
     # The unit without scales has the highest net SQNR, 17.495 dB, and the smallest area.
     assert on_frontier(found) == [by_block[None, 128]]
 
