@@ -14,7 +14,7 @@ import halfbyte
 from halfbyte.base.imports import imports_of
 
 ROOT = Path(halfbyte.__file__).parent.parent
-# The rooms that each room may import. It may also import every room that those rooms may import.
+# The rooms that each room may import. It may also import the rooms that those may import.
 ROOMS = {
     "base": [],
     "formats": ["base"],

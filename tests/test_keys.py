@@ -65,6 +65,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
 
 
 def synthesis_job() -> SynthesisJob:
+    """The synthesis of an E2M1 MAC."""
     fmt = load("e2m1")
     return SynthesisJob(MacSpec(fmt, fmt, "exponent_shift"), QUICK, load_technology("sky130hd"))
 
@@ -74,6 +75,7 @@ def synthesis_key() -> str:
 
 
 def energy_key() -> str:
+    """The key of the energy of the MAC, measured on a made-up netlist."""
     netlist = MappedRecord(
         area_um2=1.0, register_um2=1.0, cells=1, flip_flops=1, seconds=1.0, json_sha256="0"
     )
@@ -81,10 +83,12 @@ def energy_key() -> str:
 
 
 def evaluation_code() -> str:
+    """The fingerprint of the code that evaluates models; part of the key of an evaluation."""
     return code_fingerprint("halfbyte.accuracy.evaluation")
 
 
 def streaming_code() -> str:
+    """The fingerprint of the code that quantizes checkpoints."""
     return code_fingerprint("halfbyte.checkpoints.streaming")
 
 
