@@ -34,15 +34,15 @@ _SHORTEN = ("if -g", "strash", "dch -f")
 _SCRIPTS = {
     "sized": ("area mapping, then sizing", (*CLEAN, *RESUBSTITUTE, "dch", "amap -m", *_SIZE)),
     "balanced": (
-        "depth first, then area mapping and sizing",
+        "reduction of the logic depth, then area mapping and sizing",
         (*CLEAN, *_SHORTEN, *_SHORTEN, "amap -m", *_SIZE),
     ),
     "level": (
-        "resubstitution, depth, timing-driven mapping and sizing",
+        "resubstitution, depth reduction, timing-driven mapping and sizing",
         (*CLEAN, *RESUBSTITUTE, *_SHORTEN, "map -B 0.9 {clock}", *_SIZE),
     ),
     "swift": (
-        "depth twice, timing-driven mapping and sizing",
+        "two depth reductions, timing-driven mapping and sizing",
         (*CLEAN, *_SHORTEN, *_SHORTEN, "map -B 0.9 {clock}", *_SIZE),
     ),
 }
