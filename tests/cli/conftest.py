@@ -30,7 +30,7 @@ Run = Callable[..., Done]
 
 
 def _status(code: object) -> int:
-    """The exit status of ``sys.exit(code)``. Like that, prints ``code`` if it is a text."""
+    """The exit status of ``sys.exit(code)``. Prints ``code`` if it is a text, as Python does."""
     if code is None or isinstance(code, int):
         return code or 0
     print(code, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``halfbyte derive``, which writes the values best for a distribution as a format file.
+"""``halfbyte derive``, which computes a format for a distribution and writes it as a file.
 
 Every command accepts such a file in place of a format's name.
 """

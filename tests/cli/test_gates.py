@@ -1,4 +1,4 @@
-"""``halfbyte gates``, which minimises the gates of a multiplier, and ``halfbyte assign``."""
+"""``halfbyte gates`` looks for a multiplier of few gates, ``assign`` for a better order of codes."""
 
 import json
 import subprocess

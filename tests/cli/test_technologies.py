@@ -1,6 +1,6 @@
 """The user's own cell libraries on the command line: as Liberty files, or as technology cards.
 
-A technology card is a YAML file that holds the cells which synthesis needs.
+A technology card is a YAML file with the cells that synthesis needs.
 """
 
 import json

@@ -77,7 +77,7 @@ def test_rules_for_e2m1_by_hand(
 
 
 def test_nearest_is_the_rounding_of_compressed_tensors_for_e2m1() -> None:
-    """Its ``round_to_power_2`` adds half a step of E2M1's mantissa, then clears the mantissa."""
+    """``round_to_power_2`` there adds half a step of E2M1's mantissa, then clears the mantissa."""
     absmax = torch.rand(5000, generator=torch.Generator().manual_seed(3)) * 2.0**40
     bits = absmax.view(torch.int32) + (1 << 23 - 1 - 1)
     power = (bits & 0x7F800000).view(torch.float32)
@@ -85,7 +85,7 @@ def test_nearest_is_the_rounding_of_compressed_tensors_for_e2m1() -> None:
 
 
 def test_rceil_is_the_rounding_of_cublas_for_ue8m0() -> None:
-    """It adds one to the exponent of the FP32 quotient if any mantissa bit is set.
+    """cuBLAS adds one to the exponent of the FP32 quotient if any mantissa bit is set.
 
     If the quotient is subnormal, it adds one only above 2^-127.
     """

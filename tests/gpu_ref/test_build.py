@@ -131,7 +131,7 @@ def test_a_damaged_library_is_an_error(tmp_path):
 
 
 def with_flags(compiler: Compiler, *extra: str, without: tuple[str, ...] = ()) -> Compiler:
-    """The compiler with some flags more and some less."""
+    """The compiler with some flags added and some removed."""
     kept = tuple(flag for flag in compiler.flags if flag not in without)
     return Compiler(compiler.command, compiler.version, (*kept, *extra), compiler.target)
 

@@ -1,6 +1,6 @@
 """Compressed safetensors files are restored to the bytes of the original.
 
-A file may have many shapes of headers, names and tensors. ``secded`` adds an error-correcting code.
+The tests have many kinds of headers, names and tensors. ``secded`` adds an error-correcting code.
 """
 
 import pytest

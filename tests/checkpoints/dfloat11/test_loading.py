@@ -314,8 +314,8 @@ class TestWhereModelsAreUsed:
         merged = [model.merge_and_unload() for model in (ours, theirs)]
         assert same_bits(logits(merged[0]), logits(merged[1]))
 
-    def test_products_without_decoding(self, packed):
-        """``exact=False`` adds in another order, so that results differ by rounding."""
+    def test_products_while_decoding(self, packed):
+        """``exact=False`` multiplies while decoding. Its sums differ by rounding."""
         exact, other = dfloat11.load(packed), dfloat11.load(packed, exact=False)
         found, wanted = logits(other).float(), logits(exact).float()
         assert torch.allclose(found, wanted, atol=0.02)

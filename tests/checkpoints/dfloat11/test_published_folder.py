@@ -1,7 +1,7 @@
 """Folders in the layout of the published ``dfloat11`` package, tested against that package.
 
 Its encoder and its loader run unchanged. Its decoder runs on a GPU only, so ``emulated_kernel``,
-written after its ``decode.cu``, replaces it. Empty modules replace other packages that it imports.
+written from its ``decode.cu``, replaces it. Empty modules replace other packages that it imports.
 """
 
 import ctypes

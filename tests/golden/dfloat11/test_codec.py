@@ -1,7 +1,7 @@
 """Layout 1 of compressed tensors: all bits are restored, and damage is found.
 
-Symbols, such as the exponents of BF16 numbers, have codes. Rare symbols share a code, the escape,
-which the symbol itself follows. A tensor is divided into chunks of 16384 elements.
+Symbols, such as the exponents of BF16 numbers, have codes. Rare symbols share one code, the escape.
+The symbol itself is written after the escape. A tensor is divided into chunks of 16384 elements.
 ``reference_decode`` is an independent decoder, written from ``docs/dfloat11.md``.
 """
 
@@ -267,7 +267,7 @@ class TestDamage:
         return compress(normal(17_000).bfloat16())
 
     def test_every_byte_is_protected(self, data):
-        """Except the padding between the parts, which holds nothing."""
+        """Only the padding between the parts is not protected. It holds nothing."""
         good = decompress(data)
         missed = []
         for place in range(0, len(data), 23):

@@ -109,7 +109,7 @@ class TestAgainstThePackage:
         assert {symbol: tuple(code) for symbol, code in found.items()} == theirs
 
     def test_a_last_block_in_which_no_code_starts(self, package):
-        """The package does not store the block's output position. We do: its kernel reads it."""
+        """The package does not store the block's output position. We do: the kernel reads it."""
         exponents = last_code_crosses_a_block()
         weights = [with_exponents(exponents)]
         theirs = encode_with_package(weights, package)
