@@ -1,4 +1,4 @@
-"""``halfbyte gates`` looks for a multiplier of few gates, ``assign`` for a better order of codes."""
+"""``halfbyte gates`` looks for a multiplier of few gates, ``assign`` for a good order of codes."""
 
 import json
 import subprocess
