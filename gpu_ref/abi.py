@@ -96,5 +96,5 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
 
 
 def tile_prototypes() -> dict[str, tuple[Any, ...]]:
-    """The same for the library of tensor-core kernels that only ``gpu-bench --sweep`` runs."""
+    """The argument types of the tensor-core kernels that only ``gpu-bench --sweep`` runs."""
     return {"hb_gemm_tile": (POINTER(Context), POINTER(Product), c_int32, c_int32)}

@@ -89,7 +89,7 @@ def _seconds(function: Callable[[], object], device: torch.device) -> float:
 def in_turn(
     functions: dict[str, Callable[[], object]], repeats: int, device: torch.device
 ) -> dict[str, float]:
-    """Median seconds of each function. They take turns, so that a disturbance affects all."""
+    """Median seconds of each function. The functions take turns, so that disturbances hit all."""
     for function in functions.values():
         function()  # fills caches, starts threads, loads kernels
     times: dict[str, list[float]] = {name: [] for name in functions}
@@ -105,7 +105,7 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
 
 
 def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[MemoryRun]:
-    """Time quantizing and dequantizing: bytes read and written per second, beside a copy."""
+    """Time quantizing and dequantizing, in bytes read and written per second, and also a copy."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
         target, packed = torch.empty_like(x), quantize(x, fmt, block=sizes.block)
@@ -137,9 +137,10 @@ def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[
 def product_records(
     fmt: Format, sizes: Sizes, device: torch.device, kernels: Sequence[str] | None = None
 ) -> Iterator[ProductRun]:
-    """Time every GEMM kernel, or those given, beside torch.matmul: BF16 on a GPU, FP32 on a CPU.
+    """Time every GEMM kernel, or those given, and also torch.matmul.
 
-    Raises ToolError if a kernel's result differs from that of the kernel ``plain``.
+    torch.matmul multiplies BF16 on a GPU and FP32 on a CPU. Raises ToolError if a kernel's result
+    differs from that of the kernel ``plain``.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
@@ -171,10 +172,10 @@ def product_records(
 def few_rows_records(
     fmt: Format, sizes: Sizes, device: torch.device, *, calls: int = 20
 ) -> Iterator[JsonObject]:
-    """Time products of 1, 4 and 16 rows, as in text generation, beside torch.matmul.
+    """Time products of 1, 4 and 16 rows of activations, as in text generation, and torch.matmul.
 
-    The kernel runs ``calls`` times in a row; quantizing the activations is not timed. The bytes per
-    second count only the weights, in the form in which the kernel reads them.
+    Times are those of one call, as the mean over ``calls`` calls. Quantizing the activations is not
+    timed. The bytes per second count only the weights, in the form in which the kernel reads them.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     w = _random(sizes.n, sizes.k, device, dtype)
@@ -226,7 +227,7 @@ def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
 
 
 def timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
-    """The kernels to time. On the host, ``plain`` and emulated kernels take minutes: skip them."""
+    """The kernels to time. ``plain`` and emulated kernels take minutes on a CPU: left out there."""
     kind = library_for(device).kind
     skipped = () if kind == "cuda" else (*EMULATED, "plain")
     return [
@@ -237,7 +238,7 @@ def timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
 
 
 def _check_agreement(operands: list[Packed], kernels: Sequence[str]) -> None:
-    """Raise ToolError if a kernel differs from ``plain`` for 300 rows of each operand."""
+    """Raise ToolError if a kernel differs from ``plain`` for the first 300 rows of each operand."""
     corner = [
         Packed(x.codes[:300], x.scales[:300], x.format, x.length, x.block, trusted=True)
         for x in operands
@@ -272,7 +273,7 @@ def sweep_records(
     result differs from that of the kernel ``plain``.
     """
     if device.type != "cuda" and sizes is None:
-        raise UserError("Tiles are compared on a GPU: the host build only emulates their kernel")
+        raise UserError("Tiles are compared on a GPU: the host build only emulates these kernels")
     for block in BLOCKS:
         chosen = replace(sizes or Sizes.of(device), block=block)
         yield from product_records(fmt, chosen, device, ("mma", *alternatives(device)))

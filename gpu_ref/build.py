@@ -1,4 +1,4 @@
-"""Compiles the sources in ``cuda/`` to shared libraries, again only if a source changes."""
+"""Compiles the sources in ``cuda/`` to shared libraries, which are kept until a source changes."""
 
 import ctypes
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ FUZZ = "dfloat11_fuzz.cpp"
 
 
 def _sources() -> dict[str, str]:
-    """The text of every source but the fuzz driver, by file name."""
+    """The text of every source, by file name, without the driver that :func:`build_fuzz` adds."""
     names = sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.cpp"), *SOURCES.glob("*.cu")])
     return {path.name: path.read_text() for path in names if path.name != FUZZ}
 

@@ -1,4 +1,4 @@
-"""Inputs on which the kernels are checked: formats, shapes, numbers that are hard to round."""
+"""Inputs for the checks of the kernels: formats, shapes, and numbers that are hard to round."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -92,9 +92,9 @@ def random_formats(seed: int = SEED) -> list[Format]:
 
 
 def matrix(rows: int, length: int, block: int, *, seed: int, spread: float = 1.0) -> Tensor:
-    """Normally distributed numbers and rare cases; (rows, length) float32.
+    """Normally distributed numbers and special cases; (rows, length) float32.
 
-    The rare cases are zeros of both signs, small numbers, a block of zeros and an outlier. The
+    The special cases are zeros of both signs, small numbers, a block of zeros and an outlier. The
     standard deviation is ``spread``.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -110,7 +110,7 @@ def matrix(rows: int, length: int, block: int, *, seed: int, spread: float = 1.0
 
 
 def _neighbours(x: Tensor, steps: int = 2) -> Tensor:
-    """``x`` (float32) and the floats up to ``steps`` below and above."""
+    """``x`` (float32), and for each number the next ``steps`` floats below and above it."""
     around = [x]
     below = above = x
     for _ in range(steps):
@@ -156,7 +156,7 @@ def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
 
 
 def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
-    """Accumulator widths in bits: lossless for 256 products and for one, 2 fewer, and 64."""
+    """Accumulator widths: lossless for 256 products, for one product, 2 bits fewer, and 64 bits."""
     one = max(2, lossless_acc_width(weight, activation, 1))
     return (lossless_acc_width(weight, activation, 256), one, max(2, one - 2), 64)
 

@@ -1,4 +1,4 @@
-"""Checks every kernel against the golden model: every number, bit by bit."""
+"""Compares every kernel with the golden model (:mod:`halfbyte.golden`), bit by bit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -58,7 +58,10 @@ def _elementwise(fmt: Format, device: torch.device) -> Iterator[Comparison]:
 
 
 def _quantizers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> Iterator[Comparison]:
-    """Check absmax of blocks, and both quantizers with every rule and element type."""
+    """Check the absolute maxima of blocks, and both quantizers.
+
+    The cases cover every type of block scales and every element type.
+    """
     largest = Comparison("absmax", fmt.name, fmt.name)
     kernels = {name: Comparison(f"quantize {name}", fmt.name, fmt.name) for name in _QUANTIZERS}
     for number, shape in enumerate(shapes):
@@ -79,7 +82,7 @@ def _quantizers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> I
                         kernel=name,
                     )
                 except UserError:
-                    continue  # the kernel spans refuses some shapes; units takes all
+                    continue  # the kernel spans does not take all shapes; units does
                 comparison.add(seen.unpacked(), expected.codes, f"codes of {what}")
                 comparison.add(seen.scales, expected.scales, f"scales of {what}")
     yield from (largest, *kernels.values())
@@ -128,7 +131,10 @@ def _products(
     device: torch.device,
     tiles: Sequence[str] | None = None,
 ) -> Iterator[Comparison]:
-    """Check every GEMM kernel that is exact for a shape, or only ``tiles``, variants of mma."""
+    """Check every GEMM kernel that is exact for a shape, or only ``tiles``.
+
+    ``tiles`` are variants of the tensor-core kernel ``mma``.
+    """
     kind = library_for(device).kind
     found: dict[str, Comparison] = {}
     for number, shape in enumerate(shapes):
@@ -167,7 +173,7 @@ def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
             seen = _message(partial(quantize, x.to(device), fmt, block=block))
             expected = _message(partial(golden_quantize, x, fmt, block=block))
             same = torch.tensor([seen == expected and seen != ""])
-            comparison.add(same, torch.tensor([True]), f"{poison}: {seen!r} for {expected!r}")
+            comparison.add(same, torch.tensor([True]), f"{poison}: {seen!r}, not {expected!r}")
     huge = Quantized(
         torch.full((2, 2), fmt.sorted_codes[-1], dtype=torch.uint8),
         torch.full((2, 1), 3e38),
@@ -177,7 +183,7 @@ def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
     packed = Packed.from_golden(huge).to(device)
     seen, expected = _message(partial(matmul, packed, packed)), _message(partial(gemm, huge, huge))
     same = torch.tensor([seen == expected and seen != ""])
-    comparison.add(same, torch.tensor([True]), f"overflow: {seen!r} for {expected!r}")
+    comparison.add(same, torch.tensor([True]), f"overflow: {seen!r}, not {expected!r}")
     yield comparison
 
 
@@ -215,9 +221,10 @@ def check_format(
 def check_tiles(
     fmt: Format, device: torch.device, *, shapes: Sequence[Shape] = cases.SHAPES
 ) -> list[Comparison]:
-    """Compare further tensor-core kernels, which use other tile sizes, with the golden model.
+    """Compare the tensor-core kernels with other tile sizes with the golden model.
 
-    Only ``gpu-bench --sweep`` runs these kernels. They are not part of :func:`check_format`, so
-    that a fault in them does not end the other checks.
+    A tile is the part of the result that one thread block computes. Only ``gpu-bench --sweep`` runs
+    these kernels. They are not part of :func:`check_format`, so that a fault in them does not end
+    its checks.
     """
     return list(_products(fmt, fmt, shapes, device, alternatives(device)))

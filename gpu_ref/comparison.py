@@ -1,4 +1,7 @@
-"""Counts the numbers of a kernel that differ from the golden model's; keeps the first one."""
+"""Counts the numbers of a kernel that differ from the golden model's; keeps the first difference.
+
+The golden model is :mod:`halfbyte.golden`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -44,8 +47,8 @@ class Comparison:
         if seen.shape != expected.shape or seen.dtype != expected.dtype:
             self.compared, self.different = self.compared + 1, self.different + 1
             self.first = self.first or (
-                f"{what}: {seen.dtype} of shape {tuple(seen.shape)} for {expected.dtype} of shape "
-                f"{tuple(expected.shape)}"
+                f"{what}: {seen.dtype} of shape {tuple(seen.shape)} instead of {expected.dtype} of "
+                f"shape {tuple(expected.shape)}"
             )
             return
         if seen.dtype == torch.float32:
@@ -56,7 +59,7 @@ class Comparison:
         count = int(wrong.sum())
         if count and not self.first:
             at = tuple(wrong.nonzero()[0].tolist())
-            self.first = f"{what} at {at}: {seen[at].item()} for {expected[at].item()}"
+            self.first = f"{what} at {at}: {seen[at].item()} instead of {expected[at].item()}"
         self.different += count
 
     def record(self) -> ComparisonRecord:

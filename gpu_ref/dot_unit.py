@@ -1,8 +1,8 @@
-"""Runs dot-product units with the kernel, cycle by cycle as the RTL does.
+"""Runs dot-product units with the kernels, cycle by cycle as the RTL does.
 
 A dot-product unit multiplies several pairs of codes in a cycle, one in each lane, and adds the sum
-of the products to its accumulator. Each stream function gives the same numbers as the function of
-that name in :mod:`halfbyte.golden.dot_unit`.
+of the products to its accumulator. ``integer_stream``, ``fp32_stream`` and ``exact_stream`` return
+the same numbers as the functions of these names in :mod:`halfbyte.golden.dot_unit`.
 """
 
 import struct
@@ -39,8 +39,9 @@ def unit(
     """Describe for the kernels how a unit accumulates.
 
     ``accumulator`` is INTEGER, FP32, EXACT or BLACKWELL. ``window`` is for exact accumulators: the
-    lowest and the highest exponent of the product of two scales; by default, of all scales. Raises
-    TypeError for an ``overflow`` of another type, UserError for a width out of range.
+    lowest and the highest exponent of the product of two scales. By default it holds the products
+    of all scales. Raises TypeError if ``overflow`` is not an Overflow, UserError for a width out of
+    range.
     """
     check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
@@ -120,7 +121,7 @@ def fp32_stream(
     """The FP32 accumulator after each cycle; (T,) or (S, T) float32.
 
     The codes and ``clear`` are those of :func:`integer_stream`. w_scales, a_scales: uint8 codes of
-    ``scale``, of the shape of ``clear``. If a cycle takes B blocks, they have one more dimension:
+    ``scale``, of the shape of ``clear``. If a cycle takes B blocks, scales have one more dimension:
     (T, B) or (S, T, B). last: bool, of the shape of ``clear``; true in the last cycle of a block.
     By default every cycle ends a block. The sum of a block times the significands of its scales
     must have at most 53 bits.
@@ -169,7 +170,7 @@ def _run(
     last: Tensor | None = None,
     initial: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Accumulators and NaN after each cycle; int64 and bool of the shape of ``clear``."""
+    """The accumulators after each cycle, int64, and whether each is NaN, bool; shaped as clear."""
     columns: dict[str, Tensor | None] = {
         "w": check_codes(w_codes, weight),
         "a": check_codes(a_codes, activation),
@@ -223,7 +224,7 @@ def _check_columns(columns: dict[str, Tensor | None]) -> None:
             kind = each.dtype if isinstance(each, Tensor) else type(each).__name__
             raise TypeError(f"{name} must be a {dtype} tensor, not {kind}")
     if (columns["w_scales"] is None) != (columns["a_scales"] is None):
-        raise TypeError("A stream wants the codes of both scales, or of neither")
+        raise TypeError("A stream wants w_scales and a_scales, or neither of them")
     given = {name: each for name, each in columns.items() if each is not None}
     expected = {name: tuple(w.shape[:-1]) for name in given.keys() - {"w", "a"}}
     blocks = 1 if clear is None else _blocks(clear, columns["w_scales"])

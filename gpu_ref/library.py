@@ -1,4 +1,4 @@
-"""Loads the two builds of the kernels, chooses one for a device, and calls its functions."""
+"""Loads the CUDA build and the host build of the kernels, and calls their functions."""
 
 import ctypes
 import os
@@ -61,7 +61,7 @@ class Library:
     def call(self, name: str, device: torch.device, *arguments: Any) -> None:
         """Run a kernel on ``device``; structures are passed by reference.
 
-        Raises ToolError with the message of CUDA or the host.
+        If the kernel fails, raises ToolError with the message of CUDA or of the host build.
         """
         if self.kind == "cuda":
             index = torch.cuda.current_device() if device.index is None else device.index
@@ -107,7 +107,7 @@ class Library:
         return damage, found
 
     def read_joint(self, head: torch.Tensor, size: int) -> tuple[int, JointContainer]:
-        """The same as :meth:`read_container`, for the joint layout."""
+        """Read the header of a tensor in the joint layout, as :meth:`read_container` does."""
         found = JointContainer()
         address, held = head.data_ptr(), head.numel()
         damage: int = self._handle.hb_dfloat11_read_joint(address, held, size, ctypes.byref(found))
@@ -129,7 +129,7 @@ class Library:
         return damage, starts
 
     def check_published(self, call: DecodePublished) -> int:
-        """The number of the damage if the sizes of a module's parts do not match; else 0."""
+        """Check the sizes of a module's parts; return the number of the damage, 0 for none."""
         damage: int = self._handle.hb_dfloat11_check(ctypes.byref(call))
         return damage
 

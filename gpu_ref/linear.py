@@ -1,4 +1,4 @@
-"""A linear layer that computes as the hardware does, and its use in models."""
+"""A linear layer that computes as the hardware does, and a function that puts it into models."""
 
 import ast
 import inspect
@@ -67,8 +67,8 @@ class Linear(nn.Module):
         self.out_features, self.in_features = weight.shape
         if bias is not None and bias.shape != (self.out_features,):
             raise ValueError(
-                f"A bias of {self.out_features} outputs must have that shape, not "
-                f"{tuple(bias.shape)}"
+                f"The bias of {self.out_features} outputs must have shape ({self.out_features},), "
+                f"not {tuple(bias.shape)}"
             )
         self.format, self.block = weight.format, weight.block
         self.activation = self.format if activation is None else resolve_format(activation)
@@ -138,8 +138,8 @@ def _is_linear(layer: nn.Module) -> bool:
 def _read_elsewhere(model: nn.Module) -> set[str]:
     """Names of layers whose weight another module reads, instead of calling the layer.
 
-    Multi-head attention and state-space models do this. The code of a module's class shows it, as
-    in ``self.out_proj.weight``. Code that only initializes weights is ignored.
+    Multi-head attention and state-space models do this. Such reads are found in the code of the
+    modules' classes, like ``self.out_proj.weight``. Code that only initializes weights is ignored.
     """
     read = {kind: _children_read(kind) for kind in {type(module) for module in model.modules()}}
     return {
@@ -188,14 +188,14 @@ def convert(
 
     A linear layer is replaced if :mod:`halfbyte.golden.layers` counts its weight among those to
     quantize. So the output head, routers, and layers that share an embedding's table stay as they
-    are. A layer also stays if another module reads its weight instead of calling it. Other kinds
-    of layers (convolutions, recurrent layers, experts in one parameter) stay, too.
+    are. A layer also stays if another module reads the layer's weight instead of calling the layer.
+    Other kinds of layers (convolutions, recurrent layers, experts in one parameter) stay, too.
     :func:`unconverted` lists the weights that should be quantized and are not.
 
     ``fmt`` is the format of the weights; the other options are those of :class:`Linear` and
-    :meth:`Linear.from_float`. ``skip`` takes a layer's name and says whether that layer
-    stays, too. If ``kernel`` cannot be exact for the formats, UserError is raised before anything
-    is changed.
+    :meth:`Linear.from_float`. ``skip`` takes a layer's name and returns whether to leave that layer
+    as it is. If ``kernel`` cannot be exact for the formats, UserError is raised before any layer is
+    replaced.
     """
     weight = resolve_format(fmt)
     other = weight if activation is None else resolve_format(activation)

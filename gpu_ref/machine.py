@@ -23,7 +23,7 @@ def pick_device() -> torch.device:
 
 
 def processor() -> str:
-    """The processor's name, from Linux."""
+    """The processor's name, as Linux reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

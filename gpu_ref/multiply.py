@@ -35,10 +35,10 @@ FEW_ROWS, PIECE, LANES = 16, 16, 32
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What decides whether a kernel is exact.
+    """A product, as far as it decides whether a kernel is exact.
 
-    These are the formats of activations and weights, the products of a block (``terms``), and the
-    shape of the activations (``rows``, ``length``).
+    ``formats`` are those of activations and weights, ``terms`` is the number of products in a
+    block, and ``rows`` and ``length`` are the shape of the activations.
     """
 
     formats: tuple[Format, Format]
@@ -73,6 +73,7 @@ def _bytes_refusal(sizes: _Sizes) -> str | None:
 
 
 def _rows_refusal(sizes: _Sizes) -> str | None:
+    """Why the kernel ``rows`` does not take these sizes, or cannot be exact."""
     if sizes.rows is None or sizes.length is None or not 1 <= sizes.rows <= FEW_ROWS:
         return f"it takes 1 to {FEW_ROWS} rows of activations"
     weight = sizes.formats[1]
@@ -120,7 +121,7 @@ GEMM_KERNELS = {
 
 @dataclass(frozen=True)
 class _Tile:
-    """A variant of ``mma`` in other tiles: its number in tiles.h, and KiB of shared memory."""
+    """A variant of ``mma`` with other tiles: its number in tiles.h, and KiB of shared memory."""
 
     number: int
     shared: int
@@ -178,7 +179,7 @@ def applicable_kernels(
 
 
 def alternatives(device: torch.device) -> tuple[str, ...]:
-    """The variants of ``mma`` in other tiles that ``device`` can run."""
+    """The variants of ``mma`` with other tiles that ``device`` can run."""
     room, groups = 2**10, True
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -356,7 +357,7 @@ def _multiply_rows(
 
 
 def rows_call(a: Expanded, w: Operand, columns: int, y: Tensor, overflows: Tensor) -> RowsProduct:
-    """The arguments of the kernel ``rows``; the tensors must live until it is done."""
+    """The arguments of the kernel ``rows``; the tensors must live until the kernel is done."""
     return RowsProduct(
         a=a.integers.data_ptr(),
         a_steps=a.steps.data_ptr(),

@@ -132,8 +132,7 @@ class Packed:
         return x
 
     def operand(self) -> tuple[Operand, tuple[Tensor, Tensor]]:
-        """The kernels' argument, and the contiguous tensors that must live until the kernels are
-        done."""
+        """The kernels' argument, and the tensors that must live until the kernels are done."""
         codes, scales = self.codes.contiguous(), self.scales.contiguous()
         return Operand(codes=codes.data_ptr(), scales=scales.data_ptr()), (codes, scales)
 

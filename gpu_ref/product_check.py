@@ -1,4 +1,4 @@
-"""Compares a matrix product that another program computed with the kernels', bit by bit."""
+"""Compares a matrix product from another program with the kernels' result, bit by bit."""
 
 from typing import Any
 

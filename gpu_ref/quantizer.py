@@ -48,13 +48,13 @@ def _element(x: Tensor) -> Tensor:
 
 @dataclass
 class _Refusals:
-    """Counters of values that cannot be quantized, in the order of ``Refusals`` in quantize.h."""
+    """Counters of numbers that cannot be quantized, in the order of ``Refusals`` in quantize.h."""
 
     counters: Tensor
 
     def check(self, fmt: Format, count: int) -> None:
         """Raise the golden model's error if any of ``count`` numbers cannot be quantized."""
-        nans, infinities, scales, _ = self.counters.tolist()
+        nans, infinities, scales = self.counters.tolist()
         if nans or infinities:
             raise ValueError(
                 f"quantize wants finite FP32 numbers, but of {count} there are "
@@ -68,7 +68,7 @@ class _Refusals:
 
 
 def _new_refusals(device: torch.device) -> _Refusals:
-    return _Refusals(torch.zeros(4, dtype=torch.int64, device=device))
+    return _Refusals(torch.zeros(3, dtype=torch.int64, device=device))
 
 
 def _call(x: Tensor, block: int) -> Quantize:
@@ -105,7 +105,8 @@ def quantize(
     block, scale_format
         As for :func:`halfbyte.golden.quantize`.
     clip : float or Tensor
-        A number, or float32 that broadcasts to the scales' shape (..., blocks).
+        Factor of the absolute maxima from which scales are computed: a number, or a float32 tensor
+        that broadcasts to the scales' shape (..., blocks).
     kernel : str
         ``spans`` (reads 256 elements at a time; for blocks of 16 to 256 elements), ``units`` (for
         any shape) or ``auto``.
@@ -119,7 +120,7 @@ def quantize(
     UserError
         A scale exceeds FP32, or the kernel does not take the shape.
     ToolError
-        A build fails.
+        The kernels cannot be compiled, or fail.
     """
     fmt = resolve_format(fmt)
     if check_float(x, "What is quantized").ndim == 0:

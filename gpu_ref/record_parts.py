@@ -88,7 +88,7 @@ def _streams(device: torch.device) -> Results:
 
 
 def _check_tiles(device: torch.device) -> Results:
-    """Check the tensor-core kernels with other tiles; on a CPU, pytest checks their emulation."""
+    """Check the tensor-core kernels with other tiles, on a GPU; pytest checks them on a CPU."""
     if device.type == "cuda":
         for fmt in _formats():
             for comparison in check_tiles(fmt, device):

@@ -1,4 +1,7 @@
-"""The records of checks and benchmarks of the kernels, and of the machine that they ran on."""
+"""The records of checks and benchmarks of the kernels, and of the machine that ran them.
+
+The golden model, with which kernels are compared, is :mod:`halfbyte.golden`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class MachineRecord(Record):
-    """The machine, and the build of the kernels that really ran."""
+    """The machine, and the build of the kernels that ran on it."""
 
     build: str
     """``cuda`` or ``host``."""
@@ -164,7 +167,7 @@ class CodecTiming(MachineRecord, _Codec):
 
 @dataclass(frozen=True, kw_only=True)
 class _Triple(Record):
-    """A MAC computed by its RTL, the golden model and the CUDA reference."""
+    """A MAC that was computed three times: by its RTL, the golden model and the kernels."""
 
     format: str
     """Format of the weights."""
@@ -190,7 +193,7 @@ class _Triple(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class TripleRecord(MachineRecord, _Triple):
-    """RTL, golden model and CUDA reference of a MAC, compared on the same inputs."""
+    """RTL, golden model and kernels of a MAC, compared on the same inputs."""
 
 
 Timing = MemoryTiming | ProductTiming | CodecTiming

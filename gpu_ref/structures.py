@@ -77,13 +77,12 @@ class Context(ctypes.Structure):
 
 
 class Refusals(ctypes.Structure):
-    """``Refusals`` in quantize.h: counters of values that cannot be quantized."""
+    """``Refusals`` in quantize.h: counters of numbers that cannot be quantized."""
 
     _fields_ = (
         ("nans", c_int64),
         ("infinities", c_int64),
         ("scales", c_int64),
-        ("results", c_int64),
     )
 
 

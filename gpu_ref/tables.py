@@ -74,7 +74,10 @@ def _first_float_above(lower: Fraction, upper: Fraction, *, tie_goes_up: bool) -
 
 
 def _ascending_codes(fmt: Format) -> list[int]:
-    """The encoder's code for each distinct value: the smallest that is not NaN."""
+    """The codes that encoding gives, in ascending order of their values.
+
+    If several codes have a value, encoding gives the smallest. It never gives codes of NaN.
+    """
     chosen: dict[Fraction, int] = {}
     for code in reversed(range(len(fmt.values))):
         if code not in fmt.nan_codes:
@@ -100,7 +103,7 @@ def _floor_log2(value: Fraction) -> int:
 
 
 def _rounded_to_fp32(value: Fraction) -> float:
-    """A positive value rounded to FP32, nearest even; every FP32 number is a Python float."""
+    """A positive value, rounded to FP32 (to nearest, ties to even), as a Python float."""
     place = max(_floor_log2(value) - SIGNIFICAND_BITS + 1, SMALLEST_EXPONENT)
     return float(round(value / Fraction(2) ** place) * Fraction(2) ** place)
 
@@ -149,7 +152,7 @@ def header_name(fmt: Format) -> str:
 def tables_source(formats: Sequence[Format]) -> str:
     """A C++ source whose function ``hb_formats`` returns the tables of ``formats``, in order.
 
-    It includes the headers of :func:`format_header` by :func:`header_name`.
+    It includes the header of each format under the name that :func:`header_name` gives.
     """
     return _SOURCE.format(
         includes="\n".join(f'#include "{header_name(fmt)}"' for fmt in formats),

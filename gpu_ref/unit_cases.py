@@ -26,10 +26,13 @@ UNIT_SHAPES = (
     Shape(3, 2, 0, 16),
 )
 SCALE_KINDS = ("middle", "any", "low", "high", "opposite")
-"""How scales are drawn: near 1; from all codes, NaN too; from the smallest; from the largest; the
-smallest for A and the largest for W."""
+"""How scales are drawn: near 1 (``middle``), from all codes with NaN (``any``), from the smallest
+(``low``), from the largest (``high``), or the smallest for A and the largest for W (``opposite``).
+"""
 CYCLES = 600
-_REACH = 12  # powers of two at an end of the range of scales; a quarter as many on each side of 1
+# Powers of two that are drawn from at an end of the range of scales; a quarter as many on each side
+# of 1.
+_REACH = 12
 _CANCELLING = 0.3  # share of the cycles that undo the cycle before
 
 
@@ -68,7 +71,7 @@ def scales_of(
 
 @dataclass(frozen=True)
 class Cycles:
-    """The inputs of one unit for T cycles: w and a (T, lanes); clear, last and both scales (T,).
+    """The inputs of one unit for T cycles: w and a (T, lanes); clear, last and each scale (T,).
 
     ``clear`` starts a new sum; ``last`` marks the last cycle of a block.
     """
@@ -80,7 +83,10 @@ class Cycles:
     scales: tuple[Tensor, Tensor]
 
     def folded(self, blocks: int) -> tuple[Tensor, ...]:
-        """The same for a unit that takes ``blocks`` blocks a cycle: w, a, clear, both scales."""
+        """Rearrange the inputs for a unit that takes ``blocks`` blocks a cycle.
+
+        Returns w, a, clear and both scales.
+        """
         w, a, *scales = (
             each.reshape(CYCLES // blocks, -1) for each in (self.w, self.a, *self.scales)
         )
@@ -92,8 +98,8 @@ def cycles_of(
 ) -> Iterator[Cycles]:
     """Inputs of a unit for each of SCALE_KINDS, with random clears and ends of blocks.
 
-    In many cycles the weights are the negatives of those of the cycle before and the rest is the
-    same, so that most bits of the sum cancel.
+    Three in ten cycles repeat the codes and scales of the cycle before with negated weights, so
+    that most bits of the sum cancel.
     """
     generator = torch.Generator().manual_seed(seed)
     negated = _negated(weight)

@@ -26,7 +26,7 @@ from halfbyte.gpu_ref.unit_cases import (
 __all__ = ["check_units"]
 
 LANES, BLOCKS = 5, 3  # lanes of a unit; blocks that a unit takes in a cycle
-# Exact accumulators: name of the scales, window of exponents (see dot_unit.unit), width in bits.
+# Exact accumulators: type of the scales, window of exponents (see dot_unit.unit), width in bits.
 _EXACT = (
     ("e4m3", None, 56),
     ("e8m0", (-6, 9), 40),
@@ -43,7 +43,7 @@ def check_units(
     activation: Format | None = None,
     shapes: Sequence[Shape] = UNIT_SHAPES,
 ) -> list[Comparison]:
-    """Compare every accumulator on ``device`` for one pair of formats, with every kind of scale.
+    """Compare every kind of accumulator on ``device`` with the golden model, for a pair of formats.
 
     Cases that the golden model refuses, such as formats with too many bits, are left out.
     """

@@ -18,7 +18,7 @@ namespace halfbyte {
 
 struct Context {
   int32_t device;   // CUDA build: number of the GPU
-  int32_t threads;  // host build: how many to use
+  int32_t threads;  // host build: number of CPU threads
   void *stream;     // CUDA build: a cudaStream_t
 };
 
@@ -30,6 +30,7 @@ struct PlainProduct {
   int64_t *overflows;  // counts results beyond FP32
 };
 
+// Kernels that quantize: block by block for any shape, or in spans of 256 elements (quantize.h).
 enum QuantizeKernel : int32_t { QUANTIZE_UNITS = 0, QUANTIZE_SPANS = 1 };
 
 }  // namespace halfbyte
@@ -42,9 +43,9 @@ HB_API const char *hb_error();  // the message of this thread's last failed call
 HB_API void hb_sizes(int64_t *sizes, int32_t count);
 // Fills in the derived numbers of a layout.
 HB_API void hb_complete(halfbyte::Layout *layout);
-// Whether QUANTIZE_SPANS takes this call.
+// Whether the kernel QUANTIZE_SPANS can quantize this tensor.
 HB_API int32_t hb_in_spans(const halfbyte::Quantize *call);
-// The scale of a whole tensor with E4M3 block scales.
+// The FP32 scale of a whole tensor whose block scales are E4M3. `rule` is a ScaleRule.
 HB_API float hb_tensor_scale(float absmax, const halfbyte::Format *format, int32_t rule);
 
 HB_API int hb_absmax(const halfbyte::Context *, const halfbyte::Quantize *);
@@ -64,12 +65,13 @@ HB_API int hb_unit_stream(const halfbyte::Context *, const halfbyte::Format *w,
 HB_API int hb_unit_product(const halfbyte::Context *, const halfbyte::Format *w,
                            const halfbyte::Format *a, const halfbyte::Unit *,
                            const halfbyte::UnitProduct *);
+// Decodes an operand to int8, for the kernels that multiply int8: dp4a, mma and rows.
 HB_API int hb_expand(const halfbyte::Context *, const halfbyte::Format *,
                      const halfbyte::Expand *);
 HB_API int hb_gemm_plain(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_dp4a(const halfbyte::Context *, const halfbyte::Product *);
-// For at most FEW_ROWS rows of activations; gemm_rows() says which blocks it takes.
+// For at most FEW_ROWS rows of activations. gemm_rows() says which block sizes it can compute.
 HB_API int hb_gemm_rows(const halfbyte::Context *, const halfbyte::Format *w,
                         const halfbyte::RowsProduct *);
 // `small`: every partial sum of a block is below 2^22 in magnitude.
@@ -83,22 +85,22 @@ HB_API int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t 
                                 halfbyte::dfloat11::Container *);
 HB_API int hb_dfloat11_decode(const halfbyte::Context *, const halfbyte::dfloat11::Decode *);
 // Joint layout. hb_dfloat11_index() checks the sizes of the chunks and writes where the data of
-// each chunk begins: 3 (chunks + 1) numbers, on the host. The kernels rely on them.
+// each chunk begins: 3 (chunks + 1) numbers, on the host. The kernels trust these numbers.
 HB_API int32_t hb_dfloat11_read_joint(const uint8_t *data, int64_t available, int64_t size,
                                       halfbyte::dfloat11::JointContainer *);
 HB_API int32_t hb_dfloat11_index(const halfbyte::dfloat11::JointContainer *, const uint8_t *sizes,
                                  int64_t *starts);
 HB_API int hb_dfloat11_joint(const halfbyte::Context *, const halfbyte::dfloat11::DecodeJoint *);
 HB_API int hb_dfloat11_product(const halfbyte::Context *, const halfbyte::dfloat11::JointProduct *);
-// Layout of the dfloat11 package. hb_dfloat11_check() returns a dfloat11::Damage. Only parts that
-// it finds good may be decoded.
+// Layout of the Python package dfloat11. hb_dfloat11_check() checks the sizes of the parts and
+// returns a dfloat11::Damage. hb_dfloat11_published() must only be called if this is GOOD.
 HB_API int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *);
 HB_API int hb_dfloat11_published(const halfbyte::Context *,
                                  const halfbyte::dfloat11::DecodePublished *);
 
-// Only in the host build. hb_gemm_pairs: integers must fit an int16 and a block's partial sums an
-// int32. hb_gemm_doubles: partial sums must be at most 2^53. hb_simd: the name of the vector
-// instructions in use.
+// Only in the host build: products by vector instructions. hb_gemm_pairs() multiplies integers from
+// -32767 to 32767; a block's partial sums must fit an int32. hb_gemm_doubles() multiplies in FP64;
+// partial sums must be at most 2^53. hb_simd() names the vector instructions in use.
 HB_API int hb_gemm_pairs(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_doubles(const halfbyte::Context *, const halfbyte::Format *a,

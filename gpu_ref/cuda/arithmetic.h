@@ -1,8 +1,8 @@
 // The arithmetic of 4-bit formats: codes, values, products, the MAC's step, block scales and sums.
 //
 // One header serves the device (nvcc) and the host (any C++17 compiler). It is written from the
-// definitions, independently of the golden model and the RTL: only the formats are the same. The
-// table of a format is generated from it as a separate header. Each FP32 operation rounds once, to
+// definitions, independently of the PyTorch model in golden/ and of the RTL: they share only the
+// formats. Tables of formats are generated headers (tables.py). Each FP32 operation rounds once, to
 // nearest, ties to even.
 #pragma once
 
@@ -26,16 +26,16 @@ namespace halfbyte {
 
 constexpr int MAX_CODES = 256;  // formats have 2 to 8 bits
 
-// From numbers to codes.
+// The table by which numbers become codes.
 struct Encoder {
   int32_t bits;
-  // For each value in ascending order: the first float that rounds to the next higher value. From
-  // the highest value on it is NaN, which no float reaches.
+  // For each value in ascending order: the first float that rounds to the next higher value. The
+  // entries from that of the highest value on are NaN, which no float reaches.
   float thresholds[MAX_CODES];
-  uint8_t codes[MAX_CODES];       // by position in ascending order of the values
+  uint8_t codes[MAX_CODES];       // in ascending order of their values
 };
 
-// From codes to values: an integer times the quantum.
+// The table by which codes become values. A value is an integer times the quantum.
 struct Decoder {
   int32_t bits;
   int32_t magnitude;  // the largest absolute integer
@@ -48,7 +48,8 @@ struct Largest {
   float value;
   int32_t exponent;
   int32_t significand;  // 2^23 to 2^24 - 1
-  // The least significand that is at least as near to the next power of two as to the value.
+  // The least significand, at the same exponent, of a number that is at least as near to the next
+  // power of two as to the value.
   int32_t middle;
 };
 
@@ -58,7 +59,7 @@ struct Format {
   Largest largest;
 };
 
-// Whether the generated table is one that encode() can search.
+// Whether a generated table is valid: encode() can search it, and the integers are in range.
 constexpr bool well_formed(const Format &format) {
   const Encoder &encoder = format.encoder;
   if (encoder.bits < 2 || encoder.bits > 8 || encoder.bits != format.decoder.bits) return false;
@@ -136,8 +137,8 @@ HB_HD float float_of(int32_t bits) {
 constexpr int32_t INFINITY_BITS = 0x7f800000;
 constexpr int32_t MAGNITUDE_MASK = 0x7fffffff;
 
-// |x| as bits, which are in the order of the magnitudes; INFINITY_BITS or more for infinities and
-// NaN.
+// The bits of |x|. A larger magnitude has larger bits; infinities and NaN have INFINITY_BITS or
+// more.
 HB_HD int32_t magnitude_bits(float x) { return bits_of(x) & MAGNITUDE_MASK; }
 
 // ---------------------------------------------------------------- codes
@@ -152,8 +153,8 @@ HB_HD uint8_t encode_within(const Encoder &encoder, float x) {
   return encoder.codes[position];
 }
 
-// Whether two codes lie in a byte, the one with the even index in the low half. Wider codes lie one
-// in a byte.
+// Whether two codes share a byte: then the code with the even index is in the low half. Each wider
+// code has a byte of its own.
 HB_HD bool packs_pairs(int bits) { return bits <= 4; }
 
 HB_HD uint8_t encode(const Encoder &encoder, float x) {
@@ -226,6 +227,7 @@ HB_HD float round_significand(float x, int significant_bits, int lowest) {
   return std::ldexp(std::rint(std::ldexp(x, -last)), last);
 }
 
+// Roundings of block scales. A scale is never 0: the least result is the smallest positive value.
 HB_HD float round_to_fp16(float x) {
   return clamp(round_significand(x, 11, -24), FP16_SMALLEST, FP16_LARGEST);
 }
@@ -234,16 +236,17 @@ HB_HD float round_to_bf16(float x) {
   return clamp(round_significand(x, 8, -133), BF16_SMALLEST, BF16_LARGEST);
 }
 
-// OCP OFP8 E4M3: 4 significant bits down to steps of 2^-9, the largest value 448.
+// E4M3 of OCP OFP8: 4 significant bits, steps of 2^-9 or more, largest value 448.
 HB_HD float round_to_e4m3(float x) {
   return clamp(round_significand(x, 4, -9), E4M3_SMALLEST, E4M3_LARGEST);
 }
 
-// Unsigned E5M3: 4 significant bits down to steps of 2^-17, the largest value 1.75 * 2^16.
+// Unsigned E5M3: 4 significant bits, steps of 2^-17 or more, largest value 1.75 * 2^16.
 HB_HD float round_to_ue5m3(float x) {
   return clamp(round_significand(x, 4, -17), UE5M3_SMALLEST, UE5M3_LARGEST);
 }
 
+// 2^exponent, limited to the range of E8M0.
 HB_HD float power_of_two(int exponent) {
   const int limited = exponent < E8M0_LOWEST ? E8M0_LOWEST
                       : exponent > E8M0_HIGHEST ? E8M0_HIGHEST : exponent;
@@ -257,8 +260,10 @@ HB_HD float rounded_up(float x) {
 }
 
 // 2^(floor(log2 absmax) - floor(log2 largest)) for absmax > 0. Some rules double this scale:
-// E8M0_UP if absmax would exceed the format's largest value, E8M0_CEIL if absmax is not a power of
-// two, E8M0_NEAREST unless absmax is nearer to the largest value than to the next power of two.
+// - E8M0_UP, if absmax divided by the scale exceeds the format's largest value;
+// - E8M0_CEIL, if absmax is not a power of two;
+// - E8M0_NEAREST, unless absmax divided by the scale is nearer to the format's largest value than
+//   to the power of two above that value.
 HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
   const int exponent = exponent_of(absmax);
   const int32_t significand = static_cast<int32_t>(std::ldexp(absmax, 23 - exponent));  // exact
@@ -268,8 +273,8 @@ HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
   return power_of_two(exponent - largest.exponent + more);
 }
 
-// The scale of a whole tensor with E4M3 block scales. It is such that the block with the tensor's
-// absmax gets the block scale 448, the largest.
+// The scale of a whole tensor with E4M3 block scales. It gives the block with the tensor's absmax
+// the largest block scale, 448.
 HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   if (absmax == 0) return 1;
   const float scale = rule == E4M3_MODELOPT
@@ -331,7 +336,7 @@ struct Operand {
   const float *scales;   // (rows, ceil(length / block))
 };
 
-// One cell of the block-scaled product A W^T: row m of A with row n of W.
+// Result (m, n) of the block-scaled product A W^T: row m of A times row n of W.
 HB_HD float gemm_cell(const Operand &a, const Operand &w, const Decoder &a_decoder,
                       const Decoder &w_decoder, int64_t m, int64_t n, int64_t length,
                       int64_t block) {

@@ -23,14 +23,14 @@ struct BlackwellTerm {
 };
 
 HB_HD BlackwellTerm blackwell_group(const Unit &unit, int64_t sum, const Scale &scale) {
-  // scale.place is that of the last bit of the product of both scales' significands. The exponents
-  // of the scales lie mantissa_bits above the last bits of their significands.
+  // scale.place is the exponent of the last bit of the product of both scales' significands. The
+  // exponent of each scale is mantissa_bits higher than that of its significand's last bit.
   return {sum * scale.significand, scale.place + unit.quantum_exponent,
           scale.place + 2 * unit.scale.mantissa_bits};
 }
 
-// Bits of FP32: c plus the sums of up to four groups, each times the product of its scales. c, too,
-// is bits of FP32.
+// c plus the sums of up to four groups, each sum times the product of its scales. c and the result
+// are the bits of FP32 numbers.
 HB_HD int32_t blackwell_step(const Unit &unit, int32_t c, const int64_t *sums, const Scale *scales,
                              int groups) {
   for (int i = 0; i < groups; ++i)

@@ -1,4 +1,5 @@
-// The CUDA build: launches the kernel bodies on a GPU of compute capability 8.0 or newer.
+// The CUDA build: kernels for GPUs of compute capability 8.0 or newer, and their launches. The
+// headers have the kernels' bodies, which the host build shares.
 //   nvcc -std=c++17 -O3 -fmad=false -gencode arch=compute_80,code=sm_80
 //     -gencode arch=compute_90,code=[sm_90,compute_90] -Xcompiler -fPIC -shared device.cu
 #include "api_common.h"
@@ -11,7 +12,7 @@ namespace {
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / LANES;
-constexpr int64_t MAX_BLOCKS = 1 << 16;  // with more work, a block takes several turns
+constexpr int64_t MAX_BLOCKS = 1 << 16;  // with more work, a thread block takes several turns
 
 unsigned blocks_for(int64_t work, int64_t per_block) {
   const int64_t blocks = (work + per_block - 1) / per_block;
@@ -159,7 +160,7 @@ __global__ void __launch_bounds__(THREADS)
     gemm_rows<ROWS>(machine, p, table, decoder.quantum, first, shared[threadIdx.x / LANES]);
 }
 
-constexpr int CHUNK_WARPS = 4;  // of a thread block: few, so that small tensors also fill the GPU
+constexpr int CHUNK_WARPS = 4;  // warps of a thread block; few, so that small tensors fill the GPU
 
 __global__ void __launch_bounds__(CHUNK_WARPS *LANES)
     dfloat11_kernel(const __grid_constant__ dfloat11::Decode d) {

@@ -2,7 +2,7 @@
 //
 // DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts. The prefix
 // layout replaces eight bits of each element, its symbol, by a code of 1 to 12 bits. The other bits
-// are raw.
+// are raw: they are stored as they are.
 #pragma once
 
 #include "dfloat11_crc.h"
@@ -11,18 +11,19 @@ namespace halfbyte {
 namespace dfloat11 {
 
 constexpr int64_t CHUNK = 16384;   // elements of a chunk, which is decoded by itself
-constexpr int64_t SEGMENT = 512;   // elements of a segment; the bits of its codes are stored
+constexpr int64_t SEGMENT = 512;   // elements of a segment; its length in coded bits is stored
 constexpr int SEGMENTS = 32;       // in a chunk
 constexpr int WORD = 32;           // bits of a word of the stream
 constexpr int LENGTH_LIMIT = 12;   // bits of the longest code
 constexpr int ROWS_LIMIT = 257;    // rows of the code table: symbols, and the escape
 constexpr int ESCAPE = 256;        // as a symbol: the next eight bits are the real one
 constexpr int MAX_DIMENSIONS = 255;
-constexpr int64_t ALIGNMENT = 8;   // bytes, of every part
+constexpr int64_t ALIGNMENT = 8;   // every part begins at a multiple of 8 bytes
 constexpr int FIXED = 72;          // bytes of the header before the shape
 constexpr int TYPES = 6;
 
-// Kinds of damage, in the order of the checks; Python has the messages.
+// Kinds of damage; damage.py has the messages in the same order. PUBLISHED_ marks damage in the
+// layout of the Python package dfloat11, JOINT_ damage in the joint layout.
 enum Damage : int32_t {
   GOOD,
   NO_TENSOR,      // the first bytes are wrong
@@ -46,13 +47,13 @@ enum Damage : int32_t {
   PUBLISHED_END,        // of a block: it holds a wrong number of codes
   JOINT_FIELDS,   // symbols that do not fit an element, or rows that do not fit the symbols
   JOINT_TABLE,    // frequencies that do not sum to 4096
-  JOINT_INDEX,    // sizes of the chunks contradict the header, or leave out wrong bits
+  JOINT_INDEX,    // sizes of the chunks contradict the header, or name wrong bits to leave out
   JOINT_END,      // of a chunk: the coders do not end with their stream
   JOINT_ESCAPES,  // of a chunk: it has another number of escapes than its sizes say
   DAMAGES
 };
-// A failure is one number: that of a chunk or block, times PLACE, plus its damage. The least
-// failure is that of the first damaged chunk.
+// A failure is one number: the number of a chunk or block, times PLACE, plus its damage. So the
+// least failure belongs to the first damaged chunk or block.
 constexpr int64_t PLACE = 32;
 static_assert(DAMAGES <= PLACE, "every damage must be below PLACE");
 
@@ -65,8 +66,8 @@ struct Container {
   int32_t max_length;  // of a code
   int32_t wide;        // 1: elements have 16 bits, 0: they have 8
   uint64_t shape[MAX_DIMENSIONS + 1];
-  // By the next max_length bits of the stream: length of the code << 9 | symbol; 0 if no code
-  // begins with them.
+  // Indexed by the next max_length bits of the stream: length of the code << 9 | symbol; 0 if these
+  // bits do not begin with a code.
   uint16_t lookup[1 << LENGTH_LIMIT];
 };
 

@@ -22,12 +22,13 @@ HB_HD uint32_t crc_entry(uint32_t byte) {
 
 // The CRC register after `size` bytes if it was `crc` before. Initial and final complement are left
 // to the caller.
-HB_HD uint32_t crc_register(const uint32_t *table, uint32_t crc, const uint8_t *data, int64_t size) {
+HB_HD uint32_t crc_register(const uint32_t *table, uint32_t crc, const uint8_t *data,
+                            int64_t size) {
   for (int64_t i = 0; i < size; ++i) crc = table[(crc ^ data[i]) & 0xFF] ^ crc >> 8;
   return crc;
 }
 
-// a b modulo the polynomial.
+// The product a b modulo the polynomial.
 HB_HD uint32_t multiply_modulo(uint32_t a, uint32_t b) {
   uint32_t product = 0;
   for (; a; a <<= 1) {

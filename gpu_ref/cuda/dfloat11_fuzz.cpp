@@ -1,4 +1,5 @@
-// Feeds damaged data to the DFloat11 decoders of the host build. Compiled with the sanitizers.
+// Feeds damaged data to the DFloat11 decoders of the host build. It is compiled with the address
+// and undefined-behaviour sanitizers.
 //
 // An execution damages one input and decodes it. Inputs are copied to buffers of exactly their
 // size, so that an access one byte too far is detected. The seed and the number of an execution
@@ -24,7 +25,7 @@ int64_t size_of(const Buffer &data) { return static_cast<int64_t>(data.size()); 
 int64_t current = 0;  // number of the running execution
 
 void on_death() {
-  std::fprintf(stderr, "execution %lld: repeat it alone by this number\n",
+  std::fprintf(stderr, "stopped in execution %lld; it can be repeated alone by this number\n",
                static_cast<long long>(current));
 }
 
@@ -41,6 +42,7 @@ class Dice {
   int64_t below(int64_t limit) {
     return static_cast<int64_t>(next() % static_cast<uint64_t>(limit));
   }
+  // True with a probability of 1 / times.
   bool once_in(int64_t times) { return below(times) == 0; }
   // A number that is hard for a decoder: at the limit of an integer type, or of random size.
   uint64_t hostile() {
@@ -101,7 +103,7 @@ void attack_header(Buffer &data, Dice &dice) {
   }
 }
 
-// Damages the starts and lengths of chunks; the header `c`, which is valid, says where they are.
+// Damages the starts and lengths of chunks. The valid header `c` says where these lie.
 void attack_index(Buffer &data, const Container &c, Dice &dice) {
   for (int64_t times = 1 + dice.below(3); times; --times) {
     if (dice.once_in(2)) put(data, c.starts + 4 * dice.below(c.chunks), dice.hostile(), 4);
@@ -202,7 +204,8 @@ int32_t decode_joint(const uint8_t *input, int64_t size, Dice &dice) {
 
 constexpr int PARTS = 5;  // luts, stream, sign and mantissa, gaps, output positions
 
-// Damages a module in the published layout and decodes it; returns a Damage.
+// Damages a module in the published layout, that of the Python package dfloat11, and decodes it;
+// returns a Damage.
 int32_t decode_module(const uint8_t *input, const int64_t *ends, Dice &dice) {
   std::unique_ptr<uint8_t[]> parts[PARTS];
   int64_t sizes[PARTS];

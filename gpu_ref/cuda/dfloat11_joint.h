@@ -2,13 +2,14 @@
 //
 // docs/dfloat11.md defines the layout. A symbol is the exponent of an element with some bits of its
 // mantissa, or all bits of an 8-bit type. The symbols of a chunk are coded by 32 range coders
-// (asymmetric numeral systems) that share one stream. Each lane of the warp decodes one coder, so
-// that a round gives 32 neighbouring elements. A lane that needs a word of the stream counts the
-// lanes before it that need one. A *sink* takes the elements of a round: it stores them, or
-// multiplies them at once (dfloat11_product.h).
+// (asymmetric numeral systems) that share one stream. Each lane (thread) of the warp decodes the
+// symbols of one coder, so that a round gives 32 neighbouring elements. A lane that needs a word of
+// the stream finds it by the number of earlier lanes that need one, too. A *sink* takes the
+// elements of a round: it stores them, or multiplies them at once (dfloat11_product.h).
 //
-// The stream and the escapes are never trusted: a lane reads only words of its chunk. index_joint()
-// has checked where chunks begin.
+// An escape is a symbol without a row in the code table; such symbols are stored apart. The stream
+// and the escapes are never trusted: a lane reads only words of its chunk. index_joint() has
+// checked where chunks begin.
 #pragma once
 
 #include "dfloat11_joint_container.h"
@@ -69,7 +70,7 @@ HB_HD uint32_t join_joint(const DecodeJoint &d, uint32_t symbol, uint32_t raw, i
 }
 
 // Decodes one symbol in each of the first `count` lanes. A lane notes a damage if it needs a word
-// or an escaped symbol beyond the end.
+// or an escaped symbol beyond the chunk's end.
 template <class M>
 HB_BODY void take_joint(M &machine, const DecodeJoint &d, const uint32_t *slots, JointPlace &place,
                         int count, typename M::template PerLane<uint32_t> &states,
@@ -79,6 +80,7 @@ HB_BODY void take_joint(M &machine, const DecodeJoint &d, const uint32_t *slots,
   machine.lanes([&](int lane) {
     wants[lane] = 0;
     if (lane >= count) return;
+    // A step of asymmetric numeral systems: frequency * (state >> SCALE_BITS) + place in the row.
     const uint32_t entry = slots[states[lane] & (SLOTS - 1)];
     states[lane] = ((entry >> 12 & 0xFFF) + 1) * (states[lane] >> SCALE_BITS) + (entry & 0xFFF);
     symbols[lane] = entry >> 24;

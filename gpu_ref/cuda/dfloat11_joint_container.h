@@ -12,7 +12,7 @@ namespace halfbyte {
 namespace dfloat11 {
 
 constexpr int64_t JOINT_CHUNK = 65536;  // elements of a chunk, which is decoded by itself
-constexpr int64_t JOINT_BLOCK = 4096;   // elements of a block, which leave out low bits together
+constexpr int64_t JOINT_BLOCK = 4096;   // elements of a block; all leave out the same low bits
 constexpr int JOINT_FIXED = 60;         // bytes of the header before the shape
 constexpr int JOINT_ROWS = 256;         // of the code table, at most
 constexpr int JOINT_WIDTH = 11;         // bits of a symbol, at most
@@ -22,13 +22,13 @@ constexpr int STATE_WORDS = 2 * LANES;  // 16-bit words of the 32 states at the 
 
 // The content of a checked header. Places of parts are offsets in bytes.
 struct JointContainer {
-  int64_t elements, chunks, words, escapes, raw_bytes;  // words of 16 bits in the stream
+  int64_t elements, chunks, words, escapes, raw_bytes;  // `words` of 16 bits in the stream
   int64_t crcs, sizes, stream, escaped, raw, size;
   int32_t type, bytes;  // number of the element type, bytes of an element
   int32_t width, shift, escape, rows, base;
   int32_t dimensions;
-  // By the low 12 bits of a coder's state, from bit 0 on: place in the row (12 bits), frequency of
-  // the row - 1 (12 bits), row (8 bits).
+  // Indexed by the low 12 bits of a coder's state. An entry has, from bit 0 on: place in the row
+  // (12 bits), frequency of the row minus 1 (12 bits), row (8 bits).
   uint32_t slots[SLOTS];
 };
 
@@ -117,7 +117,8 @@ inline Damage read_joint(const uint8_t *data, int64_t available, int64_t size, J
   return place_joint_parts(c, totals, header, size);
 }
 
-// How many low bits the elements of a block leave out. `word` is the chunk's word for low bits.
+// How many low bits the elements of a block leave out. `word` is the chunk's third size: the number
+// of bits, and from bit 16 on a flag for each block that leaves out none.
 HB_HD int left_out(uint32_t word, int64_t block) {
   return word >> (16 + block) & 1 ? 0 : static_cast<int>(word & 0xFF);
 }

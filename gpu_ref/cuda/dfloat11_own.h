@@ -15,7 +15,7 @@ namespace dfloat11 {
 
 constexpr int ROUND = 64;            // symbols that a lane decodes before the warp joins them
 constexpr int PIECE = 8;             // elements that a lane joins at once
-constexpr int ROW = ROUND / 4 + 1;   // words of a lane's symbols; odd, to spread memory banks
+constexpr int ROW = ROUND / 4 + 1;   // words of a lane's symbols; odd, so that lanes' banks differ
 constexpr int STAGED = LANES * ROW;  // words of a warp's symbols
 
 // A compressed tensor whose parts are in the memory of the device.
@@ -54,7 +54,7 @@ HB_HD Reader open_reader(const Decode &d, int64_t bit, int64_t end_bit, int64_t 
   return {first << WORD << skip, bit / WORD + 1, end_bit, WORD - skip, GOOD};
 }
 
-// Takes the next symbol, at most 20 bits.
+// Takes the next symbol from the stream: at most 20 bits, a code of 12 and an escaped symbol of 8.
 HB_HD uint32_t take_symbol(const Decode &d, const uint16_t *lookup, Reader &reader, int64_t end) {
   if (reader.held <= WORD) {
     reader.buffer |= uint64_t{word_at(d, reader.word, end)} << (WORD - reader.held);
@@ -105,7 +105,7 @@ HB_HD void join_piece(const uint8_t *raw, uint16_t *out, int64_t first, int coun
   }
 }
 
-// The same for elements of 16 or 8 bits, as `d` has them.
+// Writes `count` elements, like join_piece(); they have 16 or 8 bits, as `d` says.
 HB_HD void store_piece(const Decode &d, int64_t first, int count, uint32_t low, uint32_t high) {
   if (d.wide) {
     join_piece(d.raw, static_cast<uint16_t *>(d.out), first, count, low, high);

@@ -4,7 +4,7 @@
 // A lane adds up the products of its own elements of a row, in FP32 and in the order of the row. At
 // the end of the row, or of the chunk, the lanes' sums are added as a tree. Then the sums of the
 // chunks that share a row are added in order. Every product and every sum is rounded. The same body
-// also multiplies weights that lie in memory, and gives the same bits.
+// also multiplies uncompressed weights, and then gives the same bits.
 #pragma once
 
 #include "dfloat11_joint.h"
@@ -16,7 +16,7 @@ constexpr int MOST_VECTORS = 8;
 
 struct JointProduct {
   DecodeJoint weights;
-  const uint16_t *plain;  // weights in memory, or null: decode them
+  const uint16_t *plain;  // uncompressed weights, or null: decode `weights`
   const float *x;         // (vectors, inputs)
   float *sums;            // (chunks, parts, vectors): for each row that a chunk touches
   float *y;               // (vectors, outputs)

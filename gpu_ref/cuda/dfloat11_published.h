@@ -1,11 +1,11 @@
-// Kernel body: decodes the layout of the dfloat11 package. A block of threads decodes a block of
-// 4096 bytes of the stream of codes.
+// Kernel body: decodes the layout of the Python package dfloat11. A block of threads decodes 4096
+// bytes of the stream of codes, which are called a block, too.
 //
 // As in the package's own kernel, a thread decodes the codes that start in its piece of eight
 // bytes. The index has a *gap* for each thread: the bit of the piece at which the first code
-// starts. The numbers of codes, added up over the threads before it, tell a thread where its
-// elements go. Unlike the package's kernel, this one decodes codes only once: symbols wait in
-// shared memory until their places are known. Stream, tables and index are never trusted.
+// starts. The number of codes in all earlier threads tells a thread where its elements go. Unlike
+// the package's kernel, this kernel decodes codes only once: symbols wait in shared memory until
+// their places are known. Stream, tables and index are never trusted.
 #pragma once
 
 #include "dfloat11_own.h"
@@ -20,7 +20,7 @@ constexpr int SIDE = 256;                     // entries of a table
 constexpr int MAX_TABLES = SIDE - POINTER + 1;
 constexpr int LEVELS = 4;                     // bytes of the longest code
 constexpr int GAP_BITS = 5;
-constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words of a thread's symbols; odd, for the banks
+constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words of a thread's symbols; odd: banks differ
 constexpr int64_t BLOCK_BYTES = THREADS * PIECE_BITS / 8;
 
 // A compressed module whose parts are in the memory of the device.
@@ -36,13 +36,14 @@ struct DecodePublished {
 
   HB_HD int64_t blocks() const { return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES; }
   HB_HD int64_t tables() const { return rows - 1; }
-  // The first element of a block. The package omits the end if no code starts in the last block.
+  // The first element of a block. The package omits the end of the positions if no code starts in
+  // the last block.
   HB_HD int64_t position(int64_t block) const {
     return positions[block < position_count ? block : position_count - 1];
   }
 };
 
-// Whether the parts have the sizes that the kernel relies on.
+// GOOD if the parts have the sizes that the kernel relies on, else PUBLISHED_PARTS.
 inline Damage check_sizes(const DecodePublished &d) {
   const int64_t blocks = d.blocks();
   const bool tables = d.rows >= 2 && d.rows <= MAX_TABLES + 1;
@@ -112,9 +113,11 @@ HB_HD Found decode_piece(const DecodePublished &d, const uint8_t *luts, int64_t 
   uint32_t four = 0;
   while (found.end < limit) {
     const bool second = found.end >= 32;
-    const uint64_t two = uint64_t{second ? words[1] : words[0]} << 32 | (second ? words[2] : words[1]);
+    const uint64_t two =
+        uint64_t{second ? words[1] : words[0]} << 32 | (second ? words[2] : words[1]);
+    const uint32_t window = static_cast<uint32_t>(two << found.end % 32 >> 32);
     int bits;
-    const uint32_t symbol = look_up(luts, tables, static_cast<uint32_t>(two << found.end % 32 >> 32), bits);
+    const uint32_t symbol = look_up(luts, tables, window, bits);
     if (bits == 0) {
       found.failed = 1;
       break;

@@ -1,8 +1,10 @@
-// Kernel body: expands packed codes to int8, the operands of dp4a and the tensor cores.
+// Kernel body: expands packed codes to int8, the operands of the dp4a instruction and of the tensor
+// cores.
 //
 // A tile is the part of the result that a thread block computes. A GEMM reads every element of an
-// operand once for each tile that uses it. Decoding beforehand takes (M + N) K table look-ups
-// instead of M N K / 64 with tiles of 128 x 128. The inner loop then only copies and multiplies.
+// operand once for each tile that uses it. With tiles of 128 x 128, decoding in the GEMM would take
+// M N K / 64 table look-ups. Decoding (M, K) and (N, K) beforehand takes (M + N) K look-ups, and
+// the inner loop of the GEMM only copies and multiplies.
 #pragma once
 
 #include "arithmetic.h"

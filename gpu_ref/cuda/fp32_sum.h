@@ -73,7 +73,7 @@ HB_HD int32_t round_to_fp32(bool negative, uint64_t magnitude, int place) {
   return pack_fp32(negative, static_cast<int32_t>(kept), last);
 }
 
-// x / 2^count; the last bit is also set if any lost bit was set.
+// x / 2^count, rounded down; the last bit is also set if any lost bit was set.
 HB_HD uint64_t shift_right_sticky(uint64_t x, int count) {
   if (count == 0) return x;
   if (count >= 64) return x != 0;
@@ -84,9 +84,9 @@ HB_HD uint64_t shift_right_sticky(uint64_t x, int count) {
 // if it is NaN or infinite, it stays so. The term has at most 53 bits of magnitude; 0 counts as +0.
 //
 // Both magnitudes are first shifted left until they have 62 bits, of which at least the last 9 are
-// zero. Then the one with the lower place is shifted right, which loses bits only if it shifts by
-// more than 9. In this case at most one leading bit of the sum cancels, and 37 or more of its bits
-// are dropped. So one sticky bit is enough.
+// zero. Then the magnitude with the lower place is shifted right. It loses bits only if the shift
+// is above 9. In this case at most one leading bit of the sum cancels, and rounding drops 37 or
+// more bits of the sum. So one sticky bit is enough.
 HB_HD int32_t add_rounded_once(int32_t y, int64_t term, int place) {
   if ((y & MAGNITUDE_MASK) >= INFINITY_BITS) return is_nan_bits(y) ? QUIET_NAN : y;
   const Unpacked base = unpack_fp32(y);

@@ -11,8 +11,9 @@
 namespace halfbyte {
 
 struct Dp4a {
-  static constexpr int THREADS = 256, SIDE = 64;      // a block computes SIDE x SIDE results,
-  static constexpr int GRID = 16, EACH = SIDE / GRID;  // a thread EACH x EACH, GRID apart
+  // A thread block computes SIDE x SIDE results. A thread computes EACH x EACH of them, GRID apart.
+  static constexpr int THREADS = 256, SIDE = 64;
+  static constexpr int GRID = 16, EACH = SIDE / GRID;
   static constexpr int WORDS = CHUNK / 4;
   static constexpr int STEPS = CHUNK / BLOCK_PADDING, STEP_WORDS = BLOCK_PADDING / 4;
   static constexpr int PITCH = WORDS + 1;  // words of a row in shared memory, to spread the banks

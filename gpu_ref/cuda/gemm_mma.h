@@ -1,8 +1,8 @@
-// Kernel body: block-scaled GEMM on the tensor cores, int8 operands and int32 sums.
+// Kernel body: block-scaled GEMM on the tensor cores, with int8 operands and int32 sums.
 //
 // A thread block computes a tile of 128 x COLUMNS results, and a warp 64 x 32 of them. Narrow tiles
 // leave room for two thread blocks on a multiprocessor: while one applies scales, the other can
-// multiply. Wide tiles read less.
+// multiply. Wide tiles read the operands less often.
 //
 // After each block of products (elements that share a scale), the exact integer sum is multiplied
 // by the steps of both operands and added to the FP32 result. A step is a scale times the quantum
@@ -40,8 +40,8 @@ struct MmaTile {
   static constexpr int WARPS_ACROSS = COLUMNS / Mma::WARP_COLUMNS;
   static constexpr int THREADS = TILE / Mma::WARP_ROWS * WARPS_ACROSS * LANES;
   static constexpr bool BY_GROUPS = false;                  // warps multiply, not warpgroups
-  static constexpr int RESIDENT = COLUMNS == TILE ? 1 : 2;  // blocks on a multiprocessor
-  static constexpr int A_BYTES = TILE * CHUNK;              // one operand's share of a buffer
+  static constexpr int RESIDENT = COLUMNS == TILE ? 1 : 2;  // thread blocks on a multiprocessor
+  static constexpr int A_BYTES = TILE * CHUNK;              // A's share of a buffer
   static constexpr int STAGE_BYTES = A_BYTES + COLUMNS * CHUNK;
   static constexpr int SHARED_BYTES = STAGES * STAGE_BYTES;
 };

@@ -8,8 +8,8 @@
 //
 // P is the exact sum of the products of a block (elements that share a scale). If |P| < 2^22, the
 // sum starts from the bit pattern of 1.5 * 2^23 instead of zero. Adding the integer P to the bits
-// of that float adds P to its value. One exact subtraction then converts P to FP32, so that all
-// four operations of the FP32 stage run on the FP32 units.
+// of that float adds P to its value. One exact subtraction then converts P to FP32. So all four
+// FP32 operations of a block run on the FP32 units: this subtraction, two products and a sum.
 #pragma once
 
 #include "machine.h"
@@ -81,9 +81,9 @@ HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, 
   machine.commit();
 }
 
-// Takes the matrix instructions of a tile in order along K, which are called steps here.
-// `take(a, w, step, first, last, b)` takes step number `step` of the chunk in the buffers `a` and
-// `w`. `first` and `last` say whether it begins or ends block b.
+// Goes through a tile along K. One matrix instruction is called a step here, unlike the steps of
+// blocks in Product. `take(a, w, step, first, last, b)` multiplies step number `step` of the chunk
+// in the buffers `a` and `w`. `first` and `last` say whether this step begins or ends block b.
 //
 // BLOCK_STEPS: steps of a block, or 0 for any number.
 template <class Tile, int BLOCK_STEPS, class M, class Take>

@@ -1,5 +1,5 @@
-// Kernel body: block-scaled GEMM by the warpgroup instructions of Hopper, int8 operands, int32
-// sums.
+// Kernel body: block-scaled GEMM by the warpgroup instructions of Hopper, with int8 operands and
+// int32 sums.
 //
 // A warpgroup of four warps computes 64 x 128 results. It reads both operands from shared memory. A
 // thread block has one or two warpgroups and computes a tile of the result. Several thread blocks
@@ -20,8 +20,8 @@ struct GroupTile {
   static constexpr int ROWS = GROUPS * GROUP_ROWS, COLUMNS = GROUP_COLUMNS, STAGES = STAGES_;
   static constexpr int THREADS = GROUPS * GROUP_THREADS;
   static constexpr bool BY_GROUPS = true;               // warpgroups multiply
-  static constexpr int RESIDENT = GROUPS == 1 ? 2 : 1;  // blocks on a multiprocessor
-  static constexpr int A_BYTES = ROWS * CHUNK;          // one operand's share of a buffer
+  static constexpr int RESIDENT = GROUPS == 1 ? 2 : 1;  // thread blocks on a multiprocessor
+  static constexpr int A_BYTES = ROWS * CHUNK;          // A's share of a buffer
   static constexpr int STAGE_BYTES = A_BYTES + COLUMNS * CHUNK;
   static constexpr int SHARED_BYTES = STAGES * STAGE_BYTES;
 };

@@ -1,11 +1,12 @@
 // The host build's block-scaled GEMM with SIMD, on all cores.
 //
-// Operands are decoded first and laid out in panels. The lanes of a vector hold different rows of
-// W. The inner loop multiplies an element of A, broadcast to all lanes, by a vector of W. Every sum
-// of a block (elements that share a scale) is an exact integer. The FP32 stage then scales the sums
-// and adds them up, vector by vector; it is compiled without fused multiply-add. The vector types
-// are those of GCC and Clang, which work on any target. Only the product of 16-bit pairs uses
-// intrinsics, since processors have an instruction for it.
+// Operands are decoded first and laid out in panels: groups of neighbouring rows, whose elements
+// are interleaved. The lanes of a vector hold different rows of W. The inner loop multiplies an
+// element of A, broadcast to all lanes, by a vector of W. Every sum of a block (elements that share
+// a scale) is an exact integer. Then FP32 operations, compiled without fused multiply-add, scale
+// the sums and add them up, vector by vector. The vector types are those of GCC and Clang, which
+// work on any target. Only the product of 16-bit pairs uses intrinsics, since processors have an
+// instruction for it.
 #pragma once
 
 #include <cstdlib>
@@ -15,7 +16,8 @@
 #include "api.h"
 #include "host_parallel.h"
 
-#if defined(__SSE2__) && !defined(HB_NO_INTRINSICS)  // lets tests use the code for other processors
+// Tests define HB_NO_INTRINSICS to get the code for processors without these instructions.
+#if defined(__SSE2__) && !defined(HB_NO_INTRINSICS)
 #define HB_SSE2
 #include <immintrin.h>
 #endif
@@ -115,7 +117,7 @@ struct Wide {
   }
 };
 
-// Results in one row of a tile: those that its vectors hold.
+// Results in one row of a tile: one for each lane of its vectors.
 template <class Kind>
 constexpr int COLUMNS = Kind::VECTORS * static_cast<int>(sizeof(typename Kind::Rounded) / 4);
 

@@ -13,8 +13,8 @@
 
 namespace halfbyte {
 
-// While it exists, the thread rounds as IEEE 754 does by default. The caller may have changed the
-// rounding, or may flush subnormals to zero.
+// While an object of this class exists, its thread rounds as IEEE 754 does by default. The caller
+// may have changed the rounding, or may flush subnormals to zero.
 class DefaultFloatingPoint {
  public:
   DefaultFloatingPoint() {

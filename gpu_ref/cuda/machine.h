@@ -28,7 +28,7 @@ constexpr int COPY_BYTES = 16;  // of one asynchronous copy
 constexpr int GROUP_THREADS = 128;
 constexpr int GROUP_ROWS = 64, GROUP_COLUMNS = 128, GROUP_BYTES = 32;
 constexpr int GROUP_SUMS = GROUP_ROWS * GROUP_COLUMNS / GROUP_THREADS;  // of one thread
-constexpr int SWIZZLE_BYTES = 1024;  // alignment of swizzled matrices in shared memory
+constexpr int SWIZZLE_BYTES = 1024;  // alignment of swizzled matrices (gemm_ring.h), shared memory
 
 }  // namespace halfbyte
 

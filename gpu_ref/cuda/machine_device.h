@@ -38,7 +38,7 @@ class Machine {
     const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
   }
-  // Closes a group of copies.
+  // Closes the group of the copies that were started since the last commit().
   HB_BODY void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
   // Waits until all groups of copies but the latest PENDING ones are complete. Other threads see
   // the copies after a barrier.

@@ -30,12 +30,11 @@ HB_HD float widen(Half x) {
   return float_of(static_cast<int32_t>(sign | wide));
 }
 
-// Counters of values that cannot be quantized.
+// Counters of numbers that cannot be quantized.
 struct Refusals {
   int64_t nans;
   int64_t infinities;
-  int64_t scales;   // blocks whose scale exceeds FP32
-  int64_t results;  // results of a GEMM beyond FP32
+  int64_t scales;  // blocks whose scale exceeds FP32
 };
 
 // The arguments of the kernels: a (rows, length) matrix in blocks along its rows. The last block of
@@ -68,7 +67,7 @@ HB_HD void count_refusals(float x, int64_t &nans, int64_t &infinities) {
 
 // The scale of block number `index`. `magnitude` is the block's absolute maximum, as bits.
 HB_HD float scale_of(const Quantize &q, const Largest &largest, int32_t magnitude, int64_t index) {
-  if (magnitude >= INFINITY_BITS) return 1;  // refused; the result is not used
+  if (magnitude >= INFINITY_BITS) return 1;  // an error is reported, and this scale is not used
   const float clip = q.clips ? q.clips[index] : q.clip;
   return block_scale(float_of(magnitude), clip, q.whole, largest, q.rule);
 }
@@ -149,7 +148,7 @@ struct alignas(16) Several {
 };
 
 constexpr int SPAN = EACH * LANES;  // a span: the elements that a warp reads at once
-constexpr int SPANS_PER_WARP = 2;   // spans that a warp has in flight
+constexpr int SPANS_PER_WARP = 2;   // spans that a warp reads before it processes the first
 
 // Whether quantize_spans() takes this call: the block size is a power of two from 16 to 256, rows
 // have whole blocks, the tensor has whole spans, and addresses are aligned.

@@ -12,7 +12,7 @@
 namespace halfbyte {
 
 using NarrowTile = MmaTile<TILE / 2, 3>;
-constexpr int32_t NARROW_MMA = 0;  // tile number; the others are tiles of warpgroups
+constexpr int32_t NARROW_MMA = 0;  // number of this tile; higher numbers are tiles of warpgroups
 
 // Calls `run` with an object whose type is the tile of warpgroups number `tile`.
 template <class Run>

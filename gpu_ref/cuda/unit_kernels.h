@@ -19,7 +19,7 @@ struct UnitStream {
   int64_t *acc;                      // after each cycle
   uint8_t *is_nan;                   // after each cycle, of exact accumulators
   int64_t streams, cycles, lanes;
-  int64_t blocks;  // that a cycle takes, one after the other; each has lanes / blocks lanes
+  int64_t blocks;  // of a cycle, added one after the other; each has lanes / blocks lanes
 };
 
 // One thread steps one unit.
@@ -91,7 +91,8 @@ HB_HD UnitState unit_cell(const UnitProduct &p, const Unit &unit, const Decoder 
 }
 
 // Result (m, n) as Blackwell's tensor core computes it (blackwell.h): by instructions of 64
-// products, in ascending order. The last may have fewer. Blocks have a multiple of 16 products.
+// products, in ascending order. The last instruction may have fewer products. Blocks have a
+// multiple of 16 products.
 HB_HD int32_t blackwell_cell(const UnitProduct &p, const Unit &unit, const Decoder &w,
                              const Decoder &a, int64_t m, int64_t n) {
   int32_t c = 0;

@@ -1,6 +1,7 @@
-"""Times the DFloat11 decoders (lossless compression of weights) beside a copy of the weights.
+"""Times the DFloat11 decoders, and beside them a copy of the weights.
 
-On a GPU the kernel of the ``dfloat11`` package is timed, too.
+DFloat11 is a lossless compression of weights. On a GPU the kernel of the ``dfloat11`` package is
+timed, too.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,8 @@
-"""Checks the DFloat11 decoders (lossless compression) against the golden codec, bit by bit."""
+"""Compares the DFloat11 decoders with the codec in :mod:`halfbyte.golden`, bit by bit.
+
+DFloat11 is a lossless compression of weights. It has three layouts: halfbyte's own prefix and joint
+layouts, and the published layout, that of the ``dfloat11`` package.
+"""
 
 import torch
 from torch import Tensor
@@ -45,7 +49,7 @@ def cases(seed: int = 11) -> dict[str, Tensor]:
 
 
 def check_dfloat11(device: torch.device) -> list[Comparison]:
-    """Compare all decoders on ``device`` with the golden codec on the CPU."""
+    """Compare all decoders on ``device`` with the codec of the golden model on the CPU."""
     own = Comparison("dfloat11 own layout", "bf16", "bf16")
     both = Comparison("dfloat11 joint layout", "bf16", "bf16")
     other = Comparison("dfloat11 published layout", "bf16", "bf16")

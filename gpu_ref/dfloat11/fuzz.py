@@ -33,7 +33,9 @@ from halfbyte.gpu_ref.sanitizers import sanitized
 __all__ = ["fuzz", "fuzz_library"]
 
 SECONDS_EACH = 0.05  # time limit of an execution, which takes far less
-_KINDS = ("own", "published", "joint")  # numbered as in the driver
+# The driver is the library of cuda/dfloat11_fuzz.cpp, which numbers the layouts in this order: the
+# prefix layout, that of the dfloat11 package, the joint layout.
+_KINDS = ("own", "published", "joint")
 # The path of the driver. This environment variable is set only in the process with the sanitizers.
 _WITHIN = "HALFBYTE_FUZZ_LIBRARY"
 

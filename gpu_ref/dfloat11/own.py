@@ -106,15 +106,15 @@ class CompressedTensor:
 
 
 def opened(data: Tensor) -> CompressedTensor | JointTensor:
-    """Open a tensor in either layout. Raises the errors of the ``open`` of both classes."""
+    """Open a tensor in the prefix or the joint layout. Raises the errors of both ``open``."""
     return JointTensor.open(data) if is_joint(data) else CompressedTensor.open(data)
 
 
 def decode(data: Tensor, *, verify: bool = True) -> Tensor:
     """Decode the tensor that was compressed to ``data``, on the device of ``data``.
 
-    data: (bytes,) uint8, in the prefix or the joint layout of the golden codec. Raises TypeError if
-    it is not bytes, CorruptError for damaged data, ToolError if the kernels cannot be built.
+    data: (bytes,) uint8, in the prefix or the joint layout. Raises TypeError if it is not bytes,
+    CorruptError for damaged data, ToolError if the kernels cannot be built.
     ``verify`` checks the CRCs of the chunks.
     """
     return opened(data).decode(verify=verify)

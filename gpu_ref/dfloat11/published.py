@@ -74,7 +74,7 @@ class PublishedModule:
     def from_golden(
         cls, module: published.Module, device: torch.device | str = "cpu"
     ) -> "PublishedModule":
-        """A module of the golden codec, on ``device``."""
+        """Copy a module of :mod:`halfbyte.golden.dfloat11` to ``device``."""
         arrays = {part: getattr(module, part) for part in ("luts", *_FLAT)}
         arrays["output_positions"] = module.output_positions.astype("<u4").view("u1")
         tensors = {part: torch.tensor(array).to(device) for part, array in arrays.items()}

@@ -27,7 +27,7 @@ def _product(device: torch.device) -> Results:
 PARTS = (
     Part(
         "check_dfloat11",
-        "DFloat11 decoders against the golden codec",
+        "DFloat11 decoders against the golden model",
         Value.CORRECTNESS,
         25,
         _check,

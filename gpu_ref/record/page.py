@@ -19,7 +19,7 @@ _SPEED = (
 
 
 def page(record: RunRecord) -> str:
-    """Markdown of a record that :func:`halfbyte.gpu_ref.record.__main__.main` keeps."""
+    """The Markdown page of a record."""
     lines = [f"# {_title(record)}", "", *_machine(record), ""]
     for name, part in record.parts.items():
         lines += [f"## {part.title}", "", _ending(part), ""]

@@ -49,7 +49,7 @@ class Part:
     seconds : float
         Time limit; results that come before it are kept.
     results : function
-        Takes a device; yields JSON-like results one by one.
+        Takes a device; yields results one by one, each a dictionary for JSON.
     """
 
     name: str

@@ -25,4 +25,4 @@ def _registered() -> tuple[Part, ...]:
 
 
 PARTS = _registered()
-"""All parts, in the order in which they run. Their time limits sum to less than ten minutes."""
+"""All parts, in the order in which they run. Their time limits add up to less than ten minutes."""

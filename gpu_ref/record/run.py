@@ -22,7 +22,7 @@ class PartEntry(Record):
     seconds: float | None
     """Time that the part took, in s; null while it runs."""
     error: str | None
-    """The last lines of a part that failed."""
+    """The last lines of the error output of a part that failed; else null."""
     results: tuple[JsonObject, ...] = ()
     """Results in the order in which they came: comparisons, timings or the machine."""
 

@@ -69,7 +69,7 @@ def test_a_difference_is_counted_and_named():
     comparison = Comparison("encode", "int4", "int4")
     comparison.add(torch.tensor([0.0, 1.0]), torch.tensor([-0.0, 1.0]), "zeros")
     assert (comparison.compared, comparison.different) == (2, 1)
-    assert comparison.first == "zeros at (0,): 0.0 for -0.0"
+    assert comparison.first == "zeros at (0,): 0.0 instead of -0.0"
     comparison.add(torch.zeros(2), torch.zeros(3), "shapes")
     assert comparison.different == 2
     (total,) = merged([comparison])
