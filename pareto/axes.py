@@ -1,7 +1,7 @@
 """What a format costs: the horizontal axis of the plots.
 
-Areas per lane are areas per product of a cycle. DFloat11 compresses BF16 weights without loss; BF16
-with DFloat11 is a point to compare the 4-bit formats with.
+An area per lane is an area per product of a cycle. DFloat11 compresses BF16 weights without loss;
+BF16 with DFloat11 is a point to compare the 4-bit formats with.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -113,7 +113,7 @@ def make_axis(
     Parameters
     ----------
     name : str
-        One of :data:`AXES` of the records' unit, as :func:`check_axis` ensures.
+        A name that :data:`AXES` has for the unit of the records; see :func:`check_axis`.
     formats : sequence of Format
         The formats of the records.
     areas : sequence of record
@@ -127,7 +127,7 @@ def make_axis(
     activation : Format, optional
         Format of the other operand; by default the weight's own format.
     effective_bits : mapping of str to float, optional
-        For the axis ``bits``: bits per weight of each format, with entropy-coded codes and scales.
+        For the axis ``bits``: bits per weight of each format, for codes and scales.
 
     Raises
     ------
@@ -157,6 +157,7 @@ def _array_axis(
     array: ArrayModel,
     storage: Storage,
 ) -> Axis:
+    """The axis of the area of an array with its buffers, per MAC."""
     sram, layer = array.sram(technology), array.layer
 
     def cost(record: HardwareRecord) -> float | None:
@@ -194,6 +195,7 @@ def _array_axis(
 
 
 def _chip_axis(formats: Mapping[str, Format], areas: Records, chip: ChipModel) -> Axis:
+    """The axis of how much larger a chip is than one for INT4, in %."""
     baseline = {record.format: area_per_mac(record) for record in areas}.get(_BASELINE)
     if baseline is None:
         raise UserError(f"The chip overhead is counted from {_BASELINE}: add it to the formats")

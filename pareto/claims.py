@@ -24,7 +24,7 @@ from halfbyte.pareto.records import Claim
 
 __all__ = ["PAPER_FRONTIER", "claims", "points_of"]
 
-# The frontier of MAC area against W4A4 accuracy in Dotzel et al., 2024.
+# The frontier of MAC area against W4A4 accuracy (4-bit weights and activations) in the paper.
 PAPER_FRONTIER = ("int4", "e2m1", "e2m1_sr", "e2m1_sp")
 # Two area ratios of the same MACs, from different technologies and tools, agree if they differ by
 # at most this.
@@ -128,7 +128,7 @@ def _frontier_claim(areas: Records, quality: _Quality) -> Claim:
 
 
 def _with_paper_areas(points: Sequence[Point]) -> str:
-    """The frontier of the same qualities with the paper's areas, for the formats it synthesized."""
+    """The frontier with the paper's areas, for the formats that the paper synthesized."""
     areas = published()["mac_area_28nm"]
     theirs = [
         Point(point.format, areas[point.format]["mac"], point.quality)
@@ -214,7 +214,7 @@ def _causes(areas: Records, name: str) -> list[str]:
 
 
 def _both_parts(record: HardwareRecord, baseline: HardwareRecord) -> dict[str, tuple[float, float]]:
-    """The area of each part that both records know, per MAC or lane: ours, the baseline's."""
+    """For each part that both records know, its area per MAC or lane in both records."""
     others = area_parts(baseline)
     return {
         part: (area, other)

@@ -1,4 +1,4 @@
-"""Plots and data of area against clock: a staircase for each format, and its slack."""
+"""Plots and data of area against clock: for each format, a staircase of areas, and the slack."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""Changes between two sets of records: circuits' area, delay and energy, models' bits and loss."""
+"""Compares two sets of records: area, delay and energy of circuits; bits and loss of models."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -11,7 +11,8 @@ __all__ = ["FIGURES", "Change", "changes"]
 
 FIGURES = ("area_um2", "delay_ps", "energy_fj", "glitch_energy_fj", "bits_per_weight", "loss")
 """The compared figures; less is better for all of them."""
-# Fields that say how a circuit was found, not what it is.
+# Fields that say how a circuit was found, not what it computes: the architecture, and the recipe,
+# which is a sequence of synthesis commands.
 _FOUND = ("architecture", "recipe")
 
 
@@ -100,6 +101,7 @@ def _figure(record: JsonObject, name: str) -> float | None:
 
 
 def _name(record: JsonObject, repeated: bool) -> str:
+    """A readable name of what the record measures; ``repeated`` adds architecture and recipe."""
     keys = ["format", "activation", "unit", "dataflow", "lanes", "technology", "model"]
     if "measures" in record:
         keys.append("recipe")

@@ -2,7 +2,8 @@
 
 A *recipe* says what is quantized, and how. A *case* is a format with a recipe and a block size. A
 comparison takes two cases on one model. It gives the difference of their relative losses, with the
-interval of the paired bootstrap.
+interval of the paired bootstrap. SR (super-range) and SP (super-precision) are variants of E2M1 in
+which the code of negative zero has a value of its own, the *supernormal*.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,6 +69,8 @@ def _pairs(better: str, worse: str) -> list[tuple[Case, Case]]:
     return [(Case(better, recipe), Case(worse, recipe)) for recipe in (_W4, _W4A4)]
 
 
+# By block size: E2M1 against SR, SR with its sign chosen per block against the fixed sign, and SR
+# with its sign chosen per block against E2M1.
 _SR_PAIRS = [(Case("e2m1", _W4, block), Case("e2m1_sr", _W4, block)) for block in BLOCKS]
 _SIGN_PAIRS = [(Case("e2m1_sr", _SIGN, block), Case("e2m1_sr", _W4, block)) for block in BLOCKS]
 _MENDED_PAIRS = [(Case("e2m1_sr", _SIGN, block), Case("e2m1", _W4, block)) for block in BLOCKS]

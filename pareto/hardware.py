@@ -36,8 +36,8 @@ def area_per_mac(record: HardwareRecord) -> float:
 def area_parts(record: HardwareRecord) -> dict[str, float | None]:
     """Area by part, in um^2 per product of a cycle.
 
-    In an array, ``skew`` are the registers that delay rows and columns at its edges, and ``return``
-    are those that bring the sums back to the bottom.
+    In an array, ``skew`` stands for the registers that delay rows and columns at its edges, and
+    ``return`` for those that bring the sums back to the bottom.
     """
     if isinstance(record, ArrayRecord):
         unit = record.unit_um2 / record.lanes

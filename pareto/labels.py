@@ -17,9 +17,9 @@ __all__ = ["Label", "box_distance", "place_labels"]
 
 Corners = Sequence[tuple[float, float]]
 
-_SIZE = 10
-_MARKER_POINTS = 9
-_LINE_POINTS = 2
+_SIZE = 10  # of letters, in points
+_MARKER_POINTS = 9  # side of the box around a marker
+_LINE_POINTS = 2  # from a line to the edge of the boxes that cover it
 _PIECES = 12  # boxes that cover a slanted line
 # Beyond this distance in points a thin line leads from the label to its marker.
 _LEADER = 16
@@ -97,7 +97,10 @@ def box_distance(box: Bbox, marker: Bbox) -> float:
 
 
 def _too_far(box: Bbox, own: int, markers: Sequence[Bbox]) -> float:
-    """How many pixels closer to the box another marker is than its own; negative if it is not."""
+    """By how many pixels the nearest other marker is closer to the box than the box's own marker.
+
+    The number is negative if the box's own marker is closer.
+    """
     others = [box_distance(box, each) for place, each in enumerate(markers) if place != own]
     return box_distance(box, markers[own]) - min(others, default=inf)
 

@@ -1,7 +1,7 @@
 """Compress a model's weights with DFloat11, to measure the energy of decoders on them.
 
 DFloat11 compresses BF16 weights without loss, in chunks. A decoder reads each chunk as *packets*,
-which are runs of words or bytes.
+which are runs of words or bytes. It loads a table of codes, or decodes *fixed* codes without one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,9 +46,9 @@ def collect_packets(model: str) -> Packets:
 
 
 def collect_fixed_packets(model: str) -> FixedPackets:
-    """The weights of :func:`collect_packets`, in the best fixed code of their matrix.
+    """The weights of :func:`collect_packets`, in the best fixed code for each matrix.
 
-    The packets are for a decoder that reads two symbols, so two bytes, per cycle.
+    The packets are for a decoder that decodes two symbols of one byte per cycle.
     """
     coded: list[tuple[bytes, bytes]] = []
     for matrix in _matrices(model):

@@ -37,9 +37,9 @@ class Parent:
 def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
     """The parent with a name: ``normal``, ``tNU`` for Student's t, or a model.
 
-    NU, or nu, are the degrees of freedom of Student's t. For a model, Student's t is fitted to the
-    weights of each layer. If the nu of a layer is too low for a finite variance, the lowest nu with
-    a finite variance is used. Raises UserError for an unknown model or a nu out of range.
+    NU stands for a number, nu, of degrees of freedom. For a model, Student's t is fitted to the
+    weights of each layer. If the nu of a layer is too low for a finite variance, the lowest nu that
+    is allowed is used. Raises UserError for an unknown model or a nu out of range.
     """
     if name == "normal":
         return Parent(name, "normal", (("normal", None),))
@@ -53,6 +53,7 @@ def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
 
 
 def _of_model(name: str, on_progress: Progress) -> Parent:
+    """The distributions of a model's layers, each a Student's t that was fitted to the weights."""
     from halfbyte.accuracy.models.reference import check_source
 
     check_source(name)

@@ -30,8 +30,8 @@ _FAMILY_NAMES = {
 LINE = "#555555"
 _QUIET = 0.45  # opacity of points that are not on the frontier
 _LOSSLESS = "#7A4F9A"
-# If the lossless point costs more than this many times the greatest other cost, it is drawn at the
-# edge, with a hollow marker at this share of the width from the edge.
+# The lossless point is drawn near the right edge if it costs more than _FAR times the greatest cost
+# of the others. Its hollow marker is then _EDGE of the width away from the edge.
 _FAR, _EDGE = 1.5, 0.06
 # Room for labels beside the outermost points, as a share of the axis: in a picture of nine inches,
 # and at most in a narrower picture.

@@ -30,7 +30,7 @@ class ReleaseRecord(Record):
     date: str
     """Day of the measurement: YYYY-MM-DD."""
     machine: str
-    """Processor, cores, threads and the load at the beginning; speeds hold for it only."""
+    """Processor, cores, threads and the load at the beginning; speeds are those of this machine."""
     technology: str
     """The technology of the areas."""
     areas_um2: Mapping[str, float]
@@ -52,7 +52,8 @@ class ReleaseRecord(Record):
 def read_releases(paths: Sequence[Path]) -> list[ReleaseRecord]:
     """Read the records in files, the oldest release first.
 
-    Raises UserError if a file is not a record, if two are of one release, or if the list is empty.
+    Raises UserError if a file is not a record, if two records are of the same release, or if
+    ``paths`` is empty.
     """
     records = []
     for path in paths:

@@ -28,8 +28,8 @@ __all__ = [
 MAX_COUNT = 2**24
 BF16_BITS, FP32_BITS = 16, 32
 # Control bits in an element of an array, which is a unit with its registers. A weight-stationary
-# element has "load". An output-stationary element has "clear", "take", and whether a result is on
-# its way.
+# element has the bit "load". An output-stationary element has "clear", "take", and a bit that says
+# whether a result passes through.
 LOAD_BITS, CONTROL_BITS = 1, 3
 
 

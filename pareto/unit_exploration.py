@@ -1,7 +1,7 @@
 """The findings of an exploration of dot-product units: the best lanes and blocks by format.
 
-A unit has *lanes*: it adds that many products per cycle. A *block* is a number of values that share
-a scale. The unit applies the scales itself, or they stay *outside*.
+A unit has one *lane* for each product of a cycle. A *block* is a number of values that share a
+scale. The unit applies the scales itself, or the scales stay *outside*.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +64,7 @@ class UnitCandidate:
 
     @property
     def net_db(self) -> float:
-        """Signal-to-noise ratio, minus what the bits of the scales would gain as bits of codes."""
+        """``sqnr_db`` minus what the bits of the scales would gain as bits of codes."""
         return self.sqnr_db - DB_PER_BIT * self.scale_bits
 
     @property

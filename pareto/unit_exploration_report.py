@@ -1,8 +1,8 @@
 """The findings on dot-product units as files: a plot, a table of the best units, CSV and JSON.
 
-A unit has one *lane* for each product of a cycle. It applies the scales of blocks itself, or they
-stay *outside*. SQNR is the signal-to-quantization-noise ratio; *net* SQNR is less by what the bits
-of the scales would gain as bits of codes.
+A unit has one *lane* for each product of a cycle. It applies the scales of blocks itself, or the
+scales stay *outside*. SQNR is the signal-to-quantization-noise ratio. *Net* SQNR is SQNR minus what
+the bits of the scales would gain as bits of codes.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-// Draws all that is known of one point, and a comparison of two formats.
+// Draws all that is known of one point, and a comparison of two formats. The grade of a figure is
+// "measured" by halfbyte or "published" by others.
 
 // A picture of a line with a dot at each value of the format.
 function numberLine(format) {
