@@ -96,7 +96,7 @@ def check_shapes(wrong: Iterable[str], folder: Path) -> None:
 
 
 def of_the_head(folder: Path, names: set[str]) -> set[str]:
-    """Those of the ``names`` that belong to a head of the class that the configuration names.
+    """The ``names`` of tensors of a head, as the class in the configuration has one.
 
     Returns an empty set if transformers does not know the class.
     """

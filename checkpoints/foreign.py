@@ -9,7 +9,7 @@ from halfbyte.checkpoints.tensor_file import StoredTensor
 
 __all__ = ["check_no_codes"]
 
-# How the names of weights end: plain weights, and codes that GPTQ, AWQ, compressed-tensors, HQQ,
+# The ends of the names of plain weights, and of the codes that GPTQ, AWQ, compressed-tensors, HQQ,
 # MXFP4 (as in gpt-oss) and Quanto store.
 _WEIGHT = re.compile(r"(?:^|[._])(?:weight|weight_packed|qweight|qzeros|W_q|blocks|_data)$")
 _NOT_CODES = ("BF16", "I64", "U64")  # types that begin like integers or booleans but hold no codes

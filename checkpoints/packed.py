@@ -122,7 +122,7 @@ def format_from(record: FormatDescription) -> Format:
 
 
 def _operand_from(record: Mapping[str, object]) -> Operand:
-    """The operand that a record describes, without a format of its own."""
+    """The operand that a record describes; its own ``format`` is None."""
     block = record["block"]
     if block is not None and not isinstance(block, int):
         raise ValueError(f"block must be an integer or null, not {block!r:.60}")
@@ -155,6 +155,7 @@ def describe(checkpoint: Checkpoint, to: Settings) -> CheckpointDescription:
 
 
 def _weight_record(weight: StoredWeight) -> WeightDescription:
+    """The entry of ``halfbyte.json`` for a weight."""
     outputs, inputs = weight.matrix_shape
     return WeightDescription(
         outputs=outputs,

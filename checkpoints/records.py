@@ -62,7 +62,7 @@ class CompressionRecord(Record):
     verified: bool
     """Whether everything was decoded and compared with the original before the end."""
     tensors: int
-    """Number of tensors that are stored; repetitions of an equal tensor do not count."""
+    """Number of tensors that are stored; repetitions of a tensor do not count."""
     coded: int
     """Number of tensors that are stored in a shorter code."""
     coded_elements: int
@@ -207,7 +207,7 @@ class PartRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizationRecord(Record):
-    """A model quantized from disk to disk."""
+    """The quantization of a model on disk."""
 
     model: str
     """Folder that was read."""

@@ -42,13 +42,14 @@ from halfbyte.golden.rounding import BlockRounding
 
 __all__ = ["needed_memory", "quantize_checkpoint"]
 
-_OnTensor = Callable[[str, int], None]  # name of the current tensor, and how many more are done
+# Called with the name of the current tensor, and the number of tensors done since the last call.
+_OnTensor = Callable[[str, int], None]
 
 # Bytes of memory for each element of a piece, at most. By measurement, the quantizer needs 33: for
 # the piece in its own type and in FP32, a padded copy, quotients, indices (int32) and codes. The
 # allocator may keep as much memory again from earlier pieces. The rest is reserve.
 PIECE_BYTES_PER_ELEMENT = 72
-_COPY_BUFFER = 1 << 24  # bytes to copy a tensor; a piece of it has 4 MiB, the rest is reserve
+_COPY_BUFFER = 1 << 24  # bytes of memory to copy a tensor: 4 MiB for a piece of it, and a reserve
 _KEY = "halfbyte"  # the entry of a shard's metadata with a hash of all that its content depends on
 
 
@@ -84,8 +85,8 @@ class _Shared:
 class _Quantizer:
     """Quantizes pieces of weights.
 
-    If all pieces of a matrix share a scale or a clipping ratio, it reads the matrix once more, to
-    find them before the first piece is quantized.
+    All pieces of a matrix may share a scale or a clipping ratio. To find these, the whole matrix is
+    read once before its first piece is quantized.
     """
 
     def __init__(self, checkpoint: Checkpoint, to: Settings) -> None:
@@ -197,7 +198,7 @@ def _layout(
 def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
     """A hash of all that a finished shard depends on.
 
-    The hash does not cover the data of the source file, but its name, size and time.
+    For the source file, the hash covers the name, size and time, but not the data.
     """
     status = shard.path.stat()
     return content_key(

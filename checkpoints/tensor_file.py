@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors package
-METADATA = "__metadata__"  # the entry of a header that is not a tensor: text to text
+METADATA = "__metadata__"  # the entry of a header that is not a tensor; it maps text to text
 _LENGTH_BYTES = 8  # of the header's length, at the start of a file
 _COPY_BYTES = 1 << 22  # how many bytes are read at a time when data is copied
 
@@ -368,10 +368,10 @@ class TensorFileWriter:
         self._next[name] = position + len(raw)
 
     def _complete(self) -> None:
-        """Wait until the file is on the disk, and call ``check`` meanwhile.
+        """Wait until the file is on the disk, and call ``check`` in the meantime.
 
-        A later run takes a file with its final name for complete. So it must be complete on the
-        disk before it gets this name, in case the power fails.
+        A later run assumes that a file with its final name is complete. So all data must be on the
+        disk before the file gets this name, in case the power fails.
         """
         if self._check is None:
             os.fsync(self._file.fileno())

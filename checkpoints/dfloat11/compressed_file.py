@@ -36,7 +36,7 @@ _CODED = ".df11"  # the end of a coded part's name
 _KEPT = 12  # decoded parts that stay in memory: the tensor that is read next may be in one of them
 
 OnBytes = Callable[[int, str], None]
-"""Called with how many more bytes of the original are done, and the name of the current tensor."""
+"""Called with the bytes of the original done since the last call, and the current tensor's name."""
 
 
 def is_compressed(file: TensorFile) -> bool:

@@ -56,10 +56,10 @@ CODED = ".df11"  # the end of a coded part's name
 LAYOUTS = ("joint", "prefix")
 """Layouts of a coded part."""
 _RAW = "halfbyte.raw"  # the part with all tensors that are copied
-_GROUP = "halfbyte.group"  # the name, without its end, of a part with several coded tensors
+_GROUP = "halfbyte.group"  # the start of the name of a part with several coded tensors
 
 OnBytes = Callable[[int, str], None]
-"""Called with how many more bytes of the original are done, and the name of the current tensor."""
+"""Called with the bytes of the original done since the last call, and the current tensor's name."""
 
 
 def _nothing(count: int, name: str) -> None:
@@ -104,7 +104,7 @@ def _joint(elements: Tensor, part: PlannedPart, whole: Digest | None) -> Tensor 
     )
     try:
         counts = part.counts or joint.count(elements)
-        # bytes() is an estimate. If it is 2 % larger than the original, so is the exact size.
+        # bytes() is an estimate. If it exceeds the original by 2 %, the exact size exceeds it, too.
         if counts.bytes() >= 1.02 * elements.nbytes:
             return None
         return joint.compress(elements, counts)
@@ -284,8 +284,8 @@ def compress_file(
     verify : bool
         Whether to decode the new file and to compare it with the source.
     on_bytes : callable
-        Called with how many more bytes of the original are done, and the name of the current
-        tensor.
+        Called with the bytes of the original done since the last call, and the current tensor's
+        name.
 
     Returns
     -------

@@ -153,10 +153,11 @@ def _checkpoint(path: Path) -> Checkpoint:
 def tensor_entropies(
     path: Path, *, codes: str = "best", on_progress: Progress | None = None
 ) -> list[TensorEntropy]:
-    """A record for each tensor, of a folder or a safetensors file, that the lossless code takes.
+    """Find the bits that each tensor of a folder or a safetensors file needs: a record for each.
 
-    FP32 and FP64 are rounded to BF16 first. ``codes`` chooses the lossless code, as in
-    :func:`halfbyte.golden.dfloat11.measure`. Raises UserError if the code takes no tensor.
+    Tensors of types that the lossless code does not take are left out. FP32 and FP64 are rounded to
+    BF16 first. ``codes`` chooses the lossless code, as in
+    :func:`halfbyte.golden.dfloat11.measure`. Raises UserError if no tensor is left.
     """
     tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]
     records = []

@@ -4,6 +4,7 @@ A tensor is *coded* if it is stored in the lossless code of :mod:`halfbyte.golde
 *codec*. A code of its own costs a tensor about 400 bytes, for a table and an entry in the file. So
 small tensors of one type form *groups* that share a code, if that makes the file smaller. The
 smallest tensors are always grouped. A *part* is what is coded together: a single tensor or a group.
+A *symbol* is the coded part of an element, such as the exponent of a BF16 number.
 """
 
 import hashlib
@@ -96,7 +97,7 @@ def elements_of(data: Tensor, kind: str) -> Tensor:
 def read_together(tensors: Sequence[StoredTensor]) -> Tensor:
     """The bytes of several tensors, one after the other: (bytes,) uint8.
 
-    Tensors that are neighbours in the file are read at once.
+    Tensors that are neighbours in the file are read together.
     """
     spans: list[tuple[StoredTensor, int]] = []
     for tensor in tensors:

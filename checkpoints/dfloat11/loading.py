@@ -206,7 +206,7 @@ class _Placing:
 
 
 def _folder_of(model: Path | str) -> Path:
-    """The folder with this path, or the folder to which a model of the hub is downloaded."""
+    """The folder with this path, or the folder to which a model of Hugging Face is downloaded."""
     folder = Path(model)
     if folder.is_dir():
         return folder
@@ -236,7 +236,7 @@ def load(
     Its outputs equal those of the uncompressed model, to the last bit, unless ``exact`` is False. A
     layer's weight is decoded only while the layer runs. So memory holds the compressed weights, the
     embeddings, and one decoded weight. The model has the class, the settings for the generation of
-    text, and the number type that the checkpoint states. ``save_pretrained`` writes the
+    text, and the data type that the checkpoint states. ``save_pretrained`` writes the
     uncompressed model. Models of diffusers can be loaded, too.
 
     Parameters

@@ -180,7 +180,7 @@ class CompressedEmbedding(_Compressed, nn.Embedding):  # type: ignore[override]
         self.scale_grad_by_freq = self.sparse = False
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Like ``nn.Embedding``, with the same bits: takes ids (any shape), gives (..., width)."""
+        """Like ``nn.Embedding``, bit for bit: takes ids (any shape), returns (..., width)."""
         rows: Tensor = compressed_rows(
             self.compressed, ids, self.embedding_dim, self._dtype, self.decode_on
         )

@@ -221,7 +221,7 @@ def compress_published(
 
 
 def _copy_others(source: Path, folder: Path) -> list[str]:
-    """Copy a folder's other files, but not configuration and index. Returns what was left out."""
+    """Copy all files but weights, configuration and index. Returns the names of files left out."""
     if source.is_file():
         return []
     companions, left_out = other_files(source)

@@ -155,7 +155,7 @@ def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, 
 def _all_shapes(
     source: Path, original: Path | None, metadata: Mapping[str, str], plans: Sequence[ModulePlan]
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of weights: from the metadata, else from files of the original, else from the model.
+    """Shapes of weights: from the metadata, else the original's files, else its architecture.
 
     Raises UserError if the shape of a compressed weight is not found.
     """

@@ -19,8 +19,8 @@ __all__ = ["ModulePlan", "attributes_of", "block_weights", "patterns", "plan_mod
 PatternDict = Mapping[str, Sequence[str]]
 
 _WEIGHT = ".weight"
-# Patterns come from files of others. If a pattern repeats a group, matching may take exponential
-# time, so such patterns are refused.
+# Patterns come from other people's files. If a pattern repeats a group, matching may take
+# exponential time, so such patterns are refused.
 _REPEATED_GROUP = re.compile(r"\)[*+?{]")
 _MAX_PATTERN = 20_000  # letters
 _MAX_PATTERNS = 10_000

@@ -102,7 +102,7 @@ class DigestBehind:
         self._wait = lambda: None
 
     def written_to(self, end: int) -> None:
-        """Note that the file is written up to byte ``end``, and begin to read if no read runs."""
+        """Note that the file is written up to byte ``end``, and start a reader if none runs."""
         self._end = end
         if self._is_reading.acquire(blocking=False):
             self._wait()
@@ -123,7 +123,7 @@ class DigestBehind:
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:
-    """Whether two uint8 tensors are equal. NumPy compares words of eight bytes faster."""
+    """Whether two uint8 tensors are equal. Whole words of eight bytes are compared, for speed."""
     whole = len(first) // 8 * 8
     a, b = first.numpy(), second.numpy()
     same = np.array_equal(a[:whole].view(np.uint64), b[:whole].view(np.uint64))
