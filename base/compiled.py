@@ -35,8 +35,8 @@ def _cache_folder(module: str) -> Path | None:
     """The folder for the machine code of a module's functions; None if no folder can be written.
 
     The folder's name contains a digest of the code of the module and of all modules that it
-    imports. (numba itself compares only the time and size of the function's own file.) Folders of
-    earlier code are not deleted.
+    imports. (numba itself compares only the time and size of the function's own file.) Folders for
+    earlier versions of the code are not deleted.
     """
     try:
         source = source_of(module)
@@ -47,7 +47,7 @@ def _cache_folder(module: str) -> Path | None:
 
 
 def _parents(source: Path) -> Iterator[Path]:
-    """Folders to try: ``$NUMBA_CACHE_DIR``; if not set, one beside the source, then the user's."""
+    """``$NUMBA_CACHE_DIR``; if it is not set, a folder beside the source, then the user's cache."""
     if _config.CACHE_DIR:
         yield Path(_config.CACHE_DIR)
         return

@@ -1,6 +1,6 @@
 """Find the C++ compiler of this machine, check its version, and run it.
 
-The *host build* is a library that it compiles for this machine's CPU.
+The *host build* is the library that this compiler makes from the kernels, to run on the CPU.
 """
 
 import os
@@ -41,8 +41,8 @@ class Compiler:
     flags : tuple of str
         Options for the shared libraries of this project.
     target : str
-        Hash of the macros that the compiler predefines with these flags. They tell the instruction
-        set that it compiles for.
+        Hash of the macros that the compiler predefines with these flags. They differ between the
+        instruction sets that it can compile for.
     """
 
     command: tuple[str, ...]

@@ -30,7 +30,7 @@ class Finding:
     needed : bool
         Whether halfbyte needs it. Without a tool that is not needed, some commands do not work.
     version : str, optional
-        Its version as it prints it, or ``installed`` if it prints none; None if it is missing.
+        The version that it prints, or ``installed`` if it prints none; None if it is missing.
     remedy : str
         How to install it.
     """

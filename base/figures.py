@@ -1,6 +1,7 @@
 """Write figures as PNG, SVG and PDF. The user's settings of matplotlib do not affect them.
 
-Title and caption go to a text file beside the picture, since a paper or web page sets them itself.
+Title and caption go to a text file beside the picture, since a paper or a web page shows them in
+its own font.
 """
 
 import io
@@ -48,7 +49,7 @@ _DATES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure to draw in, with its title, its caption and its look."""
+    """A figure to draw in, with its title and caption; ``look`` says how it is saved."""
 
     figure: Figure
     title: str
@@ -131,7 +132,7 @@ def _write_words(figure: Figure, title: str, caption: str) -> int:
 
 
 def scaled(points: float) -> float:
-    """A size in points, for the picture that is being drawn: smaller if that is narrow."""
+    """A size in points, reduced if the picture that is being drawn is narrow."""
     return points * float(rcParams["font.size"]) / _TEXT_POINTS
 
 
@@ -160,6 +161,6 @@ def legend_above(axes: Axes) -> None:
 def text_width(figure: Figure | SubFigure) -> float:
     """The figure's width in inches, divided by the factor for the size of its text.
 
-    So it tells how much text fits into a line.
+    It shows how much text fits into a line.
     """
     return float(figure.bbox.width / figure.dpi) / scaled(1.0)

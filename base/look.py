@@ -1,4 +1,4 @@
-"""How pictures are saved: their width, the words in them, and their background."""
+"""How pictures are saved: width, background, and whether title and caption are shown."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ class Look:
 
 
 OWN_LOOK = Look()
-"""Pictures as they were designed: with their own width, without words, on white."""
+"""Pictures as they were designed: with their own width, without title and caption, on white."""
 
 
 def parse_width(text: str) -> float:

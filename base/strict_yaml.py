@@ -63,7 +63,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 
 def parse_mapping(text: str, what: str) -> dict[Any, Any]:
-    """Read a mapping from ``text``, which messages call ``what``.
+    """Read a mapping from ``text``; ``what`` names it in messages.
 
     Raises UserError if the text is not YAML, or not a mapping.
     """
@@ -82,7 +82,7 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
 
 
 def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
-    """Read a UTF-8 text file, the content of which messages call ``what``.
+    """Read a UTF-8 text file; ``what`` names its content in messages.
 
     Raises UserError, which names the file, if it cannot be read or is too long.
     """
@@ -99,7 +99,7 @@ def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
 
 
 def read_mapping(path: Path, what: str, max_bytes: int = MAX_BYTES) -> dict[Any, Any]:
-    """Read a mapping from a file, the content of which messages call ``what``.
+    """Read a mapping from a file; ``what`` names its content in messages.
 
     Raises UserError if the file cannot be read, or does not contain a mapping.
     """
@@ -115,7 +115,7 @@ def check_keys(
 ) -> None:
     """Raise UserError if ``data`` has a key that is not ``known``, or lacks a ``required`` key.
 
-    Messages call the data ``what``.
+    ``what`` names the data in messages.
     """
     for key in data:
         if key not in known:

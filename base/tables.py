@@ -17,7 +17,7 @@ Rows = Sequence[Mapping[str, Json]]
 
 
 def csv_text(rows: Rows) -> str:
-    """Rows as CSV, with a line of column names first. A column that a row lacks is empty there."""
+    """Rows as CSV, with a line of column names first. Where a row lacks a column, it is empty."""
     text = io.StringIO()
     columns = dict.fromkeys(column for row in rows for column in row)
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")

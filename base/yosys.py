@@ -214,6 +214,6 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_space(folder: Path) -> None:
-    """Raise UserError if the disk is full: then this is why a run has failed."""
+    """Raise UserError if the disk is full, which explains why a run has failed."""
     if shutil.disk_usage(folder).free < _LEAST_SPACE:
         raise UserError(f"No space is left in {folder.parent}: set TMPDIR to a larger disk")
