@@ -43,6 +43,7 @@ def bundled() -> tuple[Format, ...]:
 
 @cache
 def _load_shipped(name: str, lut_bits: int | None) -> Format:
+    """A shipped format; with ``lut_bits``, its values are rounded to this many bits."""
     text = read_text(LIBRARY / f"{name}.yaml", "A format file")
     try:
         return parse_text(text, lut_bits=lut_bits)

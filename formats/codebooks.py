@@ -14,7 +14,8 @@ before the division by m. So a block counts in proportion to m^2. Dotzel et al. 
 error. The signal-to-quantization-noise ratio (SQNR) is its reciprocal, in decibels.
 
 Sources: Lloyd, "Least squares quantization in PCM", 1982; Max, "Quantizing for minimum
-distortion", 1960; Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989.
+distortion", 1960; Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989;
+Dotzel et al., "Learning from Students", ICML 2024.
 """
 
 import math
@@ -138,6 +139,7 @@ def block_distribution(distribution: str, nu: float | None = None, block: int = 
 
 
 def _parent(distribution: str, nu: float | None) -> Any:
+    """The distribution of a single value, from scipy. Raises FormatError for wrong parameters."""
     if distribution not in DISTRIBUTIONS:
         raise FormatError(
             f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution!r:.60}"
@@ -233,8 +235,8 @@ def lloyd_max(blocks: Blocks, count: int = 16, *, pinned: bool = False) -> _Arra
     """The ``count`` levels of least mean square error, ascending.
 
     Dynamic programming finds the optimum on cells that are four times as wide. Lloyd's iteration
-    then refines it on the narrow cells. ``pinned`` fixes the highest level at 1, as it is in every
-    quantizer whose scale is ``absmax / max(values)``.
+    then refines it on the narrow cells. ``pinned`` fixes the highest level at 1. So it is in every
+    quantizer that scales the largest magnitude of a block to the format's highest value.
     """
     return _settle(_best_on_wide_cells(blocks, count, pinned), blocks, pinned)
 

@@ -101,9 +101,9 @@ class Derivation:
 
     @property
     def default_name(self) -> str:
-        """A name: the distribution, nu, and each method, width and block that is not the default.
+        """A name for the format: the distribution, nu, and all settings that are not the default.
 
-        The entropy is never part of the name.
+        These are the method, the widths and the block. The entropy is never part of the name.
         """
         parts = [self.distribution]
         if self.nu is not None:

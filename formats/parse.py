@@ -49,6 +49,10 @@ def _numbers(key: str, value: object) -> list[Fraction]:
 
 
 def _integer(data: _Data, key: str, low: int, high: int, default: int | None = None) -> int:
+    """The integer under a key. Raises FormatError if it is not from ``low`` to ``high``.
+
+    Without a default, the key must be there.
+    """
     value = data.get(key, default)
     if value is None:
         raise FormatError(f"Key {key!r} is missing")

@@ -3,8 +3,8 @@
 The levels are quantiles at evenly spaced probabilities, divided by the largest magnitude. The
 hardware has them in a look-up table, rounded to ``lut_bits`` bits.
 
-Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2), Algorithm 1; NF4
-is the normal case (Dettmers et al., QLoRA, NeurIPS 2023).
+Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2), Algorithm 1. NF4
+uses the normal distribution (Dettmers et al., QLoRA, NeurIPS 2023), SF4 uses Student's t.
 """
 
 from collections.abc import Iterable

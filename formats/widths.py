@@ -1,4 +1,7 @@
-"""Accumulator widths from the values of formats, for the golden model, RTL and GPU code."""
+"""Accumulator widths from the values of formats, for the golden model, RTL and GPU code.
+
+All values of a format are integers times one number, its *quantum*.
+"""
 
 import enum
 
@@ -66,8 +69,9 @@ def check_acc_width(acc_width: object) -> int:
 def lossless_acc_width(weight: Format, activation: Format, terms: int = 256) -> int:
     """Bits of the smallest accumulator that holds every sum of ``terms`` products.
 
-    It follows from the lowest and the highest product that can occur. Products of E2M1+SP are
-    -144 to 144, so the sum of 256 needs 17 bits. Raises the errors of :func:`check_terms`.
+    It follows from the lowest and the highest product that can occur. Products of two E2M1 values
+    are -144 to 144 units, so the sum of 256 needs 17 bits. Raises the errors of
+    :func:`check_terms`.
     """
     low, high = product_extremes(weight, activation)
     return signed_width(min(0, low * check_terms(terms)), max(0, high * terms))
