@@ -1,4 +1,4 @@
-"""Times the golden model's GEMM and an FP32 ``torch.matmul`` of the same size."""
+"""Time the golden model's GEMM and an FP32 ``torch.matmul`` of the same size."""
 
 import statistics
 import time

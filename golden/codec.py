@@ -1,5 +1,7 @@
 """Encode numbers to codes and decode codes to values, on tensors of any shape.
 
+All values of a format are integers times one number, its *quantum*.
+
 The encoder compares with one threshold for each pair of neighbouring values. The threshold is a
 float for which ``x > threshold`` chooses the nearer value for every float ``x``, even if the
 midpoint itself is not a float. So the encoder always finds the nearest value.
@@ -82,7 +84,10 @@ def _value_table(fmt: Format) -> Tensor:
 
 
 def _threshold(midpoint: Fraction, tie_goes_up: bool, kind: type[np.floating]) -> float:
-    """The float ``t`` for which ``x > t`` sends exactly the right floats to the upper value."""
+    """The float ``t`` for which ``x > t`` is true for exactly the floats nearer to the upper value.
+
+    A float at the midpoint counts as nearer to the upper value if ``tie_goes_up``.
+    """
     threshold = _largest_float_up_to(midpoint, kind)
     if tie_goes_up and Fraction(float(threshold)) == midpoint:
         threshold = np.nextafter(threshold, kind(-np.inf))

@@ -30,7 +30,7 @@ __all__ = ["blackwell_gemm", "check_blackwell"]
 PRODUCTS = 64
 GROUPS = PRODUCTS // BLACKWELL_GROUP
 SUM_BITS = 3  # a sum of five terms can be this many bits longer than its largest term
-NO_EXPONENT = -(2**30)  # of a term that is 0
+NO_EXPONENT = -(2**30)  # stands for the exponent of a term that is 0
 INT64_BITS = 64
 
 

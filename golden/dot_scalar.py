@@ -1,7 +1,8 @@
 """Dot-product units one number at a time, as ``docs/architecture.md`` defines them.
 
 The functions use only ints and Fractions, as in :mod:`halfbyte.golden.scalar`. The tensor code in
-:mod:`halfbyte.golden.dot_unit` is tested against them.
+:mod:`halfbyte.golden.dot_unit` is tested against them. All values of a format are integers times
+one number, its *quantum*.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ __all__ = [
 
 SIGN, INFINITY, QUIET_NAN = 1 << 31, 0x7F80_0000, 0x7FC0_0000  # bits of FP32
 FRACTION_BITS = 23
-MIN_EXPONENT, LEAST_PLACE = -126, -149  # of normal numbers, and of the last bit of subnormal ones
+# The least exponent of normal numbers, and the exponent of the last bit of subnormal numbers.
+MIN_EXPONENT, LEAST_PLACE = -126, -149
 # NVIDIA Blackwell's FP4 tensor core: products in a group, bits kept below the largest exponent, and
 # the bits of its NaN. Published model, not verified by us (MMA-Sim, arXiv 2511.10909).
 BLACKWELL_GROUP, BLACKWELL_BITS, BLACKWELL_NAN = 16, 35, 0x7FFF_FFFF
@@ -144,7 +146,7 @@ def _exponent(code: int, scale: ScaleCode) -> int:
 
 
 def _twos(number: Fraction) -> int:
-    """The exponent of the power of two in a positive number."""
+    """The exponent of 2 in the prime factorization of a positive fraction."""
     numerator, denominator = number.as_integer_ratio()
     return (numerator & -numerator).bit_length() - (denominator & -denominator).bit_length()
 
@@ -160,9 +162,10 @@ def blackwell(
     activation: Format,
     scale: ScaleCode,
 ) -> int:
-    """One instruction of Blackwell's FP4 tensor core: c plus a scaled dot product, bits of FP32.
+    """One instruction of Blackwell's FP4 tensor core: ``c`` plus a scaled dot product.
 
-    Published model, not verified by us: MMA-Sim (arXiv 2511.10909).
+    ``c`` and the result are bits of FP32. Published model, not verified by us: MMA-Sim (arXiv
+    2511.10909).
 
     The number of codes is a multiple of 16. Blocks of equal length have one scale each. Every group
     of 16 products is summed exactly and multiplied by its scales. These results and ``c`` are

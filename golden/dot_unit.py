@@ -1,7 +1,8 @@
 """Dot-product units on tensors, bit for bit, as ``docs/architecture.md`` defines them.
 
 A unit has several *lanes*. In each cycle, every lane multiplies one weight and one activation. A
-*block* is a run of products that share two scales.
+*block* is a run of products that share two scales. All values of a format are integers times one
+number, its *quantum*.
 
 FP64 has a significand of 53 bits. It holds the value of a block exactly, scales included. It does
 not always hold the sum of that value and an FP32 number. That sum is rounded twice: to 53 bits,

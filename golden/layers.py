@@ -52,7 +52,7 @@ class Kept(Enum):
 
 
 class Layout(Enum):
-    """How a weight's dimensions lie in its parameter."""
+    """The order of a weight's dimensions in its parameter."""
 
     ROWS = "outputs, inputs"
     COLUMNS = "inputs, outputs"
@@ -73,7 +73,7 @@ class WeightMatrix:
     expert : int, optional
         Index of the expert, if the parameter holds the weights of several experts.
     layout : Layout
-        How the weight lies in the parameter.
+        The order of the weight's dimensions in the parameter.
     """
 
     layer: nn.Module

@@ -1,4 +1,7 @@
-"""Exact products, dot products and the MAC unit's stream of accumulator values, in integers."""
+"""Exact products, dot products and the MAC unit's stream of accumulator values, in integers.
+
+All values of a format are integers times one number, its *quantum*.
+"""
 
 import torch
 from torch import Tensor
@@ -89,6 +92,7 @@ def accumulate(
 
 
 def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
+    """Raise TypeError or ValueError unless ``mac_stream`` takes these types and shapes."""
     if not all(isinstance(tensor, Tensor) for tensor in (w_codes, a_codes, clear)):
         raise TypeError(
             "mac_stream wants tensors of codes and of clear: torch.as_tensor converts arrays"

@@ -1,8 +1,9 @@
 """Block-scaled matrix multiplication, bit-exact, by one float matrix multiplication per block.
 
-The dot product of a block is an integer. A float matrix multiplication computes it exactly if the
-significand holds every partial sum, in whatever order: ``max|w| * max|a| * block``, with w and a in
-units of their quanta, is at most ``2^24`` for float32 and ``2^53`` for float64. Then blocking,
+All values of a format are integers times one number, its *quantum*. In units of the quanta, the dot
+product of a block is an integer. A float matrix multiplication computes it exactly if the
+significand holds every partial sum, in whatever order. This is so if ``max|w| * max|a| * block`` is
+at most ``2^24`` for float32, or ``2^53`` for float64, with the integers w and a. Then blocking,
 vectors, fused multiply-add and threads cannot change a bit. Otherwise int64 is used.
 
 The scales are applied in FP32 with separate multiplications and additions. ``addcmul`` and
@@ -80,6 +81,7 @@ def gemm(a: Quantized, w: Quantized, *, arithmetic: Arithmetic | None = None) ->
 
 
 def _check_operands(a: Quantized, w: Quantized) -> None:
+    """Raise TypeError or ValueError unless :func:`gemm` can multiply the operands."""
     for operand in (a, w):
         if not isinstance(operand, Quantized):
             raise TypeError(f"gemm wants Quantized operands, not {type(operand).__name__}")

@@ -1,8 +1,11 @@
 """Block quantizer: codes, and for each block of the last dimension a scale and perhaps its sign.
 
-A format with a supernormal value is not symmetric. So a block may be *mirrored*: it is negated
-before it is encoded and after it is decoded. The supernormal +8 of E2M1+SR then serves as -8. To
-the hardware, a mirrored block has a negative scale.
+A *supernormal* value is an extra value that takes the code of negative zero, such as the +8 of the
+format E2M1+SR. It makes a format asymmetric. So a block may be *mirrored*: it is negated before it
+is encoded and after it is decoded, and +8 serves as -8. To the hardware, a mirrored block has a
+negative scale.
+
+All values of a format are integers times one number, its *quantum*.
 """
 
 import enum
@@ -50,7 +53,7 @@ class Quantized:
     scales : Tensor
         (..., ceil(K / block)) float32, positive and finite; the last block may be shorter.
     format : Format
-        What the codes mean.
+        The format of the codes.
     block : int
         Elements that share a scale, 1 to 2^20.
     mirrored : Tensor, optional

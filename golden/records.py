@@ -17,7 +17,7 @@ class GemmBenchRecord(Record):
     format: str
     """Format of the weights."""
     activation: str
-    """Format of the other operand."""
+    """Format of the activations."""
     m: int
     """Rows of activations."""
     n: int

@@ -1,10 +1,12 @@
-"""Rounds values to a format and back, fast enough for the forward passes of a network.
+"""Round values to a format and back, fast enough for the forward passes of a network.
 
 The result equals ``golden.quantize(...).dequantize()`` to the last bit, but no codes are made. A
 table gives the nearest value. Its index is the leading bits of the float: the sign, the exponent
 and some mantissa bits. A *cell* of the table stands for all floats with one index. The number of
-mantissa bits is chosen so that the nearest value changes at most once in a cell. The golden encoder
-fills the table, so it also decides ties.
+mantissa bits is chosen so that the nearest value changes at most once in a cell. The encoder of
+:mod:`halfbyte.golden.codec` fills the table, so it also decides ties.
+
+All values of a format are integers times one number, its *quantum*.
 """
 
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ __all__ = ["BlockGrid", "BlockRounding"]
 
 FP32_MANTISSA_BITS = 23
 FP32_INFINITY_BITS = 0x7F800000
-# If the values are too close together for this resolution, the golden encoder rounds instead.
+# If the values are too close together for this resolution, the encoder is used instead of a table.
 MAX_CELL_MANTISSA_BITS = 8
 # Elements that are looked up at a time, so that intermediate results stay in the cache.
 CHUNK = 1 << 17
@@ -194,6 +196,7 @@ class BlockRounding:
         return rounded[..., : x.shape[-1]]
 
     def _scales(self, blocks: Tensor, clip: float | Tensor) -> Tensor:
+        """The scale of each block; UserError if values are not finite."""
         absmax = blocks.abs().amax(-1)
         if not bool(absmax.isfinite().all()):
             raise UserError("values to quantize must be finite, but there are NaN or infinities")

@@ -1,7 +1,8 @@
 """The golden model for single numbers, written as in ``docs/architecture.md``.
 
 The functions use only ints and Fractions, so nothing rounds except :func:`round_to_fp32`. The
-tensor code is tested against them, and shares only :mod:`halfbyte.formats` with them.
+tensor code is tested against them, and shares only :mod:`halfbyte.formats` with them. All values of
+a format are integers times one number, its *quantum*.
 """
 
 from collections.abc import Sequence

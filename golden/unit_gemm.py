@@ -3,7 +3,8 @@
 In each cycle a unit takes one block of a row of each matrix. The blocks come in ascending order;
 the last may be shorter. The FP32 results equal the block-scaled GEMM of
 :mod:`halfbyte.golden.matmul` wherever the scaled sum of every block is exact in FP32. Elsewhere
-they may differ, since the unit rounds only once per block.
+they may differ, since the unit rounds only once per block. All values of a format are integers
+times one number, its *quantum*.
 """
 
 from collections.abc import Iterator
