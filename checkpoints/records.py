@@ -53,7 +53,7 @@ class CompressionRecord(Record):
     output: str
     """File or folder that was written."""
     layout: str
-    """``joint``, the smaller layout, or ``prefix``, which hardware and GPUs decode."""
+    """``joint``, the smaller layout, or ``prefix``, which halfbyte's hardware decoder reads."""
     codes: str
     """Codes of the layout ``prefix``: ``best`` for the shortest, or ``fixed`` for one of the eight
     that hardware knows."""
@@ -62,7 +62,7 @@ class CompressionRecord(Record):
     verified: bool
     """Whether everything was decoded and compared with the original before the end."""
     tensors: int
-    """Number of tensors that are stored; repetitions of a tensor do not count."""
+    """Number of tensors that are stored. A large tensor that repeats another is not stored."""
     coded: int
     """Number of tensors that are stored in a shorter code."""
     coded_elements: int

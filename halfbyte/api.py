@@ -170,7 +170,7 @@ def synthesize(
 ) -> "SynthesisRecord":
     """Synthesize a MAC in several ways, and return the record of the smallest netlist.
 
-    The record has area, delay, energy and, if wanted, the result of the proof.
+    The record has area, delay, energy and, unless ``prove=False``, the result of the proof.
 
     Parameters
     ----------

@@ -5,8 +5,8 @@ several tensors of the original, either compressed (a *coded* part) or copied. T
 (:mod:`.index`) says which tensor is in which part, and has the SHA-256 of the whole original. With
 SECDED, an error-correcting code, each part also has a tensor of check bytes.
 
-A coded part has one of two layouts: ``joint``, which is smaller, or ``prefix``, which hardware and
-GPUs can decode.
+A coded part has one of two layouts: ``joint``, which is smaller, or ``prefix``, which halfbyte's
+hardware decoder reads. CPUs and GPUs decode both.
 
 A compressed file gets its name only after it was decoded and compared with the original, unless the
 caller switches this off. A decompressed file gets its name only if it has the SHA-256 that the
@@ -73,7 +73,7 @@ class Coding:
     Parameters
     ----------
     layout : str
-        ``joint``, which is smaller, or ``prefix``, which hardware and GPUs can decode.
+        ``joint``, which is smaller, or ``prefix``, which halfbyte's hardware decoder reads.
     codes : str
         How the layout ``prefix`` codes weights: ``best`` makes the shortest code for each tensor,
         ``fixed`` takes the best of eight codes that are built into the hardware.
@@ -268,8 +268,8 @@ def compress_file(
     """Write the compressed form of ``source`` to ``target``, which appears when it is complete.
 
     Tensors of BF16, FP16, FP32, FP8 and 8-bit integers are coded if that makes them smaller; the
-    layout ``prefix`` does not take FP32. Small tensors are coded together. If several tensors are
-    equal, only the first is stored.
+    layout ``prefix`` does not take FP32. Small tensors are coded together. If several tensors of
+    4096 elements or more are equal, only the first is stored.
 
     Parameters
     ----------

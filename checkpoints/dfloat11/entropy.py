@@ -155,8 +155,8 @@ def tensor_entropies(
 ) -> list[TensorEntropy]:
     """Find the bits that each tensor of a folder or a safetensors file needs: a record for each.
 
-    Tensors of types that the lossless code does not take are left out. FP32 and FP64 are rounded to
-    BF16 first. ``codes`` chooses the lossless code, as in
+    Tensors of U8, and of types that the lossless code does not take, are left out. FP32 and FP64
+    are rounded to BF16 first. ``codes`` chooses the lossless code, as in
     :func:`halfbyte.golden.dfloat11.measure`. Raises UserError if no tensor is left.
     """
     tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]

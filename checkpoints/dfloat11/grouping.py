@@ -117,7 +117,8 @@ def _same(first: StoredTensor, second: StoredTensor) -> bool:
 def _copies(tensors: Sequence[StoredTensor]) -> dict[int, int]:
     """For the number of each tensor that repeats an earlier one, the number of the earlier one.
 
-    Two tensors are compared in full only if their sizes and first bytes are equal.
+    The smallest tensors are left out. Two tensors are compared in full only if their sizes and
+    first bytes are equal.
     """
     by_size: dict[int, list[int]] = {}
     for number, tensor in enumerate(tensors):

@@ -2,8 +2,8 @@
 
 Files may have three forms: uncompressed; compressed by halfbyte, with names that end in
 ``.df11.safetensors``; or *published*, that is, compressed by the ``dfloat11`` package. In memory, a
-compressed weight has the layout ``joint``, the smaller one, or ``prefix``, which GPUs decode. Two
-layers of a model may be *tied*: they share one weight, which files store only once.
+compressed weight has the layout ``joint``, the smaller one, or ``prefix``, which suits GPUs better.
+Two layers of a model may be *tied*: they share one weight, which files store only once.
 """
 
 from collections.abc import Callable, Iterator
@@ -179,10 +179,10 @@ class _Placing:
         setattr(self.model.get_submodule(owner), attribute, made)
 
     def _fitting(self, data: Tensor) -> Tensor:
-        """The compressed data in a layout that the device can decode.
+        """The compressed data in the layout that suits the device that decodes.
 
-        Only the CPU decodes the layout ``joint``. For other devices, the weight is compressed again
-        in the layout ``prefix``, if that takes its type.
+        For a GPU, the weight is compressed again in the layout ``prefix``, if that takes its type:
+        it is decoded in shorter runs, so that a small weight also fills a GPU with work.
         """
         if self.on_cpu:
             return data

@@ -23,9 +23,9 @@ __all__ = ["CompressedEmbedding", "CompressedLinear", "compress_weight"]
 
 
 def compress_weight(weight: Tensor) -> Tensor | None:
-    """The compressed form of a weight: (bytes,) uint8, in the layout that the CPU decodes (joint).
+    """The compressed form of a weight: (bytes,) uint8, in the smaller of the two layouts, joint.
 
-    Returns None if that is not smaller, or if the weight's type cannot be compressed.
+    Returns None if it is not smaller than the weight, or if the weight's type cannot be compressed.
     """
     if joint.joint_type(weight.dtype) is None or not weight.numel():
         return None
@@ -80,9 +80,11 @@ class _Compressed(nn.Module):
     def replace(self, weight: Tensor) -> None:
         """Replace the layer's weight by another one of the same shape.
 
-        The new weight is converted to the layer's type and compressed. Raises UserError if
-        compression does not make it smaller.
+        The new weight is converted to the layer's type and compressed. Raises ValueError if it has
+        another shape, and UserError if compression does not make it smaller.
         """
+        if tuple(weight.shape) != self._shape:
+            raise ValueError(f"The weight must be {self._shape}, not {tuple(weight.shape)}")
         data = compress_weight(weight.detach().to(self._dtype).cpu())
         if data is None:
             raise UserError("The new weight cannot be compressed: load the model uncompressed")

@@ -2,7 +2,8 @@
 
 A compressed weight is a tensor of bytes, (bytes,) uint8. Its decoder is created on first use, and
 kept as long as the tensor exists. A *chunk* is a run of neighbouring elements that can be decoded
-separately. There are two layouts: ``joint``, which only the CPU decodes, and ``prefix``.
+separately. There are two layouts, ``joint`` and ``prefix``. On the CPU, a weight in the layout
+``joint`` can be multiplied while it is decoded.
 """
 
 import threading
