@@ -40,8 +40,8 @@ def halfbyte(
 ) -> None:
     """Hardware design and simulation of 4-bit number formats.
 
-    From sixteen values to a verified MAC (multiply-accumulate unit), its area, and a point on the
-    plot of accuracy against area.
+    halfbyte turns the values of a format into a verified MAC (multiply-accumulate unit), measures
+    its area, and plots accuracy against area.
     """
 
 

@@ -39,8 +39,8 @@ Rows = Annotated[
     int | None,
     typer.Option(
         "--rows",
-        help="Rows of units in an array: tokens at a time, or with --dataflow weight shares of a "
-        "dot product.",
+        help="Rows of units in an array. Each row computes results of one token at a time, or with "
+        "--dataflow weight a share of every dot product.",
         show_default=str(DEFAULT_SIDE),
     ),
 ]
@@ -48,7 +48,7 @@ Columns = Annotated[
     int | None,
     typer.Option(
         "--columns",
-        help="Columns of units in an array: outputs at a time.",
+        help="Columns of units in an array. Each column computes one output at a time.",
         show_default=str(DEFAULT_SIDE),
     ),
 ]
@@ -67,8 +67,8 @@ Depth = Annotated[
     int | None,
     typer.Option(
         "--depth",
-        help="With --dataflow weight: the tokens for which a column holds sums, which equal the "
-        "cycles that weights stay in place; by default about as many as rows.",
+        help="With --dataflow weight: number of tokens whose sums a column holds, and of cycles "
+        "for which weights stay in place; by default the least odd number that is at least --rows.",
         show_default=False,
     ),
 ]
@@ -113,7 +113,7 @@ class ArrayOptions:
 def with_units(
     arrays: "Sequence[SystolicSpec]", units: "Sequence[DotSpec]"
 ) -> "list[SystolicSpec]":
-    """The arrays with their units replaced by ``units``, in which architectures are chosen."""
+    """The arrays, each with its unit from ``units``, whose architectures are chosen."""
     return [replace(array, unit=unit) for array, unit in zip(arrays, units, strict=True)]
 
 
@@ -150,14 +150,14 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
 
 
 def show_part_proofs(records: "Sequence[ArrayRecord]") -> None:
-    """Print the proofs of an array's parts other than the unit as a table."""
+    """Print a table of the proofs of an array's parts that lie outside its units."""
     rows = [
         [record.pair, f"{record.rows} x {record.columns}", record.dataflow, part, status]
         for record in {each.pair: each for each in records}.values()
         for part, status in (record.parts_proof or {}).items()
     ]
     table(
-        "Proofs of the other parts",
+        "Proofs of the parts outside the units",
         ["format", ">size", "stays", "part", "netlist = RTL"],
         rows,
         "A SAT solver covers all states and inputs. The connections of the parts are not proved; "
@@ -166,7 +166,7 @@ def show_part_proofs(records: "Sequence[ArrayRecord]") -> None:
 
 
 def unproved_parts(records: "Sequence[ArrayRecord]") -> list[str]:
-    """A line for every unproved part of an array, other than its units."""
+    """An error line for every unproved part of an array that lies outside its units."""
     return [
         f"{record.pair}: the netlist of {part.replace('_', ' ')} is {status}"
         for record in records
@@ -200,6 +200,6 @@ def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
         [*columns, ">products", ">cycles", ">s", ">seed"],
         rows,
         f"{records[0].simulator}: every result that leaves the array equals the golden model's, "
-        "bit for bit. Inputs include rows of the largest and smallest values, and tails that do "
-        "not fill the array.",
+        "bit for bit. Inputs include rows of the largest and smallest values, and matrices whose "
+        "sizes do not fill the array.",
     )

@@ -40,7 +40,7 @@ Output = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random orders.")]
-MAX_BITS = 8
+MAX_BITS = 8  # of both codes together
 
 
 def assign(
@@ -55,7 +55,8 @@ def assign(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Find an order of the weights' codes that makes the MAC smaller, and write a format with it.
+    """Find an order of the weights' codes that makes the MAC smaller, and write a format with
+    this order.
 
     Weights are encoded in advance, so another order of their codes costs nothing. Activations keep
     the order of the given format.

@@ -19,7 +19,7 @@ DEFAULT = ("int4", "e2m1_sp", "sf4")
 Codec = Annotated[
     bool,
     typer.Option(
-        "--codec", help="Time lossless compression by DFloat11 instead: tensors, files and models."
+        "--codec", help="Time DFloat11 instead of the GEMM: on tensors, files and models."
     ),
 ]
 Peers = Annotated[

@@ -30,7 +30,7 @@ Wide = Annotated[bool, typer.Option("--wide", help="Tables with all columns, how
 
 
 def _completed(function: Callable[..., None]) -> Callable[..., None]:
-    """The command with the option ``--wide``, and with checks before anything is computed.
+    """Add the option ``--wide`` to a command, and checks that run before anything is computed.
 
     The checks refuse options that the command would ignore, and outputs that it could not write.
     """
@@ -63,11 +63,11 @@ class Entry:
     Parameters
     ----------
     place : str
-        ``MODULE:NAME`` of its function, below ``halfbyte.cli``.
+        The function of the command as ``MODULE:NAME``, where MODULE is in ``halfbyte.cli``.
     panel : str
-        Its group in the help.
+        The group of the command in the help.
     summary : str
-        Its line in the help.
+        The line on the command in the help.
     """
 
     place: str
@@ -75,7 +75,7 @@ class Entry:
     summary: str
 
     def load(self, name: str) -> Any:
-        """Import the module of the command, and return the command. It is built only once."""
+        """Import the module of the command, and return the command ``name``, built only once."""
         return _made(self.place, name)
 
 
@@ -100,12 +100,14 @@ COMMANDS = {
     "formats": Entry(
         "formats:formats",
         _START,
-        "List the formats, or print codes, values, integers, quantum, widths and source of some.",
+        "List the formats, or print codes, values, integers, quantum, widths and source of those "
+        "that are named.",
     ),
     "synth": Entry(
         "synth:synth",
         _START,
-        "Synthesize MACs or other units in every architecture and recipe, and show the smallest.",
+        "Synthesize MACs or other units in every architecture with every synthesis recipe, and "
+        "show the smallest.",
     ),
     "sim": Entry(
         "sim:sim",
@@ -120,19 +122,18 @@ COMMANDS = {
     "recommend": Entry(
         "recommend:recommend",
         _START,
-        "Find the smallest format within a loss, or the most accurate within an area; say how "
-        "certain that is.",
+        "Find the smallest format below a given loss, or the most accurate below a given area; "
+        "say how certain the choice is.",
     ),
     "report": Entry(
         "report:report",
         _START,
-        "Write one HTML page of all results (plot, table, details, comparison) that needs no "
-        "network.",
+        "Write all results on one HTML page (plot, table, details, comparison) that works offline.",
     ),
     "doctor": Entry(
         "doctor:doctor",
         _START,
-        "Say which tools are installed, what each is for, and how to get the others.",
+        "Say which tools are installed, what each is for, and how to install missing ones.",
     ),
     "curve": Entry(
         "curve:curve",
@@ -142,7 +143,7 @@ COMMANDS = {
     "rank": Entry(
         "rank:rank",
         _HARDWARE,
-        "Rank formats by area, by delay at the least area, and by energy, in every technology.",
+        "Rank formats by area, delay and energy of their smallest MACs, in every technology.",
     ),
     "gates": Entry(
         "gates:gates",
@@ -152,8 +153,8 @@ COMMANDS = {
     "rtl": Entry(
         "rtl:rtl",
         _HARDWARE,
-        "Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot units or "
-        "arrays.",
+        "Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot-product units "
+        "or arrays.",
     ),
     "tech": Entry(
         "tech:app",
@@ -213,7 +214,7 @@ COMMANDS = {
     "recipes": Entry(
         "recipes:recipes",
         _MODELS,
-        "List the shipped recipes: what they quantize in a model, and how.",
+        "List the shipped recipes, which say what is quantized in a model, and how.",
     ),
     "profile": Entry(
         "profile:profile",
@@ -241,22 +242,24 @@ COMMANDS = {
         "assign:assign",
         _FORMATS,
         "Find an order of the weights' codes that makes the MAC smaller, and write a format with "
-        "it.",
+        "this order.",
     ),
     "compress": Entry(
         "compress:compress",
         _LOSSLESS,
-        "Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; the others are copied.",
+        "Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; copy all other tensors.",
     ),
     "decompress": Entry(
         "compress:decompress",
         _LOSSLESS,
-        "Restore what `halfbyte compress` wrote, to the last byte; also reads the dfloat11 layout.",
+        "Restore the files that `halfbyte compress` read, byte for byte; also decompress folders "
+        "in the dfloat11 layout.",
     ),
     "verify": Entry(
         "compress:verify",
         _LOSSLESS,
-        "Decode compressed files, and compare with the digests of the originals; writes nothing.",
+        "Decode compressed files, and compare them with the digests of the originals; writes "
+        "nothing.",
     ),
     "info": Entry(
         "compress:info",
@@ -278,12 +281,13 @@ COMMANDS = {
     "findings": Entry(
         "findings:findings",
         _MAINTAINERS,
-        "Repeat the paper's comparisons on minilm and bytelm, and write the page of findings.",
+        "Repeat the comparisons of Dotzel et al. (2024) on minilm and bytelm, the built-in models; "
+        "write a page of findings.",
     ),
     "releases": Entry(
         "releases:releases",
         _MAINTAINERS,
-        "Show areas by release, and plot areas and speeds; --record measures this release.",
+        "Show areas of each release, and plot areas and speeds; --record measures this release.",
     ),
     "schema": Entry(
         "schema:schema",
@@ -299,7 +303,7 @@ COMMANDS = {
     "gpu-bench": Entry(
         "gpu:gpu_bench",
         _MAINTAINERS,
-        "Time every CUDA kernel and PyTorch's own in the same run; by default for e2m1_sp.",
+        "Time every CUDA kernel and PyTorch's kernels in the same run; by default for e2m1_sp.",
     ),
 }
 

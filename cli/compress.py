@@ -53,7 +53,8 @@ Layout = Annotated[
 Codes = Annotated[
     str,
     typer.Option(
-        help="best, or fixed, which hardware decodes without a table (BF16, layout prefix)."
+        help="best (made for each tensor), or fixed (one of eight built-in codes, which hardware "
+        "decodes without a table; for BF16 in the layout prefix)."
     ),
 ]
 Secded = Annotated[
@@ -64,7 +65,10 @@ Secded = Annotated[
     ),
 ]
 Verify = Annotated[
-    bool, typer.Option(help="Read the file again and compare it before it gets its final name.")
+    bool,
+    typer.Option(
+        help="Decode the new file and compare it with the input, before it gets its final name."
+    ),
 ]
 Salvage = Annotated[
     bool,
@@ -107,18 +111,20 @@ def compress(
     verify: Verify = True,
     json: Json = False,
 ) -> None:
-    """Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; the others are copied."""
+    """Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; copy all other tensors."""
     if layout is not None and layout not in LAYOUTS:
         raise UserError(f"The layout must be {', '.join(LAYOUTS)}, not {layout[:60]!r}")
     if layout == "dfloat11" and secded:
-        raise UserError("--secded needs another layout: dfloat11 has no place for it")
+        raise UserError("--secded needs another layout: dfloat11 has no place for check bytes")
     from halfbyte.checkpoints.dfloat11 import compress_path, compress_published
     from halfbyte.golden.dfloat11 import CODES
 
     if codes not in CODES:
         raise UserError(f"Codes must be {' or '.join(CODES)}, not {codes[:60]!r}")
     if codes != "best" and layout not in (None, "prefix"):
-        raise UserError(f"--codes {codes} needs the layout prefix, not {layout}: leave it out")
+        raise UserError(
+            f"--codes {codes} needs the layout prefix, not {layout}: leave out --layout"
+        )
     layout = layout or ("joint" if codes == "best" else "prefix")
 
     record: Records
@@ -151,7 +157,9 @@ def decompress(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Restore what `halfbyte compress` wrote, to the last byte; also reads the dfloat11 layout."""
+    """Restore the files that `halfbyte compress` read, byte for byte; also decompress folders in
+    the dfloat11 layout.
+    """
     from halfbyte.checkpoints.dfloat11 import decompress_path, decompress_published, is_published
 
     record: Records
@@ -170,7 +178,9 @@ def decompress(
 
 
 def verify(source: Source, json: Json = False) -> None:
-    """Decode compressed files, and compare with the digests of the originals; writes nothing."""
+    """Decode compressed files, and compare them with the digests of the originals; writes
+    nothing.
+    """
     from halfbyte.checkpoints.dfloat11 import verify_path
 
     with _megabytes("Verifying") as update:
@@ -183,7 +193,9 @@ def verify(source: Source, json: Json = False) -> None:
         console.print(escape(f"{record.file}: {state}"), highlight=False)
     damaged = sum(record.error is not None for record in records)
     if damaged:
-        raise UserError(f"{damaged} of {len(records)} files are damaged; fetch them again")
+        raise UserError(
+            f"{damaged} of {len(records)} files are damaged; download or copy them again"
+        )
 
 
 def info(source: CompressedFile, json: Json = False) -> None:
@@ -215,7 +227,7 @@ def info(source: CompressedFile, json: Json = False) -> None:
         ["tensor", "~type", "~>elements", "~layout", "~>raw", ">entropy", ">stored"],
         rows,
         "raw, entropy and stored in bits per element; entropy: that of the exponent and upper "
-        "mantissa bits, plus all other bits",
+        "mantissa bits, plus the number of all other bits",
     )
 
 

@@ -1,4 +1,4 @@
-"""``halfbyte curve``: the area at many clocks, as a plot and a table."""
+"""``halfbyte curve``: show the area of MACs at many clocks, as a plot and a table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ Formats = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FORMAT",
-        help="Shipped names, sf4@6 for sf4 with values of 6 bits, or .yaml files.",
+        help="Names of shipped formats, sf4@6 for sf4 with values of 6 bits, or .yaml files.",
         show_default=" ".join(DEFAULT),
     ),
 ]
@@ -44,7 +44,7 @@ Clocks = Annotated[
     str | None,
     typer.Option(
         "--clocks",
-        help="Clocks, separated by commas, such as 4ns,2ns,1ns; by default ten per decade.",
+        help="Clocks, separated by commas, such as 4ns,2ns,1ns; by default ten periods per decade.",
         show_default=False,
     ),
 ]

@@ -27,16 +27,19 @@ Bits = Annotated[int, typer.Option(min=MIN_BITS, max=MAX_BITS, help="Bits of a c
 LutBits = Annotated[
     int,
     typer.Option(
-        min=MIN_LUT_BITS, max=MAX_LUT_BITS, help="Bits of a value in hardware, with its sign."
+        min=MIN_LUT_BITS, max=MAX_LUT_BITS, help="Bits of a value in hardware, including the sign."
     ),
 ]
 Method = Annotated[
     str,
     typer.Option(help="quantile (as SF4 and NF4), lloyd_max (least error) or entropy (least error "
-                 "at the entropy of --entropy, for codes that an entropy coder stores)."),
+                 "for codes of the entropy --entropy, if weights are entropy-coded)."),
 ]  # fmt: skip
 Block = Annotated[
-    int, typer.Option(help="Elements that share a scale, to compute errors and optimal values.")
+    int,
+    typer.Option(
+        help="Elements that share a scale, when errors and the best possible values are computed."
+    ),
 ]
 Entropy = Annotated[
     float | None,
@@ -166,6 +169,7 @@ def _show(derivation: Derivation, fmt: Format) -> None:
         [str(code), f"{level:.6f}", str(value), f"{float(value):.6f}"]
         for code, (level, value) in enumerate(zip(derivation.levels, fmt.values, strict=True))
     ]
+    # A level is a derived value before it is rounded to the bits that hardware has.
     caption = "" if 0 in fmt.values else "no value is exactly 0"
     columns = [">code", ">level", f">in {derivation.lut_bits} bits", ">value"]
     table(fmt.title, columns, rows, caption)

@@ -41,7 +41,7 @@ class DesignOptions:
 
     @property
     def rule(self) -> Overflow:
-        """What a narrow accumulator does; raises UserError for an unknown name."""
+        """What an accumulator does if a sum is too large. Raises UserError for an unknown name."""
         return overflow_rule(self.overflow)
 
     @property
@@ -96,16 +96,16 @@ def choose_architectures(
     for spec, design, record in zip(open_, designs, records, strict=True):
         found[spec] = replace(synthesized_spec(design, record), enable=spec.enable)
         if clock_ps is not None and (record.wns_ps or 0) < 0:
-            typer.echo(f"clock not met: {spec.title}; this is the fastest", err=True)
+            typer.echo(f"clock not met: {spec.title}; no faster MAC was found", err=True)
     return [found.get(spec, spec) for spec in specs]
 
 
 def resolve_architectures(
     formats: Sequence[Format], design: DesignOptions, tech: str | None, jobs: int | None = None
 ) -> "list[MacSpec]":
-    """As :func:`mac_specs`, with ``auto`` replaced by the best architecture for the card ``tech``.
+    """The MACs of :func:`mac_specs`, with ``auto`` replaced by the best architecture for ``tech``.
 
-    A card is a small cell library; None is the default one.
+    ``tech`` names a card, which is a small cell library; None is the default card.
     """
     from halfbyte.area.cells.technology import load_technology
 

@@ -9,7 +9,7 @@ __all__ = ["doctor"]
 
 
 def doctor(json: Json = False) -> None:
-    """Say which tools are installed, what each is for, and how to get the others.
+    """Say which tools are installed, what each is for, and how to install missing ones.
 
     Exit status 1 if a tool is missing that all commands need.
     """

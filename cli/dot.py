@@ -56,8 +56,8 @@ Block = Annotated[
     int | None,
     typer.Option(
         "--block",
-        help="Products that share a scale, by default as many as lanes: a multiple of the lanes, "
-        "or a divisor of them for several blocks per cycle.",
+        help="Number of products that share a scale; by default the number of lanes. A multiple of "
+        "that number gives blocks of several cycles, a divisor several blocks per cycle.",
         show_default=False,
     ),
 ]
@@ -74,8 +74,8 @@ Window = Annotated[
     str | None,
     typer.Option(
         "--window",
-        help="LOW:HIGH: the exponents of the product of both scales for which an exact accumulator "
-        "has bits.",
+        help="LOW:HIGH: the lowest and highest exponent of the product of both scales that an "
+        "exact accumulator can take; by default all exponents.",
         show_default=False,
     ),
 ]
@@ -100,7 +100,7 @@ def make_dot_specs(
 ) -> "list[DotSpec]":
     """The units that a command line asks for; raises UserError if they cannot exist.
 
-    If no lanes are given, units of arrays have one lane, and others have 32.
+    If no lanes are given, units of arrays have one lane, and units outside arrays have 32.
     """
     from halfbyte.rtl.dot import Accumulator, DotSpec
 
@@ -174,7 +174,7 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
         rows,
         f"{first.corner}; {versions}. A lane alone: one multiplier, without its share of the adder "
         "tree. Delay and energy are measured as for MACs, with scales of 1. Proof: lanes equal the "
-        "table of products, the tree equals their sum, and the netlist equals its RTL. "
+        "table of products, the tree equals the sum of the lanes, and the netlist equals its RTL. "
         + " ".join(
             f"Not proved but simulated: {text}."
             for text in dict.fromkeys(record.proof.simulated for record in records if record.proof)
@@ -195,7 +195,7 @@ def scale_rule(code: "ScaleCode") -> "ScaleFormat":
 
 
 def resolve_lanes(specs: "Sequence[DotSpec]", technology: "Technology") -> "list[DotSpec]":
-    """The units with ``auto`` replaced by the best architecture of a brief search."""
+    """The units, with ``auto`` replaced by the best architecture that a brief search finds."""
     from halfbyte.area.search.lanes import pick_architecture
     from halfbyte.rtl.spec import AUTO
 
@@ -331,7 +331,10 @@ def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
 
 
 def unseen_faults(records: "Sequence[DotRecord]") -> list[str]:
-    """A line for every unit that is not proved, and for every injected fault that is not found."""
+    """An error line for every unit that is not proved, and for every fault that is not found.
+
+    Faults are injected into each unit, to check that the proof fails for faulty units.
+    """
     lines = []
     for record in records:
         proof, name = record.proof, f"{record.format}, {record.lanes} lanes"

@@ -1,4 +1,7 @@
-"""``halfbyte sim --dut``: simulate a user's own RTL with the tests of the MACs."""
+"""``halfbyte sim --dut``: simulate a user's own RTL of a MAC with the tests of halfbyte's MACs.
+
+DUT is the device under test.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +68,7 @@ def make_dut(
     ties: Sequence[str] | None,
     latency: int,
 ) -> "Dut":
-    """The user's MAC. Raises UserError for a missing file or a wrong option."""
+    """The user's MAC, for the simulation. Raises UserError for a missing file or a wrong option."""
     from halfbyte.sim.dut import Dut
 
     for path in files:

@@ -1,6 +1,7 @@
 """``halfbyte entropy``: bits per weight before and after compression, and the order-0 entropy.
 
-That is the entropy of single values: the fewest bits for codes that take no account of neighbours.
+The order-0 entropy is that of single values: the fewest bits per value, on average, for a code that
+ignores neighbouring values.
 """
 
 from collections.abc import Sequence
@@ -40,9 +41,7 @@ Formats = Annotated[
 Block = Annotated[int, typer.Option(min=1, max=MAX_TERMS, help="Elements that share a scale.")]
 Scale = Annotated[
     str,
-    typer.Option(
-        "--scale", help="Type of the scales, as in recipes: fp32, bf16, e8m0_floor, e4m3..."
-    ),
+    typer.Option("--scale", help="Type of the scales: fp32, bf16, e8m0_floor, e4m3 and others."),
 ]
 
 
@@ -141,7 +140,7 @@ def _show_formats(model: str, records: "Sequence[CodeEntropy]") -> None:
         f"Bits per weight of {escape(model)} as codes, blocks of {first.block}",
         ["format", ">weights", ">raw", ">entropy", ">ours", ">scales", ">effective"],
         rows,
-        f"means over {len({record.tensor for record in records})} weights; ours: what halfbyte's "
-        "codes take with tables and headers, or packed codes if they are smaller; scales: "
-        f"{first.scale_format}; effective: ours plus scales",
+        f"means over {len({record.tensor for record in records})} weight tensors; ours: "
+        "what halfbyte's codes take with tables and headers, or packed codes if they are smaller; "
+        f"scales: {first.scale_format}; effective: ours plus scales",
     )

@@ -226,7 +226,7 @@ def evaluate(
 
 
 def _stored(reference: "ModelReference") -> "StoredFormat | None":
-    """The format of a folder that `halfbyte quantize` wrote."""
+    """The stored format, if `halfbyte quantize` wrote the model's folder; else None."""
     from halfbyte.checkpoints.architecture import is_quantized
 
     if not is_quantized(reference.folder):
@@ -268,8 +268,9 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
     notes = dict.fromkeys(f"; {each.title}: {each.note}" for each in measures.values() if each.note)
     base = "the stored weights" if first.stored else "the unquantized model"
     caption = (
-        f"{first.model}, recipe {first.recipe}; dB to optimum: how much SQNR the format loses to "
-        "the best possible values, for blocks of Student's t with nu 5; "
+        f"{first.model}, recipe {first.recipe}; SQNR: signal-to-quantization-noise ratio of the "
+        "weights; dB to optimum: how many dB the SQNR is below that of the best possible values, "
+        "for blocks of Student's t with nu 5; "
         f"{base}: {baselines}; "
         f"loss: relative to {base}, by {next(iter(measures))}; "
         f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; "
@@ -309,4 +310,5 @@ def _notes(record: "EvaluationRecord") -> list[str]:
 
 
 def _certainty(beats_next: float | None, is_resolved: bool | None) -> str:
+    """How often a format is better than the next one; a star if their difference is resolved."""
     return "-" if beats_next is None else f"{beats_next:.1%}{' *' if is_resolved else '  '}"

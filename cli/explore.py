@@ -195,8 +195,9 @@ def _report_units(
         return
     columns, rows = best_rows(candidates)
     caption = (
-        "Best block: the one with the greatest net SQNR, which is that of layers' results minus "
-        "6.02 dB for each bit per value that scales take. Best lanes: the least area per lane. "
+        "Net SQNR: the signal-to-quantization-noise ratio of layers' results, minus 6.02 dB for "
+        "each bit per value that scales take. Best block: that with the greatest net SQNR. Best "
+        "lanes: the least area per lane. "
         "Enough lanes: the fewest within 2 % of that. Netlists are not proved."
     )
     table(space.title, columns, rows, caption)

@@ -1,4 +1,7 @@
-"""``halfbyte findings``: check the paper's findings on the built-in models, and write a page."""
+"""``halfbyte findings``: check the findings of Dotzel et al. (2024) on the built-in models.
+
+A case is a format, a recipe that says what is quantized and how, and a block size.
+"""
 
 from collections import defaultdict
 from pathlib import Path
@@ -37,7 +40,9 @@ Output = Annotated[
 
 
 def findings(output: Output = None) -> None:
-    """Repeat the paper's comparisons on minilm and bytelm, and write the page of findings."""
+    """Repeat the comparisons of Dotzel et al. (2024) on minilm and bytelm, the built-in models;
+    write a page of findings.
+    """
     from halfbyte.pareto.findings import cases
     from halfbyte.pareto.findings import findings as answer
 
@@ -63,7 +68,7 @@ def findings(output: Output = None) -> None:
 
 
 def _evaluations(model: str, wanted: "list[Case]") -> "dict[Case, Evaluation]":
-    """Evaluate the wanted cases; one run serves all formats with the same recipe and block."""
+    """Evaluate the wanted cases. One run evaluates all formats with the same recipe and block."""
     from halfbyte.accuracy import find_model
 
     reference = find_model(model)
@@ -79,7 +84,7 @@ def _evaluations(model: str, wanted: "list[Case]") -> "dict[Case, Evaluation]":
 
 
 def _ks_deltas(model: str) -> dict[str, float]:
-    """For each layer's weights: KS distance of the normal fit minus that of Student's t."""
+    """Kolmogorov-Smirnov (KS) distance of the normal fit minus that of Student's t, by layer."""
     from halfbyte.accuracy.models.loading import open_model
     from halfbyte.accuracy.profile import fit_distributions
 

@@ -72,7 +72,9 @@ def _describe(fmt: Format) -> None:
 
 
 def formats(names: FormatNames = None, json: Json = False) -> None:
-    """List the formats, or print codes, values, integers, quantum, widths and source of some."""
+    """List the formats, or print codes, values, integers, quantum, widths and source of those
+    that are named.
+    """
     chosen = load_formats(names or [*shipped_names(), *user_names()])
     if json:
         print_json([_record(fmt) for fmt in chosen])

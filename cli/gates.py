@@ -1,6 +1,6 @@
 """``halfbyte gates``: search for a multiplier with few AND, OR, XOR and NOT gates.
 
-Simulated annealing changes the gates of a multiplier one by one, and keeps what it computes.
+Simulated annealing changes the gates of a multiplier one by one. The products stay the same.
 """
 
 import os
@@ -17,13 +17,17 @@ from halfbyte.formats import load
 
 __all__ = ["gates"]
 
-MAX_BITS = 10
+MAX_BITS = 10  # of both codes together
 Name = Annotated[str, typer.Argument(metavar="FORMAT", help="A format's name or .yaml file.")]
 Moves = Annotated[
-    int, typer.Option(min=1, max=10**9, help="Changes that each annealing of the gates tries.")
+    int,
+    typer.Option(
+        min=1, max=10**9, help="Number of changes that each annealing of the gates tries."
+    ),
 ]
 Seeds = Annotated[
-    int, typer.Option(min=1, max=10_000, help="Annealings that start from each architecture.")
+    int,
+    typer.Option(min=1, max=10_000, help="Number of annealings that start from each architecture."),
 ]
 Architecture = Annotated[
     str,

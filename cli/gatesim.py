@@ -79,9 +79,10 @@ def gatesim(
 ) -> None:
     """Simulate netlists against the golden model; by default for all 4-bit and 5-bit formats.
 
-    The tests are those of `halfbyte sim`. They use MACs with several accumulators, which are all
-    synthesized with the architecture and recipe of the smallest MAC. Each cell is simulated by its
-    function in the library. For dot-product units (--unit dot), the smallest netlist is simulated.
+    The tests are those of `halfbyte sim`. They use MACs with several kinds of accumulators, which
+    are all synthesized like the smallest MAC: with its architecture, and its recipe (a sequence of
+    Yosys commands). Each cell is simulated by its function in the library. For dot-product
+    units (--unit dot), the smallest netlist is simulated.
     """
     from halfbyte.sim.simulator import check_simulator
 

@@ -62,7 +62,7 @@ def resolve_device(name: str) -> "torch.device":
 
 
 def _where(record: "MachineRecord") -> str:
-    """The GPU on which a record was made, or ``host build``, in one line."""
+    """One line on where a record was made: the GPU, or the CPU of a host build."""
     if record.build == "host":
         return (
             f"HOST BUILD, not a GPU result: {record.device}, {record.threads} threads, "
@@ -88,8 +88,8 @@ def gpu_check(
     """Compare every CUDA kernel with the golden model, bit for bit; exit status 1 if a number
     differs.
 
-    Without a format, every shipped format is compared, and three random ones that stand for formats
-    of users.
+    Without a format, the kernels run on every shipped format, and on three random ones that stand
+    for formats of users.
     """
     from halfbyte.gpu_ref.cases import random_formats
     from halfbyte.gpu_ref.check import check_format, check_tiles
@@ -170,7 +170,7 @@ def _show_check(totals: "Sequence[Comparison]", record: "CheckRecord", path: Pat
 def gpu_bench(
     names: FormatNames = None, sweep: Sweep = False, device: Device = "auto", json: Json = False
 ) -> None:
-    """Time every CUDA kernel and PyTorch's own in the same run; by default for e2m1_sp."""
+    """Time every CUDA kernel and PyTorch's kernels in the same run; by default for e2m1_sp."""
     from halfbyte.gpu_ref import bench
     from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11, benchmark_product
 
@@ -212,7 +212,12 @@ def _show_bench(records: "Sequence[Timing]", path: Path) -> None:
         ">of copy",
         ">TOPS",
         ">of torch",
+        ">of plain",
     ]
     first = records[0]
-    caption = f"{_where(first)}\nmedians of {first.repeats} alternating runs; record: {path}"
+    caption = (
+        f"{_where(first)}\nmedians of {first.repeats} alternating runs; record: {path}\n"
+        "of copy, of torch, of plain: speed divided by that of a copy, of torch.matmul, and of the "
+        "plain kernel"
+    )
     table("Throughput", columns, rows, caption)

@@ -1,6 +1,7 @@
 """The hardware whose area is compared with accuracy: MACs, dot-product units, or arrays.
 
-A lane of a dot-product unit computes one product per cycle. An array is a grid of such units.
+A lane of a dot-product unit computes one product per cycle. An array is a grid of such units. A
+recipe says what is quantized in a model, and how.
 """
 
 from collections.abc import Sequence
@@ -119,10 +120,9 @@ class Hardware:
         return "w4a4" if self.code else "w4"
 
     def recipe(self, name: str | None) -> "Recipe":
-        """The recipe with the blocks and scales of the unit.
+        """The recipe ``name``, with the blocks and scales of the unit.
 
-        If the recipe's scales already have the unit's type, the recipe's rule for choosing them
-        stays.
+        If its scales already have the unit's type, its rule for choosing them stays.
         """
         from halfbyte.cli.evaluate import pick_recipe
 
@@ -170,7 +170,7 @@ class Hardware:
     def fitting(
         self, formats: Sequence[Format], operand: Format | None, terms: int, *, strict: bool
     ) -> list[Format]:
-        """The formats that fit the unit; the others are named on standard error.
+        """The formats that fit the unit. Formats that do not fit are named on standard error.
 
         Raises UserError if no format fits, if ``strict`` is set and one does not fit, or if the
         array cannot exist.

@@ -1,4 +1,6 @@
-"""Check that every given option has an effect. Tables list these options for commands and units.
+"""Check that every given option has an effect.
+
+Tables in this file list which options have an effect, for each command and each of its units.
 
 If an option were ignored, a user would think that the figures were measured with it.
 """
@@ -68,7 +70,8 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "bf16_mac": "output",
     },
 }
-# Options that only have an effect with another option, by the command. ``names`` are the formats.
+# For each command: options that have an effect only together with another option or with formats,
+# which are called ``names``.
 _NEEDS: Mapping[str, Mapping[str, str]] = {
     "evaluate": {"task_folder": "tasks", "task_limit": "tasks"},
     "run": {"tech": "energy"},
@@ -90,7 +93,7 @@ _ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})
 
 
 def check_not_empty(context: typer.Context, options: Mapping[str, object]) -> None:
-    """Raise UserError for an option with an empty value, such as a shell variable without one."""
+    """Raise UserError for an option with an empty value, as from an unset shell variable."""
     for name, value in options.items():
         words = value if isinstance(value, list) else [value]
         if "" in words and _is_given(context, name):
@@ -122,7 +125,7 @@ def check_honoured(context: typer.Context, options: Mapping[str, object]) -> Non
 
 
 def _case(cases: Mapping[str, str], command: str, options: Mapping[str, object]) -> str:
-    """The key of ``cases`` that applies: the unit, or an option that acts like one, as --dut."""
+    """The key of ``cases`` that applies: a unit, or an option that is listed like one (--dut)."""
     unit = str(options["unit"])
     if (command, unit) in _ELSEWHERE:
         raise UserError(f"`halfbyte {command}` takes no {unit}: {_ELSEWHERE[command, unit]}")
@@ -145,7 +148,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _listed(cases: list[str], option: str) -> str:
-    """The cases in words, such as ``--unit dot or array``; ``--unit mac`` for the option itself."""
+    """The cases in words, such as ``--unit dot or array``. A case named ``option`` means a MAC."""
     cases = ["mac" if each == option else each for each in cases]
     units = [each for each in cases if not each.startswith("--")]
     words = [f"--unit {units[0]}", *units[1:]] if units else []

@@ -29,8 +29,8 @@ def ends_in_one_line() -> Iterator[None]:
     """Within this context, a signal ends the process with one line of text.
 
     No child process and no temporary file remains. The exit status is 1 after Ctrl-C, otherwise 128
-    plus the signal's number, as in shells.
-    Temporary files are in a folder of this process, which is always removed.
+    plus the signal's number, as in shells. Temporary files are in a folder of this process, which
+    is always removed.
     """
     received: list[int] = []
 

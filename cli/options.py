@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 DEFAULT_TERMS = 256
-# At most this many malformed cells of a library are named.
+# At most this many malformed cells of a library are named in notes.
 _MOST_NOTES = 5
 
 
@@ -53,8 +53,8 @@ FormatNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FORMAT",
-        help="Shipped names, sf4@6 for sf4 with values of 6 bits, or .yaml files; by default all "
-        "formats.",
+        help="Names of shipped formats, sf4@6 for sf4 with values of 6 bits, or .yaml files; by "
+        "default all formats.",
         show_default=False,
         autocompletion=_shipped_names,
     ),
@@ -63,12 +63,12 @@ OneFormat = Annotated[
     str | None,
     typer.Argument(
         metavar="FORMAT",
-        help="A shipped name, sf4@6 for sf4 with values of 6 bits, or a .yaml file.",
+        help="Name of a shipped format, sf4@6 for sf4 with values of 6 bits, or a .yaml file.",
         show_default=False,
         autocompletion=_shipped_names,
     ),
 ]
-# Formats as a hidden option, which some commands take besides their arguments.
+# Hidden options that name formats, for older command lines. Arguments name them now.
 OldFormats = Annotated[
     str | None,
     typer.Option("--formats", hidden=True, help="The same as the arguments, with commas between."),
@@ -79,20 +79,30 @@ OldFormat = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print records as JSON on standard output.")]
 Activation = Annotated[
     str | None,
-    typer.Option(help="Format of the other operand; by default the format of the weights."),
+    typer.Option(
+        help="Format of the activations, the second operand; by default that of the weights."
+    ),
 ]
 Architecture = Annotated[
     str, typer.Option("--arch", help="Multiplier architecture by name, or 'auto' for the smallest.")
 ]
 Terms = Annotated[
-    int, typer.Option(help=f"Products that the accumulator holds without loss, 1 to {MAX_TERMS}.")
+    int,
+    typer.Option(help=f"Products that the accumulator can sum without overflow, 1 to {MAX_TERMS}."),
 ]
 AccWidth = Annotated[
     int | None,
-    typer.Option(help="Accumulator bits, instead of the lossless width.", show_default=False),
+    typer.Option(
+        help="Bits of the accumulator; by default enough for all sums of --terms products.",
+        show_default=False,
+    ),
 ]
 OverflowRule = Annotated[
-    str, typer.Option("--overflow", help="wrap or saturate: what a narrow accumulator does.")
+    str,
+    typer.Option(
+        "--overflow",
+        help="What an accumulator with --acc-width does if a sum is too large: wrap or saturate.",
+    ),
 ]
 TechnologyName = Annotated[
     str | None,
@@ -155,12 +165,12 @@ def listed(text: str, option: str) -> list[str]:
 
 
 def named_formats(names: Sequence[str] | None, listed: str | None) -> list[str]:
-    """The formats of the arguments, then those of an option that lists names between commas."""
+    """The formats of the arguments, then those of an option with names separated by commas."""
     return [*(names or []), *filter(None, map(str.strip, (listed or "").split(",")))]
 
 
 def named_format(name: str | None, option: str | None) -> str:
-    """The format of an argument or an option. Raises UserError for no format or two."""
+    """The format of an argument or an option. Raises UserError if there are none or two."""
     if name and option and name != option:
         raise UserError(f"One format is wanted, not two: {name[:60]} and {option[:60]}")
     if not (found := name or option):

@@ -29,7 +29,7 @@ __all__ = [
 
 
 class _Output(Console):
-    """Standard output with the width of the terminal; in a pipe, COLUMNS or 80 columns."""
+    """Standard output as wide as the terminal. In a pipe: the variable COLUMNS, or 80 columns."""
 
     @property  # type: ignore[misc]
     def size(self) -> ConsoleDimensions:
@@ -60,7 +60,7 @@ def print_json(records: Sequence[Record | JsonObject]) -> None:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A figure for a table; a dash for an unknown one."""
+    """A number as text for a table; a dash for None."""
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
@@ -81,8 +81,8 @@ def table(
     """Print a table. Columns whose names start with ``>`` are right-aligned.
 
     If the terminal is too narrow, columns whose names start with ``~`` are left out, the last one
-    first. If that is not enough, other columns follow, but never the first and the last. The
-    caption says how to see all columns.
+    first. If that is not enough, other columns are left out in the same order, but never the first
+    and the last. The caption says how to see all columns.
     """
     shown = list(range(len(columns))) if _is_wide else _fitting(columns, rows)
     hidden = len(columns) - len(shown)
@@ -148,7 +148,7 @@ def progress(what: str) -> Iterator[Progress]:
 
 
 class _Pace:
-    """The speed of the work since the first update. Steps done before that do not count."""
+    """The speed of the work since the first update. Steps done before it do not count."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
@@ -187,7 +187,7 @@ class _Lines:
 
 @contextmanager
 def rate_progress(what: str, unit: str) -> Iterator[Progress]:
-    """As :func:`progress`, with the rate in ``unit`` a second."""
+    """A progress bar as by :func:`progress`, with the rate in ``unit`` per second."""
     pace = _Pace()
     with progress(what) as update:
 

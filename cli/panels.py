@@ -35,8 +35,8 @@ PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.sp
 def arrange(command: Any) -> None:
     """Join the lines of each paragraph of a command's help, and group its options if it has many.
 
-    Otherwise paragraphs keep the line breaks of the source, and break a second time in a terminal
-    of 80 columns.
+    If the lines were not joined, paragraphs would keep the line breaks of the source, and break a
+    second time in a terminal of 80 columns.
     """
     paragraphs = (command.help or "").split("\n\n")
     command.help = "\n\n".join(" ".join(each.split()) for each in paragraphs)
@@ -46,5 +46,5 @@ def arrange(command: Any) -> None:
     names = {each.name for each in options}
     for option in options:
         panel = PANEL_OF.get(option.name)
-        # A block belongs to the unit if there is one, otherwise to the recipe.
+        # If a command has no units (and so no lanes), --block and --scale belong to the recipe.
         option.rich_help_panel = _MODEL if panel == _UNIT and "lanes" not in names else panel

@@ -1,4 +1,7 @@
-"""``halfbyte pareto``: measure formats, and plot accuracy against area."""
+"""``halfbyte pareto``: measure formats, and plot accuracy against area.
+
+A recipe says what is quantized in the model, and how.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,35 +77,37 @@ AxisName = Annotated[
     typer.Option(
         "--axis",
         help="What the horizontal axis shows: mac_area, lane_area or unit_area (of a dot-product "
-        "unit), array_area (per MAC, with buffers), chip_overhead (of a whole chip, by "
-        "--mac-share and --memory-share), energy, delay or bits (per weight, entropy-coded).",
+        "unit), array_area (per MAC, with buffers), chip_overhead (of a whole chip over that with "
+        "INT4; see --mac-share and --memory-share), energy, delay or bits (per weight, "
+        "entropy-coded).",
         show_default="mac_area, lane_area or array_area, by the unit",
     ),
 ]
 MacShare = Annotated[
     float | None,
     typer.Option(
-        help="Share of MACs in the area of the chip, for --axis chip_overhead; the paper's 0.1 if "
-        "not given.",
+        help="Share of MACs in the area of the chip, for --axis chip_overhead; by default 0.1, as "
+        "in Dotzel et al. (2024).",
         show_default=False,
     ),
 ]
 MemoryShare = Annotated[
     float | None,
     typer.Option(
-        help="Share of memory in the area of the chip; the paper's 0.6 if not given.",
+        help="Share of memory in the area of the chip; by default 0.6, as in Dotzel et al. (2024).",
         show_default=False,
     ),
 ]
 Array = Annotated[
     Path | None,
     typer.Option(
-        help="A .yaml file with the array and the layer of --unit array; 64 x 64 units for a "
-        "layer of 4096 x 4096 if not given.",
+        help="A .yaml file that describes the array and the layer for --unit array; by default "
+        "64 x 64 units, and a layer of 4096 x 4096 weights.",
         show_default=False,
     ),
 ]
-# Plotted beside the shipped formats: SF4 with values of 6 bits, because their width sets the area.
+# Plotted beside the shipped formats: SF4 with values of 6 bits. Its shipped values have 8 bits and
+# need a larger MAC.
 EXTRA = ("sf4@6",)
 
 
@@ -167,7 +172,7 @@ def pareto(
         chosen += [load(reference) for reference in EXTRA]
     chosen = hardware.fitting(chosen, operand, terms, strict=bool(names))
     if axis == "array_area":
-        system.sram(technology)  # raises an error before the work if no SRAM is known
+        system.sram(technology)  # raises an error before the synthesis if no SRAM is known
     areas = hardware.synthesize(chosen, operand, technology, terms=terms, jobs=jobs)
     bits = _effective_bits(reference, quantizer, chosen) if axis == "bits" else None
     cost = make_axis(
@@ -217,7 +222,7 @@ def pareto(
     if claims:
         head = ["question", "paper", "here", "verdict"]
         answers = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
-        table("The paper's claims", head, answers, "paper: Dotzel et al., 2024; why: claims.md")
+        table("The paper's claims", head, answers, "paper: Dotzel et al., 2024; claims.md says why")
     best = ", ".join(measured_frontier(chosen, areas, accuracies, cost))
     console.print(f"on the frontier, from the least {cost.name.replace('_', ' ')}: {best or '-'}")
     say(f"wrote {', '.join(path.name for path in written)} in {folder}")
@@ -283,7 +288,7 @@ def _effective_bits(
 
 
 def _chip(mac_share: float | None, memory_share: float | None) -> "ChipModel":
-    """The chip with the given shares of area; those of the paper if they are None."""
+    """The chip with the given shares of area, or with those of Dotzel et al. (2024)."""
     from halfbyte.pareto.paper import paper_chip
     from halfbyte.pareto.system import ChipModel
 

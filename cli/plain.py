@@ -1,4 +1,4 @@
-"""Print to terminals and files with encodings that lack some of the characters we use."""
+"""Print to terminals and files whose encodings lack some of the characters that halfbyte prints."""
 
 import codecs
 import io
@@ -22,7 +22,7 @@ _HANDLER = "halfbyte.plain"
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """The replacement for what cannot be encoded, and where to go on: an error handler."""
+    """Handle an encoding error: returns the text to write instead, and where encoding goes on."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]

@@ -46,7 +46,9 @@ Layers = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the sample of a large tensor.")]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Seed of the random sample that is taken of a large tensor.")
+]
 
 
 def profile(
@@ -122,7 +124,7 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
     caption = (
         "nu: degrees of freedom of Student's t; 1000: normal or lighter tails. KS: "
         "Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive if t is "
-        "nearer"
+        "nearer. Values by block: divided by the largest magnitude in their block"
     )
     table(f"{escape(records[0].model or '')}, blocks of {records[0].block}", columns, rows, caption)
     for record in records:
@@ -134,6 +136,7 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
 
 
 def _values(normalised: bool) -> str:
+    """``by block`` if each block was divided by its largest magnitude, else ``as is``."""
     return "by block" if normalised else "as is"
 
 

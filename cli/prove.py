@@ -79,9 +79,9 @@ def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> 
         )
     caption = (
         f"{len(records):,} proofs, {technology}, {seconds:.0f} s in all. All pairs of codes are "
-        "simulated; a SAT solver covers all states of the accumulator. MACs: lossless ones, with "
-        "and without enable, and for one term; narrow ones that wrap or saturate; two carry-save "
-        "ones."
+        "simulated; a SAT solver covers all states of the accumulator. MACs: with accumulators "
+        "wide enough for all sums (with and without enable, and for one term), with narrow ones "
+        "that wrap or saturate, and with two kinds of carry-save accumulators."
     )
     table("Proofs", columns, rows, caption)
 
@@ -98,7 +98,7 @@ def _show_counterexamples(records: "Sequence[ProofRecord]") -> None:
 def _prove_dots(
     specs: "Sequence[DotSpec]", technology: "Technology", jobs: int | None, json: bool
 ) -> None:
-    """Prove dot-product units and print how; raises ToolError if something is not proved."""
+    """Prove dot-product units and print the proofs. Raises ToolError if a proof fails."""
     from halfbyte.area.search.dot_units import synthesize_dots
 
     with progress(f"Proofs, {technology.name}") as update:
@@ -114,7 +114,7 @@ def _prove_dots(
 def _prove_arrays(
     specs: "Sequence[SystolicSpec]", technology: "Technology", jobs: int | None, json: bool
 ) -> None:
-    """Prove the parts of arrays and print how; raises ToolError if something is not proved."""
+    """Prove the parts of arrays and print the proofs. Raises ToolError if a proof fails."""
     from halfbyte.area.search.arrays import synthesize_arrays
 
     with progress(f"Proofs, {technology.name}") as update:
@@ -151,9 +151,9 @@ def prove(
     Faults are injected into every unit, and the proof of each faulty unit must fail. Exit status 1
     if a proof fails or a fault is not found. For the decoder and the BF16 MAC (--unit dfloat11,
     bf16_mac), the netlists are proved equal to their RTL. Their RTL is proved as far as there is a
-    specification. For dot-product units (--unit dot), the netlist of every synthesis recipe is
-    proved, and the RTL of the smallest lane. For arrays of such units (--unit array), the netlists
-    of all other parts are proved, too.
+    specification. For dot-product units (--unit dot), the RTL of the smallest lane is proved, and
+    the netlist of every synthesis recipe (a sequence of Yosys commands). For arrays of such units
+    (--unit array), the netlists of all parts around the units are proved, too.
     """
     if check_unit(unit, names):
         technology = library.load()

@@ -1,4 +1,7 @@
-"""``halfbyte quantize``: write a checkpoint's weights as codes and scales, with little memory."""
+"""``halfbyte quantize``: write a checkpoint's weights as codes and scales, with little memory.
+
+A recipe says what is quantized in a model, and how.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,13 +52,13 @@ Dequantize = Annotated[
     typer.Option(
         "--dequantize",
         help="Write rounded values instead of codes, in the original type, so that any tool can "
-        "run them.",
+        "load the model.",
     ),
 ]
 
 
 def _located(model: str) -> tuple[str, Path]:
-    """The name for the output, and the folder of the model, which may lack a tokenizer."""
+    """A name for the output folder, and the folder of the model, which may lack a tokenizer."""
     if Path(model).is_dir():
         return Path(model).resolve().name, Path(model)
     from halfbyte.accuracy import find_model
@@ -65,7 +68,7 @@ def _located(model: str) -> tuple[str, Path]:
 
 
 def _operand(recipe: "Recipe") -> "Operand":
-    """How the recipe quantizes weights. UserError for a recipe that must run the model."""
+    """How the recipe quantizes weights. Raises UserError if it must run the model first."""
     if recipe.weights is None:
         raise UserError(f"Recipe {recipe.name} leaves weights as they are: choose another")
     if recipe.needs_calibration:

@@ -56,8 +56,8 @@ FanOutsOfFour = Annotated[
     typer.Option(
         "--fo4",
         min=1,
-        help="Also rank areas at a clock of this many FO4 delays. One is the delay of an inverter "
-        "that drives four others, so clocks are comparable between technologies.",
+        help="Also rank areas at a clock of this many FO4 delays. An FO4 delay is that of an "
+        "inverter that drives four others, so clocks are comparable between technologies.",
         show_default=False,
     ),
 ]
@@ -65,7 +65,7 @@ Levels = Annotated[
     bool,
     typer.Option(
         "--levels",
-        help="Instead, rank by area as MACs, in dot-product units and in arrays, with a figure; by "
+        help="Rank by area alone: as MACs, in dot-product units and in arrays, with a figure; by "
         "default in sky130hd, for formats of at most 4 bits.",
     ),
 ]
@@ -87,7 +87,7 @@ def rank(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Rank formats by area, by delay at the least area, and by energy, in every technology."""
+    """Rank formats by area, delay and energy of their smallest MACs, in every technology."""
     from halfbyte.area import load_technology, synthesize, technology_names
     from halfbyte.area.timing.delay import inverter_delay
     from halfbyte.rtl import MacSpec
@@ -191,8 +191,8 @@ def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
         if records[0].clock_ps is not None
     )
     caption = (
-        f"{first.terms} terms{f'; {clocks}' if clocks else ''}. In brackets: the rank, the "
-        f"least first. Energy per MAC on operands of {first.operands}."
+        f"{first.terms} terms{f'; {clocks}' if clocks else ''}. In brackets: the rank; the "
+        f"least figure has rank 1. Energy per MAC on operands of {first.operands}."
     )
     table(f"Formats by technology, {constraint}", head, rows, caption)
 

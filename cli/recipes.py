@@ -7,7 +7,7 @@ __all__ = ["recipes"]
 
 
 def recipes(json: Json = False) -> None:
-    """List the shipped recipes: what they quantize in a model, and how."""
+    """List the shipped recipes, which say what is quantized in a model, and how."""
     from halfbyte.accuracy.recipes import load_recipe, recipe_names
 
     found = [load_recipe(name) for name in recipe_names()]

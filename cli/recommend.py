@@ -1,4 +1,7 @@
-"""``halfbyte recommend``: choose a format within a loss of accuracy or within an area."""
+"""``halfbyte recommend``: find the smallest format whose loss of accuracy is at most a limit.
+
+Or find the most accurate format whose hardware has at most a given area.
+"""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +37,7 @@ __all__ = ["recommend"]
 
 MaxLoss = Annotated[
     str | None,
-    typer.Option(help="Greatest relative loss: 1% or 0.01.", show_default=False),
+    typer.Option(help="Greatest relative loss of accuracy: 1% or 0.01.", show_default=False),
 ]
 MaxArea = Annotated[
     float | None,
@@ -72,8 +75,8 @@ def recommend(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Find the smallest format within a loss, or the most accurate within an area; say how certain
-    that is.
+    """Find the smallest format below a given loss, or the most accurate below a given area; say
+    how certain the choice is.
     """
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.pareto.hardware import area_per_mac, unit_title

@@ -42,7 +42,7 @@ class FormatRecord(Record):
     magnitude_width: int
     """Bits of the integers' magnitudes."""
     acc_width_256: int
-    """Bits of an accumulator that sums 256 products of two values of this format without loss."""
+    """Bits of an accumulator that sums 256 products of this format's values without overflow."""
     source: str
     """Where the values come from."""
 
@@ -94,7 +94,8 @@ class DerivationRecord(Record):
     values: tuple[str, ...]
     """Values of the format, exact."""
     relative_mse: float | None
-    """Mean squared error over the mean square; null if the distribution has no variance."""
+    """Mean squared error divided by the mean square of the values; null if the distribution has no
+    finite variance."""
     distance_db: float | None
     """How many dB the SQNR is below that of the best possible values."""
     entropy: float | None
@@ -108,7 +109,7 @@ class AssignmentRecord(Record):
     format: str
     """Format of the weights, whose codes are put in another order."""
     activation: str
-    """Format of the other operand."""
+    """Format of the activations."""
     permuted: str
     """Name of the permuted format."""
     values: tuple[str, ...]
@@ -118,7 +119,7 @@ class AssignmentRecord(Record):
     corner: str
     """Process, temperature and voltage of the library."""
     terms: int
-    """Products that the accumulator holds without loss."""
+    """Number of products that the accumulator can sum without overflow."""
     area_um2: float
     """Area of the MAC, in um^2."""
     architecture: str
@@ -128,7 +129,7 @@ class AssignmentRecord(Record):
     given_architecture: str
     """Architecture from which the annealing of the multiplier for the given codes started."""
     moves: int
-    """Changes that the annealing of each multiplier tries."""
+    """Number of changes that the annealing of each multiplier tries."""
     orders: int
     """Number of orders that were tried."""
     seed: int
@@ -146,7 +147,7 @@ class GatesRecord(Record):
     format: str
     """Format of the weights."""
     activation: str
-    """Format of the other operand."""
+    """Format of the activations."""
     unit: str
     """What the gates compute."""
     gates: int
@@ -162,7 +163,7 @@ class GatesRecord(Record):
     architecture: str
     """Architecture from which the search started."""
     moves: int
-    """Changes that each annealing tries."""
+    """Number of changes that each annealing tries."""
     seed: int
     """Seed with which the gates were found."""
     versions: Mapping[str, str | None]

@@ -71,6 +71,7 @@ def _row(parameter: Any) -> str:
 
 
 def _text(text: str | None) -> str:
+    """A text in one line, as a cell of a Markdown table."""
     return " ".join((text or "").split()).replace("|", "\\|")
 
 

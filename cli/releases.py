@@ -47,9 +47,9 @@ def releases(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Show areas by release, and plot areas and speeds; --record measures this release.
+    """Show areas of each release, and plot areas and speeds; --record measures this release.
 
-    FORMAT names what --record synthesizes.
+    --record synthesizes the formats that are named, by default all.
     """
     from halfbyte import __version__
     from halfbyte.pareto.releases import read_releases, release_rows, write_releases
@@ -78,7 +78,7 @@ def releases(
 def _measure(
     formats: "Sequence[Format]", version: str, speed: bool, jobs: int | None
 ) -> "ReleaseRecord":
-    """Synthesize the formats, and with ``speed`` time the golden model and the codec."""
+    """Synthesize the formats. With ``speed``, time the golden model and the DFloat11 codec, too."""
     from halfbyte.area import load_technology, synthesize
     from halfbyte.pareto.releases import ReleaseRecord
     from halfbyte.rtl import MacSpec
@@ -112,7 +112,11 @@ def _machine() -> str:
 
 
 def _speeds() -> tuple[dict[str, float], dict[str, float]]:
-    """Speeds: for each format, time of the golden GEMM over torch's; GB/s of DFloat11 by task."""
+    """Measure speeds of the golden model's GEMM, and of DFloat11, a lossless compression.
+
+    Returns the GEMM's time divided by that of torch.matmul, by format, and the GB/s of DFloat11 by
+    task. A weight in BF16 has 2 bytes.
+    """
     from halfbyte.golden.bench import benchmark_gemm
     from halfbyte.golden.dfloat11.bench import benchmark_codec
 

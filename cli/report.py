@@ -1,4 +1,4 @@
-"""``halfbyte report`` shows all results on one page; ``halfbyte diff`` compares two sets."""
+"""``halfbyte report`` shows all results on one page; ``halfbyte diff`` compares two files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +17,8 @@ Files = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="FILE.json",
-        help="Files with the output of `--json`; by default the results of all commands that ran "
-        "here.",
+        help="Files with the output of `--json`; by default the stored results of all earlier "
+        "commands.",
         show_default=False,
     ),
 ]
@@ -37,8 +37,8 @@ Tolerance = Annotated[
 
 
 def report(files: Files = None, output: Output = None) -> None:
-    """Write one HTML page of all results (plot, table, details, comparison) that needs no
-    network.
+    """Write all results on one HTML page (plot, table, details, comparison) that works
+    offline.
     """
     from halfbyte.pareto.page import write_page
 
@@ -94,7 +94,7 @@ def diff(
 
 
 def _say_left_out(records: Sequence[JsonObject]) -> None:
-    """Say how many records are left out: other kinds, and syntheses without an area."""
+    """Say how many records are left out: those of other kinds, and syntheses without an area."""
     from halfbyte.pareto.page.data import is_shown
 
     if others := sum(not is_shown(record) for record in records):

@@ -18,7 +18,10 @@ _BITS = (6, 8)
 
 
 def _tables(name: str) -> dict[int, Format]:
-    """The format rounded to several widths; empty if its integers are narrow already."""
+    """The format rounded to several widths of values, by width in bits.
+
+    Empty if the format's integers have few bits, or if NAME@BITS was rounded already.
+    """
     fmt = load(name)
     if fmt.integer_width <= _WIDE or "@" in name:
         return {}
@@ -41,9 +44,10 @@ def rounded_areas(
 ) -> dict[str, float]:
     """Areas in um^2 of the MACs with rounded values, by format; the netlists are not proved.
 
-    The areas equal those of ``halfbyte synth NAME@BITS``, and are stored. Rounding changes the
-    quantum, and with it the range of an accumulator of a given width. So there are no areas if
-    ``--acc-width`` is given. If the architecture does not fit, or Yosys fails, the area is missing.
+    The areas equal those of ``halfbyte synth NAME@BITS``. There are none if ``--acc-width`` is
+    given: rounding changes the quantum (the largest number that divides every value), and with it
+    the range of an accumulator of this width. If the architecture does not fit, or Yosys fails, the
+    area is missing.
     """
     from dataclasses import replace
 
@@ -77,7 +81,7 @@ def rounded_areas(
 
 
 def rounding_lines(name: str, terms: int, areas: Mapping[str, float]) -> list[str]:
-    """Lines with the areas of the format and of its rounded forms; none if its integers are narrow.
+    """Lines on the areas of the format and its rounded forms; none if its integers have few bits.
 
     ``areas`` are in um^2, by the format's name.
     """

@@ -53,8 +53,8 @@ Segment = Annotated[
     int | None,
     typer.Option(
         "--segment",
-        help="Build a carry-save accumulator with segments of this many bits. Then acc is not a "
-        "register but the sum of several.",
+        help="Build a carry-save accumulator with segments of this many bits. Then the output acc "
+        "is not a register but the sum of several registers.",
         show_default=False,
     ),
 ]
@@ -78,7 +78,8 @@ def rtl(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot units or arrays.
+    """Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot-product units
+    or arrays.
 
     With --arch auto, the architecture is the one that `halfbyte synth` chooses for the same
     options. If the --clock needs it, a MAC gets a carry-save accumulator, and a dot-product unit

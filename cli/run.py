@@ -44,11 +44,11 @@ def run(
     lanes: Annotated[int, typer.Option(help="Products per cycle of each unit.")] = DEFAULT_LANES,
     block: Annotated[
         int | None,
-        typer.Option(help="Products that share a scale; as many as lanes if not given."),
+        typer.Option(help="Number of products that share a scale; by default the number of lanes."),
     ] = None,
     rows: Annotated[int, typer.Option(help="Rows of units in the array.")] = DEFAULT_SIDE,
     columns: Annotated[
-        int, typer.Option(help="Columns of units in the array: outputs at a time.")
+        int, typer.Option(help="Columns of units in the array; each computes one output at a time.")
     ] = DEFAULT_SIDE,
     dataflow: DataflowName = None,
     depth: Depth = None,
@@ -140,7 +140,7 @@ def run(
 def _unit(
     weight: Format, activation: Format, lanes: int, code: ScaleCode, block: int | None
 ) -> "DotSpec":
-    """The unit with FP32 accumulator that is simulated, in the first architecture that fits."""
+    """The simulated unit: with an FP32 accumulator, in the first architecture that fits."""
     from halfbyte.rtl.dot import Accumulator, DotSpec
     from halfbyte.rtl.dot.lane import lane_architectures
 
@@ -179,8 +179,9 @@ def _show(record: "LayerRun") -> None:
         ],
         ["formats", f"{record.format} x {record.activation}, scales {record.scale}"],
         ["results compared", f"{record.results:,}, each equal to the golden model's, bit for bit"],
-        ["host build", record.host_build],
-        ["cycles", f"{record.cycles:,}; {100 * record.utilization:.1f} % of all products are used"],
+        ["CUDA kernel on the CPU", record.host_build],
+        ["cycles", f"{record.cycles:,}"],
+        ["utilization", f"{100 * record.utilization:.1f} % of the computed products are needed"],
         ["SQNR", f"{sqnr} against the layer in FP32"],
         ["energy", energy if record.technology else "- (--energy synthesizes the array)"],
         ["time", f"{record.seconds:.1f} s"],

@@ -33,7 +33,12 @@ Waves = Annotated[bool, typer.Option("--waves", help="Write a waveform file.")]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the random stimulus.", show_default=False)
 ]
-Cycles = Annotated[int, typer.Option(min=1, help="Cycles with random inputs and random clears.")]
+Cycles = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Cycles with random inputs, and with clears of the accumulator at random."
+    ),
+]
 
 Enable = Annotated[bool, typer.Option("--enable", help="Simulate MACs with an enable port.")]
 SIMULATED_LANES = 2
@@ -118,7 +123,7 @@ def _sim_dots(
 def _sim_arrays(
     specs: "Sequence[SystolicSpec]", simulator: str, seed: int | None, json: bool
 ) -> None:
-    """Stream a product through each array and print what was compared."""
+    """Stream a matrix product through each array and print what was compared."""
     from halfbyte.sim.array.regression import run_array_regression
 
     records = []
@@ -159,8 +164,8 @@ def sim(
     --arch all runs every architecture that fits; auto runs the one that synthesis finds smallest.
     --dut simulates your own Verilog of a MAC. A dot-product unit (--unit dot) takes --lanes,
     --scale, --block, --accumulator, --window, --acc-width and --overflow; each of its scenarios has
-    a fifth of --cycles. An array of such units (--unit array) also takes --rows, --columns and
-    --dataflow. A matrix product is streamed through the array.
+    a fifth of --cycles. An array of such units (--unit array) also takes --rows, --columns,
+    --dataflow and --depth. A matrix product is streamed through the array.
     """
     from halfbyte.area.cells.technology import load_technology
     from halfbyte.sim.simulator import check_simulator

@@ -1,4 +1,4 @@
-"""``halfbyte synth``: find area, delay and energy of units, on cell libraries and on FPGAs."""
+"""``halfbyte synth``: find area, delay and energy of units, or the FPGA resources of MACs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,8 +52,8 @@ SavedCarries = Annotated[
     bool,
     typer.Option(
         "--saved-carries/--registered",
-        help="Whether carry-save accumulators are tried at a clock that nothing else meets; their "
-        "acc is valid a few cycles later. With --registered, acc is always a register.",
+        help="Whether carry-save accumulators are tried at a clock that no other unit meets; their "
+        "output acc is valid a few cycles later. With --registered, they are never tried.",
     ),
 ]
 Clock = Annotated[
@@ -158,7 +158,7 @@ def _show_resources(records: "Sequence[FpgaRecord]", title: str) -> None:
 
 
 def _check_clock(records: "Sequence[SynthesisRecord | DotRecord]") -> None:
-    """If a clock is missed, say by how much and end with a special exit status."""
+    """If a unit misses the clock, say by how much, and end with exit status 3."""
     missed: dict[str, float] = {}
     for record in records:
         if record.wns_ps is not None:
@@ -166,8 +166,8 @@ def _check_clock(records: "Sequence[SynthesisRecord | DotRecord]") -> None:
     missed = {name: wns for name, wns in missed.items() if wns < 0}
     for name, wns in missed.items():
         typer.echo(
-            f"clock not met: {name} misses {records[0].clock_ps:,g} ps, WNS {wns:,.1f} ps; "
-            "this is the fastest that was found",
+            f"clock not met: {name} misses {records[0].clock_ps:,g} ps, WNS {wns:,.1f} ps (worst "
+            "negative slack); no faster unit was found",
             err=True,
         )
     if missed:
@@ -181,7 +181,7 @@ def _deliver(
     folder: Path,
     quiet: bool,
 ) -> None:
-    """Write the files of every record and print their names."""
+    """Write the files for the option ``--output``, and print their names."""
     from halfbyte.area.search.delivery import deliver
 
     by_formats = {(spec.weight.name, spec.activation.name): spec for spec in designs}
@@ -279,11 +279,12 @@ def synth(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Synthesize MACs or other units in every architecture and recipe, and show the smallest.
+    """Synthesize MACs or other units in every architecture with every synthesis recipe, and show
+    the smallest.
 
-    A recipe is a sequence of Yosys commands. Delay and energy are measured, too. A dot-product unit
-    (--unit dot) takes --lanes, --scale, --block, --accumulator and --window. An array of such units
-    (--unit array) also takes --rows, --columns and --dataflow.
+    A synthesis recipe is a sequence of Yosys commands. Delay and energy are measured, too. A
+    dot-product unit (--unit dot) takes --lanes, --scale, --block, --accumulator and --window. An
+    array of such units (--unit array) also takes --rows, --columns, --dataflow and --depth.
     """
     if check_unit(unit, names):
         synth_unit(unit, library.load(), lanes, codes, symbols, json)

@@ -19,12 +19,12 @@ __all__ = [
     "refuse_optimization",
 ]
 
-_LEAST_SPACE = 1 << 20
+_LEAST_SPACE = 1 << 20  # bytes; a disk with less free space counts as full
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 class _ClosedOutput(io.TextIOBase):
-    """Stands for a closed standard output. Printing to it is an error, as text would be lost."""
+    """Stands for a closed standard output. Printing to it is an error: the text would be lost."""
 
     def write(self, text: str) -> int:
         raise UserError(
@@ -34,7 +34,7 @@ class _ClosedOutput(io.TextIOBase):
 
 
 def check_standard_output() -> None:
-    """Raise UserError if standard output is closed. Called before anything is computed."""
+    """Raise UserError if standard output is closed, before anything is computed."""
     if isinstance(sys.stdout, _ClosedOutput):
         sys.stdout.write("")
 

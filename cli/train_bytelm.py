@@ -17,8 +17,8 @@ Output = Annotated[
         "--output", "-o", help="Folder to write; build/bytelm if not given.", show_default=False
     ),
 ]
-Steps = Annotated[int, typer.Option(min=1, help="Updates of the weights.")]
-Batch = Annotated[int, typer.Option(min=1, help="Windows of 256 bytes in each update.")]
+Steps = Annotated[int, typer.Option(min=1, help="Number of updates of the weights.")]
+Batch = Annotated[int, typer.Option(min=1, help="Number of windows of 256 bytes in each update.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the initial weights and of the windows.")]
 
 
@@ -45,4 +45,4 @@ def train_bytelm(
     if json:
         print_json([facts])
         return
-    say(f"{facts.bits} bits per byte on held-out modules; wrote {folder}")
+    say(f"{facts.bits} bits per byte on modules that it was not trained on; wrote {folder}")

@@ -29,7 +29,12 @@ DEFAULT = ["e2m1_sp"]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the random stimulus.", show_default=False)
 ]
-Cycles = Annotated[int, typer.Option(min=1, help="Cycles with random inputs and random clears.")]
+Cycles = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Cycles with random inputs, and with clears of the accumulator at random."
+    ),
+]
 Unit = Annotated[str, typer.Option(help="mac, or dot (a dot-product unit).")]
 Lanes = Annotated[
     int | None,
@@ -38,7 +43,7 @@ Lanes = Annotated[
 
 
 def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> "TripleRecord":
-    """The record of one MAC; raises SimulationError or ToolError if two of the three differ."""
+    """The record of one MAC. Raises SimulationError or ToolError if accumulators differ."""
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.gpu_ref.records import TripleRecord
     from halfbyte.gpu_ref.replay import Accumulator, Columns, count_differences
@@ -119,7 +124,7 @@ def triple(
     chosen = load_formats(names or DEFAULT)
     designs = resolve_architectures(chosen, design, tech)
     records = []
-    with progress("Three ways") as update:
+    with progress("Three-way comparison") as update:
         for done, spec in enumerate(designs):
             update(done, len(designs), spec.weight.name)
             records.append(_compare(spec, where, start, cycles))

@@ -62,7 +62,7 @@ def triple_dots(
         for spec in make_dot_specs(names, lanes, replace(design, overflow=overflow), kind)
     ]
     records = []
-    with progress("Three ways") as update:
+    with progress("Three-way comparison") as update:
         for done, spec in enumerate(resolve_lanes(specs, load_technology(tech))):
             update(done, len(specs), spec.title)
             records.append(_compare(spec, device, seed, max(1, cycles // SHARE)))
@@ -70,7 +70,7 @@ def triple_dots(
 
 
 def _compare(spec: "DotSpec", device: "torch.device", seed: int, cycles: int) -> "DotTripleRecord":
-    """The record of one unit; raises SimulationError or ToolError if two of the three differ."""
+    """The record of one unit. Raises SimulationError or ToolError if outputs differ."""
     from halfbyte.cli.triple_record import DotTripleRecord
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.sim.dot.plan import DOT_SCENARIOS
@@ -81,7 +81,9 @@ def _compare(spec: "DotSpec", device: "torch.device", seed: int, cycles: int) ->
     simulated = run_dot_regression(spec, cycles=cycles, seed=seed)
     compared = different = count = 0
     for scenario in DOT_SCENARIOS:
-        stimulus = stimulus_of(spec, scenario, cycles, seed)  # the same one for the same seed
+        stimulus = stimulus_of(
+            spec, scenario, cycles, seed
+        )  # that of the simulation: the seed is the same
         expected = expected_words(spec, stimulus)
         different += int((_kernel_words(spec, stimulus, device) != expected).sum())
         compared, count = compared + expected.size, count + len(stimulus)
@@ -106,7 +108,7 @@ def _compare(spec: "DotSpec", device: "torch.device", seed: int, cycles: int) ->
 def _kernel_words(
     spec: "DotSpec", stimulus: "Stimulus", device: "torch.device"
 ) -> "NDArray[np.int64]":
-    """The kernel's outputs after each cycle; (T, outputs) int64."""
+    """The kernel's outputs after each cycle; (cycles, outputs) int64."""
     import torch
 
     from halfbyte.gpu_ref import dot_unit

@@ -1,6 +1,7 @@
-"""``--unit dfloat11`` and ``--unit bf16_mac``: what commands do for units without a format.
+"""``--unit dfloat11`` and ``--unit bf16_mac``: what commands do for units that have no format.
 
-DFloat11 compresses BF16 weights without loss. Each lane of its decoder decodes weights of its own.
+DFloat11 compresses BF16 weights without loss. Each lane of its decoder decodes other weights. A
+symbol is the coded part of one weight.
 """
 
 from collections.abc import Sequence
@@ -89,7 +90,7 @@ def check_codes(codes: str, symbols: int = 1) -> bool:
 
 
 def check_unit(unit: str, names: Sequence[str] | None) -> bool:
-    """Whether ``unit`` has no formats. Raises UserError if formats are given for such a unit."""
+    """Whether ``unit`` is a unit without formats. Raises UserError if formats are given for it."""
     if unit in (MAC, DOT, ARRAY):
         return False
     if names:
@@ -98,7 +99,7 @@ def check_unit(unit: str, names: Sequence[str] | None) -> bool:
 
 
 def _decoder_lanes(lanes: int | None) -> int:
-    """The lanes of a decoder, 8 by default. Raises UserError if it cannot have so many."""
+    """The number of lanes of a decoder, by default 8. Raises UserError if it is out of range."""
     from halfbyte.rtl.dfloat11.decoder import check_lanes
 
     count = DECODER_LANES if lanes is None else lanes
@@ -168,7 +169,7 @@ def prove_unit(
 
 
 def _caption(record: "UnitRecords") -> str:
-    """The beginning of a caption: technology and versions."""
+    """The beginning of a caption: technology, corner and versions of the tools."""
     versions = versions_text(record.versions)
     return f"{record.technology}, {record.corner}, no timing constraint; {versions}."
 
@@ -236,7 +237,7 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
 
 
 def show_lossless(record: "LosslessRecord") -> None:
-    """Print the record of BF16 with DFloat11, with which formats are compared."""
+    """Print the record of a BF16 MAC with DFloat11 weights. Formats are compared with it."""
     columns = [">area µm²", "~>GE", "~>of it decoder", ">delay ps", *_ENERGY_COLUMNS]
     columns += [">bits per weight", ">loss", "proof"]
     keys = ["area_um2", "area_ge", "decoder_um2", "delay_ps"]

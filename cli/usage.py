@@ -1,4 +1,4 @@
-"""Explain a wrong command line in one line: what came, and what was probably meant."""
+"""Explain a wrong command line in one line: what was given, and what was probably meant."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ _WANTED = {
 
 
 def _sentence(error: TyperException) -> str:
-    """The error's own message in one line; for a wrong number, what is wanted and what came."""
+    """The error's own message in one line; for a wrong number, what is wanted and was given."""
     found = getattr(error.__cause__, "errors", None)
     for each in found() if found else ():
         if wanted := _WANTED.get(each["type"]):

@@ -23,7 +23,7 @@ _FILES: Mapping[str, tuple[str, ...]] = {
 }
 # Commands whose --output is a file if the input is a file, otherwise a folder.
 _EITHER = ("compress", "decompress")
-# Commands that keep nothing under build/.
+# Commands that write nothing under build/.
 _KEEP_NOTHING = (
     *("formats", "doctor", "recipes", "schema", "diff", "list", "distill", "operands"),
     *("compress", "decompress", "verify", "info"),
@@ -42,7 +42,10 @@ def check_writable(context: typer.Context, options: Mapping[str, object]) -> Non
 
 
 def check_output(path: Path, command: str, name: str = "output") -> None:
-    """Raise UserError if ``--name`` of a command is of the wrong kind or cannot be written."""
+    """Raise UserError if ``path`` is of the wrong kind or cannot be written.
+
+    ``name`` is the option of ``command`` that gives the path.
+    """
     _check_kind(path, command)
     _try(path, f"give another --{name}")
 

@@ -92,7 +92,7 @@ def test_entropy_of_codes(halfbyte, model):
         (["compress", "tiny", "-o", "x", "--layout", "zip"], "must be joint, prefix, dfloat11"),
         (
             ["compress", "tiny", "-o", "x", "--layout", "dfloat11", "--secded"],
-            "dfloat11 has no place for it",
+            "dfloat11 has no place for check bytes",
         ),
         (["decompress", "tiny", "-o", "x"], "has no *.df11.safetensors files"),
         (["entropy", "nowhere"], "'nowhere' is not a model"),

@@ -103,6 +103,7 @@ def test_gpu_bench_shows_a_table(monkeypatch):
     table = run("gpu-bench", "int4", "--device", "cpu")
     assert "HOST BUILD, not a GPU result" in table
     assert "torch.matmul" in table
+    assert "of plain" in table
 
 
 def test_tiles_are_compared_with_the_plain_kernel_before_they_are_timed():
