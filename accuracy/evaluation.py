@@ -1,7 +1,8 @@
 """Evaluate formats on a model. Store records with 95 % intervals and bootstrap replicates.
 
 A recipe says what is quantized in the model, and how. The text is cut into items, such as windows.
-The bootstrap draws items at random many times. A replicate is a measure's figure for one draw.
+In each draw, the bootstrap picks items at random, with replacement. A replicate is the figure of a
+measure for one draw.
 """
 
 import io
@@ -51,8 +52,8 @@ class Evaluation:
     record : EvaluationRecord
         Inputs, measures with their 95 % intervals, noise, versions.
     replicates : mapping of str to ndarray
-        Bootstrap replicates of each measure by its name, (REPLICATES,) float64. All formats share
-        the same random draws. ``NAME_loss`` has the replicates of the loss in measure ``NAME``.
+        Bootstrap replicates of each measure by its name; one float64 for each draw. All formats
+        share the same draws. ``NAME_loss`` has the replicates of the loss in measure ``NAME``.
     """
 
     record: EvaluationRecord
@@ -69,9 +70,9 @@ class Evaluation:
         return next(iter(self.record.measures))
 
     def losses(self) -> np.ndarray:
-        """Replicates of the primary measure's relative loss; (REPLICATES,) float64.
+        """Replicates of the primary measure's relative loss; one float64 for each draw.
 
-        If there is no relative loss, they are those of the difference from the baseline.
+        Without a relative loss, replicates of the difference from the baseline.
         """
         return self.replicates[f"{self.primary}_loss"]
 
@@ -101,7 +102,8 @@ def evaluate(
     Results are stored under a key of model, text, recipe, format and code. Stored results are not
     computed again, and an interrupted run continues. For every measure, a record has ``value`` with
     its 95 % interval ``low`` to ``high``, and the unquantized model's ``baseline``. ``loss`` is the
-    relative worsening against the baseline. Its interval comes from draws that both models share.
+    relative worsening against the baseline. Its interval comes from draws that the quantized and
+    the unquantized model share.
 
     Parameters
     ----------
@@ -199,7 +201,7 @@ class _Store:
 
 
 class _Run:
-    """A model in memory, and its results before quantization, with which formats are compared."""
+    """A model in memory, and its results before quantization, the baseline of all formats."""
 
     def __init__(self, subject: "Subject", recipe: "Recipe", fingerprint: Fingerprint) -> None:
         from halfbyte.accuracy.statistics import estimate
@@ -288,7 +290,7 @@ def _figure(value: float, digits: int) -> float | None:
 
 
 def _interval(replicates: np.ndarray | None, items: int) -> tuple[float | None, float | None]:
-    """The 95 % interval for a record; None if it is not defined."""
+    """The ends of the 95 % interval for a record; None for both if there is no interval."""
     from halfbyte.accuracy.statistics import interval
 
     found = interval(replicates) if replicates is not None and items > 1 else None
@@ -296,7 +298,7 @@ def _interval(replicates: np.ndarray | None, items: int) -> tuple[float | None, 
 
 
 def _note(baseline: float, loss_low: float | None, low: float | None, items: int) -> str | None:
-    """The reason for missing figures."""
+    """The reason for missing figures; None if no figure is missing."""
     if not math.isfinite(baseline):
         return "the unquantized model gives no finite figure"
     if items < 2:

@@ -32,7 +32,7 @@ class Rank:
 
 
 def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
-    """Sort evaluations by the loss of the primary measure, the least first.
+    """Sort evaluations by the loss in the primary measure, the least loss first.
 
     If there is no relative loss, the difference from the baseline counts. Evaluations with equal
     figures keep their order.

@@ -33,7 +33,7 @@ class MeasureRecord(Record):
     loss_high: float | None
     """Upper end of that interval."""
     note: str | None = None
-    """Why some figures are null; null if all figures are known."""
+    """Why some figures are null; the note is null if all figures are known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +68,8 @@ class EvaluationRecord(Record):
     recipe_parameters: JsonObject
     """All settings of the recipe."""
     bits_per_weight: float
-    """Mean bits stored per weight that is multiplied, block scales included. Weights that are not
-    quantized count, too."""
+    """Mean bits stored per weight, with block scales. All weights that are multiplied count,
+    whether they are quantized or not."""
     measures: Mapping[str, MeasureRecord]
     """Measures by name. The first one ranks formats."""
     sqnr_db: float | None

@@ -23,8 +23,8 @@ shelve shutil smtplib socket statistics string subprocess tarfile tempfile textw
 threading timeit tokenize types typing unittest/case urllib/parse uuid wave weakref
 xml/dom/minidom zipfile
 """.split()  # noqa: SIM905 (62 names read better as text)
-# Many short texts are better than a few long ones. The run time grows with their characters, but
-# the certainty of a correlation grows with their number.
+# Many short texts are better than a few long ones: the run time grows with the number of
+# characters, but the certainty of a correlation grows with the number of texts.
 SHORTEST, LONGEST = 40, 160
 PER_MODULE = 10
 LARGEST_FILE = 64 << 20  # bytes
@@ -92,7 +92,7 @@ def read_text(source: str) -> str:
 
     WikiText-2 comes through the package ``datasets``.
 
-    Raises UserError if it is not available, empty, not UTF-8, or larger than 64 MiB.
+    Raises UserError if the text is not available, empty, not UTF-8, or larger than 64 MiB.
     """
     if source == "docstrings":
         return "\n\n".join(docstrings())

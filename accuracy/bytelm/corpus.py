@@ -20,8 +20,7 @@ __all__ = [
 ]
 
 SEPARATOR = b"\0"  # between files, and before the first byte of any text
-# bytelm is not trained on these modules or their tests. They are of many kinds, and every version
-# of Python has them.
+# bytelm is not trained on these modules or their tests. The modules are of many kinds.
 HELD_OUT = """
 argparse bisect calendar configparser contextlib csv difflib ftplib gettext graphlib hmac
 ipaddress locale mailbox netrc operator pprint queue reprlib sched selectors shelve shlex
@@ -31,7 +30,7 @@ CALIBRATION = "ast copy decimal enum inspect subprocess".split()  # noqa: SIM905
 EVALUATED = 3000  # bytes of each module
 # Folders of generated tables, which are not written text.
 _TABLES = {"encodings", "pydoc_data", "unicodedata_db"}
-_LARGEST = 400_000  # bytes; longer files are generated tables, too
+_LARGEST = 400_000  # bytes; longer files are generated tables
 
 
 @dataclass(frozen=True)

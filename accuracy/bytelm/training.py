@@ -1,9 +1,11 @@
-"""Train bytelm: Muon for the matrices, AdamW for the rest; deterministic for a given seed.
+"""Train bytelm, a small language model that reads bytes. The seed determines the result.
 
-Muon: Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks", with the
-step size of Liu et al. (2025, arXiv 2502.16982), which lets both optimizers share a rate. The rate
-rises, stays constant, and falls to zero over the last steps (Hu et al., 2024, arXiv 2404.06395).
-Until the rate falls, a run does not depend on its number of steps, so it can still be made longer.
+Muon is the optimizer of the matrices in the layers, and AdamW that of all other parameters. Muon is
+described in Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks". Its
+step size is that of Liu et al. (2025, arXiv 2502.16982), which lets both optimizers share a
+learning rate. The rate rises, stays constant, and falls to zero over the last steps (Hu et al.,
+2024, arXiv 2404.06395). Until the rate falls, a run does not depend on its number of steps, so it
+can still be made longer.
 """
 
 import math
@@ -33,7 +35,7 @@ class Plan:
     Parameters
     ----------
     steps, batch : int
-        Number of updates of the weights, and of windows of 256 bytes in each update.
+        Number of updates of the weights, and number of windows of 256 bytes in each update.
     seed : int
         Seed of the initial weights and of the choice of windows.
     rate : float
@@ -96,6 +98,7 @@ def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
 
 def _windows(data: Tensor, plan: Plan, step: int) -> Tensor:
     """The batch of one step, which depends on seed and step only; (batch, CONTEXT + 1)."""
+    # Pairs of seed and step give different numbers as long as there are fewer than 1,000,003 steps.
     source = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     starts = torch.randint(len(data) - CONTEXT, (plan.batch, 1), generator=source)
     return data[starts + torch.arange(CONTEXT + 1)].long()

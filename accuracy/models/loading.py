@@ -47,7 +47,7 @@ def open_subject(reference: ModelReference) -> Subject:
     Raises UserError if the files are damaged or do not belong together, if another program
     quantized them, if their architecture is unknown, or if they are too large for the memory.
     """
-    transformers_logging.disable_progress_bar()  # callers show their own
+    transformers_logging.disable_progress_bar()  # callers show progress bars of their own
     transformers_logging.set_verbosity_error()
     kind = "encoder" if reference.kind == "encoder" else "causal"
     module, stored = _load(kind, reference.folder)
@@ -68,7 +68,7 @@ def open_model(reference: str) -> Subject:
 
 
 def _encoder(reference: ModelReference, module: Any) -> Subject:
-    if reference.name == minilm.NAME:  # the tokenizer as it was released
+    if reference.name == minilm.NAME:  # the tokenizer of the official release
         tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast(
             tokenizer_file=str(reference.folder / "tokenizer.json"),
             pad_token="[PAD]",  # noqa: S106
@@ -95,7 +95,7 @@ def _causal(reference: ModelReference, module: Any) -> Subject:
     other = _tokens(tokenizer, "\n\n".join(longer_docstrings()))
     length = min(context, CALIBRATION_CONTEXT)
     calibration, _ = sliding_windows(other, length, length)
-    calibration = calibration[:, :length]  # the last token is only a target
+    calibration = calibration[:, :length]  # the last token of a window is only a target
     if reference.tasks:
         return _on_tasks(reference, module, tokenizer, calibration)
     tokens = _tokens(tokenizer, read_text(reference.text))

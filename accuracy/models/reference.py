@@ -1,5 +1,6 @@
 """Find a model by its name: a built-in one, a directory in Hugging Face layout, or a hub name.
 
+The built-in models are minilm, a sentence encoder, and bytelm, a language model that reads bytes.
 This module does not import PyTorch: digests of the files are enough to find a stored result.
 """
 
@@ -105,7 +106,7 @@ class ModelReference:
         }
 
     def _task_fingerprint(self) -> Fingerprint:
-        """The fingerprint if tasks stand in for a text."""
+        """The fingerprint if the model is evaluated on tasks instead of a text."""
         own = sorted(self.task_folder.rglob("*")) if self.task_folder else []
         texts = [path.read_text("utf-8", "replace") for path in own if path.is_file()]
         return {
@@ -135,7 +136,7 @@ def find_model(
 ) -> ModelReference:
     """The model that ``reference`` names: ``minilm``, ``bytelm``, a directory or a hub name.
 
-    All other arguments are for causal models with a tokenizer.
+    All arguments but ``reference`` are for causal models with a tokenizer.
 
     Parameters
     ----------
@@ -215,7 +216,7 @@ def check_source(reference: str) -> None:
 
 def _folder_of(reference: str) -> Path:
     """The directory of a model, downloaded from the hub if there is none of this name."""
-    if os.path.isdir(reference):  # noqa: PTH112 (false, not an error, for names beyond limits)
+    if os.path.isdir(reference):  # noqa: PTH112 (no error for names that are too long)
         return Path(reference).resolve()
     if os.path.exists(reference) or not _HUB_NAME.fullmatch(reference):  # noqa: PTH110
         raise UserError(

@@ -83,7 +83,7 @@ class Subject(ABC):
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
         """The measures of ``outputs`` by name.
 
-        ``reference`` are the outputs of the unquantized model.
+        ``reference`` has the outputs of the unquantized model.
         """
 
     @abstractmethod

@@ -155,7 +155,7 @@ def _filters(samples: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _hits(task: str, samples: Sequence[Mapping[str, Any]]) -> Tensor:
-    """Metric of each document in the task's order, by its first filter; (documents,) float64.
+    """The metric of each document, by the first filter of the task; (documents,) float64.
 
     lm-eval lists every document once for each filter.
     """

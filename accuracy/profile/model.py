@@ -1,6 +1,6 @@
 """Profile a whole model, layer by layer: fit distributions to its weights and activations.
 
-``nu`` is the degrees of freedom of Student's t: the smaller it is, the heavier are the tails.
+``nu`` is the degrees of freedom of Student's t: the smaller nu is, the heavier the tails.
 """
 
 from collections.abc import Sequence

@@ -85,8 +85,8 @@ def recipe_names() -> tuple[str, ...]:
 def load_recipe(reference: str | Path) -> Recipe:
     """The recipe that ``reference`` names: a shipped name, or a path that ends in ``.yaml``.
 
-    Raises UserError for a file that does not hold a recipe, and for an unknown name. That error
-    lists all names and the most similar one.
+    Raises UserError for a file that does not hold a recipe, and for an unknown name. For an unknown
+    name, the message has all names and the most similar one.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):

@@ -1,9 +1,9 @@
 """GPTQ (Frantar et al., 2022): round columns in order, so that later ones correct earlier errors.
 
 The Hessian of a layer's squared output error is proportional to the Gram matrix of its inputs. Here
-all inputs are those of the unquantized model. Scale, clipping and sign of every block are chosen
-first, from the original weights, as the recipe says. Columns are rounded from first to last. In a
-convolution, each kernel position corrects only its own errors.
+all inputs are those of the unquantized model. The scale of every block is chosen first, from the
+original weights. Columns are rounded from first to last. In a convolution, each kernel position
+corrects only its own errors.
 """
 
 import torch
@@ -23,7 +23,7 @@ def gptq(
     """The rounded weight; (outputs, width) float32, like ``weight``.
 
     gram: (width, width) float64, the sum of the outer products of the layer's input vectors.
-    clip: the factor for block scales, at most 1: one for all blocks, or one for each.
+    clip: a factor of at most 1 for all block scales, or a tensor with a factor for each block.
 
     Raises UserError if the weight is not finite.
     """

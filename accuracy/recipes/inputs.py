@@ -109,11 +109,11 @@ class _Point:
 
 
 class _Uses(TorchFunctionMode):
-    """Intercepts the functions of ``_CHANGES``, and transforms the operand beside a weight."""
+    """Intercepts the functions of ``_CHANGES``, and transforms what a watched weight multiplies."""
 
     def __init__(self, points: list[_Point]) -> None:
         super().__init__()
-        # By the address of the memory: first and last element of each weight in it.
+        # By the address of a storage: each watched weight in it, with its range of elements.
         self._points: dict[int, list[tuple[int, int, _Point]]] = {}
         for point in points:
             weight = point.matrix.tensor
@@ -161,7 +161,7 @@ def _convolution(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _product(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments of ``matmul(left, right)`` with the operand beside the weight transformed."""
+    """The arguments of ``matmul(left, right)``, with the one that is not the weight transformed."""
     left, right, *rest = args
     if uses.points_of(right):
         return _right(uses, left, right, -2), right, *rest
@@ -175,13 +175,13 @@ def _product(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _reversed(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """As :func:`_product`, for the arguments of ``__rmatmul__(right, left)``."""
+    """Like :func:`_product`, for the arguments of ``__rmatmul__(right, left)``."""
     left, right = _product(uses, (args[1], args[0]))
     return right, left
 
 
 def _added(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """As :func:`_product`, for the arguments of ``addmm(added, left, right)``."""
+    """Like :func:`_product`, for the arguments of ``addmm(added, left, right)``."""
     return args[0], *_product(uses, args[1:])
 
 
@@ -239,7 +239,7 @@ _CHANGES: dict[Any, _Change] = {
 
 
 def _sequence_hook(point: _Point) -> Callable[..., Any]:
-    """A forward pre-hook that transforms the layer's first argument, given by place or by name."""
+    """A forward pre-hook that transforms the layer's first argument, positional or by keyword."""
     first = next(iter(inspect.signature(point.matrix.layer.forward).parameters))
 
     def replaced(value: Any) -> Any:

@@ -1,4 +1,8 @@
-"""Quantize a model in place, as a recipe says, and restore it afterwards."""
+"""Quantize a model in place, as a recipe says, and restore it afterwards.
+
+A recipe may use SmoothQuant: it divides the inputs of a layer by smoothing divisors, and multiplies
+the weight by them, so that the product stays the same.
+"""
 
 import dataclasses
 import math
@@ -87,8 +91,8 @@ def quantized(
     Raises
     ------
     UserError
-        There is no calibration text, or weights or activations are not finite. That error names
-        the layer.
+        There is no calibration text, or weights or activations are not finite. For values that are
+        not finite, the message names the layer.
     """
     layers = layers_of(matrices)
     run = _Run(fmt, recipe, matrices, layers, _observed(recipe, layers, calibrate))
@@ -160,7 +164,7 @@ class _Run:
         return found
 
     def quantize_weights(self) -> QuantizationNoise:
-        """Quantize every weight, a shared one only once; returns the noise."""
+        """Quantize every weight, and a shared weight only once. Returns the noise."""
         # Sums of squares, of each weight and of its error.
         energies: dict[str, tuple[float, float]] = {}
         done: dict[object, str] = {}
@@ -185,7 +189,7 @@ class _Run:
     def _quantize(self, name: str, matrix: WeightMatrix) -> tuple[float, float]:
         """Quantize one weight. Returns the sums of squares of the weight and of its error.
 
-        Both are taken after the smoothing divisors are undone.
+        The error is measured after the smoothing divisors are undone.
         """
         before = matrix.read().to(torch.float32)
         divisor = self.divisors.get(name)
@@ -193,7 +197,7 @@ class _Run:
         if self.weights is not None:
             clip = clip_ratios(self.weights, weight)
             if self.recipe.gptq and name in self.observed:
-                gram = self.observed[name].gram
+                gram = self.observed[name].gram  # of the inputs before they are divided
                 if divisor is not None:
                     gram = gram / divisor.double().outer(divisor.double())
                 weight = gptq(weight, gram, self.weights, clip)
@@ -226,7 +230,7 @@ class _Run:
     def inputs_left(self, used: set[str]) -> tuple[str, ...]:
         """Weights whose inputs should be quantized but were not.
 
-        Experts that share a parameter are listed only if none of them was used.
+        Experts of a mixture that share a parameter are listed only if no expert was used.
         """
         if self.activations is None:
             return ()
@@ -243,7 +247,7 @@ def _unchanged(values: Tensor) -> Tensor:
 def _noise(
     energies: Mapping[str, tuple[float, float]], distinct: list[tuple[float, float]]
 ) -> QuantizationNoise:
-    """The ratios from sums of squares: by name, and for the distinct weights together."""
+    """The ratios from sums of squares: for each name, and for all distinct weights together."""
     signal, noise = (sum(each) for each in zip(*distinct, strict=True)) if distinct else (0.0, 0.0)
     return QuantizationNoise(
         _ratio(signal, noise), {name: _ratio(*each) for name, each in energies.items()}

@@ -35,7 +35,8 @@ class Recipe:
     weights, activations : Operand, optional
         How weights and activations are quantized; None for those that stay as they are.
     smooth : float or "search", optional
-        SmoothQuant's alpha, 0 to 1, or ``search`` for the best of a grid in each layer.
+        SmoothQuant's alpha, 0 to 1: how much of activations' outliers moves into weights.
+        ``search`` takes the best of a grid in each layer.
     gptq : bool
         Whether weights are rounded by GPTQ: one column after the other, so that later columns
         correct errors of earlier ones.
@@ -66,7 +67,8 @@ class Recipe:
             text = getattr(self, key)
             if not isinstance(text, str) or len(text) > MAX_TITLE_LENGTH:
                 raise UserError(
-                    f"{key} must be text of at most {MAX_TITLE_LENGTH} letters, not {shown(text)}"
+                    f"{key} must be text of at most {MAX_TITLE_LENGTH} characters, not "
+                    f"{shown(text)}"
                 )
         if self.weights is None and self.activations is None:
             raise UserError("A recipe needs 'weights' or 'activations', or both")
@@ -136,7 +138,9 @@ class Recipe:
         }
 
     def bits_per_weight(self, fmt: Format, inputs: int | None = None) -> float:
-        """Bits stored for a weight: its code and its share of the block's scale and sign.
+        """Bits stored for a weight: its code and its share of the block's scale.
+
+        A block that may negate the values of the format also stores a sign.
 
         ``inputs`` is the length of a row. The last block of a row may be shorter than the others.
         Scales of whole rows and of whole tensors are not counted.
