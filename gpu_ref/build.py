@@ -1,4 +1,7 @@
-"""Compiles the sources in ``cuda/`` to shared libraries, which are kept until a source changes."""
+"""Compiles the sources in ``cuda/`` to shared libraries, which are kept until a source changes.
+
+The CUDA build of the kernels runs on GPUs, the host build on CPUs.
+"""
 
 import ctypes
 from collections.abc import Callable, Mapping

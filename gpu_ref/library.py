@@ -1,4 +1,4 @@
-"""Loads the CUDA build and the host build of the kernels, and calls their functions."""
+"""Loads the CUDA build (for GPUs) and the host build (for CPUs) of the kernels, and calls them."""
 
 import ctypes
 import os

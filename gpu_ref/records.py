@@ -27,7 +27,7 @@ class MachineRecord(Record):
     """The machine, and the build of the kernels that ran on it."""
 
     build: str
-    """``cuda`` or ``host``."""
+    """``cuda`` for the build that runs on a GPU, ``host`` for the one that runs on the CPU."""
     device: str
     """Name of the GPU, or of the processor."""
     compute_capability: str | None

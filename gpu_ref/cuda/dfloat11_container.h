@@ -57,7 +57,9 @@ enum Damage : int32_t {
 constexpr int64_t PLACE = 32;
 static_assert(DAMAGES <= PLACE, "every damage must be below PLACE");
 
-// The content of a checked header. Places of parts are offsets in bytes.
+// The content of a checked header. The parts lie at these offsets in bytes: CRCs of the chunks,
+// their first words in the stream, the lengths of their segments in bits, the stream, and the raw
+// bytes. `size` is that of the whole data.
 struct Container {
   int64_t elements, chunks, stream_words;
   int64_t crcs, starts, lengths, stream, raw, size;

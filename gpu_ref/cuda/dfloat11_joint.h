@@ -32,7 +32,7 @@ struct DecodeJoint {
   int64_t *failure;         // the least failure (see PLACE); INT64_MAX if there is none
   int64_t elements, chunks;
   int64_t raw_words;        // words of 32 bits of the raw part, with its padding
-  int32_t bytes, width, shift, escape, rows, base;
+  int32_t bytes, width, shift, escape, rows, base;  // see JointContainer
   int32_t verify;           // 1: check the CRCs
 };
 

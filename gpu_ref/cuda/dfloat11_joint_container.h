@@ -20,11 +20,14 @@ constexpr int SCALE_BITS = 12;          // all frequencies sum to 2^12
 constexpr int SLOTS = 1 << SCALE_BITS;
 constexpr int STATE_WORDS = 2 * LANES;  // 16-bit words of the 32 states at the start of a chunk
 
-// The content of a checked header. Places of parts are offsets in bytes.
+// The content of a checked header. The parts lie at these offsets in bytes: CRCs and sizes of the
+// chunks, the stream, the escaped symbols, and the raw bits. `size` is that of the whole data.
 struct JointContainer {
   int64_t elements, chunks, words, escapes, raw_bytes;  // `words` of 16 bits in the stream
   int64_t crcs, sizes, stream, escaped, raw, size;
   int32_t type, bytes;  // number of the element type, bytes of an element
+  // A symbol is the `width` bits of an element from bit `shift` on. Row r of the `rows` of the code
+  // table has the symbol base + r. `escape` is 1 if the last row stands for all escaped symbols.
   int32_t width, shift, escape, rows, base;
   int32_t dimensions;
   // Indexed by the low 12 bits of a coder's state. An entry has, from bit 0 on: place in the row
