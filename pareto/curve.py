@@ -168,6 +168,7 @@ def _tidy(axes: Axes, periods: Sequence[float]) -> None:
 
 
 def _caption(records: Sequence[SynthesisRecord]) -> str:
+    """How the plotted netlists were synthesized and timed."""
     first = records[0]
     versions = ", ".join(f"{tool} {version}" for tool, version in first.versions.items())
     return (

@@ -165,6 +165,7 @@ class _Plot(NamedTuple):
 
 
 def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
+    """The plots of the published and of the measured quality, each if it is known."""
     names = {fmt.name for fmt in plotted}
     plots: list[_Plot] = []
     if names & set(published()["w4a4_delta_percent"]["plain"]):
@@ -218,6 +219,7 @@ def _table_note(shown: Sequence[Format]) -> str:
 
 
 def _area_caption(areas: Mapping[str, HardwareRecord], points: Sequence[Point]) -> str:
+    """How the areas were synthesized. ``terms`` of a record are the products that a sum holds."""
     shown = [areas[point.format] for point in points]
     first = shown[0]
     recipes = sorted({record.recipe for record in shown})
@@ -342,6 +344,7 @@ def _measured(record: EvaluationRecord | None) -> dict[str, Json]:
 
 
 def _write_claims(path: Path, answered: Sequence[Claim]) -> list[Path]:
+    """Write the claims as a Markdown table and as JSON, beside each other; returns the files."""
     lines = ["| question | paper | here | verdict | why |", "|---|---|---|---|---|"]
     lines += [
         f"| {claim.question} | {claim.paper} | {claim.ours} | {claim.verdict} | {claim.why} |"

@@ -128,6 +128,7 @@ def _format(name: str) -> FormatEntry | None:
 
 
 def _hardware(key: str, record: JsonObject) -> HardwareEntry:
+    """The page's entry of a synthesis record."""
     clock = number(record, "clock_ps")
     shown_clock = f"{clock:g} ps" if clock else "none"
     lanes = record.get("lanes")
@@ -179,6 +180,7 @@ def _accumulator(record: JsonObject) -> str:
 
 
 def _synth_command(record: JsonObject) -> str:
+    """The command that repeats the synthesis; options with their default are left out."""
     options: list[str] = []
     for option, key, default in (
         ("--unit", "unit", "mac"),
@@ -202,6 +204,7 @@ def _synth_command(record: JsonObject) -> str:
 
 
 def _accuracy(record: JsonObject) -> AccuracyEntry:
+    """The page's entry of an evaluation's record."""
     title = text(members(record, "recipe_parameters"), "title") or ""
     context = record.get("context")
     name, model, recipe = (str(record[key]) for key in ("format", "model", "recipe"))
