@@ -96,7 +96,7 @@ def check_shapes(wrong: Iterable[str], folder: Path) -> None:
 
 
 def of_the_head(folder: Path, names: set[str]) -> set[str]:
-    """The ``names`` of tensors of a head, as the class in the configuration has one.
+    """Those of the ``names`` that are tensors of a head, as the configuration's class shows.
 
     Returns an empty set if transformers does not know the class.
     """

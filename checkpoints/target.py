@@ -21,8 +21,8 @@ from halfbyte.checkpoints.tensor_file import TensorFile
 
 __all__ = ["TargetFolder"]
 
-# Files that are copied with the weights: configurations, tokenizer and code have these ends of
-# names, licences have these beginnings.
+# Files that are copied with the weights, by the ends of their names (configurations, tokenizer,
+# code) or by the beginnings (licences).
 _COMPANIONS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py")
 _LEGAL = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY")
 # Entries of halfbyte.json in which a run may differ from the earlier run that it continues.

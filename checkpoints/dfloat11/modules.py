@@ -84,7 +84,7 @@ class _Compressed(nn.Module):
         another shape, and UserError if compression does not make it smaller.
         """
         if tuple(weight.shape) != self._shape:
-            raise ValueError(f"The weight must be {self._shape}, not {tuple(weight.shape)}")
+            raise ValueError(f"The weight must have shape {self._shape}, not {tuple(weight.shape)}")
         data = compress_weight(weight.detach().to(self._dtype).cpu())
         if data is None:
             raise UserError("The new weight cannot be compressed: load the model uncompressed")

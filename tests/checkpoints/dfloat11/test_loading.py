@@ -336,7 +336,7 @@ class TestWhereModelsAreUsed:
         with pytest.raises(UserError, match="cannot be compressed"):
             noise = torch.randint(-(2**15), 2**15, (40, 30), dtype=torch.int16)
             layer.weight.data = noise.view(torch.bfloat16)
-        with pytest.raises(ValueError, match=r"must be \(40, 30\), not \(30, 40\)"):
+        with pytest.raises(ValueError, match=r"must have shape \(40, 30\), not \(30, 40\)"):
             layer.weight.data = weight.T
 
     def test_names_that_are_neither_folder_nor_on_the_hub(self, monkeypatch):
