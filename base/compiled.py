@@ -47,7 +47,11 @@ def _cache_folder(module: str) -> Path | None:
 
 
 def _parents(source: Path) -> Iterator[Path]:
-    """``$NUMBA_CACHE_DIR``; if it is not set, a folder beside the source, then the user's cache."""
+    """The folders to try, in order.
+
+    If ``$NUMBA_CACHE_DIR`` is set, only that one is tried. Otherwise, these are a folder beside the
+    source, and one in the user's cache.
+    """
     if _config.CACHE_DIR:
         yield Path(_config.CACHE_DIR)
         return

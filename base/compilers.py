@@ -1,6 +1,6 @@
 """Find the C++ compiler of this machine, check its version, and run it.
 
-The *host build* is the library that this compiler makes from the kernels, to run on the CPU.
+The *host build* is C++ code of halfbyte that was compiled for this machine's CPU.
 """
 
 import os

@@ -235,7 +235,7 @@ def lloyd_max(blocks: Blocks, count: int = 16, *, pinned: bool = False) -> _Arra
     """The ``count`` levels of least mean square error, ascending.
 
     Dynamic programming finds the optimum on cells that are four times as wide. Lloyd's iteration
-    then refines it on the narrow cells. ``pinned`` fixes the highest level at 1. So it is in every
+    then refines it on the narrow cells. ``pinned`` fixes the highest level at 1, as in every
     quantizer that scales the largest magnitude of a block to the format's highest value.
     """
     return _settle(_best_on_wide_cells(blocks, count, pinned), blocks, pinned)

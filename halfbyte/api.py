@@ -242,8 +242,8 @@ def evaluate(
 ) -> "list[EvaluationRecord]":
     """Quantize a model to each format and measure its quality, with 95 % confidence intervals.
 
-    ``model`` is ``minilm`` (a sentence encoder), ``bytelm`` (a small language model of bytes), a
-    model's folder, or its name on the Hugging Face hub.
+    ``model`` is ``minilm`` (a sentence encoder), ``bytelm`` (a small byte-level language model),
+    a model's folder, or its name on the Hugging Face hub.
     ``recipe`` says what is quantized in the model, and how: ``w4`` quantizes the weights only.
     ``source`` are the options of :func:`halfbyte.accuracy.find_model`: ``text``, ``context``,
     ``tasks`` and others.
