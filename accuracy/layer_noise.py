@@ -24,7 +24,7 @@ from halfbyte.golden.scales import ScaleFormat
 __all__ = ["LayerSample", "layer_samples", "result_sqnr_db"]
 
 ROWS = 48
-"""Number of outputs that are sampled from each layer, and of input vectors."""
+"""Number of outputs, and number of input vectors, that are sampled from each layer."""
 # The most input values that are kept for each layer: at least 48 vectors of up to 5461 inputs.
 _LIMIT = 2**18
 

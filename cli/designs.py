@@ -84,8 +84,8 @@ def choose_architectures(
     from halfbyte.area.search.delivery import synthesized_spec
     from halfbyte.rtl import AUTO
 
-    open_ = [spec for spec in specs if clock_ps is not None or spec.architecture == AUTO]
-    designs = [replace(spec, enable=False) for spec in open_]
+    undecided = [spec for spec in specs if clock_ps is not None or spec.architecture == AUTO]
+    designs = [replace(spec, enable=False) for spec in undecided]
     if not designs:
         return list(specs)
     with progress("Choosing architectures") as update:
@@ -93,7 +93,7 @@ def choose_architectures(
             designs, technology, clock_ps=clock_ps, prove=False, jobs=jobs, on_progress=update
         )
     found = {}
-    for spec, design, record in zip(open_, designs, records, strict=True):
+    for spec, design, record in zip(undecided, designs, records, strict=True):
         found[spec] = replace(synthesized_spec(design, record), enable=spec.enable)
         if clock_ps is not None and (record.wns_ps or 0) < 0:
             typer.echo(f"clock not met: {spec.title}; no faster MAC was found", err=True)

@@ -62,7 +62,7 @@ def rank_levels(
     from halfbyte.pareto.levels import write_levels
 
     kinds = _kinds(lanes, scale, grid)
-    largest = kinds["array"][1]
+    largest = kinds["array"][1]  # a format that fits this level fits all levels
     chosen = largest.fitting(formats, operand, terms, strict=False)
     found = {
         technology.name: [

@@ -187,7 +187,7 @@ class _Lines:
 
 @contextmanager
 def rate_progress(what: str, unit: str) -> Iterator[Progress]:
-    """A progress bar as by :func:`progress`, with the rate in ``unit`` per second."""
+    """A progress bar like that of :func:`progress`, with the rate in ``unit`` per second."""
     pace = _Pace()
     with progress(what) as update:
 

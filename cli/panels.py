@@ -16,7 +16,7 @@ _OWN_VERILOG = "Your own Verilog"
 _PLOT = "Plot"
 _PICTURES = "Pictures"
 
-# The names of the options in each panel. All others stand under "Options".
+# The names of the options in each panel. Options of no panel stand under "Options".
 _PANELS: Mapping[str, str] = {
     _DESIGN: "arch activation terms acc_width overflow enable segment",
     _LIBRARY: "tech techs liberty dont_use clock clocks fo4 target operands",

@@ -13,7 +13,7 @@ from halfbyte.cli.output import table
 __all__ = ["record_types", "schema"]
 
 # Where each record is defined, by the name that `halfbyte schema` takes. Most names are those of
-# the command that prints the record. A kind of unit or layout follows if it has several records.
+# the command that prints the record. The kind of unit or layout follows if needed.
 _RECORDS = {
     "assign": "cli.records:AssignmentRecord",
     "bench": "golden.records:GemmBenchRecord",

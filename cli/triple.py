@@ -145,6 +145,7 @@ def _show(records: "Sequence[TripleRecord]") -> None:
         for record in records
     ]
     first = records[0]
+    # A host build is the source of the CUDA kernels, compiled for the CPU.
     third = "CUDA kernel" if first.build == "cuda" else "HOST BUILD of the CUDA kernel"
     columns = ["format", "~activation", "~architecture", ">cycles", ">accumulators", ">different"]
     caption = (

@@ -1,7 +1,7 @@
 """``--unit dfloat11`` and ``--unit bf16_mac``: what commands do for units that have no format.
 
-DFloat11 compresses BF16 weights without loss. Each lane of its decoder decodes other weights. A
-symbol is the coded part of one weight.
+DFloat11 compresses BF16 weights without loss. Each lane of its decoder decodes a different
+part of the weights. A symbol is the coded part of one weight.
 """
 
 from collections.abc import Sequence
@@ -144,7 +144,7 @@ def prove_unit(
     symbols: int,
     json: bool,
 ) -> None:
-    """Prove the unit and print what was proved; raises ToolError if something was not."""
+    """Prove the unit and print what was proved. Raises ToolError if a proof fails."""
     from halfbyte.area.search import unit_proofs
 
     with progress(f"Proofs of {unit}, {technology.name}") as update:
@@ -231,7 +231,8 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
         f"{share:.2f} BF16 MACs ({number(mac.area_um2, 1)} µm² each). A MAC takes "
         f"{number(both.area_um2, 1)} µm² with its share of a lane that {both.macs_per_lane} MACs "
         "use. Energy: fJ per weight of minilm without leakage, while a lane decodes. "
-        f"{_netlists(record)} Progress {record.proof.progress}: {record.proof.claim}."
+        f"{_netlists(record)} Proof that decoding never hangs: "
+        f"{record.proof.progress} ({record.proof.claim})."
     )
     table("DFloat11 decoder", columns, [row], caption)
 

@@ -1,4 +1,4 @@
-"""The text that bytelm, the small language model on bytes, is trained and evaluated on.
+"""The text that bytelm, a small language model that reads bytes, is trained and evaluated on.
 
 It is the source of the CPython standard library. Some modules are held out for the evaluation.
 """

@@ -50,7 +50,7 @@ class EncoderSubject(Subject):
         tokenizer: PreTrainedTokenizerBase,
         longest: int = MAX_TOKENS,
     ) -> None:
-        super().__init__(name, module, not_read(module))
+        super().__init__(name, module, not_read(module))  # a pooler, whose output is not used
         self.tokenizer, self.longest = tokenizer, longest
 
     @torch.inference_mode()

@@ -12,8 +12,8 @@ from halfbyte.golden.layers import WeightMatrix
 
 __all__ = ["LayerInputs", "observed_inputs"]
 
-# The most input vectors that are kept for each layer: in each call of the layer, and in all. The
-# search for the best smoothing of a layer runs on them.
+# The most input vectors of a layer that are kept: from each call, and from all calls together. The
+# search for the best smoothing of the layer runs on these vectors.
 ROWS_PER_CALL, MAX_ROWS = 64, 512
 
 

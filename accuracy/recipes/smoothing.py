@@ -1,9 +1,9 @@
 """SmoothQuant (Xiao et al., 2022): move outliers from activations into weights.
 
 Input ``j`` of a layer is divided by ``s_j = max|X_j|^alpha / max|W_j|^(1 - alpha)``, and column
-``j`` of its weight is multiplied by ``s_j``. In the paper, the layer before does the division. Here
-each layer's own input is divided, so that any module can be smoothed. Hardware would either fold
-the division into the layer before, or need one multiplication per input.
+``j`` of its weight is multiplied by ``s_j``. In the paper, the preceding layer does the division.
+Here each layer's own input is divided, so that any module can be smoothed. Hardware would either
+fold the division into the preceding layer, or need one multiplication per input.
 """
 
 from collections.abc import Callable
