@@ -64,7 +64,7 @@ _WANTED = {
 
 
 def _sentence(error: TyperException) -> str:
-    """The error's own message in one line. For a wrong number: what is wanted and what was given."""
+    """The error's own message in one line. For a wrong number: the wanted and the given value."""
     found = getattr(error.__cause__, "errors", None)
     for each in found() if found else ():
         if wanted := _WANTED.get(each["type"]):
