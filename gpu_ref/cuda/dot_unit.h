@@ -42,7 +42,7 @@ HB_HD Scale product_of(const ScaleFormat &format, uint8_t one_code, uint8_t othe
           one.is_nan || other.is_nan};
 }
 
-// INTEGER adds P to an integer. FP32_SUM adds the scaled sum of a block to an FP32 number and rounds
+// INTEGER adds P to an integer. FP32_SUM adds the scaled sum of a block to an FP32 number, rounded
 // once. EXACT adds the scaled P to a fixed-point number. blackwell.h has BLACKWELL.
 enum Accumulator : int32_t { INTEGER = 0, FP32_SUM = 1, EXACT = 2, BLACKWELL = 3 };
 
