@@ -1,6 +1,6 @@
-"""Amaranth components for MAC units of any two formats, and their export as text.
+"""Amaranth components for MAC units of any two formats, and their export as Verilog or RTLIL.
 
-The text is Verilog, or RTLIL, which is Yosys's own language for circuits.
+RTLIL is Yosys's own language for circuits.
 """
 
 from halfbyte.rtl.architecture import ArchitectureError

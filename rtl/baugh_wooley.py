@@ -11,9 +11,9 @@ __all__ = ["BaughWooley"]
 class BaughWooley(PlainMultiplier):
     """Add the products of all pairs of bits.
 
-    The product of a sign bit and another bit counts as negative. It is inverted, and a constant
-    corrects the sum, so the same adders take all products (Baugh and Wooley, IEEE Transactions on
-    Computers, 1973, in the form with inverted products)::
+    A product counts as negative if exactly one of its two bits is a sign bit. Such a product x is
+    inverted, and a constant corrects the sum, so the same adders take all products (Baugh and
+    Wooley, IEEE Transactions on Computers, 1973, in the form with inverted products)::
 
         -x * 2**k = (1 - x) * 2**k - 2**k
     """

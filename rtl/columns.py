@@ -21,7 +21,7 @@ class Columns:
         self._integer = 0
 
     def add(self, place: int, bits: Iterable[Value]) -> None:
-        """Add bits: the first at ``place``, each of the others one place above the last."""
+        """Add bits: the first at ``place``, and each other one a place above the one before."""
         for offset, bit in enumerate(bits, start=place):
             if offset < len(self._bits):
                 self._bits[offset].append(bit)

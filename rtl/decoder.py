@@ -15,7 +15,7 @@ __all__ = ["Decoder", "SignMagnitudeDecoder", "essential_bits", "lookup"]
 
 
 def essential_bits(table: Sequence[int]) -> list[int]:
-    """The address bits that ``table`` (of 2^n entries) really depends on, ascending."""
+    """The address bits on which ``table`` (of 2^n entries) depends, ascending."""
     return [
         bit
         for bit in range((len(table) - 1).bit_length())
@@ -103,7 +103,8 @@ class SignMagnitudeDecoder(wiring.Component):
 def sign_table(fmt: Format) -> list[int]:
     """The sign of each code, 1 if negative.
 
-    Zeros take the sign that lets the table depend on the top bit of the code alone, if possible.
+    If every nonzero value has its sign in the top bit of the code, the sign of zero is also taken
+    from there. The table then depends on that bit alone.
     """
     top = 1 << (fmt.bits - 1)
     by_top_bit = [1 if code & top else 0 for code in range(2**fmt.bits)]

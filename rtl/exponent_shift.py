@@ -10,7 +10,10 @@ __all__ = ["ExponentShift", "split_magnitude"]
 
 
 def _significand_width(fmt: Format) -> int:
-    """Bits of the significand with its hidden bit: those of the longest odd part of a magnitude."""
+    """Bits of the significand with its hidden bit.
+
+    This is the length of the longest magnitude without its trailing zeros.
+    """
     return max((abs(i) // (i & -i)).bit_length() for i in fmt.integers if i)
 
 
@@ -37,7 +40,7 @@ class ExponentShift(MultiplierArchitecture):
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:
-        # A two's complement format has one magnitude with a shift, 2^(n-1), but not an exponent.
+        # A two's complement format has one magnitude with a shift, 2^(n-1), but no exponent.
         if len(_shifted_magnitudes(weight)) < 2 and len(_shifted_magnitudes(activation)) < 2:
             return "neither format has an exponent: their significands are whole magnitudes"
         return None

@@ -29,9 +29,9 @@ opt_clean -purge
 delete w:* s:0 %i
 write_verilog -noattr -simple-lhs design.v
 """
-# The exported text turns off these two warnings of Verilator: both things are intended. If only the
-# carry of an adder is used, nothing reads its sum bits. If a branch of a case statement does not
-# assign a signal, the signal keeps the value that was assigned before the statement.
+# The exported text turns off these two warnings of Verilator, since they warn of things that are
+# intended. If only the carry of an adder is used, nothing reads its sum bits. If a branch of a case
+# statement does not assign a signal, the signal keeps the value assigned before the statement.
 _UNFOUNDED = ("UNUSEDSIGNAL", "CASEINCOMPLETE")
 
 

@@ -170,7 +170,7 @@ class Mac(Exported):
         return [(accumulator, Cat(*totals)), (saved, Cat(*carries[:-1]))]
 
     def _sum_width(self, term_width: int) -> int:
-        """Bits of the adder; that of a saturating accumulator is wide enough for the exact sum."""
+        """Bits of the adder. The adder of a saturating accumulator holds the exact sum."""
         if self.spec.overflow is Overflow.WRAP:
             return self.spec.width
         return max(self.spec.width, term_width) + 1

@@ -62,6 +62,9 @@ def check_architecture(name: str, weight: Format, activation: Format) -> None:
 
 
 def multiplier(name: str, *, weight: Format, activation: Format) -> MultiplierArchitecture:
-    """The multiplier component of architecture ``name``; raises as :func:`check_architecture`."""
+    """The multiplier component of architecture ``name``.
+
+    Raises the same errors as :func:`check_architecture`.
+    """
     check_architecture(name, weight, activation)
     return ARCHITECTURES[name](weight=weight, activation=activation)

@@ -16,7 +16,7 @@ __all__ = ["ProductTable"]
 
 
 def _address_bits(tables: Sequence[Sequence[int]]) -> int:
-    """How many bits of both codes the tables depend on; there is one table for each operand."""
+    """How many bits of the codes the tables depend on, in total. Each operand has one table."""
     return sum(len(essential_bits(table)) for table in tables)
 
 
@@ -30,7 +30,7 @@ class ProductTable(MultiplierArchitecture):
     def refusal(cls, weight: Format, activation: Format) -> str | None:
         """Why a table of the two formats is too large, or None if it is not.
 
-        Magnitudes and signs of the products are two separate tables. The larger one counts.
+        Magnitudes and signs of the products are two separate tables. The larger one decides.
         """
         magnitudes = [[abs(integer) for integer in fmt.integers] for fmt in (weight, activation)]
         signs = [sign_table(fmt) for fmt in (weight, activation)]

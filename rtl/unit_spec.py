@@ -26,7 +26,7 @@ class UnitSpec(Protocol):
 
     @property
     def name(self) -> str:
-        """A lower-case identifier for modules and files; different units have different names."""
+        """A name for modules and files, in lower case. Different units have different names."""
 
     @property
     def width(self) -> int:

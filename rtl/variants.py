@@ -18,7 +18,8 @@ _SEGMENT = 3
 def variants(spec: MacSpec) -> dict[str, MacSpec]:
     """MACs with the formats, architecture and terms of ``spec``, by name.
 
-    ``lossless`` and ``enabled`` have the lossless accumulator, without and with an enable port.
+    ``lossless`` and ``enabled`` have the smallest accumulator that holds every sum of
+    ``spec.terms`` products, without and with an enable port.
     ``wrap`` and ``saturate`` are as wide as one product, so nearly every sum overflows. ``tight``
     and ``tight_wrap`` are narrower still, so even single products overflow. ``saved`` and
     ``wrap_saved`` are carry-save accumulators: they save carries in registers. ``given`` is

@@ -50,9 +50,9 @@ endmodule
 def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) -> Path:
     """The folder with the simulation of module ``bench`` in ``verilog``, built if necessary.
 
-    The folder holds the program that cocotb's runner starts. Its name depends on ``verilog`` and
-    the versions of all tools. The program appears there only when it is complete. Raises ToolError
-    if a tool fails.
+    The folder holds the program that cocotb's runner starts. The folder's name depends on
+    ``verilog`` and the versions of all tools. The program appears in the folder only when it is
+    complete. Raises ToolError if a tool fails.
     """
     key = content_key([verilog, simulator, waves, simulator_version(simulator), _OPTIMIZATION])
     name = TOP if simulator == "verilator" else "sim.vvp"
@@ -75,7 +75,7 @@ def _cache() -> Path:
 
 
 def _publish(source: Path, target: Path) -> None:
-    """Copy ``source`` to ``target`` so that other processes see it whole or not at all."""
+    """Copy ``source`` to ``target`` so that other processes never see an incomplete file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as temporary:
         part = Path(temporary) / target.name
@@ -100,7 +100,7 @@ def _icarus(folder: Path, waves: bool, processes: Processes) -> None:
 
 
 def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
-    """Verilate, then compile the files that an earlier build has not compiled yet.
+    """Translate to C++ with Verilator, then compile what no earlier build has compiled.
 
     The build uses links in its own folder, since make cannot handle installed paths with spaces. It
     starts Verilator's binary, not the Perl script around it, so it does not need Perl.

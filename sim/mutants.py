@@ -116,9 +116,10 @@ class MutantBench:
     ) -> list[MutantRecord]:
         """Run the regression on the mutants; return a record for each MAC.
 
-        Mutants whose numbers are in ``equivalent`` are left out. ``verilog`` has the modules of
-        :attr:`macs`, each with a port ``mutant`` of ``select_bits``. ``start`` is the time, by
-        ``time.monotonic()``, when the work on the mutants began. Raises as :func:`run_mutants`.
+        ``equivalent`` has the numbers of mutants that are proved equal to their MAC; they are
+        counted, but not simulated. ``verilog`` has the modules of :attr:`macs`, each with a port
+        ``mutant`` of ``select_bits`` bits. ``start`` is the time, by ``time.monotonic()``, when the
+        work on the mutants began. Raises the same errors as :func:`run_mutants`.
         """
         design, layout = self._design, self._layout
         top = top_verilog(layout, mutant_bits=select_bits)

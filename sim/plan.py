@@ -50,7 +50,7 @@ class PlanLike(Protocol):
 
 @dataclass(frozen=True)
 class Field:
-    """One accumulator on the bench's result port. ``enable``: whether the MAC has that port."""
+    """One accumulator in the bench's port ``acc``; ``enable``: if its MAC has an enable port."""
 
     name: str
     width: int
@@ -59,7 +59,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Layout:
-    """The design under test, and which bits of the bench's two wide ports belong to what.
+    """The design under test, and where its ports lie in the two wide ports of the bench.
 
     The port ``stimulus`` has ``w`` from bit 0 on, then ``a``, ``clear``, ``enable``. The port
     ``acc`` has the accumulators of all MACs.

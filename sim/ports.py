@@ -39,7 +39,7 @@ class PortMap:
     """The widths of a module's inputs and outputs, without the clock ``clk``.
 
     All inputs are parts of the wide input ``stimulus``, and all outputs are parts of the wide
-    output ``result``. The first is in the lowest bits.
+    output ``result``. The first input and the first output are in the lowest bits.
     """
 
     inputs: Mapping[str, int]

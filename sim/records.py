@@ -33,7 +33,7 @@ class Coverage(Record):
     all_code_pairs: int
     """Number of pairs of codes that exist."""
     corners: Mapping[str, int]
-    """Clock cycles in which each corner, a situation that should occur, did occur."""
+    """Clock cycles in which each corner (a situation that should occur) did occur."""
 
 
 @dataclass(frozen=True, kw_only=True)

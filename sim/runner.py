@@ -44,7 +44,7 @@ def _plan(stream: Stream, macs: Mapping[str, MacSpec], layout: Layout) -> Plan:
 def make_plans(
     macs: Mapping[str, MacSpec], layout: Layout, *, cycles: int = CYCLES
 ) -> dict[str, Plan]:
-    """The plan of every scenario for these MACs. It needs only the golden model, no simulation."""
+    """The plan of every scenario for these MACs. Nothing is simulated to make it."""
     made = streams(list(macs.values()), cycles=cycles, seed=layout.seed)
     return {scenario: _plan(stream, macs, layout) for scenario, stream in made.items()}
 
@@ -59,11 +59,11 @@ def run_regression(
     processes: Processes | None = None,
     netlists: Netlists | None = None,
 ) -> SimulationRecord:
-    """Simulate the MAC of two formats against the golden model; return the record.
+    """Simulate a MAC and compare it with the golden model; return the record.
 
     All :func:`halfbyte.rtl.variants` of the MAC run side by side on the same inputs. Every
-    accumulator is compared with the golden model one cycle after it has added a product; then the
-    product counts as checked. The record's ``seconds`` cover export, expected results, build and
+    accumulator is compared with the golden model after every cycle. The scenario with random inputs
+    has ``cycles`` cycles. The record's ``seconds`` cover export, expected results, build and
     simulation, and its ``build_seconds`` only the build. If ``netlists`` are given, they are
     simulated instead of the RTL.
 
@@ -122,7 +122,7 @@ def simulate_macs(
 
     The record is about the MAC named ``given``, or the first one if there is no such MAC. ``start``
     is the time, by ``time.monotonic()``, when the work on the MACs began. ``junit`` is a file for
-    the results as JUnit XML. Raises as :func:`run_regression`.
+    the results as JUnit XML. Raises the same errors as :func:`run_regression`.
     """
     start = time.monotonic() if start is None else start
     subject = "given" if "given" in macs else next(iter(macs))

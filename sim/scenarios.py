@@ -122,7 +122,7 @@ def clears(weight: Format, activation: Format, generator: np.random.Generator) -
 def random_cycles(
     weight: Format, activation: Format, cycles: int, generator: np.random.Generator
 ) -> Stream:
-    """Random codes, random clears that are now frequent and now rare, and random enable."""
+    """Random codes, clears and enable; clears are frequent in some segments and rare in others."""
     segments = np.arange(cycles) // SEGMENT % len(CLEAR_PROBABILITIES)
     clear = generator.random(cycles) < np.array(CLEAR_PROBABILITIES)[segments]
     enable = generator.random(cycles) < ENABLE_PROBABILITY

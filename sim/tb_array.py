@@ -1,4 +1,4 @@
-"""cocotb test of a systolic array: every result that leaves it, against the golden model."""
+"""cocotb test that compares every result of a systolic array with the golden model."""
 
 import os
 from pathlib import Path

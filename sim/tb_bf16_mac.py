@@ -1,4 +1,7 @@
-"""cocotb tests of the BF16 MAC: every scenario against the golden model."""
+"""cocotb tests that compare the BF16 MAC with the golden model, one test for each scenario.
+
+A scenario is a sequence of inputs with one purpose.
+"""
 
 import os
 from pathlib import Path
@@ -18,8 +21,8 @@ __all__ = ["agrees_with_golden_model"]
 async def _drive_and_check(dut: Any, plan: Bf16Plan, scenario: str) -> int:
     """Apply the inputs of a cycle after each rising edge, and compare the accumulator.
 
-    It has the result after the next rising edge, and is read on the falling edge that follows.
-    Returns the number of cycles that were compared.
+    The accumulator has the result after the next rising edge, and is read on the falling edge that
+    follows. Returns the number of cycles that were compared.
     """
     at = plan.ports.input_offsets
     rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)

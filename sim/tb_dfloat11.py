@@ -1,7 +1,7 @@
 """cocotb tests of the DFloat11 decoder.
 
 The expected output comes from the golden model, or from a simple decoder in Python that works bit
-by bit.
+by bit. A verdict says whether a chunk of weights is good.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""cocotb tests of a dot-product unit: every scenario against the golden model."""
+"""cocotb tests that compare a dot-product unit with the golden model, one for each scenario.
+
+A scenario is a sequence of inputs with one purpose.
+"""
 
 import os
 from pathlib import Path

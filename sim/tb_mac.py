@@ -1,4 +1,7 @@
-"""cocotb tests of the MAC unit: every scenario against the golden model."""
+"""cocotb tests that compare MAC units with the golden model, one test for each scenario.
+
+A scenario is a sequence of inputs with one purpose.
+"""
 
 import os
 from pathlib import Path

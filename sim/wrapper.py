@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 TOP = "bench"
-# The clock of the test bench counts nanoseconds.
+# The test bench gives the clock period in nanoseconds.
 TIMESCALE = "`timescale 1ns / 1ps\n"
 
 # Verilator shows cocotb only public signals. If all signals of a MAC were public, builds would take

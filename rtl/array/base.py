@@ -173,7 +173,10 @@ class SystolicSpec(ABC):
         """
 
     def utilization(self, inputs: int, outputs: int, tokens: int) -> float:
-        """The share of the products computed in these cycles that the layer needs, 0 to 1."""
+        """The layer's products as a share of all that the array could compute in its cycles.
+
+        It is a number from 0 to 1. :meth:`cycles` gives the number of cycles.
+        """
         needed = inputs * outputs * tokens
         return needed / (self.cycles(inputs, outputs, tokens) * self.macs)
 

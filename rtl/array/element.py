@@ -68,7 +68,7 @@ class Element(Exported):
 
     @abstractmethod
     def _operands(self, registers: Any) -> dict[str, Value]:
-        """The signals for the unit's inputs other than the activations, by input."""
+        """The signals for the unit's inputs other than the activations, by name of the input."""
 
     @abstractmethod
     def _result(self, registers: wiring.Component) -> Value:

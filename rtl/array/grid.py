@@ -23,7 +23,7 @@ __all__ = ["ArrayGrid", "along_rows"]
 
 
 def along_rows(name: str) -> bool:
-    """Whether the data ``name`` enters on the left and moves right; all else moves down."""
+    """Whether the data ``name`` enters on the left and moves right; other data moves down."""
     return not name.startswith("w")
 
 
@@ -66,7 +66,7 @@ class ArrayGrid(Exported):
         return "\n".join(to_verilog(part, module) for module, part in parts)
 
     def _others(self) -> list[tuple[str, Exported]]:
-        """The modules other than elements that the array instantiates by name."""
+        """Name and component of each module, other than elements, that the array instantiates."""
         return []
 
     @abstractmethod

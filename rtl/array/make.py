@@ -16,8 +16,8 @@ def make_array(
     """The specification of an array of ``rows`` x ``columns`` units.
 
     ``dataflow`` is ``output`` or ``weight`` (see :class:`Dataflow`). ``depth`` is a parameter of
-    :class:`WeightArraySpec` and must be None for ``output``. Raises UserError for another dataflow,
-    and TypeError and UserError as the two specifications do.
+    :class:`WeightArraySpec` and must be None for ``output``. Raises UserError for another dataflow.
+    Raises TypeError or UserError for parameters that the specification does not allow.
     """
     if Dataflow.named(dataflow) is Dataflow.WEIGHT:
         return WeightArraySpec(unit, rows, columns, depth)

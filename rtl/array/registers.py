@@ -16,7 +16,7 @@ __all__ = ["DelayStage", "ElementRegisters", "move", "moving_members", "moving_p
 def moving_ports(spec: "SystolicSpec") -> dict[str, int]:
     """Widths in bits of all data that moves through an element, by name.
 
-    Names with ``w`` in front, weights and their scales, move down; all else moves right.
+    Weights and their scales, whose names begin with ``w``, move down; all other data moves right.
     """
     ports = {"a": spec.activation_bits, "w": spec.weight_bits, "control": spec.control_bits}
     if spec.scale_bits:

@@ -20,8 +20,9 @@ _CONTROL = {"control": 2}
 class SumReturn(Exported):
     """Return the sums that leave a column at the top to its bottom, or start new ones.
 
-    A sum moves up through the column once for each tile of weights. The column's elements and the
-    registers of this component form a ring of ``depth`` registers, one for the sum of each token.
+    A tile is one set of weights for all elements, and a token is a row of the layer's input matrix.
+    A sum moves up through the column once for each tile. The column's elements and the registers of
+    this component form a ring of ``depth`` registers, one for the sum of each token.
 
     Parameters
     ----------

@@ -39,8 +39,8 @@ class WeightRegisters(wiring.Component):
         The inputs of the cycle before, for the neighbours to the right and below. The unit takes
         the activations, too.
     w_held, w_scale_held : ``Out``
-        The weights that are kept, and their scale. The unit multiplies them by all activations from
-        those that arrived with ``load`` on.
+        The weights that are kept, and their scale. The unit multiplies them by the activations that
+        arrived with ``load``, and by all later ones until the next ``load``.
     """
 
     def __init__(self, spec: "WeightArraySpec") -> None:

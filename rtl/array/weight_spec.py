@@ -30,16 +30,17 @@ class WeightArraySpec(SystolicSpec):
     """A weight-stationary systolic array. See :class:`halfbyte.rtl.array.WeightStationaryArray`.
 
     A dot product is spread over the rows of a column, and each column computes results of its own.
+    A tile is one set of weights for all elements. A token is a row of the layer's input matrix.
 
     Parameters
     ----------
     unit, rows, columns
         The same as for :class:`SystolicSpec`.
     depth : int, optional
-        How many tokens have their sums in a column at a time, which is also the number of cycles
-        for which weights stay. An odd number of at least ``rows``, or any number of at least
-        ``2 * rows - 1``: with others, the weights of two tiles would collide on their way down.
-        Default: the least odd number of at least ``rows``.
+        How many tokens have their sums in a column at a time. The weights of a tile stay for as
+        many cycles. It must be an odd number of at least ``rows``, or any number of at least
+        ``2 * rows - 1``. With other numbers, the weights of two tiles would collide on their way
+        down. Default: the least odd number of at least ``rows``.
 
     Raises
     ------
@@ -74,7 +75,7 @@ class WeightArraySpec(SystolicSpec):
 
     @property
     def steps(self) -> int:
-        """Cycles for which a tile of weights stays; as many tokens pass in this time."""
+        """Cycles for which a tile of weights stays; one token passes in each of them."""
         return self.depth or least_depth(self.rows)
 
     @property

@@ -169,7 +169,7 @@ class Accumulate(wiring.Component):
 
     @staticmethod
     def _shifted_right(m: Module, word: Value, distance: Value) -> Value:
-        """``word`` with extra bits below, shifted right; the lowest is the OR of all lost bits."""
+        """``word`` with three bits below it, shifted right; the lowest bit is the sticky bit."""
         shifted: Value = Cat(Const(0, _EXTRA), word)
         steps = (len(shifted) - 1).bit_length()
         for place in range(steps):
@@ -184,7 +184,7 @@ class Accumulate(wiring.Component):
 
     @staticmethod
     def _leading_zeros(m: Module, word: Value) -> Value:
-        """How many zeros are above the highest 1 of ``word``; if it is 0, a number of all ones."""
+        """How many zeros are above the highest 1 of ``word``; all ones if ``word`` is 0."""
         steps = len(word).bit_length()
         spare = (1 << steps) - len(word)
         rest: Value = Cat(Const((1 << spare) - 1, spare), word)  # ones below end the zeros

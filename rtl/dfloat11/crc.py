@@ -14,7 +14,7 @@ __all__ = ["START", "Crc"]
 _POLYNOMIAL = 0x82F63B78
 _WIDTH = 32
 START = 0xFFFFFFFF
-"""The state before the first byte; after the last one, the CRC is its complement."""
+"""The state before the first byte. The CRC is the complement of the state after the last byte."""
 
 _Sums = tuple[frozenset[int], ...]
 
@@ -39,8 +39,8 @@ def _following(bits: int) -> list[set[int]]:
 def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
     """Pairs of terms that several sums share, and the terms of each sum.
 
-    In the sums, pair n is term 32 + n. The method always takes the pair that most sums share:
-    C. Paar, "Optimized arithmetic for Reed-Solomon encoders", ISIT 1997.
+    In the sums, pair n is term 32 + n. Each step chooses the pair that occurs in most sums (C.
+    Paar, "Optimized arithmetic for Reed-Solomon encoders", ISIT 1997).
     """
     sums = _following(bits)
     pairs: list[tuple[int, int]] = []

@@ -1,6 +1,7 @@
 """The decoder: one code table, and lanes that decode side by side.
 
 A *chunk* is up to 16384 weights that are compressed together. Each lane decodes chunks of its own.
+The *escape* is a code that announces an exponent which has no code of its own.
 """
 
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ from halfbyte.rtl.exported import Exported
 
 __all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder", "check_lanes"]
 
-# The codec's tables for BF16 have at most 16 rows, for fifteen exponents and the escape, and codes
-# of at most 10 bits.
+# The codec (the software that compresses) makes tables of at most 16 rows for BF16, for fifteen
+# exponents and the escape, with codes of at most 10 bits.
 ROWS = 16
 MAX_LENGTH = 10
 MAX_LANES = 64
@@ -61,7 +62,7 @@ class Decoder(Exported):
         Number of lanes, 1 to 64.
     rows : :class:`int`
         Maximum number of rows in a code table: a power of two, 2 to 256. Each exponent that has a
-        code takes a row. The escape, a code that announces any other exponent, takes one, too.
+        code takes a row, and the escape takes one, too.
     max_length : :class:`int`
         Bits of the longest code, 8 to 12.
 

@@ -14,10 +14,11 @@ A lane of the decoder takes every chunk as two packets, and returns its weights 
   stream of codes.
 - ``raw``: the raw bytes, one for each weight.
 
-The CRC is the exclusive or of three: of the segment lengths, of the stream and of the raw bytes.
+The CRC is the exclusive or of three CRC-32Cs: of the segment lengths, of the stream and of the raw
+bytes.
 
-The code table is one packet of 16-bit numbers, in the order of the file: the number of rows, the
-row of the escape, the number of codes of each length from 1 to 12, the symbols.
+The code table is one packet of 16-bit numbers, in the same order as in a compressed file: the
+number of rows, the row of the escape, the number of codes of each length from 1 to 12, the symbols.
 """
 
 from amaranth.lib import data, enum
@@ -65,8 +66,8 @@ def table_layout(rows: int, max_length: int) -> data.StructLayout:
     """The layout of a code table of at most ``rows`` rows and ``max_length`` bits, as lanes use it.
 
     The code is canonical: longer codes have greater values. ``room[n - 1]`` is the number of n-bit
-    words that begin longer codes; these words are the greatest n-bit words. There are at most half
-    as many as rows, since each of them begins two codes or more. A code of n bits is in the row
+    words that begin longer codes; these words are the greatest n-bit words. There are at most
+    ``rows / 2`` of them, since each begins two codes or more. A code of n bits is in the row
     ``code - 2**n + base[n - 1]``, modulo ``rows`` (a power of two). ``symbols`` holds the symbol of
     each row.
 

@@ -47,8 +47,8 @@ class Header(wiring.Component):
     length_sum : ``Out(5)``
         Sum of the segment lengths, modulo 32.
     expected_crc : ``Out(32)``
-        The exclusive or of the chunk's CRC and the CRC of the segment lengths, the latter without
-        its final complement.
+        The exclusive or of the chunk's CRC and the CRC of the segment lengths. The CRC of the
+        segment lengths is without its final complement.
     """
 
     def __init__(self) -> None:

@@ -74,6 +74,7 @@ class Loader(Exported):
         slots = Signal(range(self.rows + 1), reset_less=True)
         row = Signal(range(self.rows + 1), reset_less=True)  # row of the next code, or symbol
         length = Signal(range(LENGTH_LIMIT + 1), reset_less=True)
+        # Words of the last length that begin longer codes
         room = Signal(range(self.rows // 2 + 1), reset_less=True)
         number = self.numbers.payload.data
         last = self.numbers.payload.last

@@ -16,8 +16,8 @@ class Matcher(wiring.Component):
     """Find the code with which a window of bits begins; combinational.
 
     For each length, a comparator says whether the window begins with a longer code. The code's
-    length is the shortest one for which the answer is no. An addition gives the code's row in the
-    table, and a multiplexer gives the symbol in that row.
+    length is the shortest one for which this is false. An addition gives the code's row in the
+    table, and a multiplexer gives the symbol (the exponent of a weight) in that row.
 
     Parameters
     ----------

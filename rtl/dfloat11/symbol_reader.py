@@ -15,8 +15,8 @@ _ESCAPED_BITS = 8
 class SymbolReader(wiring.Component):
     """Read a code, or an escaped symbol, from two words; combinational.
 
-    An escape is a code that announces a symbol without a code. The symbol itself follows the escape
-    in eight bits; it is called escaped.
+    A symbol is the exponent of a weight. An escape is a code that announces a symbol without a
+    code. The symbol itself follows the escape in eight bits; it is called escaped.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class SymbolReader(wiring.Component):
     word, following : ``In(32)``
         The word that is read, and the next one. Zeros follow the last word.
     position : ``In(6)``
-        Bits of ``word`` that are used up, 0 to 31.
+        Number of bits of ``word`` that are used up, 0 to 31.
     escaped : ``In(1)``
         High if an escape came before, so that the next eight bits are the symbol.
     symbol : ``Out(8)``

@@ -17,7 +17,7 @@ class Walker(wiring.Component):
     """Keep the position in the stream, give symbols, and ask for words.
 
     An escape is a code that announces a symbol without a code; the symbol itself follows in eight
-    bits. The escape takes a cycle of its own. The symbol then takes a cycle like any other.
+    bits. The escape takes one cycle, and the symbol after it takes another.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Walker(wiring.Component):
     is_unknown : ``Out(1)``
         High if the next bits do not begin with a code.
     place : ``Out(5)``
-        Bits of ``word`` that are used up, modulo 32.
+        Number of bits of ``word`` that are used up, modulo 32.
     """
 
     def __init__(self, *, rows: int, max_length: int) -> None:

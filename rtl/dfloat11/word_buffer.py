@@ -29,7 +29,7 @@ class WordBuffer(wiring.Component):
     word : ``Out(32)``
         The word that is kept.
     can_load : ``Out(1)``
-        High if the CRC of the word that is kept will be complete after this cycle.
+        High if ``stream_crc`` will be complete after this cycle, so that ``load`` may be high.
     is_checked : ``Out(1)``
         High if ``stream_crc`` is complete.
     stream_crc : ``Out(32)``

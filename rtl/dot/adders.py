@@ -41,7 +41,7 @@ class FinalAdder(enum.Enum):
     """The tree ends with two numbers. Synthesis chooses the adder for them."""
 
     BALANCED = "balanced"
-    """Like ``PREFIX``, but the tree passes bits that come late on to the last adder.
+    """Like ``PREFIX``, but late bits skip the tree and go to the last adder.
 
     So no carry ripples inside the tree.
     """

@@ -21,13 +21,13 @@ from halfbyte.rtl.dot.tree import add_words
 
 __all__ = ["Fp32Sum"]
 
-_FRACTION, _SIGNIFICAND, _EXTRA = 23, 24, 3
-_WHOLE = 1 + _SIGNIFICAND + _EXTRA  # a sum: carry, significand, guard, round and sticky bit
+_FRACTION, _SIGNIFICAND = 23, 24  # bits of FP32, without and with the hidden one
+_EXTRA = 3  # guard, round and sticky bit
 _STEPS = 5  # multiplexers in a row that shift by 0 to 31 bits
 
 
 def _net(m: Module, value: Value, name: str) -> Signal:
-    """A new signal called ``name`` that has the value ``value``."""
+    """A new signal called ``name``, driven with ``value``."""
     net = Signal(len(value), name=name)
     m.d.comb += net.eq(value)
     return net
@@ -181,9 +181,9 @@ class Fp32Sum(wiring.Component):
     def _order(
         self, m: Module, augend: Value, block: Value, exponent: Value, is_special: Value
     ) -> _Order:
-        """Compare magnitudes: subtract exponents, with a carry in if the block's significand wins.
+        """Compare the magnitudes, by subtracting the augend's exponent from the block's.
 
-        ``reaches`` is this carry: the block's significand is at least that of the augend.
+        The carry in, ``reaches``, is 1 if the block's significand is at least the augend's.
         """
         reaches = _net(m, ~augend[: _SIGNIFICAND - self.significand_bits].any(), "reaches0")
         for place in range(_SIGNIFICAND - self.significand_bits, _SIGNIFICAND):

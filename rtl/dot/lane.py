@@ -32,9 +32,9 @@ class LaneBits:
     ----------
     weights : tuple of int
         What each bit adds to the product if it is 1, in units of
-        ``weight.quantum * activation.quantum``. (A quantum is the largest number that divides all
-        values of a format.) If a weight is neither a power of two nor minus a power of two, the
-        unit first counts how many lanes have that bit set, and then adds the count times the
+        ``weight.quantum * activation.quantum``. A quantum is the largest number that divides all
+        values of a format. If a bit's weight is neither a power of two nor minus a power of two,
+        the unit first counts how many lanes have that bit set, and then adds the count times the
         weight.
     constant : int
         A constant that is added to the weighted sum.
@@ -44,7 +44,7 @@ class LaneBits:
     constant: int = 0
 
     def value(self, bits: int) -> int:
-        """The product for which ``bits`` stand; the lane's first bit is bit 0."""
+        """The product that ``bits`` represent; bit 0 is the lane's first bit."""
         chosen = (weight for place, weight in enumerate(self.weights) if bits >> place & 1)
         return self.constant + sum(chosen)
 
@@ -141,7 +141,7 @@ class Lane(wiring.Component):
 def _nand_bits(w_bits: int, a_bits: int) -> LaneBits:
     """The weights of the NANDs of all pairs of bits; ``x = 1 - ~x`` turns products into NANDs.
 
-    The product of a sign bit and another bit counts as negative.
+    A product counts as negative if exactly one of its two bits is a sign bit.
     """
     products = [
         (-1 if (x == w_bits - 1) != (y == a_bits - 1) else 1) << x + y

@@ -52,14 +52,15 @@ class Accumulator(enum.Enum):
 class DotNumbers:
     """The parameters of a dot-product unit, and the widths and values that follow from them.
 
-    :class:`halfbyte.rtl.dot.DotUnit` says what the unit does.
+    :class:`halfbyte.rtl.dot.DotUnit` says what the unit does. A *lane* is the part of it that
+    computes one product per cycle. A tree of adders adds the products of all lanes.
 
     Parameters
     ----------
     weight, activation : Format
         Operand formats.
     lanes : int
-        Products per cycle.
+        Number of lanes, so also of products per cycle.
     architecture : str
         Architecture of a lane (:func:`halfbyte.rtl.dot.lane_architectures`), or ``auto`` to let
         synthesis choose the smallest.
@@ -148,8 +149,8 @@ class DotNumbers:
             )
         if self.chained and self.gathers:
             raise UserError(
-                "An element that keeps its weights adds a whole block a cycle: take as many lanes "
-                f"as the block has products, {self.block}, not {self.lanes}"
+                "A unit of a weight-stationary array adds a whole block a cycle: take as many "
+                f"lanes as the block has products, {self.block}, not {self.lanes}"
             )
 
     def _check_accumulator(self) -> None:
@@ -220,7 +221,7 @@ class DotNumbers:
 
     @property
     def lane_bits(self) -> LaneBits:
-        """The weights of the bits that a lane gives to the tree."""
+        """For each bit that a lane gives to the tree, the amount that it adds to the sum."""
         return lane_bits(self.weight, self.activation, self.architecture)
 
     @property
@@ -275,7 +276,7 @@ class DotNumbers:
 
         A sum that is not 0 has at least the magnitude of the smallest nonzero block, since all sums
         are multiples of it. A sum stops growing once the largest block is less than half a unit in
-        its last place, which is so at 2^25 times the largest block.
+        the last place of the sum. This is so once the sum is 2^25 times the largest block.
         """
         lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
         if self.scale:
@@ -304,7 +305,7 @@ class DotNumbers:
 
     @property
     def unit(self) -> Fraction:
-        """The value of 1 in the accumulator, without scales for whole tensors.
+        """The value of 1 in the accumulator. A scale for a whole tensor is not part of it.
 
         The values of an FP32 accumulator include the power of two in :attr:`quantum`. Its unit is
         the remaining factor, such as 1/5.

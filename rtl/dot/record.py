@@ -18,11 +18,11 @@ class DotFields(Record):
     unit: str
     """What the record is about: ``dot`` for a unit, ``array`` for a systolic array of units."""
     architecture: str
-    """Architecture of a lane."""
+    """Architecture of a lane, the part of the unit that computes one product per cycle."""
     lanes: int
-    """Products that are added in a cycle."""
+    """Number of lanes, so also of products that are added in a cycle."""
     accumulator: str
-    """integer, fp32 or exact."""
+    """Number type of the accumulator: integer, fp32 or exact."""
     scale: str | None
     """Number format of the block scales; null without scales."""
     block: int | None

@@ -102,7 +102,7 @@ def block_offset(spec: "DotSpec") -> int:
 
 
 def block_exponent_bits(spec: "DotSpec") -> int:
-    """Bits that hold a block's exponent, and its difference from that of any FP32 number."""
+    """Bits that hold a block's exponent, and also its difference from any FP32 exponent."""
     offset = block_offset(spec)
     highest = offset + (2 << spec.scale.exponent_bits if spec.scale else 0)
     lowest = offset - spec.significand_bits

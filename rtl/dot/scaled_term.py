@@ -20,7 +20,8 @@ class ScaledTerm(wiring.Component):
     Parameters
     ----------
     spec : :class:`DotSpec`
-        The unit. Its ``window`` is the range of exponents that the accumulator can take.
+        The unit. Its ``window`` is the range of exponents of the product of both scales that the
+        accumulator can take.
 
     Members
     -------
@@ -32,7 +33,7 @@ class ScaledTerm(wiring.Component):
         The product, modulo the accumulator's range, in units of ``spec.unit``. It is 0 if
         ``is_nan`` is high.
     is_nan : ``Out(1)``
-        High if a scale is NaN, or if the exponent of their product is outside the window.
+        High if a scale is NaN, or if the exponent of the product of both is outside the window.
     """
 
     def __init__(self, spec: "DotSpec") -> None:

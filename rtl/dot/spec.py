@@ -1,4 +1,4 @@
-"""``DotSpec``: the specification of a dot-product unit, from RTL to the GPU."""
+"""``DotSpec``: the specification of a dot-product unit, for RTL, simulation, proofs and the GPU."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +58,7 @@ class DotSpec(DotNumbers, UnitSpec):
 
     @property
     def title(self) -> str:
-        """Formats, lanes and accumulator for people."""
+        """Formats, lanes, scales and accumulator, as text for people."""
         scale = f", {self.scale.title} scales" if self.scale else ""
         return (
             f"{self.weight.name} x {self.activation.name}, {self.lanes} lanes{scale}, "

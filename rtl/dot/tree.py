@@ -3,8 +3,8 @@
 Every bit has a *place* and a sign: at place n it counts 2^n or -2^n. A full adder takes three bits
 of the same place and the same sign, and gives two: a sum and a carry, so it removes exactly one
 bit. The number of bits that go in therefore determines the number of adders. An inverter changes
-the sign of a bit: ``-x = ~x - 1``. All constants are added up into one number, which costs almost
-no area.
+the sign of a bit: ``-x = ~x - 1``. The constants of all such changes are added up into one number,
+which costs almost no area.
 """
 
 import math
@@ -35,8 +35,8 @@ _HALF_DELAY = 0.5
 class Bit(NamedTuple):
     """A bit of the tree; ``ready`` is its estimated arrival time, in gate delays.
 
-    ``held`` says that the bit comes from the accumulator. The places above the products have only
-    such bits.
+    ``held`` says that the bit comes from the accumulator. Places above the highest bit of the
+    products have only bits from the accumulator.
     """
 
     net: Value
@@ -64,7 +64,7 @@ class _Column:
         group.append(bit)
         group.sort(key=lambda each: each.ready)
 
-    def take(self, bit: Bit) -> None:
+    def remove(self, bit: Bit) -> None:
         # Compare by identity: ``==`` on nets would make a new net.
         group = self.negative if bit.negative else self.positive
         group[:] = [each for each in group if each is not bit]
@@ -94,7 +94,7 @@ class SignedColumns:
     def __init__(self, width: int, *, style: AdderStyle = PLAIN) -> None:
         self.width = width
         self.style = style
-        # The tree leaves bits that arrive later than this to the final adder.
+        # A time in gate delays: sums of the tree that would be later are left to the last adder.
         self._deadline = math.inf
         self._bits: list[list[Bit]] = [[] for _ in range(width)]
         self._integer = 0
@@ -134,8 +134,8 @@ class SignedColumns:
     def rows(self, m: Module, deadline: float = math.inf) -> tuple[Value, Value]:
         """Two numbers of ``width`` bits, whose sum a last adder must compute.
 
-        If a place has three bits left and the latest arrives after ``deadline``, in gate delays,
-        this bit goes to the last adder without passing a full adder.
+        ``deadline`` is a time in gate delays. If a place has three bits left, and a full adder
+        could not add the latest by then, this bit goes straight to the last adder.
         """
         self._deadline = deadline
         rows: tuple[list[Value], list[Value]] = ([], [])
@@ -206,7 +206,7 @@ class SignedColumns:
     def _add_three(self, m: Module, column: _Column, position: int, bits: list[Bit]) -> None:
         """Replace three bits by a full adder's outputs; inverted outputs have the other sign."""
         for bit in bits:
-            column.take(bit)
+            column.remove(bit)
         # The latest bit goes to the last pin, which is the fastest.
         is_last = position == self.width - 1
         module = LAST if is_last else self.style.module
@@ -224,7 +224,7 @@ class SignedColumns:
                 self._integer += sign << position + 1
 
     def _is_late(self, column: _Column) -> bool:
-        """Whether the last of three bits arrives so late that the final adder should take it."""
+        """Whether the latest of three bits comes so late that the last adder should take it."""
         bits = column.bits
         one_sign = not column.positive or not column.negative
         return len(bits) == 3 and one_sign and bits[2].ready + _TOTAL_DELAY > self._deadline
@@ -233,11 +233,11 @@ class SignedColumns:
         """Replace the two earliest bits by the outputs of a half adder, of the same sign."""
         bits = column.bits[:2]
         for bit in bits:
-            column.take(bit)
+            column.remove(bit)
         negative = bits[0].negative
         one = self._take_one(position)
         if one and negative:
-            self._integer += 2 << position  # -(a + b + 1) is one less
+            self._integer += 2 << position  # -(a + b) + 1 = -(a + b + 1) + 2
         total, carry = place_adder(m, HALF_PLUS_ONE if one else HALF, [bit.net for bit in bits])
         assert carry is not None  # noqa: S101
         ready = bits[1].ready + _HALF_DELAY
@@ -253,7 +253,7 @@ class SignedColumns:
 
     def _turn(self, column: _Column, bit: Bit, position: int) -> None:
         """Give a bit the other sign: ``x = 1 - ~x``."""
-        column.take(bit)
+        column.remove(bit)
         column.add(bit._replace(net=~bit.net, negative=not bit.negative))
         self._integer += (-1 if bit.negative else 1) << position
 
@@ -262,9 +262,9 @@ class SignedColumns:
         return (bit for bits in self._bits[position + 1 :] for bit in bits)
 
     def _extends_sign(self, column: _Column, position: int) -> bool:
-        """Whether all that is added to the accumulator, from this place up, totals -1, 0 or 1.
+        """Whether, from this place up, only -1, 0 or 1 is added to the accumulator.
 
-        Two bits at this place and the constant make up that total.
+        This number is the sum of two bits at this place and the constant.
         """
         held = [bit for bit in column.bits if bit.held]
         others = [bit for bit in column.bits if not bit.held]
@@ -278,14 +278,15 @@ class SignedColumns:
         )
 
     def _extend_sign(self, column: _Column, position: int) -> None:
-        """Make one of the two bits negative, by repeating it at every place above.
+        """Subtract one of the two bits, by repeating it at this place and every place above.
 
-        In two's complement, -1 is all ones.
+        In two's complement, -1 is all ones. A positive bit is inverted first, which takes up the
+        constant: ``a + b - 1 = b - ~a``.
         """
         others = sorted((bit for bit in column.bits if not bit.held), key=lambda each: each.ready)
         signs = [bit for bit in others if bit.negative] or others
         chosen = signs[0]
-        column.take(chosen)
+        column.remove(chosen)
         net = chosen.net if chosen.negative else ~chosen.net
         extended = Bit(net, ready=chosen.ready)
         column.add(extended)
@@ -300,11 +301,12 @@ class SignedColumns:
         """Replace the two bits by one bit here and one bit that is repeated at all places above.
 
         ``a + b - 1 = total - 2 * ~carry``, where total and carry are those of ``a + b + 1``. The
-        repeated bit counts -2, since all ones are -1 in two's complement.
+        bit ``~carry`` is repeated from the next place up, where it counts -2: in two's complement,
+        -1 is all ones.
         """
         others = [bit for bit in column.bits if not bit.held]
         for bit in others:
-            column.take(bit)
+            column.remove(bit)
         total, carry = place_adder(
             m, HALF_PLUS_ONE, [~bit.net if bit.negative else bit.net for bit in others]
         )

@@ -35,8 +35,8 @@ class DotUnit(Exported):
     - Integer: ``acc <= (clear ? 0 : acc) + P``.
     - FP32: ``acc <= fl((clear ? +0 : acc) + P * s)``, with one rounding to nearest even, subnormals
       and infinities as in IEEE 754. A NaN scale makes ``acc`` NaN (7FC00000) until ``clear``.
-    - Exact: ``acc <= (clear ? 0 : acc) + P * s``. A scale that is NaN or outside the window makes
-      ``nan`` high until ``clear``.
+    - Exact: ``acc <= (clear ? 0 : acc) + P * s``. ``nan`` is high until ``clear`` after a scale was
+      NaN, or after the exponent of s was outside ``spec.window``.
 
     In an FP32 unit, a block may have more products than there are lanes. The unit then adds up the
     block as an integer, over several cycles. In the last of them, ``last`` is high, and the unit
@@ -48,8 +48,8 @@ class DotUnit(Exported):
 
     There is no reset: ``clear`` starts a new sum. The operands are not registered.
 
-    A chained unit adds to ``addend`` instead of its own ``acc``, and has no ``clear``. Chained
-    units follow each other, and a sum moves on by one unit a cycle.
+    A chained unit adds to ``addend`` instead of its own ``acc``, and has no ``clear``. In a chain,
+    the ``acc`` of one unit is the ``addend`` of the next, so a sum moves on by one unit a cycle.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ class DotUnit(Exported):
     clear : ``In(1)``
         High to start a new sum with this cycle's products.
     addend, addend_nan : ``In(width)``, ``In(1)``
-        The sum to which P is added, as ``acc`` and ``nan`` of another unit give it. Only a chained
-        unit has these ports, instead of ``clear``.
+        The sum to which P is added: ``acc`` and ``nan`` of another unit. Only a chained unit has
+        these ports, instead of ``clear``.
     w_scale, a_scale : ``In(blocks_per_cycle * scale.bits)``
         Codes of the blocks' scales, if they have scales; those of the first block in the lowest
         bits.
@@ -103,7 +103,9 @@ class DotUnit(Exported):
         before = "addend" if spec.chained else "(clear ? 0 : acc)"
         if spec.is_fp32:
             scales = " * w_scale * a_scale" if spec.scale else ""
-            lines.append(f"every rising clk edge, acc <= fl({before} + P{scales}), FP32")
+            lines.append(
+                f"every rising clk edge, acc <= fl({before} + P{scales}); fl: rounding to FP32"
+            )
         elif spec.is_exact:
             lines.append(f"every rising clk edge, acc <= {before} + P * w_scale * a_scale, exact")
         else:
@@ -143,13 +145,20 @@ class DotUnit(Exported):
         return m
 
     def _so_far(self, accumulator: Signal, keep: Value) -> Value:
-        """The sum to which this cycle's products are added: ``addend``, or ``accumulator`` or 0."""
+        """The sum to which this cycle's products are added.
+
+        It is ``addend`` in a chained unit. In any other unit it is ``accumulator``, or 0 if
+        ``keep`` is low.
+        """
         if self.spec.chained:
             return cast("Value", self.addend)
         return accumulator & keep.replicate(len(accumulator))
 
     def _sum(self, m: Module, columns: SignedColumns, block: int = 0) -> Value:
-        """The sum of the bits in ``columns`` and a block's products, as wide as ``columns``."""
+        """The sum of the bits in ``columns`` and a block's products, ``columns.width`` bits wide.
+
+        Both go through one tree of adders.
+        """
         spec = self.spec
         first = block * spec.block_lanes
         add_products(m, columns, spec, range(first, first + spec.block_lanes), self.w, self.a)
@@ -163,7 +172,7 @@ class DotUnit(Exported):
         return total
 
     def _added(self, m: Module, base: Value, width: int) -> Value:
-        """``base``, in two's complement, plus this cycle's products: one tree of ``width`` bits."""
+        """``base``, in two's complement, plus this cycle's products; the sum has ``width`` bits."""
         columns = SignedColumns(width, style=self.spec.style)
         for place, bit in enumerate(base):
             negative = place == len(base) - 1 < width - 1
@@ -171,7 +180,7 @@ class DotUnit(Exported):
         return self._sum(m, columns)
 
     def _integer(self, m: Module, keep: Value) -> None:
-        """Add an integer accumulator: it is one more summand of the tree."""
+        """Build an integer accumulator. Its value is one more summand of the adder tree."""
         spec = self.spec
         accumulator = Signal(signed(spec.width), reset_less=True)
         base = Signal(spec.width)
@@ -189,7 +198,10 @@ class DotUnit(Exported):
         m.d.sync += accumulator.eq(Mux(total > high, high, Mux(total < ~high, ~high, total)))
 
     def _block_sum(self, m: Module, keep: Value, number: int) -> Value:
-        """The exact sum of a block, of which this cycle may be the last part."""
+        """The exact sum of all products of block ``number`` so far, those of this cycle included.
+
+        If a block takes several cycles, a register holds the sum from one cycle to the next.
+        """
         spec = self.spec
         if not spec.gathers:
             return self._sum(m, SignedColumns(spec.tree_width, style=spec.style), number)
@@ -201,7 +213,7 @@ class DotUnit(Exported):
         return total
 
     def _fp32(self, m: Module, keep: Value) -> None:
-        """Add an FP32 accumulator, and one FP32 addition for each block of a cycle."""
+        """Build an FP32 accumulator, with one FP32 addition for each block of a cycle."""
         spec = self.spec
         accumulator = Signal(spec.width, reset_less=True)
         total = self._so_far(accumulator, keep)
@@ -244,7 +256,7 @@ class DotUnit(Exported):
         ]
 
     def _exact(self, m: Module, keep: Value) -> None:
-        """Add an exact accumulator, a fixed-point number, and its flag for NaN."""
+        """Build an exact accumulator, which is a fixed-point number, and its flag for NaN."""
         spec = self.spec
         accumulator = Signal(signed(spec.width), reset_less=True)
         is_nan = Signal(reset_less=True)
@@ -273,12 +285,12 @@ def total_name(block: int) -> str:
 
 
 def has_small_stage(spec: "DotSpec") -> bool:
-    """Whether a block has few enough bits for the small FP32 adder, :class:`Fp32Sum`."""
+    """Whether a block's significand is narrow enough for the small FP32 adder, Fp32Sum."""
     return spec.significand_bits <= Fp32Sum.MAX_BITS
 
 
 def small_stage(spec: "DotSpec") -> Fp32Sum:
-    """The FP32 adder with the least area. Blocks must be narrow: see :func:`has_small_stage`."""
+    """The small FP32 adder; only for units for which :func:`has_small_stage` is true."""
     return Fp32Sum(
         significand_bits=spec.significand_bits,
         exponent_bits=block_exponent_bits(spec),
@@ -288,7 +300,7 @@ def small_stage(spec: "DotSpec") -> Fp32Sum:
 
 
 def fp32_stage(spec: "DotSpec") -> Fp32Sum | Accumulate:
-    """The FP32 adder of a unit: the small one if it can be used, or one for blocks of any width."""
+    """The FP32 adder of a unit: the small one if possible, otherwise one for any width."""
     if has_small_stage(spec):
         return small_stage(spec)
     return Accumulate(

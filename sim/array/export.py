@@ -75,7 +75,7 @@ def results_by_cycle(spec: SystolicSpec, plan: ArrayPlan) -> NDArray[np.int64]:
     """The bits of the result that leaves each column in each cycle; (T, columns) int64.
 
     -2 means that no result leaves. -1 stands for a result that is not compared, since it only fills
-    up a tile.
+    up a tile. A tile is the part of the product that the array computes at one time.
     """
     at, words = plan.ports.input_offsets["take"], plan.stimulus
     takes = np.flatnonzero(words[:, at // 8] >> at % 8 & 1)
@@ -93,7 +93,7 @@ def export_array(spec: SystolicSpec, folder: Path, *, seed: int = 0) -> ArrayExp
     """Write ``NAME.v``, its test vectors and its bench to ``folder``; NAME is ``spec.name``.
 
     Raises ArchitectureError if the architecture is ``auto``, and UserError as
-    :func:`halfbyte.sim.array.product.expected_product`.
+    :func:`halfbyte.sim.array.product.expected_product` does.
     """
     name = spec.name
     verilog, vectors, bench = (
@@ -119,7 +119,7 @@ def export_array(spec: SystolicSpec, folder: Path, *, seed: int = 0) -> ArrayExp
 
 
 def _vectors(spec: SystolicSpec, plan: ArrayPlan, results: NDArray[np.int64]) -> list[str]:
-    """The vector of each cycle as a hexadecimal number; the bench's comment says what it holds."""
+    """The vector of each cycle as a hexadecimal number, laid out as the bench's comment says."""
     inputs, bits = sum(plan.ports.inputs.values()), spec.result_bits
     lines = []
     for row, leaving in zip(plan.stimulus, results.tolist(), strict=True):

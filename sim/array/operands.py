@@ -19,6 +19,8 @@ Codes = NDArray[np.uint8]
 class Operands:
     """The codes of both matrices of a product ``A W^T``, and of the scales of their blocks.
 
+    A block is a number of neighbouring elements of a row that share a scale.
+
     Parameters
     ----------
     a, w : array
@@ -37,8 +39,8 @@ class Operands:
     def of(cls, a: Quantized, w: Quantized) -> "Operands":
         """The codes of two quantized matrices, (M, K) and (N, K), and of their scales.
 
-        Raises UserError if the blocks do not divide K, ValueError if scales are not codes of eight
-        bits.
+        Raises UserError if the size of a block does not divide K, and ValueError if the scales are
+        not codes of eight bits.
         """
         length = a.codes.shape[1]
         if length % a.block:

@@ -33,7 +33,8 @@ class ArrayPlan:
         (T, bytes) uint8: the array's inputs, one row per cycle.
     expected : array
         (results, columns) int64: the bits of each column's results, in order; -1 for results that
-        are not compared, since they only fill up a tile.
+        are not compared, since they only fill up a tile. A tile is the part of a matrix product
+        that the array computes at one time.
     """
 
     title: str

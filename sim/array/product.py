@@ -73,11 +73,11 @@ def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
 def run_product(
     spec: SystolicSpec, operands: Operands, *, simulator: str = "verilator"
 ) -> tuple[Tensor, ArrayRun]:
-    """Stream ``A W^T`` through the array's RTL, tile by tile; return the product and the outcome.
+    """Compute ``A W^T`` with the array's RTL; return the product and the outcome.
 
     Every result that leaves the array is compared with the golden model. Raises SimulationError if
     a result differs or is missing, ToolError if a tool fails, and UserError as
-    :func:`expected_product`.
+    :func:`expected_product` does.
     """
     start = time.monotonic()
     product = expected_product(spec, operands)

@@ -36,19 +36,19 @@ class LayerRun(Record):
     depth: int | None
     """Number of tokens whose sums a column holds; null for an output-stationary array."""
     inputs: int
-    """The layer's inputs."""
+    """Number of inputs of the layer."""
     outputs: int
-    """The layer's outputs."""
+    """Number of outputs of the layer."""
     tokens: int
-    """Tokens of text."""
+    """Number of tokens of text: rows of the layer's input matrix."""
     results: int
     """Results whose bits were compared with the golden model; all are equal."""
     host_build: str
-    """Whether the CUDA kernels, compiled for the CPU, gave the same bits, or why not compared."""
+    """How the CUDA kernels, compiled for the CPU, agreed: ``the same bits``, or how many differ."""
     cycles: int
     """Clock cycles, including those that fill and empty the array."""
     utilization: float
-    """Share of the products computed in these cycles that the layer needed, 0 to 1."""
+    """The layer's products as a share of all that the array could compute in its cycles, 0 to 1."""
     sqnr_db: float | None
     """Signal-to-noise ratio against the layer in FP32, in dB; null without noise or signal."""
     energy_nj: float | None
@@ -78,15 +78,15 @@ class ArraySimulation(DotFields):
     seed: int
     """Seed of the operands."""
     inputs: int
-    """Products that are added for one result."""
+    """Number of products that are added for one result."""
     outputs: int
-    """Results for each token (columns of the result matrix)."""
+    """Number of columns of the result matrix."""
     tokens: int
-    """Tokens (rows of the result matrix)."""
+    """Number of tokens (rows of the result matrix)."""
     results: int
-    """Results that were compared."""
+    """Number of results that were compared."""
     products: int
-    """Products in these results."""
+    """Number of products in the results that were compared."""
     cycles: int
     """Clock cycles, including those that fill and empty the array."""
     passed: bool
@@ -114,9 +114,9 @@ class ArrayExport(DotFields):
     module: str
     """Name of the Verilog module."""
     count: int
-    """Test vectors, one for each clock cycle."""
+    """Number of test vectors, one for each clock cycle."""
     results: int
-    """Results that the bench compares."""
+    """Number of results that the bench compares."""
     seed: int
     """Seed of the operands."""
     verilog: str

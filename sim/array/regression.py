@@ -20,9 +20,9 @@ from halfbyte.sim.simulator import check_simulator, simulator_version
 
 __all__ = ["regression_operands", "run_array_regression"]
 
-# Whole tiles of rows and of columns; tiles along the inputs; least number of cycles for a result in
-# an array without scales.
-_TILES, _BLOCKS, _STEPS = 2, 3, 20
+_TILES = 2  # whole tiles of rows, and of columns
+_BLOCKS = 3  # tiles along the inputs
+_STEPS = 20  # least number of cycles for a result, in an output-stationary array without scales
 
 
 def _codes(
@@ -36,10 +36,10 @@ def _codes(
 
 
 def regression_operands(spec: SystolicSpec, seed: int) -> Operands:
-    """Operands of some whole tiles, and of one row and one column more.
+    """Operands of a product with one row and one column more than some whole tiles.
 
-    If a format has a zero, the inputs of a result also fill the last tile only in part, where that
-    is possible.
+    If a format has a zero, the inputs of a result do not fill whole tiles either, where that is
+    possible.
     """
     generator, unit = np.random.default_rng(seed), spec.unit
     steps = spec.tile_inputs // unit.lanes  # cycles of one unit for the inputs of a tile
@@ -65,10 +65,10 @@ def regression_operands(spec: SystolicSpec, seed: int) -> Operands:
 def run_array_regression(
     spec: SystolicSpec, *, simulator: str = "verilator", seed: int | None = None
 ) -> ArraySimulation:
-    """Stream a product through the array's RTL and compare every result with the golden model.
+    """Compute a product with the array's RTL and compare every result with the golden model.
 
     Raises SimulationError, ToolError and UserError as
-    :func:`halfbyte.sim.array.product.run_product`.
+    :func:`halfbyte.sim.array.product.run_product` does.
     """
     start = time.monotonic()
     check_simulator(simulator)

@@ -46,8 +46,8 @@ def schedule(spec: SystolicSpec, operands: Operands, inputs: Mapping[str, int]) 
     """Schedule the tiles of a product one after the other, without a gap.
 
     All tiles with the same weights follow each other. ``inputs`` are the widths of the array's
-    ports in their order. The inner dimension K is filled up to whole tiles with products of zero.
-    Raises UserError if that is necessary and neither format has a zero.
+    input ports, in their order. The inner dimension K is filled up to whole tiles with products of
+    zero. Raises UserError if it must be filled up and neither format has a zero.
     """
     padded = _pad(spec, operands)
     tiles = [
@@ -82,7 +82,7 @@ def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
     ]
     if length % spec.tile_inputs and zeros == [None, None]:
         raise UserError(
-            f"{length} products do not fill whole steps of {spec.tile_inputs}, and neither format "
+            f"{length} products do not fill whole tiles of {spec.tile_inputs}, and neither format "
             "has a zero to fill them up with"
         )
     w = _padded(operands.w, spec.columns, spec.tile_inputs, zeros[0] or 0)
@@ -101,7 +101,7 @@ def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
 def _padding_scales(unit: DotSpec) -> tuple[int, int]:
     """Codes of A's and W's scale for a block of zeros.
 
-    If the unit has a window of exponents, the product of both scales is inside of it.
+    If the unit has a window of exponents, the exponent of the product of both scales is inside it.
     """
     if unit.scale is None or unit.window is None:
         return 0, 0
@@ -141,7 +141,7 @@ def _fill_output_stationary(
 
 
 def _padded(codes: Codes, side: int, lanes: int, zero: int) -> Codes:
-    """Fill up rows to a multiple of ``side``, and columns to one of ``lanes``, with ``zero``."""
+    """Add rows and columns of ``zero`` up to multiples of ``side`` and of ``lanes``."""
     rows, length = codes.shape
     wanted = (-(-rows // side) * side, -(-length // lanes) * lanes)
     padded = np.full(wanted, zero, np.uint8)

@@ -18,9 +18,9 @@ def fill_weight_stationary(
 ) -> None:
     """Put the inputs of each cycle into ``fields``: codes, scales and control of all tiles.
 
-    A tile is the part of the result that the array computes at one time; ``tiles`` has the first
-    token and the first output of each. The array takes all inputs of the layer for one tile before
-    it begins the next. So it holds the sums of one tile at a time.
+    A tile is the part of the product that the array computes at one time. ``tiles`` has the first
+    token (row of A) and the first output (row of W) of each tile. The array takes all inputs of the
+    layer for one tile before it begins the next. So it holds the sums of one tile at a time.
     """
     rows, steps = spec.rows, spec.steps
     parts = operands.a.shape[1] // spec.tile_inputs

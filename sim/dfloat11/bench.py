@@ -70,13 +70,14 @@ class Testbench:
     """Drives the sessions of one scenario into the module ``bench`` and checks all output.
 
     A session is a code table and packets for each lane. Inputs change after the rising edge;
-    streams are read on the falling edge, when all signals have settled. A beat that is read there
-    is transferred at the next rising edge.
+    streams are read on the falling edge, when all signals have settled. A beat that is valid and
+    ready on the falling edge is transferred at the next rising edge.
 
     Parameters
     ----------
     dut : cocotb handle
-        Module ``bench`` of :meth:`PortMap.verilog`, with two wide ports.
+        Module ``bench`` of :meth:`PortMap.verilog`. All ports of the decoder are parts of its two
+        wide ports.
     folder : Path
         Holds the plan. The report is written there, too.
     scenario : str

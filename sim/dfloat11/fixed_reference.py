@@ -1,7 +1,8 @@
 """A reference for lanes of the decoder without a code table: the correct output for any input.
 
 It follows the definition of the fixed codes and is independent of the codec and of the RTL: bits
-are text, and codes are looked up in a dictionary.
+are text, and codes are looked up in a dictionary. A lane is a part of the decoder that decodes one
+chunk (up to 16384 weights) at a time.
 """
 
 from collections.abc import Sequence
@@ -87,10 +88,10 @@ def decode_fixed(
 ) -> tuple[list[int], int]:
     """The weights that a lane must give for two packets of bytes, and its verdict.
 
-    ``codes`` holds header, codes and CRC, ``raw`` the raw bytes. A beat has ``symbols`` bytes. When
-    a lane has read a beat to its end, it takes the next one, unless the chunk's last exponents end
-    there. When the lane takes the last beat of the packet too early, it stops. It still gives the
-    exponents that end in the same step.
+    ``codes`` holds header, codes and CRC, and ``raw`` holds signs and mantissas. A beat (transfer)
+    has ``symbols`` bytes. When a lane has read a beat to its end, it takes the next one, unless the
+    chunk's last exponents end there. When the lane takes the last beat of the packet too early, it
+    stops. It still gives the exponents that end in the same step.
     """
     weights: list[int] = []
     stream = codes[HEADER_BYTES:]

@@ -1,7 +1,7 @@
 """Scenarios of the DFloat11 decoder without a code table: tensors, stalls, codes, damage, resets.
 
-A packet is a chunk of a compressed tensor for one lane of the decoder. A session is packets for all
-lanes.
+A lane is a part of the decoder that decodes one chunk of a compressed tensor at a time. A packet is
+a chunk for one lane. A session is packets for all lanes. A beat is a transfer of one or two bytes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -139,7 +139,7 @@ def _every_code(symbols: int, generator: np.random.Generator) -> Iterator[Packet
 
 
 def _damaged(damage: _Damage, lanes: int, symbols: int) -> Iterator[Packet]:
-    """A small chunk with every kind of ``damage``; an undamaged chunk after every fourth.
+    """Packets of a small chunk with each kind of ``damage``; an intact one follows every fourth.
 
     The expected output comes from :func:`decode_fixed`.
     """
@@ -169,7 +169,7 @@ def _flips(sound: Packet, symbols: int) -> _Damaged:
 
 
 def _cuts(sound: Packet, symbols: int) -> _Damaged:
-    """Codes or raw bytes cut to every length, or too long, and some with both faults."""
+    """Packets whose codes or raw bytes, or both, are cut to every length, too long or all ones."""
     codes, raw = list(sound.words), list(sound.raw)
     for end in range(symbols, len(codes), symbols):
         yield f"codes cut after {end}", codes[:end], raw

@@ -1,8 +1,9 @@
 """A reference for lanes of the DFloat11 decoder: the correct output for any input.
 
 It follows the definition of the layout (``docs/dfloat11.md``) and is independent of the codec and
-of the RTL: bits are text, and codes are looked up in a dictionary. A symbol is the exponent of a
-weight. The escape is a code that announces a symbol in plain bits.
+of the RTL: bits are text, and codes are looked up in a dictionary. A lane is a part of the decoder
+that decodes one chunk (up to 16384 weights) at a time. A symbol is the exponent of a weight. The
+escape is a code that announces a symbol in plain bits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,8 +66,8 @@ def as_bytes(words: Sequence[int]) -> bytes:
 def decode(code: Code, words: Sequence[int], raw: Sequence[int]) -> tuple[list[int], int]:
     """The weights that a lane must give for two packets, and its verdict.
 
-    ``words`` holds header and codes, ``raw`` the raw bytes. If the verdict is not ``GOOD``, the
-    weights are those that come out before the lane stops.
+    ``words`` holds header and codes, and ``raw`` holds signs and mantissas. If the verdict is not
+    ``GOOD``, the weights are those that come out before the lane stops.
     """
     weights: list[int] = []
     if len(words) <= _HEAD_WORDS or words[0] >> _COUNT_BITS:

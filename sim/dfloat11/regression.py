@@ -1,4 +1,8 @@
-"""The regression of the DFloat11 decoder: it simulates all scenarios and makes one record."""
+"""The regression of the DFloat11 decoder: it simulates all scenarios and makes one record.
+
+A scenario is a sequence of inputs with one purpose. A lane is a part of the decoder that decodes
+one chunk (up to 16384 weights) at a time.
+"""
 
 import secrets
 import time
@@ -41,8 +45,9 @@ def run_decoder_regression(
 ) -> DecoderSimulationRecord:
     """Simulate the decoder and compare it with the codec and a reference; return the record.
 
-    ``weights`` is the number of weights in the longest tensor; by default a whole chunk (16384
-    weights) for each lane. The record's ``symbols_per_cycle`` is measured on that tensor, for all
+    ``rows`` and ``max_length`` are the largest number of rows in a code table, and the bits of the
+    longest code. ``weights`` is the number of weights in the longest tensor; by default a whole
+    chunk for each lane. The record's ``symbols_per_cycle`` is measured on that tensor, for all
     lanes together, from its first word to its last verdict, while no stream pauses.
 
     Raises

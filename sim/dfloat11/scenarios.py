@@ -1,7 +1,8 @@
 """Scenarios of the DFloat11 decoder: tensors, stalls, code tables, damage, resets.
 
-A packet is a chunk of a compressed tensor for one lane of the decoder. A session is a code table
-and packets for all lanes. The escape is a code that announces an exponent in plain bits.
+A lane is a part of the decoder that decodes one chunk of a compressed tensor at a time. A packet is
+a chunk for one lane. A session is a code table and packets for all lanes. The escape is a code that
+announces an exponent in plain bits.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +107,7 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
     yield _with_code(shape, CodeTable((ESCAPE,), (1,)), generator)
 
     table = CodeTable((120, 121, ESCAPE), (1, 2, 2)).numbers
-    counts = 2  # where the numbers of rows of each length begin
+    counts = 2  # where the number of codes of each length, from 1 bit up, begins in `table`
     wrong = {
         "no rows": {0: 0},
         "more rows than codes": {0: 4},
@@ -147,7 +148,7 @@ def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -
 
 
 def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Iterator[Session]:
-    """Two small chunks with every kind of ``damage``; an undamaged chunk after every fourth.
+    """Packets of two small chunks with each kind of ``damage``; an intact one follows every fourth.
 
     The first chunk's code has an escape, and any sequence of bits begins with a code word. The
     second chunk's code has only one word, so some bits do not begin with a word. The expected
@@ -184,7 +185,7 @@ def _flips(sound: Packet) -> _Damaged:
 
 
 def _cuts(sound: Packet) -> _Damaged:
-    """Words or raw bytes cut to every length, or too long, and some with both faults."""
+    """Packets whose words or raw bytes, or both, are cut, too long, or all ones or zeros."""
     words, raw = list(sound.words), list(sound.raw)
     for end in range(1, len(words)):
         yield f"words cut after {end}", words[:end], raw
@@ -196,7 +197,7 @@ def _cuts(sound: Packet) -> _Damaged:
     yield "one beat of each", words[:1], raw[:1]
     yield "one word, raw bytes more", words[:1], [*raw, *raw]
     yield "ones", [(1 << 32) - 1] * len(words), [255] * len(raw)
-    yield "no elements but the count", [5, *[0] * (len(words) - 1)], [0] * 3
+    yield "zeros after the number of weights", [5, *[0] * (len(words) - 1)], [0] * 3
 
 
 def _resets(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:

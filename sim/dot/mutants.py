@@ -38,9 +38,10 @@ def check_dot_mutants(
 ) -> DotMutantRecord:
     """Run the regression on the mutants; return the record.
 
-    Mutants whose numbers are in ``equivalent`` are left out. ``verilog`` has the module ``MODULE``
-    with a port ``mutant`` of ``select_bits``. A scenario has about ``cycles`` cycles. ``start`` is
-    the time, by ``time.monotonic()``, when the work began. Raises as
+    ``equivalent`` has the numbers of mutants that are proved equal to the unit; they are counted,
+    but not simulated. ``verilog`` has the module ``MODULE`` with a port ``mutant`` of
+    ``select_bits`` bits. A scenario has about ``cycles`` cycles. ``start`` is the time, by
+    ``time.monotonic()``, when the work began. Raises the same errors as
     :func:`halfbyte.sim.mutants.run_mutants`.
     """
     bench = player_verilog(PortMap(spec.inputs, spec.outputs), MODULE, mutant_bits=select_bits)

@@ -1,4 +1,7 @@
-"""The regression of a dot-product unit: it simulates all scenarios and makes one record."""
+"""The regression of a dot-product unit: it simulates all scenarios and makes one record.
+
+A scenario is a sequence of inputs with one purpose.
+"""
 
 import secrets
 import time

@@ -71,9 +71,9 @@ def _likely_scales(
 
 
 def _lanes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """Every pair of codes in every lane at once, then pairs in one lane while the others add 0.
+    """Every pair of codes in all lanes at once, then pairs in one lane while other lanes add 0.
 
-    More than 4096 pairs are not all used.
+    If there are more than 4096 pairs of codes, only 4096 are used.
     """
     w, a = Codes(spec.weight), Codes(spec.activation)
     pairs = np.arange(min(w.count * a.count, 2**12))
@@ -260,8 +260,8 @@ def _sizes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     """
     w_format, a_format = Codes(spec.weight), Codes(spec.activation)
     shape = (cycles, spec.lanes)
-    # Codes are ordered from large to small magnitude. The smaller the bias, the larger are most of
-    # the chosen ones.
+    # Codes are ordered from large to small magnitude. With a small bias, most of the chosen codes
+    # have a large magnitude.
     bias = generator.choice([0.05, 0.2, 0.5, 1.0, 2.0], (cycles, 1))
     w, a = (
         np.argsort(-np.abs(each.integers), kind="stable")[

@@ -103,7 +103,7 @@ def test_tiles_that_are_not_full_need_a_zero_value():
     table = Format("odd", "Odd numbers", 2, tuple(map(Fraction, (-1, 1, 3, 5))))
     spec = WeightArraySpec(DotSpec(table, table, 2), 3, 2)
     operands = Operands(codes(1, 4, 8, bound=4), codes(2, 4, 8, bound=4))
-    with pytest.raises(UserError, match="8 products do not fill whole steps of 6, and neither"):
+    with pytest.raises(UserError, match="8 products do not fill whole tiles of 6, and neither"):
         schedule(spec, operands, {})
 
 

@@ -1,7 +1,8 @@
 """One lane of the decoder without a code table: it turns chunks in a fixed code into weights.
 
 A chunk is up to 16384 weights. It comes as two packets, one of codes for the exponents and one of
-raw bytes with signs and mantissas. :mod:`halfbyte.rtl.dfloat11.fixed` has the details.
+raw bytes with signs and mantissas. A beat is one transfer of a packet.
+:mod:`halfbyte.rtl.dfloat11.fixed` has the details.
 """
 
 from functools import reduce
@@ -40,10 +41,10 @@ class FixedLane(Exported):
     """Decode chunks of BF16 weights in one of eight fixed codes, one chunk after the other.
 
     The lane gives ``symbols`` weights per cycle while all streams flow, with some exceptions. With
-    one symbol per cycle, a code that begins with eight ones takes one more cycle. An escaped
-    exponent, which has no code and follows an escape in eight bits, takes two more. A chunk takes
-    nine more. With two symbols per cycle, each of these exponents takes up to two more cycles, and
-    a chunk takes five more.
+    one weight per cycle, an exponent whose code begins with eight ones takes one more cycle. An
+    exponent without a code, which follows an escape in eight bits, takes two more. A chunk takes
+    nine more than its weights. With two weights per cycle, each of these exponents takes up to two
+    more cycles, and a chunk takes five more.
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
     reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the
@@ -107,7 +108,7 @@ class FixedLane(Exported):
         is_header = state == _State.HEADER
         is_decoding = state == _State.DECODE
         is_end = place == _HEADER_BITS // width - 1
-        # A copy of the beat at every place of the header: each field is read where it belongs
+        # Copies of the beat fill the header, so that each field can be read at its own place
         header = codes.data.replicate(_HEADER_BITS // width)
 
         m.submodules.reader = reader = PairReader() if self.symbols == 2 else Reader()

@@ -16,8 +16,8 @@ class PairReader(wiring.Component):
 
     A step reads at most eight bits, and a rare exponent takes several steps. A pair takes one cycle
     if both exponents take one step each. Otherwise each step takes a cycle of its own, and the
-    first exponent waits for the second. A step may use bits of the next two bytes in the cycle in
-    which these arrive.
+    first exponent waits for the second. A step may use bits of the next two bytes (a beat) in the
+    cycle in which these arrive.
 
     Members
     -------
@@ -74,7 +74,8 @@ class PairReader(wiring.Component):
         is_pair = Signal()  # both are read in this cycle
         is_complete = Signal()
         end = Signal(range(2 * _BEAT))
-        # `crosses`: the steps take the last bit of the beat; with `is_short` also bits of the next
+        # `crosses`: the steps take the last bit of the beat. If `is_short` is also high, they take
+        # bits of the next beat, too.
         crosses, is_short = end[4], end[:4].any()
         is_whole = Signal()  # all bits of the steps are here
         goes_on = Signal()

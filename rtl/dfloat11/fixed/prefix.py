@@ -30,7 +30,7 @@ class Prefix(wiring.Component):
 
     A chunk names a highest exponent, and the code counts down from it. The number of ones before
     the first zero, and up to two more bits, give the *rank* of an exponent. Rank 0 is one below the
-    highest exponent, rank 1 is two below, and so on:
+    highest exponent, rank 1 is two below, and so on. These are the codes of the ranks:
 
     ============ ==== ==== ==== ==== ==== ===== ====== ===
     rank          0    1    2    3    4     5      6   ...
@@ -39,10 +39,10 @@ class Prefix(wiring.Component):
     flat         100   00   01  101  110  1110  11110  ...
     ============ ==== ==== ==== ==== ==== ===== ====== ===
 
-    The highest exponent itself takes the code with ``late + 3`` ones. All ranks whose codes are at
-    least as long in the table move up to the next longer code. After eight ones, a second code
-    follows, which is not flat: 10 is the exponent above the highest; 00, 01, 110 and 1110 continue
-    the ranks; 1111 is the escape, after which the exponent itself follows in eight bits.
+    But the highest exponent takes the code with ``late + 3`` ones. The rank with that code in the
+    table, and all higher ranks, take the next longer code. After eight ones, a second code follows,
+    which is not flat: 10 is the exponent above the highest; 00, 01, 110 and 1110 continue the
+    ranks; 1111 is the escape, after which the exponent itself follows in eight bits.
 
     Members
     -------

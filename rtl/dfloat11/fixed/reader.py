@@ -33,8 +33,8 @@ def reader_ports(width: int) -> dict[str, Member]:
 class Reader(wiring.Component):
     """Keep one byte of the stream and the position in it, and give exponents.
 
-    A step reads at most eight bits, and may use bits of the next byte in the cycle in which it
-    arrives. Most exponents take one step, rare ones take two or three.
+    A step reads at most eight bits, and may use bits of the next byte in the cycle in which that
+    byte arrives. Most exponents take one step, rare ones take two or three.
 
     Members
     -------
@@ -88,7 +88,8 @@ class Reader(wiring.Component):
             end.eq(position + prefix.length),
         ]
 
-        # `crosses`: the step takes the last bit of the byte; with `is_short` also bits of the next
+        # `crosses`: the step takes the last bit of the byte. If `is_short` is also high, it takes
+        # bits of the next byte, too.
         crosses, is_short = end[3], end[:3].any()
         is_exponent = prefix.following == Mode.CODE
         is_whole = Signal()  # all bits of this step are here
