@@ -1,4 +1,4 @@
-"""Speed of the codec, of the ``dfloat11`` package's encoder, and of other codecs."""
+"""Measures the speed of the codec, of the ``dfloat11`` package's encoder, and of other codecs."""
 
 import contextlib
 import importlib.util
@@ -80,7 +80,7 @@ def _nothing() -> None:
 def _medians(
     function: Callable[[], object], repeats: int, before: Callable[[], object]
 ) -> tuple[float, float]:
-    """Median seconds by the clock, and of all cores together.
+    """The median of the seconds that passed, and of the seconds of all cores together.
 
     If there are several repeats, an untimed call comes first, to compile and to fill caches.
     """
@@ -164,12 +164,12 @@ def benchmark_codec(
     with_peers: bool = False,
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> list[CodecBenchRecord]:
-    """Time each direction of each layout on normally distributed BF16 weights; a record for each.
+    """Time encoding and decoding in each layout on normally distributed BF16 weights.
 
-    For comparison, two records tell how fast the same cores copy the same bytes. The encoder of the
-    ``dfloat11`` package is one thread of Python, so it gets fewer weights and runs once.
-    ``with_peers`` times other codecs in the same run. Raises UserError if the package or one of
-    these codecs is not installed.
+    Each gets a record. For comparison, two records tell how fast the same cores copy the same
+    bytes. The encoder of the ``dfloat11`` package is one thread of Python, so it gets fewer weights
+    and runs once. ``with_peers`` times other codecs in the same run. Raises UserError if the
+    package or one of these codecs is not installed.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()

@@ -1,4 +1,4 @@
-"""The code of a tensor's symbols: the symbols with a code of their own, and these codes.
+"""Code tables: which symbols of a tensor have a code of their own, and what these codes are.
 
 A symbol is the coded part of an element: the exponent of a BF16 number, for example.
 """
@@ -17,12 +17,13 @@ __all__ = ["ESCAPE", "ESCAPED_BITS", "LENGTH_LIMIT", "SYMBOLS", "CodeTable"]
 
 SYMBOLS = 256
 ESCAPE = 256
-"""The entry of the row for all symbols without a row. The symbol follows the escape's code."""
+"""Stands for the *escape*: a row for all symbols that have no row of their own. In the stream, such
+a symbol is the escape's code, followed by the eight bits of the symbol."""
 ESCAPED_BITS = 8
 LENGTH_LIMIT = 12
 """Bits of the longest code. So twelve comparators find the length of a code, and a look-up table
 has 4096 entries. On normal weights, the limit costs less than 0.003 bits per weight."""
-_NO_ESCAPE = 0xFFFF
+_NO_ESCAPE = 0xFFFF  # stored in place of the escape's row if there is none
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class CodeTable:
     Raises
     ------
     ValueError
-        The lengths do not make a complete prefix code, or a symbol occurs twice. A lone row with
-        one bit is allowed.
+        The lengths do not make a complete prefix code, or a symbol occurs twice. A lone row with a
+        code of one bit is allowed, although this code is not complete.
     """
 
     rows: tuple[int, ...]
@@ -96,8 +97,8 @@ class CodeTable:
     def encoder(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(256,) each, by symbol: the bits to write, and their number.
 
-        A symbol without a row is written as the escape and itself. The number is 0 if the table
-        cannot write the symbol.
+        A symbol without a row is written as the escape's code and its own eight bits. The number is
+        0 if the table cannot write the symbol.
         """
         values = np.zeros(SYMBOLS, dtype=np.int64)
         bits = np.zeros(SYMBOLS, dtype=np.int64)
@@ -112,9 +113,9 @@ class CodeTable:
 
     @cached_property
     def lookup(self) -> NDArray[np.uint16]:
-        """(2^max_length,): by the next bits of a stream, ``symbol + 512 * length``.
+        """(2^max_length,), indexed by the next bits of a stream: ``symbol + 512 * length``.
 
-        The symbol may be :data:`ESCAPE`. Entries that no code begins are 0.
+        The symbol may be :data:`ESCAPE`. The entry is 0 if the bits begin with no code.
         """
         table = np.zeros(1 << self.max_length, dtype=np.uint16)
         for symbol, code, length in zip(self.rows, self.codes, self.lengths, strict=True):
@@ -124,14 +125,15 @@ class CodeTable:
 
     @cached_property
     def words(self) -> NDArray[np.uint32]:
-        """(256, 2), by symbol: the bits to write, and their number, for the loops in C++."""
+        """(256, 2): the arrays of :attr:`encoder` side by side, for the loops in C++."""
         return np.ascontiguousarray(np.stack(self.encoder, axis=1).astype(np.uint32))
 
     @cached_property
     def several(self) -> NDArray[np.uint8]:
-        """(4096, 6): by the next 12 bits, the symbols that the loops in C++ decode at once.
+        """(4096, 6), indexed by the next 12 bits: the symbols that the C++ loops decode at once.
 
-        An entry is the structure ``Several`` in ``prefix.h``. All are 0 without a C++ compiler.
+        An entry is the structure ``Several`` in ``prefix.h``. Without a C++ compiler, all entries
+        are 0.
         """
         table = np.zeros((1 << LENGTH_LIMIT, 6), dtype=np.uint8)
         native = library()

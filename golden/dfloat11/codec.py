@@ -1,8 +1,10 @@
-"""Compresses a tensor in layout 1, and decompresses it, bit for bit.
+"""Compresses a tensor to layout 1 (``docs/dfloat11.md``), and decompresses it, bit for bit.
 
 A tensor is divided into *chunks* of 16384 elements, each of which can be decoded alone. A chunk has
-32 *segments*, whose lengths in bits are stored. Each element has a symbol, whose code is in the
-*stream*, and perhaps a byte of other bits, which is *raw*: it is stored as it is.
+32 *segments*, whose lengths in bits are stored. The *symbol* of an element is the part that is
+coded, such as the exponent of a BF16 number. The codes of all symbols are the *stream*. The other
+bits of an element, if it has any, are a *raw* byte, which is stored as it is. Chunks ``first`` up
+to ``last`` do not include chunk ``last``.
 """
 
 import hashlib
@@ -58,10 +60,11 @@ __all__ = [
 ]
 
 CODES = ("best", "fixed")
-"""A tensor gets its best code, or the best of eight that hardware decodes without a table."""
+"""The codes to choose from: the best code for the tensor, or the best of eight fixed codes, which
+hardware decodes without a table."""
 _Words = NDArray[np.uint16] | NDArray[np.uint8]
-_PIECE = 64  # chunks in a piece, for each core: 2 MiB of BF16
-_TOGETHER = 16  # chunks that a core takes at a time; waking it takes as long as decoding four
+_PIECE = 64  # chunks for each core that `pieces` decodes at a time: 2 MiB of BF16
+_TOGETHER = 16  # chunks that a core takes at a time; waking a core takes as long as decoding four
 _NO_DIGEST = bytes(32)
 _REASONS = {
     WRONG_CRC: "its CRC is wrong",
@@ -79,7 +82,7 @@ def _kind_of(tensor: object) -> ElementType:
 
 
 def _words(tensor: Tensor, kind: ElementType) -> _Words:
-    """(elements,): the bits of a tensor, without copying a contiguous one on the CPU."""
+    """(elements,): the bits of each element. A contiguous tensor on the CPU is not copied."""
     flat = tensor.detach().cpu().contiguous().flatten()
     words: _Words = flat.view(torch.uint16 if kind.bytes == 2 else torch.uint8).numpy()
     return words
@@ -104,7 +107,8 @@ class Measured:
     lengths : array
         (chunks, SEGMENTS) uint16: bits of every segment.
     starts : array
-        (chunks + 1,) int64: where every chunk begins and the last ends, in words of the stream.
+        (chunks + 1,) int64: where every chunk begins and the last ends, in 32-bit words of the
+        stream.
     """
 
     header: TensorHeader
@@ -119,7 +123,7 @@ class Measured:
 
     @property
     def pays(self) -> bool:
-        """Whether compression saves bytes, and the index can hold the stream's length."""
+        """Whether compression saves bytes, and 32 bits can hold where each chunk begins."""
         return self.size < self.header.raw_size and self.header.stream_words < 1 << 32
 
 
@@ -136,11 +140,13 @@ def measure(
     Parameters
     ----------
     tensor : Tensor
-        BF16, FP16, FP8 (E4M3, E5M2), INT8, or codes as uint8; any shape, at least one element.
+        BF16, FP16, FP8 (E4M3, E5M2), INT8, or codes of quantized weights as uint8; any shape, at
+        least one element.
     max_rows : int, optional
-        Rows of the code table, 2 to 256, escape included: 16 for BF16 and 256 for the others.
+        Rows of the code table, 2 to 256; by default 16 for BF16 and 256 for the other types. If
+        more symbols occur, one row is for all symbols without a row of their own.
     max_length : int, optional
-        Bits of the longest code, 1 to 12: 10 for BF16 and 12 for the others.
+        Bits of the longest code, 1 to 12; by default 10 for BF16 and 12 for the other types.
     codes : str
         ``best`` for the shortest code within these limits, ``fixed`` for the best of eight codes
         that hardware knows (:class:`FixedCode`). For types other than BF16 both are the same.
@@ -171,12 +177,13 @@ def measure(
 
 
 def measure_with(tensor: Tensor, table: CodeTable) -> Measured:
-    """Measure a tensor with a given code, such as the code of a larger tensor that it is a part of.
+    """Measure a tensor with a given code, such as the code of a larger tensor that contains it.
 
     Raises
     ------
     TypeError, ValueError
-        The tensor has a type that the codec does not take or is empty; the table lacks a symbol.
+        The codec does not take the tensor's type, the tensor is empty, or the table has no code for
+        one of its symbols.
     """
     counts = symbol_counts(tensor)
     if not tensor.numel():
@@ -188,7 +195,7 @@ def measure_with(tensor: Tensor, table: CodeTable) -> Measured:
 
 
 def _measured(tensor: Tensor, table: CodeTable, counts: NDArray[np.int64]) -> Measured:
-    """Sizes of all segments with a table that has a code for every symbol."""
+    """Measure all segments with a table that has a code for every symbol of the tensor."""
     kind = _kind_of(tensor)
     header = TensorHeader(kind, tuple(tensor.shape), table, 0, _NO_DIGEST)
     words = _words(tensor, kind)
@@ -293,10 +300,11 @@ def _decode(
 
 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
-    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,); reads no others.
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,).
 
-    Every chunk except the last has 16384 elements. Raises the errors of :func:`decompress`, and
-    ValueError for chunks that do not exist. ``verify`` checks the CRCs of these chunks.
+    Other chunks are not read. Every chunk except the last has 16384 elements. Raises the errors of
+    :func:`decompress`, and ValueError for chunks that do not exist. ``verify`` checks the CRCs of
+    these chunks.
     """
     header, parts, starts = _open(data)
     check_integer("first", first, 0, header.chunks)
@@ -340,10 +348,10 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 
 
 def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
-    """The elements in order, verified, a few chunks at a time.
+    """Yield the elements in order, verified, a few chunks (a piece) at a time.
 
-    The memory of a piece is reused for the second piece after it. ``digest``: whether to check the
-    digest of the whole tensor, too. Raises the errors of :func:`decompress`.
+    A piece is overwritten when the second piece after it is decoded. ``digest``: whether to check
+    the digest of the whole tensor, too. Raises the errors of :func:`decompress`.
     """
     found = _open(data)
     header, step = found[0], _PIECE * cores()

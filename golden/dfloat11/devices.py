@@ -1,7 +1,8 @@
-"""Finds the decoder for a device: the codec's own on the CPU, a registered one on others.
+"""Finds the decoder for a device: the codec's own for the CPU, a registered one for other devices.
 
-A package offers a decoder through an entry point of the group ``halfbyte.dfloat11.decoders``, named
-by PyTorch's device type. So this package needs no import of the packages above it.
+A package registers a decoder by an entry point in the group ``halfbyte.dfloat11.decoders``. The
+name of the entry point is PyTorch's device type, such as ``cuda``. So the codec can use decoders
+without importing the packages that contain them.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ Prepared = Callable[[], Tensor]
 
 @cache
 def _registered(device_type: str) -> Callable[[Tensor], Prepared]:
-    """The entry point for this type of device; UserError if there is none."""
+    """The registered decoder for this type of device; UserError if there is none."""
     found = entry_points(group=GROUP, name=device_type)
     if not found:
         raise UserError(f"No decoder of DFloat11 is installed for {device_type} devices")

@@ -22,7 +22,7 @@ from halfbyte.golden.dfloat11.threads import cores, meanwhile, over_ranges
 __all__ = ["Digest", "Reading", "counts_of"]
 
 _STATE_BYTES = 32 + 8 + 64  # ``Sha256`` in sha256.h
-_ALIGNED = 64  # words; a multiple of a block of SHA-256, which has 64 bytes
+_ALIGNED = 64  # words of 1 or 2 bytes that fill whole blocks of SHA-256, which have 64 bytes
 
 
 def _native() -> Any:
@@ -86,9 +86,9 @@ def counts_of(words: NDArray[Any], shift: int) -> NDArray[np.int64]:
 
 
 class Reading:
-    """Counts the symbols of a tensor and digests its bytes.
+    """Counts the symbols of a tensor and computes the SHA-256 of its bytes.
 
-    One core alone does both in one pass. Several cores share the work.
+    A single core does both in one pass. Several cores share the work.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Reading:
             return counts_of(words, shift)
         if cores() == 1:
             return self._own.add_and_count(words, shift, self._whole)
-        # In the time that one core counts and digests a quarter, another counts the rest.
+        # While one core counts and digests a quarter, another core counts the other three.
         first, rest = np.split(words, [len(words) // 4 // _ALIGNED * _ALIGNED])
         begun = meanwhile(partial(self._own.add_and_count, first, shift, self._whole))
         found = counts_of(rest, shift) + begun()

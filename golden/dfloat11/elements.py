@@ -12,7 +12,7 @@ __all__ = ["ELEMENT_TYPES", "ElementType", "element_type"]
 
 @dataclass(frozen=True)
 class ElementType:
-    """One type of elements.
+    """A type of elements, and how the codec treats it.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ ELEMENT_TYPES = {
         ElementType("U8", 6, torch.uint8, 256, 12),
     )
 }
-"""By name. ``U8`` is for codes of quantized weights, one per byte."""
+"""The types by name. ``U8`` is for codes of quantized weights, one per byte."""
 
 
 def element_type(dtype: torch.dtype) -> ElementType | None:

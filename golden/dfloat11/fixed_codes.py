@@ -1,13 +1,14 @@
 """Eight fixed codes for the exponents of BF16 weights; a decoder needs no table for them.
 
 Trained weights differ in scale, but hardly in the shape of their distribution. Below the most
-common exponent, each next lower exponent is about half as frequent. Above it, only two exponents
-occur, rarely three. So a code counts down from its *highest* exponent, which can be any exponent.
-Three bits give the shape of the code. One bit selects the first lengths: 2, 2, 2, 3 or, *flat*, 2,
-2, 3, 3, 3. The other two select the length of the highest exponent's code: 4, 5, 6 or 7 bits. All
-exponents without a code share the *escape*, which is followed by the exponent itself.
+common exponent, each exponent is about half as frequent as the next higher one. Above the most
+common exponent, only two exponents occur, rarely three. So a code counts down from its *highest*
+exponent, which can be any exponent. Three bits give the shape of the code. One of them selects how
+the lengths of the codes begin: with 2, 2, 2, 3, or in the *flat* shape with 2, 2, 3, 3, 3. The
+other two select the length of the highest exponent's code: 4, 5, 6 or 7 bits. All exponents without
+a code share the *escape*, which is followed by the exponent itself.
 
-Every such code is also a code table (:class:`CodeTable`), so every reader of the layout decodes it.
+Each code is also a code table (:class:`CodeTable`), so every reader of layout 1 decodes it.
 ``rtl.dfloat11.fixed`` decodes it without the table.
 """
 
@@ -35,7 +36,7 @@ _REST_ESCAPE = 4
 
 @dataclass(frozen=True)
 class FixedCode:
-    """One of the eight codes, at a highest exponent.
+    """One of the eight codes, with the exponent from which it counts down.
 
     Parameters
     ----------
@@ -43,8 +44,8 @@ class FixedCode:
         0 to 7. Bits 1 and 0 hold the length of the highest exponent's code, minus 4. Bit 2 selects
         the flat shape.
     highest : int
-        The exponent from which the code counts down, 0 to 255. The code has one exponent above it.
-        Exponents count modulo 256.
+        The exponent from which the code counts down, 0 to 255. One exponent above it also has a
+        code. Exponents count modulo 256.
 
     Raises
     ------
@@ -61,7 +62,10 @@ class FixedCode:
 
     @cached_property
     def lengths(self) -> dict[int, int]:
-        """Bits of each code. The key is the steps below the highest exponent; -1 is above it."""
+        """Bits of each code. The key says how far its exponent is below the highest one.
+
+        The key is -1 for the exponent above the highest.
+        """
         is_flat = self.number >= FIXED_CODES // 2
         turn = _FIRST_TURN + self.number % (FIXED_CODES // 2)
         steps = list(_FIRST_STEPS[is_flat])
@@ -96,7 +100,8 @@ class FixedCode:
     @classmethod
     def best(cls, counts: Sequence[int]) -> "FixedCode":
         """The code with the shortest stream for exponents that occur ``counts`` times, (256,)."""
-        # With any other highest exponent the common exponents would have long codes.
+        # The highest exponent is between 1 below and 5 above the most common one. Beyond that,
+        # common exponents would have long codes.
         common = max(range(SYMBOLS), key=lambda symbol: counts[symbol])
         candidates = (
             cls(number, (common + above) % SYMBOLS)

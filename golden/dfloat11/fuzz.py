@@ -1,5 +1,7 @@
-"""Gives damaged data to the decoders. For any input, they must decode it or report what is wrong.
+"""Gives damaged data to the decoders. A decoder must decode any input or say what is wrong with it.
 
+The decoders are those of halfbyte's layouts 1 and 2, that of the layout that the ``dfloat11``
+package writes (*published*), and the error correction (*secded*).
 ``python -m halfbyte.golden.dfloat11.fuzz 1000000`` runs that many damaged inputs. Set
 ``HALFBYTE_CODEC=numba``, ``NUMBA_BOUNDSCHECK=1`` and a separate ``NUMBA_CACHE_DIR`` in the
 environment to check every array access of numba's loops. ``HALFBYTE_CODEC=sanitized`` runs the C++
@@ -24,7 +26,8 @@ from halfbyte.golden.dfloat11.secded import check_bytes, correct
 
 __all__ = ["corpus", "fuzz"]
 
-_LENGTHS = (1, 511, 512, 513, 1400, 20_000)  # elements: at the edges of segments; two chunks
+# Numbers of elements: around the 512 of a segment, and more than the 16384 of a chunk.
+_LENGTHS = (1, 511, 512, 513, 1400, 20_000)
 _HOSTILE = (0, 1, 0x7F, 0x80, 0xFF)
 
 
@@ -63,7 +66,7 @@ def _damage(data: NDArray[np.uint8], dice: random.Random) -> NDArray[np.uint8]:
     """A copy with a few bytes changed, a part removed, or the end cut off."""
     made = data.copy()
     for _ in range(dice.choice((1, 1, 2, 8))):
-        # The first bytes decide most: half of all changes go there.
+        # The first bytes, where headers are, decide most. So at least half of all changes go there.
         reach = len(made) if dice.random() < 0.5 else min(len(made), 160)
         place = dice.randrange(reach)
         flipped = made[place] ^ (1 << dice.randrange(8))

@@ -1,8 +1,8 @@
 """The Huffman code of the published layout, which is that of the ``dfloat11`` package.
 
-The code equals that of ``dahuffman`` 0.4.2 bit for bit. It is not canonical, and it includes an
-end-of-file symbol with weight 1, which is less than every other symbol. In each step, the two
-lightest nodes are joined, the lighter one under bit 0. If two nodes have equal weights, the one
+The code equals that of ``dahuffman`` 0.4.2 bit for bit. It is not canonical. It includes an
+end-of-file symbol with weight 1, which counts as smaller than every other symbol. In each step, the
+two lightest nodes are joined, the lighter one under bit 0. If two nodes have equal weights, the one
 with the smaller first symbol counts as lighter. Two nodes never have the same first symbol, so the
 tree depends only on the counts.
 """
@@ -61,8 +61,8 @@ def bounded_huffman(counts: Mapping[int, int]) -> dict[int, Code]:
     """The same as :func:`huffman`, with codes of at most 32 bits.
 
     It follows the ``dfloat11`` package: the two rarest counts become 1, then the three rarest and
-    so on, until the tree is shallow enough. The package's ``argpartition`` decides between equal
-    counts.
+    so on, until the tree is shallow enough. NumPy's ``argpartition``, which the package calls,
+    decides which of equal counts become 1.
     """
     codes = huffman(counts)
     weights = np.array(list(counts.values()))

@@ -1,8 +1,9 @@
-"""Layout 2: a symbol is the exponent and some upper mantissa bits.
+"""Compresses and decompresses tensors in layout 2 (``docs/dfloat11.md``).
 
-The result comes within 0.02 bits per weight of the entropy of the symbols. Layout 1 loses 0.1 bits,
-since its codes have whole bits and it stores an index. Layout 2 also takes FP32. Hardware decodes
-layout 1 only.
+The exponent and some upper mantissa bits of an element are coded together, as a *symbol*. The
+result comes within 0.02 bits per weight of the entropy of the symbols. Layout 1 takes 0.1 bits more
+than the entropy of its symbols, since the length of a code is a whole number and segment lengths
+are stored. Layout 2 also takes FP32. Hardware decodes layout 1 only.
 
 A tensor is divided into *chunks* of 65536 elements, each of which can be decoded alone.
 """
@@ -31,14 +32,14 @@ __all__ = [
     "pieces",
 ]
 
-_PIECE = 16  # chunks in a piece, for each core: 2 MiB of BF16
+_PIECE = 16  # chunks for each core that `pieces` decodes at a time: 2 MiB of BF16
 
 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
-    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,); reads no others.
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,).
 
-    Every chunk except the last has 65536 elements. Raises the errors of :func:`decompress`, and
-    ValueError for chunks that do not exist.
+    Other chunks are not read. Every chunk except the last has 65536 elements. Raises the errors of
+    :func:`decompress`, and ValueError for chunks that do not exist.
     """
     opened = OpenedJoint.of(data)
     check_integer("first", first, 0, opened.header.chunks)
@@ -65,9 +66,9 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 
 
 def pieces(data: Tensor) -> Iterator[Tensor]:
-    """The elements in order, verified, a few chunks at a time.
+    """Yield the elements in order, verified, a few chunks (a piece) at a time.
 
-    The memory of a piece is reused for the second piece after it. Raises the errors of
+    A piece is overwritten when the second piece after it is decoded. Raises the errors of
     :func:`decompress`.
     """
     found = OpenedJoint.of(data)

@@ -25,12 +25,12 @@ __all__ = ["JointCounts", "count", "joint_type", "words_of"]
 
 
 def joint_type(dtype: torch.dtype) -> ElementType | None:
-    """The type of a tensor's elements; None if the layout has none for it."""
+    """The type of a tensor's elements; None if layout 2 does not code this type."""
     return next((each for each in JOINT_TYPES.values() if each.torch_dtype == dtype), None)
 
 
 def words_of(tensor: Tensor, kind: ElementType) -> NDArray[Any]:
-    """(elements,): the bits of a tensor, without copying a contiguous one on the CPU."""
+    """(elements,): the bits of each element. A contiguous tensor on the CPU is not copied."""
     types = {1: torch.uint8, 2: torch.uint16, 4: torch.uint32}
     flat = tensor.detach().cpu().contiguous().flatten()
     words: NDArray[Any] = flat.view(types[kind.bytes]).numpy()
@@ -46,7 +46,8 @@ class JointCounts:
     kind : ElementType
         Type of the elements.
     counts : array
-        (2^width,) int64: how often each symbol occurs, with the widest symbols of the type.
+        (2^width,) int64: how often each symbol occurs. Symbols are the widest that the type allows;
+        counts of narrower symbols follow from these.
     zeros : int
         Low bits that are zero in all elements.
     ones : array, optional
@@ -79,15 +80,15 @@ class JointCounts:
     def bytes(self) -> int:
         """About how many bytes the compressed form takes.
 
-        The header has about 100 bytes. A chunk has 16 bytes of CRC and sizes, and its states cost
-        about a byte for each of their words.
+        The header has about 100 bytes. A chunk has 16 bytes of CRC and sizes. The states with which
+        its 32 coders begin add about 64 bytes.
         """
         chunks = -(-self.elements // CHUNK)
         return int(self.choice[2]) // 8 + 100 + chunks * (16 + STATE_WORDS)
 
 
 def count(tensor: Tensor) -> JointCounts:
-    """Count the symbols of a tensor. TypeError for a type that the layout does not have."""
+    """Count the symbols of a tensor. TypeError for a type that layout 2 does not code."""
     kind = joint_type(tensor.dtype) if isinstance(tensor, Tensor) else None
     if kind is None:
         what = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__

@@ -1,10 +1,10 @@
 """Compresses a tensor to layout 2.
 
-The tensor is read twice. First, its symbols are coded to a stream for each chunk of 65536 elements.
-Only then are the sizes of the streams known, which determine the places of all parts in the result.
-Then the streams, raw bits and CRCs are written to their places. So only the streams are in memory
-twice; they are a quarter of the result. *Escapes* are symbols without a row in the symbol table.
-They are stored beside the streams.
+The tensor is read twice. First, its symbols (exponents with upper mantissa bits) are coded to a
+stream for each chunk of 65536 elements. The sizes of the streams determine where all parts begin in
+the result. Then the streams, the CRCs and the raw bits (those outside of symbols) are written
+there. So only the streams, a quarter of the result, are in memory twice. *Escapes* are symbols
+without a row in the symbol table. They are stored beside the streams.
 """
 
 import ctypes
@@ -28,7 +28,8 @@ from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = ["compress"]
 
-# Memory for at most this many chunks is kept for the next tensor: up to 128 MiB, mostly 16 MiB.
+# Memory for at most this many chunks is kept for the next tensor: at most 128 MiB. The system gives
+# only the pages that are written, usually 16 MiB.
 _KEPT = 512
 _PLACE_WORDS = CHUNK + STATE_WORDS + 1  # 16-bit words that a chunk's stream takes at most
 _Words = NDArray[Any]
@@ -36,7 +37,7 @@ _Words = NDArray[Any]
 
 @dataclass(frozen=True)
 class _Coded:
-    """Streams and escapes of the chunks from ``first`` up to ``last``."""
+    """Streams and escapes of the chunks from ``first`` up to ``last`` (excluded)."""
 
     first: int
     last: int
@@ -45,9 +46,7 @@ class _Coded:
 
 
 class _Kept(threading.local):
-    """The memory that a thread keeps for the next tensor. Fresh memory costs time, since a virtual
-    machine may have to ask its host for it.
-    """
+    """The memory that a thread keeps for the next tensor, since fresh memory costs time."""
 
     room: "_Room | None" = None
 
@@ -57,7 +56,7 @@ _KEPT_ROOM = _Kept()
 
 @dataclass(frozen=True)
 class _Room:
-    """Memory for streams and escapes in the worst case; the system gives only pages in use."""
+    """Memory for streams and escapes in the worst case, and the sizes of both for each chunk."""
 
     streams: NDArray[np.uint16]
     escapes: NDArray[np.uint16]
@@ -68,8 +67,8 @@ class _Room:
         sizes, kept = np.zeros((chunks, 2), dtype=np.uint32), _KEPT_ROOM.room
         if kept is not None and len(kept.sizes) >= chunks:
             return cls(kept.streams, kept.escapes, sizes)
-        # NumPy asks for large pages, which are quick to get. PyTorch takes small pages: the system
-        # gives only those that are written.
+        # NumPy asks for large pages, which are quick to get. PyTorch takes small pages, of which
+        # the system gives only those that are written.
         _KEPT_ROOM.room = None
         escapes = torch.empty(chunks * CHUNK, dtype=torch.uint16).numpy()
         if chunks > _KEPT:
@@ -79,7 +78,7 @@ class _Room:
         return _KEPT_ROOM.room
 
     def code(self, header: JointHeader, words: _Words, first: int, last: int) -> _Coded:
-        """Code chunks ``first`` up to ``last``; ``sizes`` gets how many words and escapes."""
+        """Code chunks ``first`` up to ``last`` (excluded), and note their sizes."""
         streams, escapes = self.streams[first * _PLACE_WORDS :], self.escapes[first * CHUNK :]
         sizes, native = self.sizes[first:last], library()
         if native is None:
@@ -119,7 +118,7 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
         raise ValueError("A tensor without elements cannot be compressed")
     (fields, table, _), kind, shape = counts.choice, counts.kind, tuple(tensor.shape)
     ones = counts.ones if counts.ones is not None else count(tensor).ones
-    assert ones is not None  # noqa: S101 (of one tensor)
+    assert ones is not None  # noqa: S101 (a single tensor has them)
     words = words_of(tensor, kind)
     left_out = packed(np.minimum(trailing_zeros(ones, fields.bits), fields.shift), len(words))
     raw = int(raw_sizes(left_out, len(words), fields.raw_bits).sum())

@@ -1,9 +1,16 @@
-"""The loops of layout 2 in numba, element by element.
+"""The loops of layout 2 (``docs/dfloat11.md``) in numba, element by element.
 
 They are the reference for the loops in ``native/joint.h`` and ``native/joint_encode.h``, and run
-on machines without a C++ compiler. A chunk has 65536 elements, in blocks of 4096. Coder i mod 32
-codes element i. Its *state* is a number from 2^16 up to 2^32 (``native/joint_coders.h`` names the
-sources).
+on machines without a C++ compiler. A chunk has 65536 elements, in blocks of 4096.
+
+The *symbol* of an element has ``width`` bits, the lowest of which is bit ``shift``. The symbol
+table has *rows* for neighbouring symbols, from ``base`` on, and each row has a frequency. A symbol
+without a row is an *escape*: it is coded as the last row, and stored beside the stream. The other
+bits of an element are *raw*: they are stored as they are, but without low bits that are zero.
+
+Range coder i mod 32 codes element i of a chunk. The *state* of a coder is a number from 2^16 up to
+2^32 (``native/joint_coders.h`` names the sources). A range ``first`` up to ``last`` does not
+include ``last``.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -25,7 +32,7 @@ __all__ = ["count", "decode", "encode", "write_raw"]
 
 _Array = NDArray[Any]
 _LOW = 1 << 16  # the least state, with which each coder begins to code
-GOOD, WRONG_CRC, NOT_THE_END, WRONG_ESCAPES = range(4)
+GOOD, WRONG_CRC, NOT_THE_END, WRONG_ESCAPES = range(4)  # results of decoding a chunk
 
 
 @jit
@@ -46,13 +53,16 @@ def count(
 
 @jit
 def _raw_bits(word: Any, width: int, shift: int, zeros: int) -> Any:
-    """The raw bits of an element: without the symbol and the low zeros."""
+    """The raw bits of an element, without its lowest ``zeros`` bits."""
     return (word >> (shift + width)) << (shift - zeros) | (word & ((1 << shift) - 1)) >> zeros
 
 
 @jit
 def _left_out(zeros: int, element: int) -> Any:
-    """How many low bits an element leaves out; ``zeros`` is the word of its chunk (joint_raw)."""
+    """How many low bits an element leaves out, by its chunk's word ``zeros``.
+
+    Bits 7 to 0 of the word are this number. Bit 16 + b is 1 if block b leaves out no bits.
+    """
     return zeros & 0xFF if (zeros >> (16 + element // BLOCK)) & 1 == 0 else 0
 
 
@@ -76,7 +86,7 @@ def _read_bits(data: _Array, place: int, count: int) -> Any:
 
 @jit
 def _write_raw(words: _Array, layout: _Array, raw: _Array) -> None:
-    """Write the raw bits of a chunk. layout: width, shift, zeros, base, escape."""
+    """Write the raw bits of a chunk. layout: (5,), width, shift, zeros, base, has escape."""
     width, shift, zeros, _, _ = layout
     bit, word_bits = 0, 8 * words.itemsize
     raw[:] = 0
@@ -93,7 +103,11 @@ def _encode_chunk(
     words: _Array, layout: _Array, frequencies: _Array, starts: _Array, stream: _Array,
     escapes: _Array, sizes: _Array,
 ) -> None:  # fmt: skip
-    """Code a chunk, from its last element to its first. The stream fills the end of its array."""
+    """Code a chunk, from its last element to its first.
+
+    The end of ``stream`` gets the stream, and ``escapes`` gets the escapes. ``sizes`` gets their
+    numbers of words.
+    """
     width, shift, _, base, escape = layout
     mask, rows, kept = (1 << width) - 1, len(frequencies), 0
     for i in range(len(words)):
@@ -166,7 +180,7 @@ def _decode_chunk(
 
 
 def _layout(header: "JointHeader", zeros: int = 0) -> NDArray[np.int64]:
-    """The numbers that the loops need, in the order of :func:`_write_raw`."""
+    """The argument ``layout`` of the loops, in the order that :func:`_write_raw` gives."""
     fields, table = header.fields, header.table
     numbers = fields.width, fields.shift, zeros, table.base, table.escape
     return np.array(numbers, dtype=np.int64)
@@ -182,8 +196,8 @@ def encode(
 ) -> None:  # fmt: skip
     """Code chunks ``first`` up to ``last``.
 
-    The streams of the chunks follow each other without gaps. The escapes do, too. Each chunk has a
-    row of ``sizes``: words of the stream, and escapes.
+    The streams of the chunks are written one after the other, without gaps, and so are the escapes.
+    ``sizes`` gets two numbers for each chunk: words of its stream, and its escapes.
     """
     words_at, escapes_at = 0, 0
     room, kept = np.empty(CHUNK + STATE_WORDS + 1, np.uint16), np.empty(CHUNK, np.uint16)

@@ -1,5 +1,8 @@
 """Layout 2: header, symbol table, and where the other parts are. See ``docs/dfloat11.md``.
 
+The *symbol* of an element is the part that is coded: the exponent and some upper mantissa bits. The
+other bits are *raw*, stored as they are. An *escape* is a symbol without a row in the table.
+
 All numbers from a file are checked here, before they set the size of memory or an address.
 """
 
@@ -22,15 +25,16 @@ __all__ = ["CHUNK", "CODERS", "JOINT_TYPES", "PAIR", "STATE_WORDS", "VERSION", "
 
 VERSION = 2
 CHUNK = 65536
-"""Elements that are coded, checked and decoded on their own."""
+"""Elements in a chunk. Each chunk is coded, checked and decoded on its own."""
 PAIR = 2
-"""Chunks that the loops code or decode at once: while one waits for memory, the other goes on."""
+"""Chunks that the loops code or decode at once: while one waits for memory, another goes on."""
 CODERS = 32
 """Range coders of a chunk. Coder i mod 32 codes element i."""
 STATE_WORDS = 2 * CODERS
 """Words of 16 bits, at the start of a chunk, that hold the first states of its coders."""
-# Magic, version, bytes of the header, its CRC-32C, element type, symbol's width and place, escape,
-# dimensions, rows, base, zeros, elements, words of the stream, escapes, bytes of the raw part.
+# Magic, version, bytes of the header, its CRC-32C, element type, symbol's width and lowest bit,
+# whether there is a row for escapes, dimensions, rows, base, zeros, elements, words of the stream,
+# escapes, bytes of the raw bits.
 _FIXED = struct.Struct("<6sHIIBBBBHHH2xQQQQ")
 
 JOINT_TYPES = {**ELEMENT_TYPES, "F32": ElementType("F32", 7, torch.float32, 256, 12)}
@@ -56,8 +60,7 @@ class JointHeader:
     table : SymbolTable
         The rows and their frequencies.
     words, escapes, raw_bytes : int
-        Totals of all chunks: 16-bit words of the stream, symbols without a row in the table, bytes
-        of the raw part.
+        Totals of all chunks: 16-bit words of the streams, escapes, and bytes of the raw bits.
     """
 
     kind: ElementType
@@ -119,13 +122,14 @@ class JointParts:
     Parameters
     ----------
     crcs : array
-        (chunks,) uint32, of the elements of a chunk.
+        (chunks,) uint32: CRC-32C of each chunk's elements.
     sizes : array
-        (chunks, 3) uint32: words of the stream, escapes, and low bits that are left out.
+        (chunks, 3) uint32: words of the stream, number of escapes, and a word that says which low
+        raw bits are left out (:mod:`.joint_raw`).
     words, escapes : array
-        uint16.
+        uint16: the streams, and the symbols that are escapes, of all chunks.
     raw : array
-        uint8.
+        uint8: the raw bits of all chunks.
     """
 
     crcs: NDArray[np.uint32]

@@ -1,6 +1,8 @@
 """A compressed tensor of layout 2 whose header was read, and whose chunks can be decoded.
 
-A *chunk* has 65536 elements. *Escapes* are symbols without a row in the symbol table.
+``docs/dfloat11.md`` describes the layout. A *chunk* has 65536 elements. The *symbol* of an element
+is the part that is coded, and the other bits are *raw*. *Escapes* are symbols without a row in the
+symbol table. Chunks ``first`` up to ``last`` do not include chunk ``last``.
 """
 
 import ctypes
@@ -35,7 +37,7 @@ _REASONS = {
     2: "its codes do not end where its sizes say",
     3: "its escapes are not as many as its sizes say",
 }
-_TOGETHER = 2 * PAIR  # chunks that a core takes at a time; waking it takes as long as decoding one
+_TOGETHER = 2 * PAIR  # chunks for a core at a time; waking a core takes as long as decoding one
 
 
 class Structure(ctypes.Structure):
@@ -52,7 +54,7 @@ class Structure(ctypes.Structure):
 
 
 def structure_of(header: JointHeader, *pointers: int) -> Structure:
-    """The argument of the C++ loops; the header and the parts must outlive it.
+    """The argument of the C++ loops. The header and the parts must outlive the result.
 
     pointers: addresses of the parts, in the order of the structure; missing ones are null.
     """
@@ -83,9 +85,10 @@ class OpenedJoint:
         self.parts = parts
         self.zeros = np.ascontiguousarray(parts.sizes[:, 2])
         if not are_sound(self.zeros, header.elements, header.fields.shift):
-            raise CorruptError("a chunk leaves out more bits than there are below the symbol")
+            raise CorruptError("a chunk's note of the low bits that it leaves out is not valid")
         sizes = parts.sizes.T.astype(np.int64)
         sizes[2] = raw_sizes(self.zeros, header.elements, header.fields.raw_bits)
+        # By part (words, escapes, raw bits): where each chunk begins, and where the last one ends.
         self.starts = np.zeros((3, sizes.shape[1] + 1), dtype=np.int64)
         np.cumsum(sizes, axis=1, out=self.starts[:, 1:])
         if tuple(self.starts[:, -1]) != (header.words, header.escapes, header.raw_bytes):
@@ -103,7 +106,7 @@ class OpenedJoint:
 
     @cached_property
     def structure(self) -> Structure:
-        """The argument of the C++ loops; this object must outlive it."""
+        """The argument of the C++ loops. This object must outlive the result."""
         parts = self.parts
         return structure_of(
             self.header, address(parts.crcs), *map(address, self.starts), address(self.zeros),

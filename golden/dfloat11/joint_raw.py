@@ -1,9 +1,10 @@
 """Which low bits are left out of the raw bits of layout 2, since they are zero.
 
-The raw bits of an element are those outside its symbol. A chunk leaves out the same number of low
-bits in all its blocks, except in blocks whose elements need these bits. So rows of an FP32 matrix
-that were once stored in FP16 take less room. Each chunk has a word of 32 bits for this. Its lowest
-byte is the number of bits that are left out. Bit 16 + i is 1 if block i keeps all bits.
+The raw bits of an element are those outside its symbol, the part that is coded. A chunk leaves out
+the same number of low bits in all its blocks, except in blocks whose elements need these bits. So
+rows of an FP32 matrix that were once stored in FP16 take less room. Each chunk has a word of 32
+bits for this. Its lowest byte is the number of bits that are left out. Bit 16 + i is 1 if block i
+keeps all bits.
 """
 
 from typing import Any
@@ -72,7 +73,11 @@ def are_sound(words: _Words, elements: int, most: int) -> bool:
 
 
 def raw_sizes(words: _Words, elements: int, raw_bits: int) -> NDArray[np.int64]:
-    """(chunks,): bytes of the raw bits. Without omissions, an element has ``raw_bits``."""
+    """(chunks,): bytes of the raw bits that are stored.
+
+    words: (chunks,) uint32, as :func:`packed` gives them. raw_bits: bits of an element outside its
+    symbol, the low ones included.
+    """
     groups = _groups(elements)
     blocks = np.arange(BLOCKS, dtype=np.uint32)
     kept = (words[:, None] >> (16 + blocks) & 1).astype(np.int64)

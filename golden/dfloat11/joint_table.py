@@ -2,7 +2,8 @@
 
 A symbol is the exponent with the upper bits of the mantissa, or all bits of 8-bit types. The rows
 of a table are for neighbouring symbols, from a base on. Each row has a frequency out of 4096. The
-last row may be the escape, which stands for all symbols without a row.
+last row may be the escape, which stands for all symbols without a row. Range coders turn rows into
+bits (``native/joint_coders.h``).
 """
 
 from collections.abc import Iterator
@@ -32,8 +33,8 @@ MAX_WIDTH = 11
 """Bits of the longest symbol. 2048 counters fit the first-level cache."""
 _ESCAPED_BITS = 16
 _EXPONENT_BITS = {"BF16": 8, "F16": 5, "F32": 8}
-# Shares to try. The table ends at the first and last symbols with more than this share, and symbols
-# outside take the escape. The share with the lowest cost is used.
+# Shares to try. The table goes from the first to the last symbol that has more than this share of
+# all elements. Symbols outside take the escape. The share with the lowest cost is used.
 _RARE = (0.0, 2.0**-20, 2.0**-17, 2.0**-14)
 
 
@@ -88,7 +89,8 @@ class SymbolTable:
     Raises
     ------
     ValueError
-        The frequencies do not sum to the scale, or there are too many.
+        The base or a frequency is negative, there are too many frequencies, or they do not sum to
+        :data:`SCALE`.
     """
 
     base: int
@@ -105,9 +107,9 @@ class SymbolTable:
 
     @cached_property
     def slots(self) -> NDArray[np.uint32]:
-        """(4096,): by the low 12 bits of a coder's state, the row and the place in it.
+        """(4096,), indexed by the low 12 bits of a coder's state: a row, and a place in the row.
 
-        ``[31:24] row, [23:12] frequency - 1, [11:0] place``. A row has as many places as its
+        Bits: ``[31:24] row, [23:12] frequency - 1, [11:0] place``. A row has as many places as its
         frequency says.
         """
         found = np.zeros(SCALE, dtype=np.uint32)
@@ -124,7 +126,10 @@ class SymbolTable:
         return np.array(self.frequencies, dtype=np.uint16)
 
     def to_bytes(self) -> bytes:
-        """The frequencies, seven bits in a byte, lowest first; bit 7 says that a byte follows."""
+        """The frequencies in one or two bytes each: the low seven bits, then the others.
+
+        Bit 7 of the first byte is 1 if there is a second byte.
+        """
         raw = bytearray()
         for frequency in self.frequencies:
             if frequency > 0x7F:
@@ -149,7 +154,7 @@ class SymbolTable:
         return cls(base, tuple(found), escape), place
 
     def cost(self, counts: NDArray[np.int64]) -> float:
-        """Bits that symbols of these counts take, with the table itself."""
+        """Bits of all symbols that occur ``counts`` times, and of the table."""
         rows = np.array(self.frequencies, dtype=np.float64)
         inside = counts[self.base : self.base + len(rows) - self.escape]
         outside = int(counts.sum() - inside.sum())
@@ -179,7 +184,10 @@ def _quantized(counts: NDArray[np.int64]) -> tuple[int, ...]:
 
 
 def _table(counts: NDArray[np.int64], rare: float) -> SymbolTable:
-    """The best table from the first to the last symbol whose share is more than ``rare``."""
+    """The table from the first to the last symbol whose share is more than ``rare``.
+
+    If these are too many symbols, it has the neighbouring symbols that occur most.
+    """
     often = np.flatnonzero(counts > rare * counts.sum())
     first, last = int(often[0]), int(often[-1]) + 1
     if last - first > MAX_ROWS - 1 and not last - first == len(counts) == MAX_ROWS:
@@ -191,7 +199,7 @@ def _table(counts: NDArray[np.int64], rare: float) -> SymbolTable:
     inside = counts[first:last]
     if not outside:
         return SymbolTable(first, _quantized(inside), False)
-    if last == len(counts):  # base plus rows, with the escape's, must not exceed the symbols
+    if last == len(counts):  # base plus rows, escape included, must not exceed all symbols
         first, last = max(first - 1, 0), last - 1
         inside = counts[first:last]
         outside = int(counts.sum() - inside.sum())
@@ -199,7 +207,7 @@ def _table(counts: NDArray[np.int64], rare: float) -> SymbolTable:
 
 
 def widest(kind: str, bits: int) -> Fields:
-    """The fields with the most mantissa bits in the symbol that can still be counted."""
+    """The fields with as many mantissa bits in the symbol as :data:`MAX_WIDTH` allows."""
     if kind not in _EXPONENT_BITS:
         return Fields(bits, bits, 0)
     width = min(MAX_WIDTH, _EXPONENT_BITS[kind] + 3 if bits > 16 or kind == "BF16" else MAX_WIDTH)

@@ -8,7 +8,7 @@ Common arguments: ``words`` are the elements (uint16 or uint8). ``shift`` is 7 f
 bits: bits 14 to 7 are the symbol, and the others go to ``raw``. It is 0 for elements of 8 bits, all
 of which are the symbol. ``lookup`` is :attr:`CodeTable.lookup`: by the next ``max_length`` bits,
 the symbol plus 512 times the length of its code; 0 if no code matches. Symbol 256 is the escape:
-the eight bits after it are the symbol.
+the eight bits after it are the symbol. A range ``first`` up to ``last`` does not include ``last``.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 CHUNK = 16384
-"""Elements that are coded, checked and decoded on their own."""
+"""Elements in a chunk. Each chunk is coded, checked and decoded on its own."""
 SEGMENT = 512
 """Elements in a segment. Its length in bits is stored, so decoding can begin at any segment."""
 SEGMENTS = CHUNK // SEGMENT
@@ -47,7 +47,8 @@ GOOD, WRONG_CRC, NOT_A_CODE, WRONG_LENGTH = range(4)
 """Results of decoding a chunk."""
 
 COUNTERS = 4
-"""Number of parallel histograms. In a single one, equal neighbours would wait for each other."""
+"""Number of histograms, which take turns. In a single one, a symbol that is equal to the symbol
+before it would wait for their common counter."""
 
 _Array = NDArray[Any]
 

@@ -41,11 +41,11 @@ __all__ = [
 
 MAGIC = b"hbdf11"
 VERSION = 1
-ALIGNMENT = 8  # in bytes, for every part
+ALIGNMENT = 8  # every part begins at a multiple of this many bytes
 # Magic, version, bytes of the header, its CRC-32C, element type, dimensions, zeros, elements,
 # words of the stream, SHA-256.
 _FIXED = struct.Struct("<6sHIIBB6xQQ32s")
-CRC_AT = 12
+CRC_AT = 12  # where the header's CRC begins, in bytes
 
 
 class CorruptError(UserError):
@@ -153,7 +153,19 @@ class TensorHeader:
 
 @dataclass(frozen=True)
 class Parts:
-    """Views of a compressed tensor's parts, as bytes except ``crcs`` and ``starts``."""
+    """Views of a compressed tensor's parts.
+
+    Parameters
+    ----------
+    crcs : array
+        (chunks,) uint32: CRC-32C of each chunk.
+    starts : array
+        (chunks,) uint32: the first word of each chunk.
+    lengths, stream : array
+        Bytes of the segments' lengths (uint16, in bits), and of the stream's words (uint32).
+    raw : array
+        The raw bytes.
+    """
 
     crcs: NDArray[np.uint32]
     starts: NDArray[np.uint32]
@@ -199,7 +211,7 @@ def read_header(data: NDArray[np.uint8]) -> TensorHeader:
 
 
 class _Sized(Protocol):
-    """A header of layout 1 or 2."""
+    """A header of layout 1 (this file) or of layout 2 (``joint_layout.py``)."""
 
     @property
     def size(self) -> int: ...
@@ -209,7 +221,7 @@ class _Sized(Protocol):
 
 
 def blank(header: _Sized) -> NDArray[np.uint8]:
-    """Memory for a compressed tensor. Its padding is zero, and all else is not yet written."""
+    """Memory for a compressed tensor. Only the padding between the parts is written, with zeros."""
     data: NDArray[np.uint8] = room(header.total_size)
     position = header.size
     for size in header.part_sizes():
@@ -232,9 +244,9 @@ def split(data: NDArray[np.uint8], header: TensorHeader) -> Parts:
 
 
 def chunk_starts(header: TensorHeader, parts: Parts) -> NDArray[np.int64]:
-    """First words of the chunks, and the end of the last, computed from the segment lengths.
+    """First words of the chunks, and the end of the last, computed from the segments' lengths.
 
-    Raises CorruptError if the stored starts or the stream's length differ from these.
+    Raises CorruptError if the stored starts or the stored length of the stream differ from them.
     """
     bits = parts.lengths.view("<u2").reshape(-1, SEGMENTS).sum(axis=1, dtype=np.int64)
     starts = starts_of(bits)

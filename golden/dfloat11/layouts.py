@@ -1,7 +1,7 @@
-"""The layouts of compressed tensors, by the version in their header.
+"""Reads compressed tensors in any layout. The version in the header says which layout it is.
 
-:data:`LAYOUTS` has an entry for each layout. All will stay readable. Hardware decodes only version
-1 (:mod:`.codec`). Version 2 (:mod:`.joint`) is smaller and takes FP32.
+:data:`LAYOUTS` has an entry for each layout. Later releases will read all of them. Hardware decodes
+only version 1 (:mod:`.codec`). Version 2 (:mod:`.joint`) is smaller and takes FP32.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ class Header(Protocol):
 
     @property
     def chunks(self) -> int:
-        """Number of parts that can be decoded separately."""
+        """Number of chunks, which can be decoded separately."""
 
     @property
     def size(self) -> int:
@@ -49,7 +49,7 @@ class Layout:
     title : str
         Its name for users who choose a layout.
     chunk : int
-        Elements of a part that can be decoded separately.
+        Elements of a chunk, the part of a tensor that can be decoded separately.
     read_header : callable
         Takes the first bytes of a compressed tensor, or all; returns the header.
     decompress, decompress_chunks : callable
@@ -119,10 +119,11 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
 
 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
-    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,); reads no others.
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,).
 
-    The layout decides how many elements a chunk has. Raises the errors of :func:`decompress`, and
-    ValueError for chunks that do not exist. ``verify`` checks the CRCs of these chunks.
+    Other chunks are not read. The layout decides how many elements a chunk has. Raises the errors
+    of :func:`decompress`, and ValueError for chunks that do not exist. ``verify`` checks the CRCs
+    of these chunks.
     """
     return _of(data).decompress_chunks(data, first, last, verify=verify)
 
@@ -136,10 +137,11 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 
 
 def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
-    """The elements that were compressed to ``data``, in order, verified, (elements of a piece,).
+    """Yield the elements that were compressed to ``data``, in order, verified, in pieces.
 
-    A piece has a few chunks. Its memory is reused for the second piece after it. ``digest=False``
-    checks the CRCs but not the digest of the whole tensor; it is for callers who compare the
-    elements with the original. Raises the errors of :func:`decompress`, perhaps after some pieces.
+    A piece, (elements of a few chunks,), is overwritten when the second piece after it is decoded.
+    ``digest=False`` checks the CRCs but not the digest of the whole tensor; it is for callers who
+    compare the elements with the original. Raises the errors of :func:`decompress`, perhaps after
+    some pieces.
     """
     return _of(data).pieces(data, digest)

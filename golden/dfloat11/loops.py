@@ -1,7 +1,7 @@
 """The loops of layout 1: in C++ if it compiles here, else in numba, with the same results.
 
 The arguments are those of :mod:`halfbyte.golden.dfloat11.kernels`, which also says what chunks and
-segments are. All arrays are contiguous.
+segments are. A range ``first`` up to ``last`` does not include ``last``. All arrays are contiguous.
 """
 
 from typing import Any

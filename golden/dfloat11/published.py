@@ -46,7 +46,7 @@ __all__ = [
 BYTES_PER_THREAD = PIECE_BITS // 8
 THREADS_PER_BLOCK = BLOCK_BITS // PIECE_BITS
 _SIDE = 256  # entries of a look-up table
-_MAX_TABLES = _SIDE - POINTER + 1
+_MAX_TABLES = _SIDE - POINTER + 1  # the first, and one for each entry that leads to a table
 _MAX_COUNT = 2**31 - 1  # the kernel counts bytes and elements in signed 32-bit integers
 _GAP_BITS = 5
 _REASONS = {
@@ -78,7 +78,7 @@ class Module:
     output_positions : array
         uint32: the first element of each block, then the number of elements.
     split_positions : tuple of int
-        Where the elements of each weight but the first begin.
+        Where the elements of each weight tensor begin, without the first.
     """
 
     luts: NDArray[np.uint8]
@@ -128,7 +128,8 @@ def _tables(codes: Mapping[int, Code]) -> NDArray[np.uint8]:
             else:
                 entries[row][(code.value << -spare) & 0xFF] = symbol
     luts = np.zeros((len(prefixes) + 1, _SIDE), dtype=np.uint8)
-    # An entry without a code repeats the one before it; such entries at the start repeat the next.
+    # An entry without a code repeats the one before it. At the start, it repeats the first entry
+    # with a code.
     current = next(iter(entries[0].values()))
     for row, found in enumerate(entries):
         for index in range(_SIDE):
@@ -170,9 +171,9 @@ def _check_counts(counts: NDArray[np.int64]) -> None:
 def encode(weights: Sequence[Tensor]) -> Module:
     """Compress BF16 weights together, as the package's encoder does.
 
-    Where the package's encoder fails (constant weights, a few elements), the result is still right
-    for its kernel. Raises TypeError for other types, ValueError for an empty tensor, and
-    :class:`UnrepresentableError` if the layout cannot hold the weights.
+    If the package's encoder fails (constant weights, a few elements), its kernel still decodes the
+    result of this function correctly. Raises TypeError for other types, ValueError for an empty
+    tensor, and :class:`UnrepresentableError` if the layout cannot hold the weights.
     """
     if any(weight.dtype != torch.bfloat16 for weight in weights):
         raise TypeError("The published layout holds BF16 tensors and no others")
@@ -201,7 +202,7 @@ def encode(weights: Sequence[Tensor]) -> Module:
 
 
 def _checked_positions(module: Module) -> NDArray[np.uint32]:
-    """The output positions, (blocks + 1,); CorruptError if the module's parts do not match."""
+    """The output positions, (blocks + 1,); CorruptError if parts contradict each other."""
     luts, positions = module.luts, module.output_positions
     elements = len(module.sign_mantissa)
     if luts.ndim != 2 or luts.shape[1] != _SIDE or not 2 <= len(luts) <= _MAX_TABLES + 1:

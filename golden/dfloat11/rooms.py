@@ -1,4 +1,4 @@
-"""Memory for results (*rooms*). A room that nobody uses any more is kept for the next result.
+"""Memory for results. Memory that nobody uses any more is kept for the next result.
 
 Fresh memory costs time: the operating system clears each page when it is first touched, and two
 threads do not get pages faster than one. A virtual machine may have to ask its host for them, too.

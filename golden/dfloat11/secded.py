@@ -3,8 +3,8 @@
 The odd-weight-column code of M. Y. Hsiao, "A class of optimal minimum odd-weight-column SEC-DED
 codes", IBM Journal of Research and Development 14(4), 1970. The *column* of a data bit is a byte
 with a 1 for each check bit that covers the data bit. Columns have three or five ones. The exclusive
-or of two columns has an even number of ones, so it is never a column. The check bytes add 12.5 per
-cent to the size.
+or of two columns has an even number of ones, so two wrong bits never look like a single one. The
+check bytes add 12.5 per cent to the size.
 """
 
 from itertools import combinations

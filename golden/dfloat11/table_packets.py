@@ -1,7 +1,8 @@
 """Input for the hardware that loads a code table: two packets for each chunk of a tensor.
 
 A packet is a run of words or bytes with a mark at its end. ``rtl.dfloat11.framing`` defines the
-content, all of which comes from the compressed tensor.
+content, all of which comes from the compressed tensor: segment lengths, CRC and codes in one
+packet, and in the other the raw bytes, which hold the bits that are not coded.
 """
 
 from collections.abc import Iterator

@@ -46,12 +46,12 @@ class _Follower:
         self._at_work = threading.Lock()
 
     def is_done(self, piece: int) -> None:
-        """Note that range ``piece`` is finished, and call the function where possible."""
+        """Note that range ``piece`` is finished. Call the function for ranges whose turn it is."""
         self._done[piece] = True
         self.go_on()
 
     def go_on(self) -> None:
-        """Call the function for all ranges whose turn it is, unless another thread is doing so."""
+        """Call the function for ranges whose turn it is, unless another thread is doing so."""
         if not self._at_work.acquire(blocking=False):
             return
         try:
@@ -70,11 +70,11 @@ def over_ranges(
     step: int = 1,
     then: Callable[[int, int], Any] | None = None,
 ) -> list[Any]:
-    """Call ``function(first, last)`` on all cores, for ranges that together cover ``count``.
+    """Call ``function(first, last)`` on all cores, for ranges that together cover 0 to ``count``.
 
-    There are ``per_thread`` ranges for each core. Each thread, including the caller, takes another
-    range when it is done with one. So a core that is slow or starts late costs little time. Ranges
-    begin at multiples of ``step``.
+    A range does not include ``last``. There are ``per_thread`` ranges for each core. Each thread,
+    including the caller, takes another range when it is done with one. So a core that is slow or
+    starts late costs little time. Ranges begin at multiples of ``step``.
 
     Plain threads suffice, since the functions run without the interpreter's lock. They are safer
     than numba's own threads, which must not be started from two threads at a time, nor before a
@@ -92,7 +92,7 @@ def over_ranges(
     pieces = min(steps, per_thread * threads)
     bounds = [min(steps * piece // pieces * step, count) for piece in range(pieces + 1)]
     found: list[Any] = [None] * pieces
-    left = iter(range(pieces))  # next() cannot be interrupted, so no piece is taken twice
+    left = iter(range(pieces))  # no two threads get the same piece, since next() is atomic
     follower = _Follower(then, bounds) if then is not None else None
 
     def work() -> None:
@@ -104,7 +104,7 @@ def over_ranges(
     helpers = [_helpers().submit(work) for _ in range(threads - 1)]
     try:
         work()
-    finally:  # helpers that have begun may still use the caller's arrays; the others are cancelled
+    finally:  # wait for helpers that have begun: they may still use the caller's arrays
         begun = [helper for helper in helpers if not helper.cancel()]
         wait(begun)
     for helper in begun:

@@ -46,7 +46,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
 
 
 def address(array: NDArray[Any]) -> int:
-    """The address of an array's memory, for a call; the array must outlive it."""
+    """The address of an array's memory, for a call; the array must outlive the call."""
     found: int = array.__array_interface__["data"][0]  # array.ctypes takes five times as long
     return found
 

@@ -1,6 +1,10 @@
-// The loops of the codec, as a shared library. They give the same results as the loops in
+// The loops of the DFloat11 codec, as a shared library. They give the same results as the loops in
 // kernels.py and joint_kernels.py, several times as fast. Python checks sizes before it calls. The
 // content of streams is checked here.
+//
+// prefix.h says what chunks, segments and raw bytes are in layout 1. joint.h says what chunks,
+// blocks, raw bits and escapes are in layout 2. A range `first` up to `last` does not include
+// `last`.
 
 #include <memory>
 
@@ -16,8 +20,8 @@ using namespace codec;
 
 namespace {
 
-// Counts symbols of 8 bits. In a single histogram, equal neighbours would wait for each other, so
-// there are several.
+// Counts symbols of 8 bits in several histograms, which take turns. In a single one, a symbol that
+// is equal to the symbol before it would wait for their common counter.
 template <typename Word>
 class Counter {
  public:
@@ -25,6 +29,7 @@ class Counter {
       : words_(words), shift_(shift), counts_(counts) {}
   ~Counter() { keep(); }
 
+  // Counts the next `count` words, or all words up to `end`.
   void take(int64_t count) {
     const Word* words = words_;
     const int shift = shift_;
@@ -35,9 +40,10 @@ class Counter {
     words_ = words + count;
   }
   void take_to(const Word* end) {
-    constexpr int64_t kMost = int64_t{1} << 31;  // words: a counter of 32 bits holds them
+    constexpr int64_t kMost = int64_t{1} << 31;  // words: no 32-bit counter overflows
     for (; words_ < end; keep()) take(std::min(kMost, end - words_));
   }
+  // Adds the histograms to `counts_`, and clears them.
   void keep() {
     for (auto& each : several_)
       for (int symbol = 0; symbol < 256; ++symbol) counts_[symbol] += each[symbol], each[symbol] = 0;
@@ -57,7 +63,8 @@ void count(const Word* words, int shift, int64_t first, int64_t last, int64_t* c
 }
 
 #ifdef CODEC_SHA
-// Counts and digests in one pass, up to 2^31 words at a time, since a counter has 32 bits.
+// Counts the symbols and adds the words to `several` SHA-256 messages (one or two), in one pass. It
+// takes up to 2^31 words at a time, since a counter has 32 bits.
 template <typename Word>
 void count_and_digest(const Word* words, int shift, int64_t elements, int64_t* counts,
                       Sha256* const* messages, int several) {
@@ -72,7 +79,7 @@ void count_and_digest(const Word* words, int shift, int64_t elements, int64_t* c
 }
 #endif
 
-// Layout 1: writes the bits of each segment of chunks `first` up to `last` to `lengths`.
+// Layout 1: writes the length in bits of each segment of chunks `first` up to `last` to `lengths`.
 template <typename Kind>
 void measure(const typename Kind::Word* words, const prefix::Word* code, int64_t elements,
              int64_t first, int64_t last, uint16_t* lengths) {
@@ -123,7 +130,7 @@ void decode(const uint8_t* stream, const uint8_t* raw, const prefix::Code& code,
 template <typename Word>
 void count_joint(const Word* words, int shift, uint32_t mask, int64_t elements, int64_t first,
                  int64_t last, int64_t* counts, uint32_t* ones) {
-  constexpr int64_t kMost = int64_t{1} << 19;  // blocks: a counter holds all their elements
+  constexpr int64_t kMost = int64_t{1} << 19;  // blocks: no 32-bit counter overflows
   auto several = std::make_unique<uint32_t[]>(2 * (mask + 1));
   for (int64_t part = first; part < last; part += kMost) {
     for (int64_t block = part; block < std::min(last, part + kMost); ++block) {
@@ -187,8 +194,8 @@ void write_raw(const joint::Tensor& tensor, const Word* words, int64_t first, in
 
 EXPORT uint32_t hb_crc32c(const uint8_t* data, int64_t size) { return crc32c(data, size); }
 
-// Adds bytes to one message or to two. Returns 0, and does nothing, where the processor lacks the
-// instructions.
+// Adds bytes to one SHA-256 message, or to two if `second` is not null. Returns 0, and does nothing,
+// if the processor lacks the instructions.
 EXPORT int hb_sha256_add(Sha256* first, Sha256* second, const uint8_t* data, int64_t size) {
 #ifdef CODEC_SHA
   Sha256* messages[] = {first, second};
@@ -208,6 +215,7 @@ EXPORT void hb_sha256_digest(const Sha256* message, uint8_t* digest) {
 #endif
 }
 
+// In all functions, `wide` says whether elements have 16 bits, not 8.
 EXPORT void hb_count(const void* words, int wide, int64_t first, int64_t last, int64_t* counts) {
   if (wide)
     count(static_cast<const uint16_t*>(words), 7, first, last, counts);
@@ -215,8 +223,8 @@ EXPORT void hb_count(const void* words, int wide, int64_t first, int64_t last, i
     count(static_cast<const uint8_t*>(words), 0, first, last, counts);
 }
 
-// Counts the symbols of all elements, and adds their bytes to one message or to two. Returns 0, and
-// does nothing, where the processor lacks the instructions.
+// Counts the symbols of all elements, and adds their bytes to one SHA-256 message, or to two if
+// `second` is not null. Returns 0, and does nothing, if the processor lacks the instructions.
 EXPORT int hb_count_and_digest(const void* words, int wide, int64_t elements, int64_t* counts,
                                Sha256* first, Sha256* second) {
 #ifdef CODEC_SHA

@@ -1,9 +1,13 @@
 // Layout 2: the parts of a compressed tensor, and how its chunks are decoded.
 //
-// A chunk has 65536 elements; coder i mod 32 codes element i (joint_coders.h). The coders give the
-// row of each symbol in the table; a symbol without a row is an escape. The other bits of an
-// element are its raw bits. The stream is never trusted: words are taken only from the chunk, and
-// in the end every state must be the one with which coding began.
+// A chunk has 65536 elements, in blocks of 4096. A symbol is `width` bits of an element, the lowest
+// of which is bit `shift`. Range coder i mod 32 decodes the symbol of element i (joint_coders.h), or
+// more precisely its row in the symbol table. A symbol without a row is an escape: it is coded as
+// the last row, and stored in a list. The other bits of an element are its raw bits. They are stored
+// as they are, but without low bits that are zero.
+//
+// The stream is never trusted. A chunk takes words only from its own part of the stream, and in the
+// end every coder must have the state with which coding began.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +31,7 @@ struct Tensor {
   const int64_t* word_starts;   // chunks + 1
   const int64_t* escape_starts;
   const int64_t* raw_starts;
-  const uint32_t* zeros;        // by chunk: low bits left out; bit 16 + i: block i keeps all bits
+  const uint32_t* zeros;        // by chunk: low bits left out; bit 16 + i: block i has them all
   uint16_t* words;
   uint16_t* escapes;
   uint8_t* raw;
@@ -114,7 +118,8 @@ int64_t place_words(const Tensor&, const Raw&, const uint8_t*, int64_t, Word*) {
   return 0;
 }
 
-// Writes the raw bits of a block's elements from `first` on, a multiple of 8, and zeros as symbols.
+// Writes the raw bits of a block's elements from `first` on, which is a multiple of 8. The bits of
+// the symbols become zeros.
 template <typename Word>
 void place_raw(const Raw& raw, int64_t first, int64_t count, Word* out) {
   constexpr int kAtOnce = 8 / sizeof(Word);
@@ -136,7 +141,7 @@ void place_raw(const Raw& raw, int64_t first, int64_t count, Word* out) {
   }
 }
 
-// Adds the symbols of a block's elements from `first` on. If `is_all`, there are no raw bits.
+// Adds the symbols of a block's elements from `first` on. `is_all` says that there are no raw bits.
 template <typename Word>
 void place_symbols(const Tensor& tensor, const uint8_t* rows, int64_t first, int64_t count,
                    bool is_all, Word* out) {
@@ -148,7 +153,7 @@ void place_symbols(const Tensor& tensor, const uint8_t* rows, int64_t first, int
   for (int64_t i = first; i < count; ++i) out[i] |= static_cast<Word>((rows[i] + base) << shift);
 }
 
-// A bit for each of 64 rows, or of `count` if that is less: whether the row is `wanted`.
+// Bit i of the result says whether rows[i] is `wanted`, for 64 rows, or for `count` if that is less.
 inline uint64_t find_row(const uint8_t* rows, uint8_t wanted, int64_t count) {
 #ifdef CODEC_VECTORS
   if (count >= 64)
@@ -163,7 +168,8 @@ inline uint64_t find_row(const uint8_t* rows, uint8_t wanted, int64_t count) {
   return found;
 }
 
-// Replaces the symbols whose row is the escape. Returns false if there are too few escapes.
+// Replaces the symbols whose row is the escape by the next symbols of the list of escapes. Returns
+// false if the list has too few.
 template <typename Word>
 bool place_escapes(const Tensor& tensor, const uint8_t* rows, int64_t count, int64_t& next,
                    int64_t end, Word* out) {
@@ -232,7 +238,7 @@ class Decoding {
     begin_ += size;
   }
 
-  // Decodes what is left.
+  // Decodes the remaining blocks, and checks that the chunk ends as it should.
   Result finish() {
     while (more()) block(0);
     if (result_ != kGood) return result_;
@@ -254,7 +260,7 @@ class Decoding {
   Sink& sink_;
 };
 
-// Decodes the blocks of two chunks in turn.
+// Decodes two chunks at once, block by block, until one of them ends.
 template <typename Word, typename Sink>
 void decode_together(const Tensor& tensor, Decoding<Word, Sink>& a, Decoding<Word, Sink>& b) {
   while (a.more() && b.more()) {
@@ -265,7 +271,8 @@ void decode_together(const Tensor& tensor, Decoding<Word, Sink>& a, Decoding<Wor
   }
 }
 
-// A sink for `Decoding`: keeps the elements in memory, and computes their CRC if `check`.
+// Takes the blocks of a chunk from `Decoding`, keeps the elements in memory, and computes their CRC
+// if `check`.
 template <typename Word>
 struct Memory {
   Word* out;
@@ -278,7 +285,7 @@ struct Memory {
   }
 };
 
-// Decodes chunks `first` up to `last`, two at a time.
+// Decodes chunks `first` up to `last` (excluded), two at a time.
 template <typename Word>
 void decode_chunks(const Tensor& tensor, int64_t first, int64_t last, bool check, Word* out,
                    uint8_t* results) {

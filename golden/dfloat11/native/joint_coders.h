@@ -1,4 +1,5 @@
-// Layout 2: decodes symbols from 32 interleaved range coders, each as its row in the symbol table.
+// Layout 2: decodes the symbols of 32 interleaved range coders. Each symbol is given as the number of
+// its row in the symbol table.
 //
 // A coder's state is at least 2^16 and below 2^32; rows have frequencies out of 4096. All coders
 // take 16-bit words from one stream, in the order of the elements ("Asymmetric numeral systems", J.
@@ -36,7 +37,8 @@ struct Coders {
   Ahead ahead;
 };
 
-// The state after a symbol with this entry of the table; it may be below kLow.
+// The state after a symbol with this entry of the table. The state may be below kLow. Bits of an
+// entry: [31:24] row, [23:12] frequency - 1, [11:0] place in the row.
 inline uint32_t advance(uint32_t state, uint32_t entry) {
   return ((entry >> 12 & 0xFFF) + 1) * (state >> kScaleBits) + (entry & 0xFFF);
 }
@@ -109,7 +111,7 @@ inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* row
   return done;
 }
 
-// Decodes two chunks at once in this way: while one waits for its loads, the other computes.
+// Decodes whole rounds of two chunks at once: while one waits for its loads, the other computes.
 inline int64_t decode_two(const uint32_t* table, Coders& a, uint8_t* rows_a, Coders& b,
                           uint8_t* rows_b, int64_t count) {
   __m512i first = load<__m512i>(a.state), second = load<__m512i>(a.state + 16);
@@ -131,6 +133,7 @@ inline int64_t decode_two(const uint32_t* table, Coders& a, uint8_t* rows_a, Cod
   return done;
 }
 #else
+// Decodes nothing: without vectors, the caller decodes the chunks one by one.
 inline int64_t decode_two(const uint32_t*, Coders&, uint8_t*, Coders&, uint8_t*, int64_t) {
   return 0;
 }

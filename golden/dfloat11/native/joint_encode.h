@@ -1,4 +1,5 @@
-// Layout 2: codes chunks. See joint.h and joint_coders.h.
+// Layout 2: codes chunks. joint.h says what chunks, rows and escapes are, and joint_coders.h what
+// coders and their states are. In a round, each of the 32 coders codes one symbol.
 #pragma once
 
 #include <memory>
@@ -10,7 +11,7 @@ namespace codec::joint {
 // What the coders need to code each row of the symbol table.
 struct Code {
   double reciprocals[256];  // of the frequencies
-  uint32_t rows[256];       // frequency, and from bit 16 on the sum of those before
+  uint32_t rows[256];       // frequency; from bit 16 on, the sum of the frequencies before it
 
   Code(const uint16_t* frequencies, int count) : reciprocals{}, rows{} {
     uint32_t start = 0;
@@ -115,8 +116,8 @@ class Encoding {
   }
   const uint16_t* end() const { return place_.get() + kWords; }
 
-  // Codes whole rounds, and those of another chunk at the same time: while one waits, the other
-  // goes on.
+  // Codes all whole rounds, and those of another chunk (if not null) at the same time: while one
+  // chunk waits for memory, the other goes on.
   void rounds(const Code& code, Encoding* other) {
 #ifdef CODEC_VECTORS
     int64_t both = other ? std::min(left_, other->left_) : 0;

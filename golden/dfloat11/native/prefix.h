@@ -1,9 +1,11 @@
 // The loops of layout 1: a prefix code in segments of 512 elements. A chunk has 32 segments. Each
 // element has a symbol of 8 bits, which is coded, and perhaps a raw byte, which is stored as it is.
+// An escape is a code that is followed by the symbol itself.
 //
-// Eight segments are decoded at a time, so that their chains of loads overlap. Each look-up gives
-// all whole symbols in twelve bits, up to four. The stream is never trusted: near its end, and for
-// escapes, symbols are decoded one by one, and every index is checked.
+// In a segment, each look-up waits for the one before. So eight segments are decoded at a time, in
+// turn. A look-up gives all symbols whose codes lie in the next twelve bits, up to four. The stream
+// is never trusted: near its end, and for escapes, symbols are decoded one by one, and every index
+// is checked.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +16,8 @@ namespace codec::prefix {
 
 constexpr int64_t kChunk = 16384, kSegment = 512, kSegments = kChunk / kSegment;
 constexpr int kTogether = 8;        // segments that are decoded at a time
-constexpr int kTableBits = 12;      // of the index of the table of several symbols
-constexpr int kLongest = 12 + 8;    // bits of a symbol at most: a code and an escaped symbol
+constexpr int kTableBits = 12;      // bits that are looked up in Code::several
+constexpr int kLongest = 12 + 8;    // bits of a symbol at most: an escape's code and the symbol
 // In four elements of 16 bits: the bits of the symbols, and the raw bits.
 constexpr uint64_t kSymbols = 0x7F807F807F807F80, kOthers = 0x807F807F807F807F;
 

@@ -1,8 +1,9 @@
-// Multiplies a matrix in layout 2 by a few vectors. Each block of weights is multiplied as soon as
+// Multiplies a matrix in layout 2 (joint.h) by a few vectors. Each block of weights is multiplied as soon as
 // it is decoded, while it is in the first-level cache.
 //
-// A dot product is sixteen partial sums in FP32, which are then added. Which weights a partial sum
-// has depends only on their place in the matrix. So results are the same for any number of threads.
+// A dot product is sixteen partial sums in FP32, which are then added. The place of a weight in the
+// matrix alone decides to which partial sum it is added. So results are the same for any number of
+// threads.
 #pragma once
 
 #include "joint.h"
@@ -30,8 +31,9 @@ inline float dot(const uint16_t* weights, const float* x, int64_t count) {
   return parts[0];
 }
 
-// A sink for `Decoding` of joint.h, which multiplies the blocks of a chunk. `sums` gets the sums of
-// the rows that lie in the chunk, (rows, vectors). The first and last row may lie there in part.
+// Takes the blocks of a chunk from `Decoding` (joint.h) and multiplies them. `sums` gets the sums of
+// the matrix rows that lie in the chunk, (rows, vectors). The first and the last of these rows may
+// lie in it only in part.
 struct Rows {
   int64_t start, inputs;  // first element of the chunk; elements of a row
   const float* x;         // (vectors, inputs)
@@ -54,8 +56,9 @@ struct Rows {
   }
 };
 
-// Multiplies chunks `first` up to `last`. Adds to `sums`: (chunks of the range, most_rows,
-// vectors). Returns false if a chunk is damaged.
+// Multiplies chunks `first` up to `last` (excluded). Adds to `sums`: (chunks of this range,
+// most_rows, vectors). A chunk holds at most `most_rows` rows of the matrix, or parts of them.
+// Returns false if a chunk is damaged.
 inline bool multiply(const joint::Tensor& tensor, int64_t first, int64_t last, const float* x,
                      int64_t vectors, int64_t inputs, int64_t most_rows, float* sums) {
   const auto rows = [&](int64_t chunk) {

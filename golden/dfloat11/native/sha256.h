@@ -1,8 +1,8 @@
 // SHA-256 (FIPS 180-4) by the processor's own instructions, for one message or for two at a time.
 //
 // Each round waits for the round before. A second message uses some of this waiting time: two
-// messages take only a third longer than one. Other work can use it, too; it is called after each
-// block.
+// messages take only a third longer than one. Other work, which is called after each block, can use
+// the waiting time, too.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,8 @@
 
 namespace codec {
 
-// What is known of a message so far. Python provides the memory, filled with zeros.
+// The state of a message to which bytes can still be added. Python provides the memory, filled with
+// zeros.
 struct Sha256 {
   uint32_t state[8];  // in the order of the instructions: F E B A, H G D C
   uint64_t size;      // bytes so far
