@@ -194,8 +194,8 @@ void write_raw(const joint::Tensor& tensor, const Word* words, int64_t first, in
 
 EXPORT uint32_t hb_crc32c(const uint8_t* data, int64_t size) { return crc32c(data, size); }
 
-// Adds bytes to one SHA-256 message, or to two if `second` is not null. Returns 0, and does nothing,
-// if the processor lacks the instructions.
+// Adds bytes to one SHA-256 message, or to two if `second` is not null. Returns 0, and does
+// nothing, if the processor lacks the instructions.
 EXPORT int hb_sha256_add(Sha256* first, Sha256* second, const uint8_t* data, int64_t size) {
 #ifdef CODEC_SHA
   Sha256* messages[] = {first, second};

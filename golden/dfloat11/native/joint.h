@@ -1,10 +1,10 @@
 // Layout 2: the parts of a compressed tensor, and how its chunks are decoded.
 //
 // A chunk has 65536 elements, in blocks of 4096. A symbol is `width` bits of an element, the lowest
-// of which is bit `shift`. Range coder i mod 32 decodes the symbol of element i (joint_coders.h), or
-// more precisely its row in the symbol table. A symbol without a row is an escape: it is coded as
-// the last row, and stored in a list. The other bits of an element are its raw bits. They are stored
-// as they are, but without low bits that are zero.
+// of which is bit `shift`. Range coder i mod 32 decodes the symbol of element i (joint_coders.h),
+// or more precisely its row in the symbol table. A symbol without a row is an escape: it is coded
+// as the last row, and stored in a list. The other bits of an element are its raw bits. They are
+// stored as they are, but without low bits that are zero.
 //
 // The stream is never trusted. A chunk takes words only from its own part of the stream, and in the
 // end every coder must have the state with which coding began.
@@ -153,7 +153,8 @@ void place_symbols(const Tensor& tensor, const uint8_t* rows, int64_t first, int
   for (int64_t i = first; i < count; ++i) out[i] |= static_cast<Word>((rows[i] + base) << shift);
 }
 
-// Bit i of the result says whether rows[i] is `wanted`, for 64 rows, or for `count` if that is less.
+// Bit i of the result says whether rows[i] is `wanted`, for 64 rows, or for `count` if that is
+// less.
 inline uint64_t find_row(const uint8_t* rows, uint8_t wanted, int64_t count) {
 #ifdef CODEC_VECTORS
   if (count >= 64)
