@@ -61,7 +61,11 @@ def packed(zeros: NDArray[np.int64], elements: int) -> _Words:
 
 
 def are_sound(words: _Words, elements: int, most: int) -> bool:
-    """Whether no chunk leaves out more than ``most`` bits, and only blocks that exist keep bits."""
+    """Whether the words are valid.
+
+    A chunk leaves out at most ``most`` bits, only blocks that exist keep bits, no block keeps bits
+    if none are left out, and bits 15 to 8 are 0.
+    """
     zeros, kept = words & 0xFF, words >> 16
     last = -(-(elements - (len(words) - 1) * BLOCK * BLOCKS) // BLOCK)
     return bool(
