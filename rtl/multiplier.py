@@ -48,9 +48,8 @@ def check_architecture(name: str, weight: Format, activation: Format) -> None:
     check_formats(weight, activation)
     if name == "auto":
         raise ArchitectureError(
-            "Only synthesis (halfbyte.area.synthesize) can resolve architecture auto; here name "
-            "one of: "
-            f"{', '.join(applicable_architectures(weight, activation))}"
+            "Only synthesis (halfbyte.area.synthesize) can resolve architecture auto; give one of "
+            f"these instead: {', '.join(applicable_architectures(weight, activation))}"
         )
     if name not in ARCHITECTURES:
         nearest = difflib.get_close_matches(name, ARCHITECTURES, n=1, cutoff=0.4)

@@ -71,9 +71,10 @@ class MacSpec(UnitSpec):
         Multiplier architecture: a key of ``rtl.ARCHITECTURES``, or ``auto`` to let synthesis
         choose the smallest that fits. A MAC with ``auto`` cannot be built.
     terms : int
-        Products that the accumulator holds without loss.
+        Number of products in the longest sum. The lossless width of the accumulator is just enough
+        for every such sum.
     acc_width : int, optional
-        Accumulator bits, instead of the lossless width for ``terms`` products.
+        Accumulator bits, instead of the lossless width.
     overflow : Overflow
         What happens to a sum outside the accumulator's range.
     enable : bool
@@ -140,7 +141,7 @@ class MacSpec(UnitSpec):
 
     @property
     def title(self) -> str:
-        """Formats and architecture for people: ``e2m1 x int8, sign_magnitude``."""
+        """Formats and architecture as text for people, such as ``e2m1 x int8, sign_magnitude``."""
         return f"{self.weight.name} x {self.activation.name}, {self.architecture}"
 
     @property

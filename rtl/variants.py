@@ -19,10 +19,10 @@ def variants(spec: MacSpec) -> dict[str, MacSpec]:
     """MACs with the formats, architecture and terms of ``spec``, by name.
 
     ``lossless`` and ``enabled`` have the smallest accumulator that holds every sum of
-    ``spec.terms`` products, without and with an enable port.
-    ``wrap`` and ``saturate`` are as wide as one product, so nearly every sum overflows. ``tight``
-    and ``tight_wrap`` are narrower still, so even single products overflow. ``saved`` and
-    ``wrap_saved`` are carry-save accumulators: they save carries in registers. ``given`` is
+    ``spec.terms`` products, without and with an enable port. The accumulators of ``wrap`` and
+    ``saturate`` are as wide as one product, so nearly every sum overflows. Those of ``tight`` and
+    ``tight_wrap`` are narrower still, so even single products overflow. ``saved`` and
+    ``wrap_saved`` have carry-save accumulators, which save carries in registers. ``given`` is
     ``spec`` itself, if it specifies more than formats, architecture and terms.
     """
     one_product = max(_NARROWEST, lossless_acc_width(spec.weight, spec.activation, 1))

@@ -1,7 +1,8 @@
 """Simulation of MAC units against the golden model, and test vectors for external benches.
 
-Names are imported on first use. Inside the simulator, cocotb needs only the test bench from this
-package, and should not wait until PyTorch is imported.
+The golden model is the same arithmetic in PyTorch. Names are imported on first use. Inside the
+simulator, cocotb needs only the test bench from this package, and should not wait until PyTorch is
+imported.
 """
 
 from importlib import import_module

@@ -61,7 +61,7 @@ def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) ->
         with tempfile.TemporaryDirectory(prefix="halfbyte-sim-") as temporary:
             folder = Path(temporary)
             if any(character.isspace() for character in temporary):
-                raise ToolError(f"make cannot work in {folder}: set TMPDIR to a path without space")
+                raise ToolError(f"make cannot work in {folder}: set TMPDIR to one without spaces")
             (folder / "bench.v").write_text(verilog)
             compile_with = _verilator if simulator == "verilator" else _icarus
             compile_with(folder, waves, processes)

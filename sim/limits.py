@@ -8,8 +8,8 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["MAX_CYCLES", "Step", "expected_after", "walk_to_limits"]
 
-# Products of the longest walk to one limit. Formats of 4 bits then reach the limits of 32 bits. The
-# walk takes seconds in Verilator and minutes in Icarus Verilog.
+# The most products that a walk to one limit may have. With so many, formats of 4 bits reach the
+# limits of 32 bits. The walk takes seconds in Verilator and minutes in Icarus Verilog.
 MAX_CYCLES = 2**26
 
 
@@ -38,7 +38,7 @@ def walk_to_limits(spec: MacSpec, max_cycles: int = MAX_CYCLES) -> list[Step]:
 
 
 def _walk(spec: MacSpec, limit: int, sign: int, max_cycles: int) -> Iterator[Step]:
-    """The walk over a distance of ``limit`` in the direction of ``sign``."""
+    """The walk to the limit with this magnitude and sign, beyond it, and back."""
     pairs = _pairs_by_magnitude(spec, sign)
     if not pairs:
         return

@@ -50,7 +50,10 @@ class PlanLike(Protocol):
 
 @dataclass(frozen=True)
 class Field:
-    """One accumulator in the bench's port ``acc``; ``enable``: if its MAC has an enable port."""
+    """One accumulator in the bench's port ``acc``.
+
+    ``enable`` says whether its MAC has an enable port.
+    """
 
     name: str
     width: int
@@ -135,7 +138,7 @@ class Plan:
     stimulus : array
         (T,) uint32, one word per clock cycle, packed as :class:`Layout` says.
     expected : array
-        (fields, T) int64: the value of each accumulator after that cycle.
+        (fields, T) int64: the value of each accumulator after each cycle.
     """
 
     layout: Layout

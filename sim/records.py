@@ -45,13 +45,13 @@ class SimulationRecord(Record):
     activation: str
     """Format of the other operand."""
     unit: str
-    """What was simulated."""
+    """The unit that was simulated, always ``mac``."""
     level: str
     """``rtl``, ``netlist``, or ``dut`` for a user's own RTL."""
     architecture: str | None
     """Architecture of the multiplier; null for a user's own RTL."""
     terms: int
-    """Products that a lossless accumulator holds."""
+    """Number of products that a lossless accumulator can add without overflow."""
     acc_width: int
     """Width of the accumulator, in bits. MACs with other widths are simulated beside it."""
     overflow: str
@@ -59,7 +59,7 @@ class SimulationRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits of a segment of a carry-save accumulator; null for an ordinary accumulator."""
+    """Bits between two saved carries of a carry-save accumulator; null for an ordinary one."""
     simulator: str
     """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
@@ -118,15 +118,15 @@ class DecoderSimulationRecord(Record):
     """A DFloat11 decoder whose output agreed with the codec and with a bit-by-bit reference."""
 
     unit: str
-    """What was simulated."""
+    """The unit that was simulated, always ``dfloat11``."""
     codes: str
     """``table`` if a code table is loaded, ``fixed`` for a decoder without a table."""
     symbols: int
-    """Weights that a lane gives in a cycle, at most."""
+    """The most weights that a lane gives in a cycle."""
     lanes: int
     """Number of lanes, each of which decodes by itself."""
     rows: int | None
-    """Rows that a code table can have; null for a decoder without a table."""
+    """The most rows that a code table can have; null for a decoder without a table."""
     max_length: int | None
     """Bits of the longest code; null for a decoder without a table."""
     simulator: str
@@ -140,7 +140,7 @@ class DecoderSimulationRecord(Record):
     weights: int
     """Number of weights in the longest tensor."""
     symbols_per_cycle: float
-    """Weights per cycle of all lanes, measured on that tensor."""
+    """Weights per cycle of all lanes, measured on the longest tensor."""
     passed: bool
     """Whether all results agreed."""
     waves: str | None
@@ -158,7 +158,7 @@ class Bf16SimulationRecord(Record):
     """A BF16 MAC that agreed with the golden model."""
 
     unit: str
-    """What was simulated."""
+    """The unit that was simulated, always ``bf16_mac``."""
     simulator: str
     """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
@@ -188,11 +188,11 @@ class ExportRecord(Record):
     activation: str
     """Format of the other operand."""
     unit: str
-    """What was written."""
+    """The unit that was written, always ``mac``."""
     architecture: str
     """Architecture of the multiplier."""
     terms: int
-    """Products that a lossless accumulator holds."""
+    """Number of products that a lossless accumulator can add without overflow."""
     acc_width: int
     """Width of the accumulator, in bits."""
     overflow: str
@@ -200,7 +200,7 @@ class ExportRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits of a segment of a carry-save accumulator; null for an ordinary accumulator."""
+    """Bits between two saved carries of a carry-save accumulator; null for an ordinary one."""
     module: str
     """Name of the Verilog module."""
     count: int
@@ -226,13 +226,13 @@ class DotMutantRecord(DotFields):
     cycles: int
     """Approximate number of cycles of a scenario."""
     mutants: int
-    """Mutants that were made."""
+    """Number of mutants that were made."""
     equivalent: int
-    """Mutants that are proved equivalent to the unit."""
+    """Number of mutants that are proved equivalent to the unit."""
     caught: int
-    """Mutants that the regression caught."""
+    """Number of mutants that the regression caught."""
     caught_by: Mapping[str, int]
-    """Mutants that each scenario was the first to catch."""
+    """Number of mutants that each scenario was the first to catch."""
     survivors: tuple[str, ...]
     """The changes in mutants that the regression did not catch."""
     versions: Mapping[str, str | None]
@@ -254,7 +254,7 @@ class MutantRecord(Record):
     architecture: str
     """Architecture of the multiplier."""
     terms: int
-    """Products that the lossless accumulator holds."""
+    """Number of products that a lossless accumulator can add without overflow."""
     acc_width: int
     """Width of the accumulator, in bits."""
     overflow: str
@@ -262,19 +262,19 @@ class MutantRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits of a segment of a carry-save accumulator; null for an ordinary accumulator."""
+    """Bits between two saved carries of a carry-save accumulator; null for an ordinary one."""
     seed: int
     """Seed of the choice of mutants and of the random stimulus."""
     cycles: int
     """Cycles of the scenario with random inputs."""
     mutants: int
-    """Mutants that were made."""
+    """Number of mutants that were made."""
     equivalent: int
-    """Mutants that are proved equivalent to the MAC."""
+    """Number of mutants that are proved equivalent to the MAC."""
     caught: int
-    """Mutants that the regression caught."""
+    """Number of mutants that the regression caught."""
     caught_by: Mapping[str, int]
-    """Mutants that each scenario was the first to catch."""
+    """Number of mutants that each scenario was the first to catch."""
     survivors: tuple[str, ...]
     """The changes in mutants that the regression did not catch."""
     versions: Mapping[str, str | None]

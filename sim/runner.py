@@ -1,4 +1,4 @@
-"""The regression of one MAC, and of many: all scenarios on all accumulators.
+"""The regression of one MAC, or of many: it simulates all scenarios, with several accumulators.
 
 A scenario is a sequence of inputs with one purpose. Its plan holds the inputs and the results that
 the golden model expects.

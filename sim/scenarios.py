@@ -33,7 +33,7 @@ SHORT_SUM = 8
 SEGMENT = 500
 CLEAR_PROBABILITIES = (1 / 2, 1 / 8, 1 / 64, 0)
 ENABLE_PROBABILITY = 3 / 4
-# Products of the longest walk to a limit of an accumulator. cocotb takes some seconds for it.
+# The most products that may lead a sum to a limit of an accumulator. They take cocotb some seconds.
 MAX_WALK = 2**20
 
 
@@ -41,8 +41,8 @@ MAX_WALK = 2**20
 class Stream:
     """The inputs of a MAC in each clock cycle: four arrays of the same length T.
 
-    w, a: uint8 codes. clear, enable: bool. Both flags are true in the first cycle, so that the
-    unknown content of the register has no effect.
+    w, a: uint8 codes. clear, enable: bool. ``clear`` and ``enable`` are true in the first cycle, so
+    that the unknown content of the register has no effect.
     """
 
     w: Codes
@@ -92,7 +92,7 @@ def extremes(weight: Format, activation: Format, terms: int) -> Stream:
     """The highest and the lowest sum of ``terms`` products that the formats allow.
 
     All products of the first sum are the highest product, and all of the second are the lowest. If
-    several pairs of codes have this product, they take turns.
+    several pairs of codes give the same extreme product, the sum uses them in turn.
     """
     sums = [(np.resize(w, terms), np.resize(a, terms)) for w, a in _worst_pairs(weight, activation)]
     w, a = (np.concatenate(columns) for columns in zip(*sums, strict=True))
@@ -101,16 +101,17 @@ def extremes(weight: Format, activation: Format, terms: int) -> Stream:
 
 
 def clears(weight: Format, activation: Format, generator: np.random.Generator) -> Stream:
-    """Short sums with a second clear, once at every position.
+    """Short sums, each with a second clear, which comes at a different position in each.
 
-    First all these clears come with enable high, then all with enable low, which must ignore them.
-    Products of zero are avoided, since they would hide a clear.
+    In the first half of the sums, enable is high at the second clear. In the second half it is low,
+    so that the MAC must ignore the clear. Products of zero are avoided, since they would hide a
+    clear.
     """
     sums = 2 * SHORT_SUM
     position = np.arange(SHORT_SUM)
     middle = np.arange(sums) % SHORT_SUM
     clear = (position == 0) | (position == middle[:, None])  # (sums, SHORT_SUM)
-    # Enable is low at the second clears of the second half.
+    # Enable is low at the second clear of each sum in the second half.
     ignored = (np.arange(sums) >= SHORT_SUM)[:, None] & (position > 0) & clear
     visible_w, visible_a = (np.flatnonzero(fmt.integers) for fmt in (weight, activation))
     w, a = (
@@ -136,7 +137,7 @@ def random_cycles(
 
 
 def limits(specs: Iterable[MacSpec]) -> Stream:
-    """Walks to both limits of every accumulator, beyond them and back.
+    """Products that lead a sum to both limits of every accumulator, beyond them and back.
 
     A limit that is more than ``MAX_WALK`` products away is left out.
     """

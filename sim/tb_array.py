@@ -1,4 +1,7 @@
-"""cocotb test that compares every result of a systolic array with the golden model."""
+"""cocotb test that compares every result of a systolic array with the golden model.
+
+The array computes a matrix product in tiles. A tile is the part that it computes at one time.
+"""
 
 import os
 from pathlib import Path
@@ -40,7 +43,9 @@ async def _drive_and_check(dut: Any, plan: ArrayPlan) -> int:
         await rising
     missing = [column for column in range(plan.columns) if left[column] != len(expected)]
     if missing:
-        raise MismatchError(f"{plan.title}: columns {missing} gave too few results: {left}")
+        raise MismatchError(
+            f"{plan.title}: columns {missing} gave too few results; results of each column: {left}"
+        )
     return checked
 
 
@@ -49,7 +54,7 @@ def _compare(
 ) -> int:
     """Compare a result with the next one expected from its column.
 
-    Returns 1, or 0 for a result that only fills up a tile of the product.
+    Returns 1, or 0 for a result that is not compared because it only fills up a tile.
     """
     number = left[column]
     left[column] += 1

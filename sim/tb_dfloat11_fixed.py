@@ -20,7 +20,7 @@ __all__ = ["agrees_with_codec"]
 @cocotb.test()
 @cocotb.parametrize(scenario=FIXED_SCENARIOS)
 async def agrees_with_codec(dut: Any, scenario: str) -> None:
-    """All weights and verdicts are as planned, in order, and nothing hangs."""
+    """All weights and verdicts come as planned, in order, and nothing hangs."""
     bench = Testbench(dut, Path(os.environ[FOLDER_VARIABLE]), scenario)
     await bench.run()
     assert bench.checks == bench.plan.products

@@ -1,6 +1,7 @@
-"""cocotb test of the dot-product unit's regression: which mutants it catches.
+"""cocotb test that finds out which mutants the regression of a dot-product unit catches.
 
-A mutant is the unit with one fault.
+A mutant is the unit with one fault. The regression runs several scenarios, each of which is a
+sequence of inputs with one purpose.
 """
 
 import os

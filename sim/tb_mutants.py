@@ -1,6 +1,7 @@
-"""cocotb test of the regression itself: which mutants of the MACs it catches.
+"""cocotb test that finds out which mutants the regression of the MACs catches.
 
-A mutant is a MAC with one fault.
+A mutant is a MAC with one fault. The regression runs several scenarios, each of which is a sequence
+of inputs with one purpose.
 """
 
 import os

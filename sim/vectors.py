@@ -181,7 +181,7 @@ def _word_bits(acc_width: int, count: int) -> int:
 
 
 def write_bench(spec: MacSpec, path: Path, *, vectors: str, count: int) -> None:
-    """Write a self-checking Verilog bench of a MAC to ``path``; its module has the file's stem.
+    """Write a self-checking Verilog bench of a MAC to ``path``, the stem of which names its module.
 
     ``vectors`` is the name of the file that :func:`write_vectors` wrote, with ``count`` vectors.
     """

@@ -52,7 +52,7 @@ class Netlists:
 
 
 def layout_of(macs: Mapping[str, MacSpec], *, title: str, seed: int) -> Layout:
-    """The layout of the bench's ports for MACs of the same two formats; ``macs`` is by name."""
+    """The layout of the bench's ports for MACs, by name, of the same two formats."""
     first = next(iter(macs.values()))
     weight, activation = first.weight, first.activation
     return Layout(

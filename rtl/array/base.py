@@ -123,7 +123,7 @@ class SystolicSpec(ABC):
     @property
     @abstractmethod
     def rising_ports(self) -> Mapping[str, int]:
-        """The data that moves up through a column: names, and widths in bits."""
+        """Names and widths in bits of the data that moves up through a column."""
 
     @property
     @abstractmethod
@@ -190,7 +190,7 @@ class SystolicSpec(ABC):
     def warm_up(self) -> int:
         """Cycles after power-up until no register holds unknown contents.
 
-        The control input ``take``, which makes results leave the array, must be low in them.
+        The control input ``take``, which makes results leave the array, must be low until then.
         """
 
     @property

@@ -22,5 +22,5 @@ def make_array(
     if Dataflow.named(dataflow) is Dataflow.WEIGHT:
         return WeightArraySpec(unit, rows, columns, depth)
     if depth is not None:
-        raise UserError("depth is for dataflow weight: leave it out")
+        raise UserError("Only arrays with dataflow weight have a depth: leave it out")
     return ArraySpec(unit, rows, columns)

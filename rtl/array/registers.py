@@ -67,9 +67,10 @@ class DelayStage(wiring.Component):
 class ElementRegisters(wiring.Component):
     """All registers of an output-stationary element except those of its unit.
 
-    Codes, scales and control reach the unit one cycle after the inputs, and the next element in the
-    same cycle. When the control bit ``take`` is high, the result register copies the unit's result.
-    In all other cycles it copies that of the element below, so results move up.
+    Codes, scales and control go through registers. One cycle after they arrive, they reach both the
+    unit and the next element. When the control bit ``take`` is high, the result register copies the
+    unit's result. In all other cycles it copies the result register of the element below, so
+    results move up.
 
     Parameters
     ----------

@@ -54,7 +54,10 @@ class ArraySpec(SystolicSpec):
 
     @property
     def least_steps(self) -> int:
-        """Fewest cycles from one ``take`` to the next; with fewer, two results would collide."""
+        """Fewest cycles from one ``take`` to the next. With fewer, two results would collide.
+
+        ``take`` is the control input that sends the results out.
+        """
         return 2 * self.rows - 1
 
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:

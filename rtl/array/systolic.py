@@ -17,8 +17,8 @@ class SystolicArray(ArrayGrid):
 
     ``take`` sends the results out. It must be high in the first step after the last step of a sum.
     This may be the first step of the next sum, with ``clear``. The result of row r and column c
-    appears at ``sums`` 2 + c + 2 * r cycles later, while ``valid`` is high. From one ``take`` to
-    the next there must be at least 2 * rows - 1 cycles.
+    appears 2 + c + 2 * r cycles after ``take``, at ``sums``, while ``valid`` is high. From one
+    ``take`` to the next there must be at least 2 * rows - 1 cycles.
 
     The array does not have a reset. At first ``valid`` is unknown. It is known after
     2 * rows + columns cycles in which ``take`` is low.

@@ -34,9 +34,9 @@ class WeightStationaryArray(ArrayGrid):
     row first, while the previous tile is in use.
 
     ``clear`` must be high with all tokens of the first tile of a sum, and ``take`` with all tokens
-    of its last tile. The result of column c appears at ``sums`` rows + 1 + c cycles after ``take``,
-    while ``valid`` is high. The array does not have a reset. At first ``valid`` is unknown. It is
-    known after rows + columns + 1 cycles in which ``take`` is low.
+    of its last tile. The result of column c appears rows + 1 + c cycles after ``take``, at
+    ``sums``, while ``valid`` is high. The array does not have a reset. At first ``valid`` is
+    unknown. It is known after rows + columns + 1 cycles in which ``take`` is low.
 
     Parameters
     ----------

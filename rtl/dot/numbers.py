@@ -73,16 +73,17 @@ class DotNumbers:
         multiple, a block takes several cycles. With a divisor, the unit takes several blocks a
         cycle. Default: the number of lanes.
     terms : int
-        Products that an integer or exact accumulator holds without loss.
+        Number of products in the longest sum. The lossless width of an integer or exact accumulator
+        is just enough for every such sum.
     acc_width : int, optional
-        Bits of that accumulator, instead of the lossless width.
+        Bits of an integer or exact accumulator, instead of the lossless width.
     overflow : Overflow
         What an integer accumulator does with sums outside its range; an exact one wraps.
     window : (int, int), optional
         Lowest and highest exponent of the product of both scales that an exact accumulator can
         take. Default: all exponents.
     final_adder : FinalAdder
-        The last adder of the adder tree, and of the sums in the FP32 adder.
+        The kind of the last adder, both in the adder tree and in the FP32 adder.
     adders : AdderStyle
         The full adders of the cell library for which the unit is made.
     chained : bool

@@ -28,7 +28,7 @@ class DotFields(Record):
     block: int | None
     """Products that share a scale."""
     terms: int | None
-    """Products that the accumulator holds without loss."""
+    """Number of products that a lossless accumulator can add without overflow; null for FP32."""
     acc_width: int
     """Width of the accumulator, in bits."""
     overflow: str | None

@@ -135,7 +135,7 @@ class SignedColumns:
         """Two numbers of ``width`` bits, whose sum a last adder must compute.
 
         ``deadline`` is a time in gate delays. If a place has three bits left, and a full adder
-        could not add the latest by then, this bit goes straight to the last adder.
+        could not add the latest bit by then, this bit goes straight to the last adder.
         """
         self._deadline = deadline
         rows: tuple[list[Value], list[Value]] = ([], [])

@@ -128,7 +128,7 @@ class DotUnit(Exported):
             lines.append(
                 f"acc: {spec.width} bits, two's complement, overflow: {spec.overflow.value}"
             )
-        lines.append(f"acc is in units of {spec.unit}; lanes: {spec.architecture}")
+        lines.append(f"acc is in units of {spec.unit}; multiplier of a lane: {spec.architecture}")
         return lines
 
     def elaborate(self, platform: object) -> Module:

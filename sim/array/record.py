@@ -28,7 +28,7 @@ class LayerRun(Record):
     lanes: int
     """Products per cycle of each unit."""
     dataflow: str
-    """What stays in an element of the array: ``output`` or ``weight``."""
+    """What stays in a unit of the array while other data moves: ``output`` or ``weight``."""
     rows: int
     """Number of rows of the array."""
     columns: int
@@ -44,7 +44,7 @@ class LayerRun(Record):
     results: int
     """Results whose bits were compared with the golden model; all are equal."""
     host_build: str
-    """How the CUDA kernels, compiled for the CPU, agreed: ``the same bits``, or how many differ."""
+    """What the CUDA kernels give on the CPU: ``the same bits``, or how many results differ."""
     cycles: int
     """Clock cycles, including those that fill and empty the array."""
     utilization: float
@@ -66,7 +66,7 @@ class ArraySimulation(DotFields):
     """A matrix product computed with the RTL of an array, with the golden model's bits."""
 
     dataflow: str
-    """What stays in an element of the array: ``output`` or ``weight``."""
+    """What stays in a unit of the array while other data moves: ``output`` or ``weight``."""
     rows: int
     """Number of rows of the array."""
     columns: int
@@ -104,7 +104,7 @@ class ArrayExport(DotFields):
     """An array written as Verilog, with vectors and a bench."""
 
     dataflow: str
-    """What stays in an element of the array: ``output`` or ``weight``."""
+    """What stays in a unit of the array while other data moves: ``output`` or ``weight``."""
     rows: int
     """Number of rows of the array."""
     columns: int

@@ -141,7 +141,7 @@ class Testbench:
             await self._cycle(lanes, 1.0)
 
     async def _load(self, session: Session) -> None:
-        """Drive the code table, and check that it is accepted or refused as planned.
+        """Send the code table, and check that it is accepted or refused as planned.
 
         Lanes must not use a refused table.
         """
@@ -167,7 +167,7 @@ class Testbench:
         return payload | 1 << self._inputs[f"{stream}__valid"]
 
     async def _step(self, stimulus: int) -> int:
-        """Run one clock cycle with these inputs; return the outputs before its end."""
+        """Run one clock cycle with these inputs; return the outputs on its falling edge."""
         self._dut.stimulus.value = stimulus
         await FallingEdge(self._dut.clk)
         result: int = self._dut.result.value.to_unsigned()

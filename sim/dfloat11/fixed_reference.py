@@ -28,10 +28,10 @@ _ONES = 8  # a code that begins with this many ones continues in another step of
 def fixed_code(number: int, highest: int) -> Code:
     """The fixed code ``number``, which counts down from the exponent ``highest``.
 
-    Returns the exponent for each code word, the bits of which are text. The first words are 00, 01
-    and 10, or 00, 01, 100 and 101. Then come unary words: some ones, and a zero at the end. The
-    number says which first words there are, and which unary word the highest exponent has. The
-    words of rare exponents begin with eight ones.
+    Maps each code word, as text of its bits, to its exponent. The first words are 00, 01 and 10, or
+    00, 01, 100 and 101. Then come unary words: some ones, and a zero at the end. The number says
+    which first words there are, and which unary word the highest exponent has. The words of rare
+    exponents begin with eight ones.
     """
     first = ["00", "01", "100", "101"] if number & 4 else ["00", "01", "10"]
     chain = [f"{'1' * ones}0" for ones in range(2, 8)]
@@ -55,8 +55,8 @@ def fixed_crc(weights: Sequence[int]) -> bytes:
 def _read(words: Code, bits: str, position: int) -> tuple[int, list[int]]:
     """The exponent at ``position``, and the bit positions at which the lane's steps end.
 
-    A lane reads a rare exponent in several steps. Zeros are added after the end of the stream; a
-    lane never reads a whole exponent from them.
+    A step reads at most eight bits, so a lane reads a rare exponent in several steps. Zeros are
+    added after the end of the stream; a lane never reads a whole exponent from them.
     """
     rest = bits[position : position + 20].ljust(20, "0")
     code = next(word for word in words if rest.startswith(word))

@@ -15,7 +15,7 @@ __all__ = ["FIXED_SCENARIOS", "SCENARIOS", "DecoderPlan", "Packet", "Session"]
 
 SCENARIOS = ("tensors", "stalls", "tables", "flips", "cuts", "resets")
 FIXED_SCENARIOS = ("tensors", "stalls", "codes", "flips", "cuts", "resets")
-"""Scenarios of the decoder without a table."""
+"""Scenarios of the decoder without a code table."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ async def play(dut: Any, plan: DotPlan, folder: Path) -> int:
 
 
 def _difference(plan: DotPlan, cycle: int, seen: str) -> str:
-    """The message about a cycle with wrong outputs; ``seen`` is the bits of all outputs."""
+    """The message about a cycle with wrong outputs; ``seen`` has the bits of all outputs."""
     stimulus, expected = (
         int.from_bytes(words[cycle].tobytes(), "little") for words in (plan.stimulus, plan.expected)
     )

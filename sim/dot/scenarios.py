@@ -28,7 +28,7 @@ def _stimulus(
 ) -> Stimulus:
     """The inputs of a scenario with the codes ``w`` and ``a``.
 
-    Ends of blocks are random, and so are clears and scales that are not given.
+    Clears and scales that are not given are random, and :func:`_last` ends the blocks.
     """
     count = len(w)
     if clear is None:
@@ -39,7 +39,7 @@ def _stimulus(
 
 
 def _last(spec: DotSpec, generator: _Generator, clear: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The flag for the last cycle of a block: after its full number of cycles, or rarely fewer."""
+    """The flag for the last cycle of a block. Some blocks end early, at random."""
     last = np.zeros(len(clear), np.bool_)
     taken = 0
     for cycle, cleared in enumerate(clear):

@@ -46,8 +46,8 @@ class Stimulus:
     def folded(self, blocks: int) -> "Stimulus":
         """The inputs for a unit that takes ``blocks`` blocks a cycle.
 
-        Each cycle of the result has the blocks of ``blocks`` consecutive cycles. It clears if the
-        first of them does.
+        Each cycle of the result has the blocks of ``blocks`` consecutive cycles. It has a clear if
+        the first of these cycles has one.
         """
         count = len(self) // blocks
         w, a, w_scale, a_scale = (
@@ -58,7 +58,7 @@ class Stimulus:
         return Stimulus(w, a, clear, np.ones(count, np.bool_), w_scale, a_scale)
 
     def side_by_side(self, blocks: int) -> "Stimulus":
-        """The inputs for a unit that takes ``blocks`` blocks a cycle: all blocks get the same.
+        """The inputs for a unit that takes ``blocks`` blocks a cycle: every block gets all inputs.
 
         Block n gets them n cycles later than block 0.
         """
@@ -95,9 +95,10 @@ def packed(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class Codes:
-    """Special codes of one format: of the highest, lowest, zero and smallest positive value.
+    """The codes of a format's highest, lowest, zero and smallest positive value.
 
-    ``negated`` holds the code of minus the value of each code.
+    ``zero`` is the code of the smallest magnitude if the format has no zero. ``negated`` holds, for
+    each code, the code of minus its value.
     """
 
     def __init__(self, fmt: Format) -> None:

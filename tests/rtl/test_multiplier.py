@@ -117,7 +117,7 @@ def test_every_architecture_is_used_by_some_format():
         ),
         ("booth", "e3m0", "the codes of e3m0 are not two's complement integers"),
         ("sign_magnitde", "int4", "did you mean sign_magnitude"),
-        ("auto", "int4", "Only synthesis .* here name one of: twos_complement, sign_magnitude"),
+        ("auto", "int4", "Only synthesis .* of these instead: twos_complement, sign_magnitude"),
     ],
 )
 def test_refusals_give_their_reason(architecture, fmt, reason):
