@@ -32,7 +32,7 @@ def pytest_collection_finish() -> None:
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all tests of the session share, also across pytest-xdist workers.
 
-    It is for stores and builds, which several processes may use at the same time.
+    It is for stored results and builds, which several processes may use at the same time.
     """
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
