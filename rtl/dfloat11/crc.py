@@ -20,7 +20,7 @@ _Sums = tuple[frozenset[int], ...]
 
 
 def _following(bits: int) -> list[set[int]]:
-    """For each bit of the next state, the terms whose sum modulo 2 it is.
+    """For each bit of the next state, the terms that are added, modulo 2, to compute the bit.
 
     Term ``n`` is bit ``n`` of the state, plus bit ``n`` of the data if there is one.
     """
@@ -39,8 +39,8 @@ def _following(bits: int) -> list[set[int]]:
 def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
     """Pairs of terms that several sums share, and the terms of each sum.
 
-    In the sums, pair n is term 32 + n. Each step chooses the pair that occurs in most sums (C.
-    Paar, "Optimized arithmetic for Reed-Solomon encoders", ISIT 1997).
+    In the sums, term 32 + n is the sum of pair n. Each step chooses the pair that occurs in most
+    sums (C. Paar, "Optimized arithmetic for Reed-Solomon encoders", ISIT 1997).
     """
     sums = _following(bits)
     pairs: list[tuple[int, int]] = []

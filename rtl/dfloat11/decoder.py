@@ -73,7 +73,8 @@ class Decoder(Exported):
     table_error : ``Out(1)``
         High if the last table was refused.
     words, raw : arrays of ``In(stream.Signature(...))``
-        The input of each lane: coded exponents, and the raw bytes of the weights.
+        The input of each lane: coded exponents, and the raw bytes (sign and mantissa) of the
+        weights.
     weights, verdict : arrays of ``Out(stream.Signature(...))``
         The output of each lane: weights, and for each chunk whether it is good.
 

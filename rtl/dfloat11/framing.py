@@ -44,7 +44,7 @@ NO_ESCAPE = 0xFFFF  # in place of the escape's row
 
 
 class Verdict(enum.Enum):
-    """Whether a chunk is good, or what is wrong with it; the codec has the same four results."""
+    """Whether a chunk is good, or what is wrong. The software decoder has the same results."""
 
     GOOD = 0
     WRONG_CRC = 1

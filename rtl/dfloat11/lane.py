@@ -1,7 +1,8 @@
 """One lane of the decoder: it turns chunks of a compressed tensor into BF16 weights.
 
-A chunk is up to 16384 weights. It comes as two packets, one of words and one of raw bytes. A symbol
-is the exponent of a weight. :mod:`halfbyte.rtl.dfloat11.framing` has the details.
+A chunk is up to 16384 weights. It comes as two packets: one of words with codes, and one of raw
+bytes with signs and mantissas. A symbol is the exponent of a weight.
+:mod:`halfbyte.rtl.dfloat11.framing` has the details.
 """
 
 from amaranth.hdl import Module, Signal
@@ -29,16 +30,16 @@ class _State(enum.Enum):
 class Lane(Exported):
     """Decode chunks of BF16 weights, one after the other.
 
-    The lane gives one weight per cycle while all streams flow, with three exceptions. A symbol that
+    The lane gives one weight per cycle while no stream pauses, with three exceptions. A symbol that
     has no code of its own (an escaped symbol) takes another cycle. A word stays for at least four
     cycles, in which its CRC is computed. A chunk takes about 75 cycles more than its weights.
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
     reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the
     weights since the previous verdict may be wrong, or too few. The lane does not check the length
-    of every segment (512 weights). It compares the sum of the lengths, modulo 32, with the bits
-    that it has read from the last word. Together with the number of words, this checks the length
-    of the whole stream.
+    of every segment (512 weights). It compares the sum of the lengths, modulo 32, with the number
+    of bits that it has read from the last word. Together with the number of words, this checks the
+    length of the whole stream.
 
     Parameters
     ----------

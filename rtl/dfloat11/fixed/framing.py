@@ -1,4 +1,7 @@
-"""The beats, or transfers, on the input streams of the decoder without a code table."""
+"""The beats, or transfers, on the input streams of the decoder without a code table.
+
+A symbol is the exponent of a weight.
+"""
 
 from amaranth.lib import data
 

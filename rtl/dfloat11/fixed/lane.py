@@ -40,7 +40,7 @@ class _State(enum.Enum):
 class FixedLane(Exported):
     """Decode chunks of BF16 weights in one of eight fixed codes, one chunk after the other.
 
-    The lane gives ``symbols`` weights per cycle while all streams flow, with some exceptions. With
+    The lane gives ``symbols`` weights per cycle while no stream pauses, with some exceptions. With
     one weight per cycle, an exponent whose code begins with eight ones takes one more cycle. An
     exponent without a code, which follows an escape in eight bits, takes two more. A chunk takes
     nine more than its weights. With two weights per cycle, each of these exponents takes up to two
