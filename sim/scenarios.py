@@ -101,7 +101,7 @@ def extremes(weight: Format, activation: Format, terms: int) -> Stream:
 
 
 def clears(weight: Format, activation: Format, generator: np.random.Generator) -> Stream:
-    """Short sums, each with a second clear, which comes at a different position in each.
+    """Short sums with a second clear, at each position in turn.
 
     In the first half of the sums, enable is high at the second clear. In the second half it is low,
     so that the MAC must ignore the clear. Products of zero are avoided, since they would hide a
