@@ -10,7 +10,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import yaml
@@ -304,26 +304,32 @@ def technology_names() -> list[str]:
     return sorted(_known_cards(), key=lambda name: (name not in _cards(CARDS), name != DEFAULT))
 
 
+@lru_cache(maxsize=8)
+def _technology(card_text: bytes) -> Technology:
+    """The technology of a card. The last few are kept, with their Liberty texts."""
+    card = yaml.load(card_text.decode("utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
+    if not isinstance(card, dict):
+        raise TypeError(f"it must be a mapping of keys, not {card!r:.40}")
+    return Technology(
+        name=str(card["name"]),
+        title=str(card["title"]),
+        corner=str(card["corner"]),
+        source=str(card["source"]),
+        licence=str(card["licence"]),
+        cells={str(name): cell_from_card(name, cell) for name, cell in card["cells"].items()},
+        voltage=None if card["voltage"] is None else float(card["voltage"]),
+        strengths=frozenset(map(str, card["strengths"])),
+        time_unit_ps=float(card.get(_TIME_UNIT, 1000.0)),
+    )
+
+
 def from_card(path: Path) -> Technology:
     """Read a card; raises UserError if the file cannot be read or is not a card."""
     try:
         raw = read_start(path, _MAX_CARD + 1)
         if len(raw) > _MAX_CARD:
             raise ValueError(f"it has more than {_MAX_CARD} bytes")
-        card = yaml.load(raw.decode("utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
-        if not isinstance(card, dict):
-            raise TypeError(f"it must be a mapping of keys, not {card!r:.40}")
-        return Technology(
-            name=str(card["name"]),
-            title=str(card["title"]),
-            corner=str(card["corner"]),
-            source=str(card["source"]),
-            licence=str(card["licence"]),
-            cells={str(name): cell_from_card(name, cell) for name, cell in card["cells"].items()},
-            voltage=None if card["voltage"] is None else float(card["voltage"]),
-            strengths=frozenset(map(str, card["strengths"])),
-            time_unit_ps=float(card.get(_TIME_UNIT, 1000.0)),
-        )
+        return _technology(raw)
     except OSError as error:
         raise UserError(f"Technology card {path} cannot be read ({error.strerror})") from error
     except (
