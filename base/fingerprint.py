@@ -28,14 +28,15 @@ def code_fingerprint(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for module in sorted(imported_modules(*modules)):
-        digest.update(f"{module}\0{_code(source_of(module).read_bytes())}\0".encode())
+        digest.update(f"{module}\0{_code_digest(source_of(module).read_bytes())}\0".encode())
     return digest.hexdigest()
 
 
-def _code(source: bytes) -> str:
-    """The syntax tree of a source as text, without comments, docstrings and layout."""
+@cache
+def _code_digest(source: bytes) -> str:
+    """SHA-256 (hex) of a source's syntax tree, without comments, docstrings and layout."""
     tree = ast.parse(source)
     for node in statements(tree, types=True):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             node.value.value = None  # a docstring, or another constant that does nothing
-    return ast.dump(tree)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
