@@ -254,6 +254,7 @@ def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
 
 
 def _elements(header: TensorHeader, first: int, last: int) -> int:
+    """Number of elements in chunks ``first`` up to ``last``."""
     return min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
 
 

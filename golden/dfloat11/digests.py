@@ -1,4 +1,4 @@
-"""SHA-256 of bytes that come in pieces, for two messages at once, while symbols are counted.
+"""Computes SHA-256 of one or two messages that come in pieces, and counts symbols meanwhile.
 
 A symbol is the coded part of an element, such as the exponent of a BF16 number.
 

@@ -64,6 +64,7 @@ class _Room:
 
     @classmethod
     def of(cls, chunks: int) -> "_Room":
+        """Memory for this many chunks: the memory that is kept if it suffices, else new memory."""
         sizes, kept = np.zeros((chunks, 2), dtype=np.uint32), _KEPT_ROOM.room
         if kept is not None and len(kept.sizes) >= chunks:
             return cls(kept.streams, kept.escapes, sizes)

@@ -1,7 +1,8 @@
 """Layout 1: header, code table, and where the other parts are. See ``docs/dfloat11.md``.
 
-A tensor is divided into chunks of 16384 elements, and a chunk into 32 segments. The *stream* holds
-the codes of all symbols, in words of 32 bits. The *raw* bytes hold the bits that are not coded.
+A tensor is divided into chunks of 16384 elements, and a chunk into 32 segments. The *symbol* of an
+element is the part that is coded, such as the exponent of a BF16 number. The *stream* holds the
+codes of all symbols, in words of 32 bits. The *raw* bytes hold the bits that are not coded.
 
 All numbers from a file are checked here, before they set the size of memory or an address.
 """

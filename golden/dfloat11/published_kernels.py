@@ -1,4 +1,4 @@
-"""The inner loops of the published layout (:mod:`halfbyte.golden.dfloat11.published`).
+"""The inner loops of the layout of the ``dfloat11`` package (:mod:`.published`).
 
 The content of a stream is never trusted: for any bits, a loop stays inside its arrays, ends, and
 reports what it found. All numbers are int64 below 2^63.
@@ -29,7 +29,7 @@ POINTER = 240
 """An entry of a look-up table from 240 on leads to table 256 - entry. Lower ones are exponents."""
 _LEVELS = 4  # bytes of the longest code
 
-GOOD, NOT_A_CODE, WRONG_GAP, WRONG_END = range(4)
+GOOD, NOT_A_CODE, WRONG_GAP, WRONG_END = range(4)  # results of decoding a block
 
 
 @jit
@@ -37,7 +37,9 @@ def encode_stream(
     words: _Array, values: _Array, bits: _Array, end_value: int, end_bits: int,
     stream: _Array, gaps: _Array, positions: _Array,
 ) -> None:  # fmt: skip
-    """Write exponents of ``words`` (uint16) to ``stream`` (uint8), and the index arrays.
+    """Write the codes of the exponents of ``words`` (uint16) to ``stream`` (uint8).
+
+    Also fill ``gaps`` and ``positions``, which say where codes and elements begin.
 
     values, bits: the code of each exponent, and its length. end_value, end_bits: the code of the
     end-of-file symbol, whose first bits fill the last byte. gaps: for each piece, the bits before
@@ -81,10 +83,10 @@ def _decode_block(
     stream: _Array, luts: _Array, gaps: _Array, position: Any,
     other: _Array, out: _Array, first: Any, last: Any,
 ) -> tuple[int, int]:  # fmt: skip
-    """Decode elements ``first`` up to ``last`` from bit ``position`` on.
+    """Decode elements ``first`` up to ``last`` (excluded) from bit ``position`` on.
 
-    Returns whether the block is good, and the position of the next bit. Beyond the stream, all bits
-    are taken as zeros.
+    other: a byte of sign and mantissa for each element. Returns GOOD or what is wrong, and the
+    position of the next bit. Beyond the stream, all bits are taken as zeros.
     """
     tables = len(luts) - 1
     place = position // 8
@@ -126,10 +128,12 @@ def decode_blocks(
     stream: _Array, luts: _Array, gaps: _Array, positions: _Array, other: _Array,
     first: int, last: int, out: _Array, results: _Array,
 ) -> None:  # fmt: skip
-    """Decode blocks ``first`` up to ``last`` into ``out``; the result of each goes to ``results``.
+    """Decode blocks ``first`` up to ``last`` (excluded) into ``out``, and note their results.
 
-    luts: (tables + 1, 256); the last row has the code lengths. gaps: by piece, for whole blocks.
-    positions: (blocks + 1,), ascending, from 0 to the number of elements.
+    luts: (tables + 1, 256), look-up tables; the last row has the code lengths. gaps: for each piece
+    of whole blocks, the bits before its first code. positions: (blocks + 1,), the first element of
+    each block, ascending, from 0 to the number of elements. other: a byte of sign and mantissa for
+    each element.
     """
     pieces = BLOCK_BITS // PIECE_BITS
     for block in range(first, last):

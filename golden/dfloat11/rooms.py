@@ -64,9 +64,9 @@ _KEPT = _Kept()
 
 
 def room(elements: int, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
-    """(elements,) of this type, not initialized.
+    """An array, (elements,) of this type, not initialized.
 
-    Its memory is kept when the last array or tensor that uses it is gone.
+    Its memory is kept for later results when the last array or tensor that uses it is gone.
     """
     kind = np.dtype(dtype)
     size = elements * kind.itemsize

@@ -46,7 +46,8 @@ class Counter {
   // Adds the histograms to `counts_`, and clears them.
   void keep() {
     for (auto& each : several_)
-      for (int symbol = 0; symbol < 256; ++symbol) counts_[symbol] += each[symbol], each[symbol] = 0;
+      for (int symbol = 0; symbol < 256; ++symbol)
+        counts_[symbol] += each[symbol], each[symbol] = 0;
   }
 
  private:

@@ -191,7 +191,8 @@ void write_block(const Raw& raw, const Word* words, int64_t count) {
     }
   for (; i < count; i += 8, place += bits) {
     Word eight[8] = {};
-    std::memcpy(eight, words + i, sizeof(Word) * static_cast<size_t>(std::min<int64_t>(8, count - i)));
+    const auto left = static_cast<size_t>(std::min<int64_t>(8, count - i));
+    std::memcpy(eight, words + i, sizeof(Word) * left);
     uint8_t bytes[40] = {};
     for (int k = 0; k < 8; k += kAtOnce) {
       int bit = k * bits;
