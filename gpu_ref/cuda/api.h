@@ -1,9 +1,9 @@
-// The C interface, the same for the CUDA build and the host build.
+// The C interface of the kernels, which is the same for the CUDA build and the host build.
 //
 // Pointers in argument structures point to memory of the context's device. Format tables and the
 // structures themselves are always on the host. A function with a context returns 0, or 1 with a
-// message in hb_error(). The Python side checks shapes, sizes and element types; they are not
-// checked again here.
+// message in hb_error(). The Python side checks shapes, sizes and element types; the
+// functions here do not check them again.
 #pragma once
 
 #include "dfloat11_product.h"
@@ -22,12 +22,12 @@ struct Context {
   void *stream;     // CUDA build: a cudaStream_t
 };
 
-// A block-scaled product A W^T of packed operands.
+// A block-scaled product A W^T of packed operands: each block of elements of a row has a scale.
 struct PlainProduct {
   Operand a, w;
   int64_t m, n, length, block;
   float *y;            // (m, n)
-  int64_t *overflows;  // counts results beyond FP32
+  int64_t *overflows;  // counts results beyond the range of FP32
 };
 
 // Kernels that quantize: block by block for any shape, or in spans of 256 elements (quantize.h).
@@ -39,9 +39,10 @@ enum QuantizeKernel : int32_t { QUANTIZE_UNITS = 0, QUANTIZE_SPANS = 1 };
 
 HB_API const char *hb_kind();   // "cuda" or "host"
 HB_API const char *hb_error();  // the message of this thread's last failed call
-// Sizes in bytes of the structures that both sides declare, in the order of STRUCTURES in abi.py.
+// Writes the sizes, in bytes, of the structures that Python declares, too. They come in the order
+// of STRUCTURES in abi.py.
 HB_API void hb_sizes(int64_t *sizes, int32_t count);
-// Fills in the derived numbers of a layout.
+// Fills in the fields of a layout that follow from rows, length and block.
 HB_API void hb_complete(halfbyte::Layout *layout);
 // Whether the kernel QUANTIZE_SPANS can quantize this tensor.
 HB_API int32_t hb_in_spans(const halfbyte::Quantize *call);
@@ -71,16 +72,18 @@ HB_API int hb_expand(const halfbyte::Context *, const halfbyte::Format *,
 HB_API int hb_gemm_plain(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_dp4a(const halfbyte::Context *, const halfbyte::Product *);
-// For at most FEW_ROWS rows of activations. gemm_rows() says which block sizes it can compute.
+// For at most FEW_ROWS rows of activations. The comment at gemm_rows() says which block sizes are
+// supported.
 HB_API int hb_gemm_rows(const halfbyte::Context *, const halfbyte::Format *w,
                         const halfbyte::RowsProduct *);
-// `small`: every partial sum of a block is below 2^22 in magnitude.
+// `small` says that every partial sum of a block is below 2^22 in magnitude.
 HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small);
 
 // DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts.
 //
 // Prefix layout. hb_dfloat11_read() reads the header of a compressed tensor of `size` bytes. `data`
-// points to its first `available` bytes, on the host. Returns a dfloat11::Damage.
+// points to its first `available` bytes, on the host. The result is a dfloat11::Damage, as for the
+// other functions that read or check sizes.
 HB_API int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,
                                 halfbyte::dfloat11::Container *);
 HB_API int hb_dfloat11_decode(const halfbyte::Context *, const halfbyte::dfloat11::Decode *);
@@ -92,15 +95,16 @@ HB_API int32_t hb_dfloat11_index(const halfbyte::dfloat11::JointContainer *, con
                                  int64_t *starts);
 HB_API int hb_dfloat11_joint(const halfbyte::Context *, const halfbyte::dfloat11::DecodeJoint *);
 HB_API int hb_dfloat11_product(const halfbyte::Context *, const halfbyte::dfloat11::JointProduct *);
-// Layout of the Python package dfloat11. hb_dfloat11_check() checks the sizes of the parts and
-// returns a dfloat11::Damage. hb_dfloat11_published() must only be called if this is GOOD.
+// Layout of the Python package dfloat11. hb_dfloat11_check() checks the sizes of the parts. Only if
+// it returns GOOD may hb_dfloat11_published() be called.
 HB_API int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *);
 HB_API int hb_dfloat11_published(const halfbyte::Context *,
                                  const halfbyte::dfloat11::DecodePublished *);
 
-// Only in the host build: products by vector instructions. hb_gemm_pairs() multiplies integers from
-// -32767 to 32767; a block's partial sums must fit an int32. hb_gemm_doubles() multiplies in FP64;
-// partial sums must be at most 2^53. hb_simd() names the vector instructions in use.
+// These functions exist only in the host build. They compute products by vector instructions.
+// hb_gemm_pairs() multiplies integers from -32767 to 32767; a block's partial sums must fit an
+// int32. hb_gemm_doubles() multiplies in FP64; a block's partial sums must be at most 2^53 in
+// magnitude. hb_simd() names the vector instructions in use.
 HB_API int hb_gemm_pairs(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_doubles(const halfbyte::Context *, const halfbyte::Format *a,

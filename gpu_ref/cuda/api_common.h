@@ -1,5 +1,5 @@
-// The functions of the C interface that the CUDA build and the host build share. Each build
-// includes this file once.
+// Defines the functions of the C interface that are the same in the CUDA build and the host build.
+// Each build includes this file in one source file.
 #pragma once
 
 #include <exception>
@@ -16,7 +16,7 @@ inline std::string &last_error() {
   return message;
 }
 
-// Runs `body`. Returns 0, or 1 after an exception, which becomes the last error.
+// Runs `body`. Returns 0, or 1 after an exception, whose message hb_error() then returns.
 template <class Body>
 int guarded(Body body) {
   try {

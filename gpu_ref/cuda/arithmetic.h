@@ -1,4 +1,4 @@
-// The arithmetic of 4-bit formats: codes, values, products, the MAC's step, block scales and sums.
+// The arithmetic of formats of 2 to 8 bits: codes, values, products, MACs, block scales and sums.
 //
 // One header serves the device (nvcc) and the host (any C++17 compiler). It is written from the
 // definitions, independently of the PyTorch model in golden/ and of the RTL: they share only the
@@ -26,30 +26,31 @@ namespace halfbyte {
 
 constexpr int MAX_CODES = 256;  // formats have 2 to 8 bits
 
-// The table by which numbers become codes.
+// The table that encode() searches to turn a number into a code.
 struct Encoder {
   int32_t bits;
-  // For each value in ascending order: the first float that rounds to the next higher value. The
-  // entries from that of the highest value on are NaN, which no float reaches.
+  // For each value in ascending order: the smallest float that rounds to a higher value. For the
+  // highest value, and in all entries after it, this is NaN: no float is at least NaN.
   float thresholds[MAX_CODES];
   uint8_t codes[MAX_CODES];       // in ascending order of their values
 };
 
-// The table by which codes become values. A value is an integer times the quantum.
+// The table that turns codes into values. A value is an integer times the quantum.
 struct Decoder {
   int32_t bits;
   int32_t magnitude;  // the largest absolute integer
   float quantum;
-  int32_t integers[MAX_CODES];  // by code
+  int32_t integers[MAX_CODES];  // indexed by code
 };
 
-// The largest value of a format: as FP32, and rounded down to `significand` * 2^(exponent - 23).
+// The largest value of a format, in two forms: `value` is an FP32 number, and
+// `significand` * 2^(exponent - 23) is the largest value rounded down.
 struct Largest {
   float value;
   int32_t exponent;
   int32_t significand;  // 2^23 to 2^24 - 1
-  // The least significand, at the same exponent, of a number that is at least as near to the next
-  // power of two as to the value.
+  // The smallest significand, at the same exponent, of a number that is at least as near to the
+  // next power of two as to the largest value.
   int32_t middle;
 };
 
@@ -59,7 +60,7 @@ struct Format {
   Largest largest;
 };
 
-// Whether a generated table is valid: encode() can search it, and the integers are in range.
+// Whether a generated table is valid: encode() can search it, and no integer is beyond `magnitude`.
 constexpr bool well_formed(const Format &format) {
   const Encoder &encoder = format.encoder;
   if (encoder.bits < 2 || encoder.bits > 8 || encoder.bits != format.decoder.bits) return false;
@@ -153,8 +154,8 @@ HB_HD uint8_t encode_within(const Encoder &encoder, float x) {
   return encoder.codes[position];
 }
 
-// Whether two codes share a byte: then the code with the even index is in the low half. Each wider
-// code has a byte of its own.
+// Whether two codes share a byte. Then the code with the even index is in the low half. Codes of
+// more than 4 bits have a byte each.
 HB_HD bool packs_pairs(int bits) { return bits <= 4; }
 
 HB_HD uint8_t encode(const Encoder &encoder, float x) {
@@ -178,7 +179,7 @@ HB_HD uint8_t load_code(const uint8_t *row, int bits, int64_t index) {
 
 enum Overflow : int32_t { WRAP = 0, SATURATE = 1 };
 
-// One clock cycle of acc <= (clear ? 0 : acc) + product, in acc_width bits (2 to 64).
+// One clock cycle of a MAC: acc <= (clear ? 0 : acc) + product, in acc_width bits (2 to 64).
 // The product has at most 40 bits of magnitude.
 HB_HD int64_t mac_step(int64_t acc, int64_t product, bool clear, int acc_width, int overflow) {
   const int64_t base = clear ? 0 : acc;
@@ -218,8 +219,8 @@ HB_HD int exponent_of(float x) {
   return exponent - 1;
 }
 
-// x >= 0 rounded to `significant_bits`, ties to even. The last bit of the result stands for
-// 2^lowest or more.
+// x >= 0 rounded to `significant_bits` bits, ties to even. If the last of these bits would stand
+// for less than 2^lowest, the result has fewer bits: its last bit stands for 2^lowest.
 HB_HD float round_significand(float x, int significant_bits, int lowest) {
   if (x == 0 || bits_of(x) >= INFINITY_BITS) return x;
   const int place = exponent_of(x) - significant_bits + 1;
@@ -236,12 +237,12 @@ HB_HD float round_to_bf16(float x) {
   return clamp(round_significand(x, 8, -133), BF16_SMALLEST, BF16_LARGEST);
 }
 
-// E4M3 of OCP OFP8: 4 significant bits, steps of 2^-9 or more, largest value 448.
+// E4M3 of OCP OFP8: 4 significant bits, multiples of 2^-9, largest value 448.
 HB_HD float round_to_e4m3(float x) {
   return clamp(round_significand(x, 4, -9), E4M3_SMALLEST, E4M3_LARGEST);
 }
 
-// Unsigned E5M3: 4 significant bits, steps of 2^-17 or more, largest value 1.75 * 2^16.
+// Unsigned E5M3: 4 significant bits, multiples of 2^-17, largest value 1.75 * 2^16.
 HB_HD float round_to_ue5m3(float x) {
   return clamp(round_significand(x, 4, -17), UE5M3_SMALLEST, UE5M3_LARGEST);
 }
@@ -259,7 +260,8 @@ HB_HD float rounded_up(float x) {
   return power_of_two(std::ldexp(1.0f, exponent) == x ? exponent : exponent + 1);
 }
 
-// 2^(floor(log2 absmax) - floor(log2 largest)) for absmax > 0. Some rules double this scale:
+// The scale 2^(floor(log2 absmax) - floor(log2 largest)), where absmax > 0 is the largest magnitude
+// of a block, and `largest` is the largest value of the format. Some rules double this scale:
 // - E8M0_UP, if absmax divided by the scale exceeds the format's largest value;
 // - E8M0_CEIL, if absmax is not a power of two;
 // - E8M0_NEAREST, unless absmax divided by the scale is nearer to the format's largest value than
@@ -273,8 +275,8 @@ HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
   return power_of_two(exponent - largest.exponent + more);
 }
 
-// The scale of a whole tensor with E4M3 block scales. It gives the block with the tensor's absmax
-// the largest block scale, 448.
+// The scale of a whole tensor with E4M3 block scales. `absmax` is the largest magnitude of the
+// tensor. The block that has it gets the largest block scale, 448.
 HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   if (absmax == 0) return 1;
   const float scale = rule == E4M3_MODELOPT
@@ -283,8 +285,9 @@ HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   return scale < FP32_SMALLEST ? FP32_SMALLEST : scale;
 }
 
-// The scale of a block: it maps absmax, first shrunk by `clip`, to the format's largest value.
-// `whole` is tensor_scale() for E4M3. The result is not valid if absmax / largest is infinite.
+// The scale of a block: about `absmax` times `clip`, divided by the format's largest value. `whole`
+// is the result of tensor_scale() for E4M3 scales; other scales ignore it. The result is not valid
+// if absmax / largest is infinite.
 HB_HD float block_scale(float absmax, float clip, float whole, const Largest &largest, int rule) {
   const float clipped = multiply(absmax, clip);
   const float scale = divide(clipped, largest.value);
@@ -320,8 +323,8 @@ HB_HD float dequantize(const Decoder &decoder, uint8_t code, float scale) {
 
 // ---------------------------------------------------------------- block-scaled sums
 
-// P * (step_a * step_w), each operation rounded. P is the exact sum of a block's products of
-// integers; `exact` is P rounded to FP32.
+// P * (step_a * step_w), where each multiplication is rounded. P is the exact sum of a block's
+// products of integers; `exact` is P rounded to FP32.
 HB_HD float block_term(float exact, float step_a, float step_w) {
   return multiply(exact, multiply(step_a, step_w));
 }

@@ -1,9 +1,10 @@
-// One instruction of Blackwell's FP4 tensor core, by a published model.
+// One instruction of Blackwell's FP4 tensor core, as the model MMA-Sim (arXiv 2511.10909) describes
+// it. We have not compared the model with hardware.
 //
-// Published model, not verified by us: MMA-Sim (arXiv 2511.10909). Groups of 16 products are summed
-// exactly, and each sum is multiplied by its scales. These terms and the accumulator are cut off
-// toward zero, 35 bits below the largest exponent among them, and added. The total is cut off to
-// FP32. A group whose sum is 0 does not count for the largest exponent.
+// Groups of 16 products are summed exactly, and each sum is multiplied by its scales. These terms
+// and the accumulator are cut off toward zero at the bit 2^(e - 35), where e is the largest
+// exponent among them. Then they are added, and the total is cut off to FP32. A group whose sum is
+// 0 is ignored when e is determined.
 #pragma once
 
 #include "dot_unit.h"
@@ -13,7 +14,7 @@ namespace halfbyte {
 constexpr int BLACKWELL_GROUP = 16, BLACKWELL_PRODUCTS = 64, BLACKWELL_BITS = 35;
 constexpr int BLACKWELL_GROUPS = BLACKWELL_PRODUCTS / BLACKWELL_GROUP;
 constexpr int32_t BLACKWELL_NAN = 0x7fffffff;
-constexpr int NO_EXPONENT = INT_MIN;  // if all terms are 0
+constexpr int NO_EXPONENT = INT_MIN;  // the largest exponent if all terms are 0
 
 // The scaled sum of a group, or the accumulator: term * 2^place. The largest `exponent` decides
 // where all terms are cut off.

@@ -1,5 +1,5 @@
-// The CUDA build: kernels for GPUs of compute capability 8.0 or newer, and their launches. The
-// headers have the kernels' bodies, which the host build shares.
+// The CUDA build: defines and launches the kernels, for GPUs of compute capability 8.0 or newer.
+// The bodies of the kernels are in headers, which the host build uses, too.
 //   nvcc -std=c++17 -O3 -fmad=false -gencode arch=compute_80,code=sm_80
 //     -gencode arch=compute_90,code=[sm_90,compute_90] -Xcompiler -fPIC -shared device.cu
 #include "api_common.h"
@@ -12,7 +12,7 @@ namespace {
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / LANES;
-constexpr int64_t MAX_BLOCKS = 1 << 16;  // with more work, a thread block takes several turns
+constexpr int64_t MAX_BLOCKS = 1 << 16;  // at most; with more work, threads loop
 
 unsigned blocks_for(int64_t work, int64_t per_block) {
   const int64_t blocks = (work + per_block - 1) / per_block;
@@ -160,7 +160,7 @@ __global__ void __launch_bounds__(THREADS)
     gemm_rows<ROWS>(machine, p, table, decoder.quantum, first, shared[threadIdx.x / LANES]);
 }
 
-constexpr int CHUNK_WARPS = 4;  // warps of a thread block; few, so that small tensors fill the GPU
+constexpr int CHUNK_WARPS = 4;  // warps in a block; few, so that small tensors use all of the GPU
 
 __global__ void __launch_bounds__(CHUNK_WARPS *LANES)
     dfloat11_kernel(const __grid_constant__ dfloat11::Decode d) {
@@ -363,7 +363,8 @@ int hb_dfloat11_published(const Context *context, const dfloat11::DecodePublishe
     constexpr int shared = sizeof(dfloat11::PublishedShared);
     CUDA_CHECK(cudaFuncSetAttribute(dfloat11_published_kernel,
                                     cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
-    // check_sizes() limits the stream to 2^31 bytes, so that its blocks fit a grid.
+    // check_sizes() limits the stream to less than 2^31 bytes, so a grid can have a thread block
+    // for each of its blocks.
     const unsigned blocks = static_cast<unsigned>(call->blocks());
     dfloat11_published_kernel<<<blocks, dfloat11::THREADS, shared, stream>>>(*call);
   });

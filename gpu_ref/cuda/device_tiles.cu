@@ -1,6 +1,6 @@
-// The CUDA build of the tensor-core kernels with other tile sizes, which only `gpu-bench --sweep`
-// runs.
-//   nvcc ... as for device.cu, with -gencode arch=compute_90a,code=sm_90a -DHB_WARPGROUPS
+// The CUDA build of the tensor-core kernels with tile sizes that device.cu does not use. Only
+// `gpu-bench --sweep` runs them.
+//   nvcc ... as for device.cu, plus -gencode arch=compute_90a,code=sm_90a -DHB_WARPGROUPS
 #include "gemm_wgmma.h"
 #include "launch.h"
 #include "tiles.h"
@@ -9,14 +9,14 @@ using namespace halfbyte;
 
 namespace {
 
-template <class Tile, int BLOCK_STEPS, bool SMALL>
+template <class Tile, int BLOCK_SLICES, bool SMALL>
 __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
     gemm_wgmma_kernel(const __grid_constant__ Product p) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)  // never launched on other GPUs: see hb_has_groups()
   extern __shared__ __align__(SWIZZLE_BYTES) int8_t group_bytes[];
   Machine<Tile::THREADS> machine;
   const Corner at = Tiling(p, Tile::ROWS, Tile::COLUMNS).corner(blockIdx.x);
-  gemm_wgmma<Tile, BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, group_bytes);
+  gemm_wgmma<Tile, BLOCK_SLICES, SMALL>(machine, p, at.row, at.column, group_bytes);
 #endif
 }
 
@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
 const char *hb_kind() { return "cuda"; }
 
 int32_t hb_has_groups() {
-#if defined(HB_WARPGROUPS)  // one of the architectures is sm_90a
+#if defined(HB_WARPGROUPS)  // defined if sm_90a is one of the architectures
   return 1;
 #else
   return 0;
@@ -39,10 +39,10 @@ int hb_gemm_tile(const Context *context, const Product *p, int32_t small, int32_
       return;
     }
     with_group_tile(tile, [&](auto chosen) {
-      with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
+      with_blocks(p->a_layout, small, [&](auto slices, auto is_small) {
         using Tile = decltype(chosen);
         const auto kernel =
-            gemm_wgmma_kernel<Tile, decltype(steps)::value, decltype(is_small)::value>;
+            gemm_wgmma_kernel<Tile, decltype(slices)::value, decltype(is_small)::value>;
         launch_tiles<Tile>(kernel, *p, stream);
       });
     });

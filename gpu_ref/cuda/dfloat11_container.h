@@ -2,7 +2,8 @@
 //
 // DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts. The prefix
 // layout replaces eight bits of each element, its symbol, by a code of 1 to 12 bits. The other bits
-// are raw: they are stored as they are.
+// are raw: they are stored without a change. Some symbols have no code. They are stored as the
+// escape, which is a code of its own, and the eight bits of the symbol.
 #pragma once
 
 #include "dfloat11_crc.h"
@@ -11,12 +12,12 @@ namespace halfbyte {
 namespace dfloat11 {
 
 constexpr int64_t CHUNK = 16384;   // elements of a chunk, which is decoded by itself
-constexpr int64_t SEGMENT = 512;   // elements of a segment; its length in coded bits is stored
+constexpr int64_t SEGMENT = 512;   // elements of a segment; the length in bits is stored
 constexpr int SEGMENTS = 32;       // in a chunk
 constexpr int WORD = 32;           // bits of a word of the stream
 constexpr int LENGTH_LIMIT = 12;   // bits of the longest code
-constexpr int ROWS_LIMIT = 257;    // rows of the code table: symbols, and the escape
-constexpr int ESCAPE = 256;        // as a symbol: the next eight bits are the real one
+constexpr int ROWS_LIMIT = 257;    // rows of the code table, at most: symbols, and the escape
+constexpr int ESCAPE = 256;        // the escape's number among the symbols
 constexpr int MAX_DIMENSIONS = 255;
 constexpr int64_t ALIGNMENT = 8;   // every part begins at a multiple of 8 bytes
 constexpr int FIXED = 72;          // bytes of the header before the shape
@@ -34,38 +35,38 @@ enum Damage : int32_t {
   CODE_TABLE,     // not a complete prefix code
   COUNTS,         // elements, shape and size of the header contradict each other
   TOTAL_SIZE,
-  SHORT_STREAM,   // less than a bit for each element
-  WRONG_INDEX,    // of a chunk: starts contradict lengths
+  SHORT_STREAM,   // has less than a bit for each element
+  WRONG_INDEX,    // of a chunk: where it starts and ends contradicts the lengths of its segments
   WRONG_CRC,
   NOT_A_CODE,
   WRONG_LENGTH,   // of a chunk: a segment ends elsewhere than its length says
   PUBLISHED_PARTS,      // sizes of the parts do not match
-  PUBLISHED_LOST,       // made from exponents that the layout cannot hold
+  PUBLISHED_LOST,       // the tensor had exponents that the layout cannot store
   PUBLISHED_POSITIONS,  // of a block: output positions do not ascend to the number of elements
   PUBLISHED_CODE,
   PUBLISHED_GAP,
   PUBLISHED_END,        // of a block: it holds a wrong number of codes
   JOINT_FIELDS,   // symbols that do not fit an element, or rows that do not fit the symbols
   JOINT_TABLE,    // frequencies that do not sum to 4096
-  JOINT_INDEX,    // sizes of the chunks contradict the header, or name wrong bits to leave out
-  JOINT_END,      // of a chunk: the coders do not end with their stream
-  JOINT_ESCAPES,  // of a chunk: it has another number of escapes than its sizes say
+  JOINT_INDEX,    // sizes of the chunks contradict the header, or leave out too many bits
+  JOINT_END,      // of a chunk: the coders do not reach their last state at the stream's end
+  JOINT_ESCAPES,  // of a chunk: the number of its escapes is not the stored one
   DAMAGES
 };
-// A failure is one number: the number of a chunk or block, times PLACE, plus its damage. So the
-// least failure belongs to the first damaged chunk or block.
+// A failure is one number: the index of a damaged chunk or block, times PLACE, plus the Damage. So
+// the least failure belongs to the first damaged chunk or block.
 constexpr int64_t PLACE = 32;
 static_assert(DAMAGES <= PLACE, "every damage must be below PLACE");
 
 // The content of a checked header. The parts lie at these offsets in bytes: CRCs of the chunks,
 // their first words in the stream, the lengths of their segments in bits, the stream, and the raw
-// bytes. `size` is that of the whole data.
+// bytes. `size` is the size of the compressed tensor.
 struct Container {
   int64_t elements, chunks, stream_words;
   int64_t crcs, starts, lengths, stream, raw, size;
-  int32_t type;        // as the layout numbers them
+  int32_t type;        // the layout's number for the element type
   int32_t dimensions;
-  int32_t max_length;  // of a code
+  int32_t max_length;  // bits of the longest code
   int32_t wide;        // 1: elements have 16 bits, 0: they have 8
   uint64_t shape[MAX_DIMENSIONS + 1];
   // Indexed by the next max_length bits of the stream: length of the code << 9 | symbol; 0 if these
@@ -79,7 +80,7 @@ inline uint64_t little_endian(const uint8_t *bytes, int count) {
   return value;
 }
 
-// CRC-32C of a header, computed with zeros in the place of the CRC.
+// The CRC-32C of a header, computed with zeros in place of the stored CRC.
 inline uint32_t header_crc(const uint8_t *data, int64_t size) {
   uint32_t table[BYTES];
   for (int byte = 0; byte < BYTES; ++byte) table[byte] = crc_entry(byte);
@@ -89,9 +90,9 @@ inline uint32_t header_crc(const uint8_t *data, int64_t size) {
   return ~crc_register(table, crc, data + 16, size - 16);
 }
 
-// Writes the canonical code to the look-up table. A row of the code table has a symbol; the row
-// `escape` stands for symbols without a row. `counts` has the number of rows for each length of
-// code. Returns false if this is not a complete prefix code; a table of only one row is allowed.
+// Writes the canonical code to the look-up table. Each row of the code table has a symbol, but the
+// row `escape` is for the escape. `counts` has the number of rows for each length of code. Returns
+// false if the code is not a complete prefix code. A table of only one row is also allowed.
 inline bool fill_lookup(Container &c, const uint8_t *counts, const uint8_t *symbols, int rows,
                         int escape) {
   bool seen[BYTES] = {};

@@ -1,9 +1,9 @@
-// CRC-32C (RFC 3720) by a warp: every lane (thread of the warp) takes a piece of the data, and the
-// CRCs of the pieces are combined.
+// Computes a CRC-32C (RFC 3720) by a warp. Every lane (thread of the warp) computes the CRC of a
+// piece of the data, and the CRCs of the pieces are combined.
 //
-// A CRC is linear: apart from complements, the CRC of the whole is the exclusive or of the CRCs of
-// its parts, each multiplied by x^(8 n) for the n bytes after the part. Polynomials are reflected:
-// bit 31 is the coefficient of x^0.
+// A CRC is linear: apart from complements, the CRC of the data is the exclusive or of the CRCs of
+// the pieces, each multiplied by x^(8 n), where n bytes follow the piece. Polynomials are
+// reflected: bit 31 is the coefficient of x^0.
 #pragma once
 
 #include "machine.h"
@@ -20,8 +20,8 @@ HB_HD uint32_t crc_entry(uint32_t byte) {
   return byte;
 }
 
-// The CRC register after `size` bytes if it was `crc` before. Initial and final complement are left
-// to the caller.
+// The CRC register after `size` bytes if it was `crc` before. The caller complements the
+// register before the first byte and after the last.
 HB_HD uint32_t crc_register(const uint32_t *table, uint32_t crc, const uint8_t *data,
                             int64_t size) {
   for (int64_t i = 0; i < size; ++i) crc = table[(crc ^ data[i]) & 0xFF] ^ crc >> 8;
@@ -48,7 +48,7 @@ HB_HD uint32_t crc_shift(uint32_t crc, int64_t size) {
   return crc;
 }
 
-// CRC-32C of `size` bytes, in every lane; 0 if empty.
+// Returns the CRC-32C of `size` bytes to every lane. The CRC of no bytes is 0.
 template <class M>
 HB_BODY uint32_t crc_of(M &machine, const uint32_t *table, const uint8_t *data, int64_t size) {
   const int64_t piece = (size + LANES - 1) / LANES;

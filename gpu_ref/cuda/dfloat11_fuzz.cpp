@@ -18,7 +18,7 @@ namespace {
 
 using Buffer = std::vector<uint8_t>;
 
-constexpr int64_t LARGEST = 1 << 18;  // bytes that an input may grow to
+constexpr int64_t LARGEST = 1 << 18;  // bytes of a grown input, and elements to decode, at most
 
 int64_t size_of(const Buffer &data) { return static_cast<int64_t>(data.size()); }
 
@@ -56,13 +56,14 @@ class Dice {
   uint64_t state_;
 };
 
-// Writes the low `bytes` bytes of `value` at `at`, as far as the data goes.
+// Writes the low `bytes` bytes of `value` at `at`; bytes beyond the end of the data are dropped.
 void put(Buffer &data, int64_t at, uint64_t value, int bytes) {
   for (int i = 0; i < bytes && at + i < size_of(data); ++i)
     data[at + i] = static_cast<uint8_t>(value >> 8 * i);
 }
 
-// Damages a few bits or bytes; half of them are among the first `head` bytes, which matter most.
+// Damages a few bits or bytes. About half of them are chosen among the first `head` bytes, which
+// matter most.
 void flip(Buffer &data, Dice &dice, int64_t head) {
   for (int64_t times = 1 + dice.below(dice.once_in(4) ? 16 : 2); times && !data.empty(); --times) {
     const int64_t size = size_of(data);
@@ -71,7 +72,7 @@ void flip(Buffer &data, Dice &dice, int64_t head) {
   }
 }
 
-// Cuts the data, or appends some bytes.
+// Cuts the data short, or appends some bytes.
 void resize(Buffer &data, Dice &dice) {
   const int64_t size = size_of(data);
   data.resize(dice.once_in(3) ? size + dice.below(40) : dice.below(size + 1), 0xA5);
@@ -122,14 +123,14 @@ void mend_crc(Buffer &data) {
 // Damages an input in the prefix layout and decodes it; returns a Damage.
 int32_t decode_own(const uint8_t *input, int64_t size, Dice &dice) {
   Buffer data(input, input + size);
-  static Container c;  // large, so static; contents from an earlier call must not matter
+  static Container c;  // large, so static; what an earlier call left in it must not matter
   const int64_t kind = dice.below(10);
   if (kind < 4) flip(data, dice, 200);
   else if (kind < 6) attack_header(data, dice);
   else if (kind < 8 && read_container(data.data(), size, size, c) == GOOD) attack_index(data, c, dice);
   else resize(data, dice);
   if (!dice.once_in(5)) mend_crc(data);
-  // Often give as many bytes as a damaged header demands, so that later checks run too.
+  // Often give the data the size that the damaged header demands, so that later checks run, too.
   c.size = 0;
   if (read_container(data.data(), size_of(data), size_of(data), c) == TOTAL_SIZE && c.size > 0 &&
       c.size < LARGEST && !dice.once_in(4))
@@ -184,7 +185,7 @@ int32_t decode_joint(const uint8_t *input, int64_t size, Dice &dice) {
   const std::unique_ptr<uint8_t[]> exact(new uint8_t[now]);
   std::copy(data.begin(), data.end(), exact.get());
   if (const Damage damage = read_joint(exact.get(), now, now, c)) return damage;
-  if (c.elements > LARGEST) return GOOD;  // a few bytes may rightly hold very many equal elements
+  if (c.elements > LARGEST) return GOOD;  // valid: a few bytes can hold very many equal elements
   const std::unique_ptr<int64_t[]> starts(new int64_t[3 * (c.chunks + 1)]);
   const uint8_t *base = exact.get();
   if (const Damage damage = index_joint(c, base + c.sizes, starts.get())) return damage;
@@ -237,9 +238,10 @@ int32_t decode_module(const uint8_t *input, const int64_t *ends, Dice &dice) {
 }  // namespace
 
 // Runs executions `first` up to, but not including, `last`, each on one of `count` inputs. The
-// inputs lie one after the other in `data`. `ends` has their bounds; for the published layout, the
-// bounds of each of the five parts of an input. `kind` is 0 for the prefix layout, 1 for the
-// published one, 2 for the joint one. `outcomes`, (DAMAGES), counts the executions by Damage.
+// inputs lie one after the other in `data`. `ends` has the offsets at which they begin, and the end
+// of the last. For the published layout it has the offsets of the five parts of each input. `kind`
+// is 0 for the prefix layout, 1 for the published one, 2 for the joint one. `outcomes`, (DAMAGES),
+// counts the executions by Damage.
 extern "C" __attribute__((visibility("default"))) void hb_fuzz(int32_t kind, const uint8_t *data,
                                                               const int64_t *ends, int64_t count,
                                                               uint64_t seed, int64_t first,

@@ -3,12 +3,13 @@
 // docs/dfloat11.md defines the layout. A symbol is the exponent of an element with some bits of its
 // mantissa, or all bits of an 8-bit type. The symbols of a chunk are coded by 32 range coders
 // (asymmetric numeral systems) that share one stream. Each lane (thread) of the warp decodes the
-// symbols of one coder, so that a round gives 32 neighbouring elements. A lane that needs a word of
-// the stream finds it by the number of earlier lanes that need one, too. A *sink* takes the
-// elements of a round: it stores them, or multiplies them at once (dfloat11_product.h).
+// symbols of one coder, so that a round gives 32 neighbouring elements. The lanes that
+// need a word of the stream in a round take the next words in the order of the lanes. A *sink*
+// receives the elements of a round. It stores them, or multiplies them at once
+// (dfloat11_product.h).
 //
-// An escape is a symbol without a row in the code table; such symbols are stored apart. The stream
-// and the escapes are never trusted: a lane reads only words of its chunk. index_joint() has
+// Symbols without a row in the code table are stored apart; these are the escapes. The stream and
+// the escapes are never trusted: a lane reads only words of its chunk. index_joint() has
 // checked where chunks begin.
 #pragma once
 
@@ -18,12 +19,12 @@
 namespace halfbyte {
 namespace dfloat11 {
 
-constexpr uint32_t LEAST_STATE = 1u << 16;  // of a coder; a lower state takes a word of the stream
+constexpr uint32_t LEAST_STATE = 1u << 16;  // of a coder; in a lower state it reads a word
 
 // A compressed tensor whose parts are in the memory of the device.
 struct DecodeJoint {
   const uint32_t *crcs;
-  const uint32_t *sizes;    // (chunks, 3); the kernel reads only the last column: low bits left out
+  const uint32_t *sizes;    // (chunks, 3); the kernel reads only the last column: see left_out()
   const int64_t *starts;    // as index_joint() writes them
   const uint16_t *words, *escapes;
   const uint32_t *raw;
@@ -36,7 +37,7 @@ struct DecodeJoint {
   int32_t verify;           // 1: check the CRCs
 };
 
-// Where the warp is in a chunk while it decodes it.
+// How far a warp has come in the parts of the chunk that it decodes.
 struct JointPlace {
   int64_t chunk, first, size;   // the first element, and the number of elements
   int64_t word, last_word;      // of the stream: the next word, and the end
@@ -61,7 +62,7 @@ HB_HD uint32_t raw_bits_at(const DecodeJoint &d, int64_t bit, int count) {
   return static_cast<uint32_t>(both >> bit % WORD) & ((1u << count) - 1);
 }
 
-// Joins a symbol and raw bits to an element. The layout leaves out the `out` low bits, which are
+// Joins a symbol and raw bits into an element. The layout leaves out the `out` low bits, which are
 // zero.
 HB_HD uint32_t join_joint(const DecodeJoint &d, uint32_t symbol, uint32_t raw, int out) {
   const int below = d.shift - out;
@@ -69,8 +70,8 @@ HB_HD uint32_t join_joint(const DecodeJoint &d, uint32_t symbol, uint32_t raw, i
   return static_cast<uint32_t>(high) | symbol << d.shift | (raw & ((1u << below) - 1)) << out;
 }
 
-// Decodes one symbol in each of the first `count` lanes. A lane notes a damage if it needs a word
-// or an escaped symbol beyond the chunk's end.
+// Decodes one symbol in each of the first `count` lanes. A lane sets its damage if it needs a
+// word or an escaped symbol beyond the chunk's end.
 template <class M>
 HB_BODY void take_joint(M &machine, const DecodeJoint &d, const uint32_t *slots, JointPlace &place,
                         int count, typename M::template PerLane<uint32_t> &states,

@@ -2,8 +2,8 @@
 //
 // DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts. The joint
 // layout codes a few neighbouring bits of each element, its symbol: the exponent and upper mantissa
-// bits, or all bits of an 8-bit type. Frequent symbols have a row of the code table; others are
-// escaped and stored apart. The other bits are raw, or left out if they are zero.
+// bits, or all bits of an 8-bit type. Frequent symbols have a row of the code table. Other symbols
+// are stored apart: they are escaped. The other bits are raw, or left out if they are zero.
 #pragma once
 
 #include "dfloat11_container.h"
@@ -12,16 +12,17 @@ namespace halfbyte {
 namespace dfloat11 {
 
 constexpr int64_t JOINT_CHUNK = 65536;  // elements of a chunk, which is decoded by itself
-constexpr int64_t JOINT_BLOCK = 4096;   // elements of a block; all leave out the same low bits
+constexpr int64_t JOINT_BLOCK = 4096;   // elements of a block; these leave out equally many bits
 constexpr int JOINT_FIXED = 60;         // bytes of the header before the shape
-constexpr int JOINT_ROWS = 256;         // of the code table, at most
+constexpr int JOINT_ROWS = 256;         // rows of the code table, at most
 constexpr int JOINT_WIDTH = 11;         // bits of a symbol, at most
 constexpr int SCALE_BITS = 12;          // all frequencies sum to 2^12
 constexpr int SLOTS = 1 << SCALE_BITS;
 constexpr int STATE_WORDS = 2 * LANES;  // 16-bit words of the 32 states at the start of a chunk
 
 // The content of a checked header. The parts lie at these offsets in bytes: CRCs and sizes of the
-// chunks, the stream, the escaped symbols, and the raw bits. `size` is that of the whole data.
+// chunks, the stream, the escaped symbols, and the raw bits. `size` is the size of the
+// compressed tensor.
 struct JointContainer {
   int64_t elements, chunks, words, escapes, raw_bytes;  // `words` of 16 bits in the stream
   int64_t crcs, sizes, stream, escaped, raw, size;
@@ -30,16 +31,17 @@ struct JointContainer {
   // table has the symbol base + r. `escape` is 1 if the last row stands for all escaped symbols.
   int32_t width, shift, escape, rows, base;
   int32_t dimensions;
-  // Indexed by the low 12 bits of a coder's state. An entry has, from bit 0 on: place in the row
-  // (12 bits), frequency of the row minus 1 (12 bits), row (8 bits).
+  // Indexed by the low 12 bits of a coder's state. An entry has, from bit 0 on, the place
+  // within the row's slots (12 bits), the frequency of the row minus 1 (12 bits), and the row (8
+  // bits).
   uint32_t slots[SLOTS];
 };
 
 // Bytes of an element, by the number of its type.
 inline int joint_bytes(int type) { return type == 7 ? 4 : type <= 2 ? 2 : 1; }
 
-// Turns the frequencies of the rows, one or two bytes each, into slots. Returns where the
-// frequencies end, or null if they are invalid.
+// Turns the frequencies of the rows, of one or two bytes each, into slots: a row has as many slots
+// as its frequency. Returns where the frequencies end, or null if they are invalid.
 inline const uint8_t *fill_slots(JointContainer &c, const uint8_t *at, const uint8_t *end) {
   uint32_t slot = 0;
   for (int row = 0; row < c.rows; ++row) {
@@ -120,15 +122,16 @@ inline Damage read_joint(const uint8_t *data, int64_t available, int64_t size, J
   return place_joint_parts(c, totals, header, size);
 }
 
-// How many low bits the elements of a block leave out. `word` is the chunk's third size: the number
-// of bits, and from bit 16 on a flag for each block that leaves out none.
+// How many low bits the elements of a block leave out. `word` is the chunk's third size. Its low
+// byte is a number of bits. From bit 16 on, it has a flag for each block, which is 1 if the block
+// leaves out no bits.
 HB_HD int left_out(uint32_t word, int64_t block) {
   return word >> (16 + block) & 1 ? 0 : static_cast<int>(word & 0xFF);
 }
 
 // Checks the sizes of the chunks and writes where the data of each chunk begins. `starts` has three
-// rows of chunks + 1 numbers: words of the stream, escapes, and raw bytes. `sizes` is the part of
-// that name.
+// rows of chunks + 1 numbers: words of the stream, escapes, and raw bytes. `sizes` points to
+// the part with the sizes of the chunks: three numbers for each chunk.
 inline Damage index_joint(const JointContainer &c, const uint8_t *sizes, int64_t *starts) {
   int64_t *words = starts, *escapes = words + c.chunks + 1, *raw = escapes + c.chunks + 1;
   words[0] = escapes[0] = raw[0] = 0;

@@ -1,11 +1,11 @@
 // Kernel body: decodes the prefix layout of DFloat11, a warp per chunk, in one pass.
 //
 // docs/dfloat11.md defines the layout: each element has a coded symbol of 8 bits, and a raw byte if
-// elements have 16 bits. A chunk has 32 segments, one for each lane of a warp. The segments'
-// lengths, added up, say where each lane begins in the stream. In each round a lane decodes 64
-// symbols to shared memory. Then the warp joins them with the raw bytes: eight neighbouring lanes
-// write a line of 128 bytes. The stream, the starts and the lengths are never trusted: a lane reads
-// only words of its chunk, and writes only elements of its chunk.
+// elements have 16 bits. A chunk has 32 segments, one for each lane (thread) of a warp. The
+// segments' lengths, added up, say where each lane begins in the stream. In each round a lane
+// decodes 64 symbols to shared memory. Then the warp joins them with the raw bytes: eight
+// neighbouring lanes write a line of 128 bytes. The stream, the starts and the lengths are never
+// trusted: a lane reads only words of its chunk, and writes only elements of its chunk.
 #pragma once
 
 #include "dfloat11_container.h"
@@ -38,7 +38,7 @@ struct Reader {
   uint64_t buffer;
   int64_t word;     // the next to be read
   int64_t end_bit;  // of the segment
-  int32_t held;     // bits in the buffer
+  int32_t held;     // number of bits in the buffer
   int32_t damage;
 };
 
@@ -54,7 +54,8 @@ HB_HD Reader open_reader(const Decode &d, int64_t bit, int64_t end_bit, int64_t 
   return {first << WORD << skip, bit / WORD + 1, end_bit, WORD - skip, GOOD};
 }
 
-// Takes the next symbol from the stream: at most 20 bits, a code of 12 and an escaped symbol of 8.
+// Takes the next symbol from the stream. It has at most 20 bits: the escape, a code of up to 12
+// bits, and a symbol without a code of its own, 8 bits.
 HB_HD uint32_t take_symbol(const Decode &d, const uint16_t *lookup, Reader &reader, int64_t end) {
   if (reader.held <= WORD) {
     reader.buffer |= uint64_t{word_at(d, reader.word, end)} << (WORD - reader.held);
@@ -105,7 +106,7 @@ HB_HD void join_piece(const uint8_t *raw, uint16_t *out, int64_t first, int coun
   }
 }
 
-// Writes `count` elements, like join_piece(); they have 16 or 8 bits, as `d` says.
+// Writes `count` elements as join_piece() does. They have 16 bits if d.wide is 1, else 8.
 HB_HD void store_piece(const Decode &d, int64_t first, int count, uint32_t low, uint32_t high) {
   if (d.wide) {
     join_piece(d.raw, static_cast<uint16_t *>(d.out), first, count, low, high);
@@ -125,7 +126,7 @@ HB_HD int clamp(int64_t value, int64_t limit) {
   return static_cast<int>(value < 0 ? 0 : value < limit ? value : limit);
 }
 
-// Reports a damage of the chunk or block `index`, unless an earlier one is damaged.
+// Reports damage of the chunk or block number `index`, unless one with a lower number is damaged.
 template <class M>
 HB_BODY void report(M &machine, int64_t *failure, int64_t index, int32_t damage) {
   machine.least(failure, index * PLACE + damage);

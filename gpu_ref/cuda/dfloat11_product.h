@@ -4,7 +4,7 @@
 // A lane adds up the products of its own elements of a row, in FP32 and in the order of the row. At
 // the end of the row, or of the chunk, the lanes' sums are added as a tree. Then the sums of the
 // chunks that share a row are added in order. Every product and every sum is rounded. The same body
-// also multiplies uncompressed weights, and then gives the same bits.
+// also multiplies uncompressed weights; its results are then bit for bit the same.
 #pragma once
 
 #include "dfloat11_joint.h"
@@ -18,10 +18,10 @@ struct JointProduct {
   DecodeJoint weights;
   const uint16_t *plain;  // uncompressed weights, or null: decode `weights`
   const float *x;         // (vectors, inputs)
-  float *sums;            // (chunks, parts, vectors): for each row that a chunk touches
+  float *sums;            // (chunks, parts, vectors): sums of the part of a row in a chunk
   float *y;               // (vectors, outputs)
   int64_t outputs, inputs;
-  int64_t parts;          // the most rows that one chunk touches
+  int64_t parts;          // the most rows that have elements in one chunk
   int32_t vectors;        // at most MOST_VECTORS
 };
 
@@ -54,7 +54,8 @@ struct JointMultiply {
     });
   }
 
-  // Called at the end of the current row, or of the chunk.
+  // Adds the lanes' sums of the current row, and writes the results. Called at the end of the row
+  // or of the chunk.
   HB_BODY void finish_row(M &machine) {
     HB_UNROLL
     for (int v = 0; v < MOST_VECTORS; ++v) {
@@ -71,6 +72,7 @@ struct JointMultiply {
     clear(machine);
   }
 
+  // Multiplies `count` weights, one in each lane; `first` is the index of the first.
   template <class Words>
   HB_BODY void take(M &machine, int64_t first, int count, Words &words) {
     const int64_t last = first + count;
@@ -110,8 +112,8 @@ HB_BODY void multiply_joint_chunk(M &machine, const JointProduct &p, const uint3
   }
 }
 
-// One thread computes the results of output `row`, from the sums of all chunks that have a part of
-// the row.
+// One thread computes the results of row `row`, one for each vector, from the sums of all chunks
+// that have a part of the row.
 HB_HD void gather_joint_row(const JointProduct &p, int64_t row) {
   const int64_t begin = row * p.inputs, end = begin + p.inputs;
   for (int v = 0; v < p.vectors; ++v) {

@@ -1,11 +1,11 @@
 // Kernel body: decodes the layout of the Python package dfloat11. A block of threads decodes 4096
-// bytes of the stream of codes, which are called a block, too.
+// bytes of the stream of codes. These bytes are called a block, too.
 //
 // As in the package's own kernel, a thread decodes the codes that start in its piece of eight
 // bytes. The index has a *gap* for each thread: the bit of the piece at which the first code
 // starts. The number of codes in all earlier threads tells a thread where its elements go. Unlike
-// the package's kernel, this kernel decodes codes only once: symbols wait in shared memory until
-// their places are known. Stream, tables and index are never trusted.
+// the package's kernel, this kernel decodes every code only once: the symbols wait in shared memory
+// until the places of the elements are known. Stream, tables and index are never trusted.
 #pragma once
 
 #include "dfloat11_own.h"
@@ -15,29 +15,29 @@ namespace dfloat11 {
 
 constexpr int PIECE_BITS = 64;                // bits of the stream for a thread
 constexpr int THREADS = 512;
-constexpr int POINTER = 240;                  // an entry from here on leads to table 256 - entry
+constexpr int POINTER = 240;  // a higher entry, or this one, names table 256 - entry
 constexpr int SIDE = 256;                     // entries of a table
 constexpr int MAX_TABLES = SIDE - POINTER + 1;
 constexpr int LEVELS = 4;                     // bytes of the longest code
 constexpr int GAP_BITS = 5;
-constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words of a thread's symbols; odd: banks differ
+constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words for a thread's symbols; odd: banks differ
 constexpr int64_t BLOCK_BYTES = THREADS * PIECE_BITS / 8;
 
 // A compressed module whose parts are in the memory of the device.
 struct DecodePublished {
-  const uint8_t *luts;          // (rows, 256): tables; the last row has the lengths of the codes
+  const uint8_t *luts;          // (rows, 256): tables, and a last row with the lengths of codes
   const uint8_t *stream;        // codes of the exponents
   const uint8_t *other;         // (elements): sign and mantissa
   const uint8_t *gaps;          // GAP_BITS for each piece of the stream
-  const uint32_t *positions;    // (position_count): the first element of each block, and the end
+  const uint32_t *positions;    // (position_count): first element of each block; then `elements`
   uint16_t *out;                // (elements), aligned to 16 bytes
   int64_t *failure;             // the least failure (see PLACE); INT64_MAX if there is none
   int64_t rows, bytes, elements, gap_bytes, position_count;
 
   HB_HD int64_t blocks() const { return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES; }
   HB_HD int64_t tables() const { return rows - 1; }
-  // The first element of a block. The package omits the end of the positions if no code starts in
-  // the last block.
+  // The index of a block's first element. The package omits the last of the positions if no code
+  // starts in the last block.
   HB_HD int64_t position(int64_t block) const {
     return positions[block < position_count ? block : position_count - 1];
   }
@@ -99,10 +99,10 @@ HB_HD uint32_t look_up(const uint8_t *luts, int tables, uint32_t window, int &bi
 struct Found {
   int32_t count;   // number of codes
   int32_t end;     // the bit after the last code, counted from the first bit of the piece
-  int32_t failed;  // the bits at `end` are not a code
+  int32_t failed;  // 1 if the bits at `end` do not begin with a code
 };
 
-// Decodes the codes that start in a piece of the stream, to symbols in `staged`.
+// Decodes the codes that start in a piece of the stream, and writes their symbols to `staged`.
 HB_HD Found decode_piece(const DecodePublished &d, const uint8_t *luts, int64_t piece,
                          uint32_t *staged) {
   const int64_t byte = piece * (PIECE_BITS / 8), left = 8 * (d.bytes - byte);
@@ -149,7 +149,7 @@ HB_HD int32_t check_found(const DecodePublished &d, const uint8_t *luts, const u
     const bool within = piece + 1 < d.blocks() * THREADS;
     return within && found.end == PIECE_BITS + gap_of(d, piece + 1) ? GOOD : PUBLISHED_GAP;
   }
-  // The last element: less than a byte of padding follows it.
+  // The last element is in this piece. Less than a byte of padding may follow it.
   int64_t end = piece * PIECE_BITS + gap_of(d, piece);
   for (int i = 0; i < left; ++i) end += luts[d.tables() * SIDE + staged_symbol(staged, i)];
   return end <= 8 * d.bytes && 8 * d.bytes < end + 8 ? GOOD : PUBLISHED_END;
@@ -192,7 +192,7 @@ HB_BODY void decode_published(M &machine, const DecodePublished &d, PublishedSha
     return;
   }
 
-  const int shift = static_cast<int>(first % PIECE);  // so that pieces of elements are aligned
+  const int shift = static_cast<int>(first % PIECE);  // aligns groups of PIECE elements
   machine.threads([&](int thread) {
     const uint32_t *staged = shared.staged + thread * THREAD_ROW;
     const int64_t left = d.elements - first - before[thread];

@@ -1,10 +1,10 @@
-// Dot-product units: block scales of up to eight bits, and the accumulators of the units.
+// The arithmetic of dot-product units: block scales of up to eight bits, and accumulators.
 //
 // A dot-product unit multiplies a pair of codes in each of its lanes. Each cycle adds P, the exact
-// sum of these products, to an accumulator. P counts units of the product of both formats' quanta;
-// a format's values are integers times its quantum. FP32 accumulators take only the power of two in
-// that product into account. A number is written as an integer times 2^place, where `place` is the
-// exponent of the integer's last bit.
+// sum of these products, to an accumulator. A format's values are integers times its quantum, so P
+// is an integer times the product of both quanta. FP32 accumulators multiply P only by the power of
+// two in that product; any other factor is left to the user of the result. A number is written as
+// an integer times 2^place, where `place` is the exponent of the integer's last bit.
 #pragma once
 
 #include "fp32_sum.h"
@@ -35,7 +35,7 @@ HB_HD Scale decode_scale(const ScaleFormat &format, uint8_t code) {
           code == (1 << format.bits) - 1};
 }
 
-// The product of the scales of a block of weights and a block of activations.
+// The product of two scales, of a block of weights and of a block of activations.
 HB_HD Scale product_of(const ScaleFormat &format, uint8_t one_code, uint8_t other_code) {
   const Scale one = decode_scale(format, one_code), other = decode_scale(format, other_code);
   return {one.significand * other.significand, one.place + other.place,
@@ -43,7 +43,7 @@ HB_HD Scale product_of(const ScaleFormat &format, uint8_t one_code, uint8_t othe
 }
 
 // INTEGER adds P to an integer. FP32_SUM adds the scaled sum of a block to an FP32 number, rounded
-// once. EXACT adds the scaled P to a fixed-point number. blackwell.h has BLACKWELL.
+// once. EXACT adds the scaled P to a fixed-point number. blackwell.h computes BLACKWELL.
 enum Accumulator : int32_t { INTEGER = 0, FP32_SUM = 1, EXACT = 2, BLACKWELL = 3 };
 
 // How a unit accumulates.
@@ -52,7 +52,7 @@ struct Unit {
   int32_t acc_width;        // bits of INTEGER and EXACT, 2 to 64
   int32_t overflow;         // of INTEGER: an Overflow
   int32_t quantum_exponent; // the power of two in the product of both quanta
-  int32_t window_low, window_high;  // of EXACT: bounds on the place of the product of both scales
+  int32_t window_low, window_high;  // of EXACT: the lowest and highest place of a product of scales
   ScaleFormat scale;
 };
 

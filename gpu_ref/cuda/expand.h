@@ -1,10 +1,10 @@
-// Kernel body: expands packed codes to int8, the operands of the dp4a instruction and of the tensor
-// cores.
+// Kernel body: expands packed codes to int8, the type of the operands that the dp4a instruction and
+// the tensor cores multiply.
 //
 // A tile is the part of the result that a thread block computes. A GEMM reads every element of an
-// operand once for each tile that uses it. With tiles of 128 x 128, decoding in the GEMM would take
-// M N K / 64 table look-ups. Decoding (M, K) and (N, K) beforehand takes (M + N) K look-ups, and
-// the inner loop of the GEMM only copies and multiplies.
+// operand once for each tile that uses it. If a GEMM of (M, K) and (N, K) operands decoded them
+// itself, tiles of 128 x 128 would take M N K / 64 table look-ups. Decoding the operands beforehand
+// takes (M + N) K look-ups, and the inner loop of the GEMM only copies and multiplies.
 #pragma once
 
 #include "arithmetic.h"
@@ -13,14 +13,15 @@ namespace halfbyte {
 
 constexpr int TILE = 128;         // rows are padded to whole tiles of the tensor-core kernel
 constexpr int CHUNK = 128;        // bytes of a row that kernels fetch at once
-constexpr int BLOCK_PADDING = 32; // blocks are padded to whole steps of a matrix instruction
+constexpr int BLOCK_PADDING = 32; // bytes of a row that a matrix instruction multiplies at once
 constexpr int PIECE = 16;         // elements that a thread expands, to a byte each
 
 HB_HD int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Where the elements of a (rows, length) operand lie after expansion; padding is zero.
+// Where the elements of a (rows, length) operand lie after expansion. Each block is padded with
+// zeros to a multiple of BLOCK_PADDING.
 struct Layout {
   int64_t rows, length, block;
   // complete() derives these. They are computed once, since 64-bit division is slow on a GPU.
@@ -38,15 +39,16 @@ inline void complete(Layout &l) {
   l.row_length = round_up(l.blocks * l.block_bytes, CHUNK);
 }
 
-// The packed operand, and where its integers and steps are written.
+// The packed operand, and where its integers and steps are written. A step is a block's scale times
+// the quantum of the format.
 struct Expand {
   Operand from;
   Layout layout;
   int8_t *integers;  // (padded_rows, row_length)
-  float *steps;      // (blocks, padded_rows): block_step(), a block's scale times the quantum
+  float *steps;      // (blocks, padded_rows)
 };
 
-// Number of threads for expand_piece().
+// The number of pieces of an operand; a thread expands each by expand_piece().
 HB_HD int64_t pieces(const Layout &layout) {
   return layout.padded_rows * (layout.row_length / PIECE);
 }
@@ -59,10 +61,11 @@ HB_HD void expand_pairs(const uint8_t *codes, const Decoder &decoder, int8_t *by
     bytes[i] = static_cast<int8_t>(decode(decoder, word >> 4 * i & 15));
 }
 
-// One thread expands PIECE bytes of a row; the first of a block's threads also writes its step.
+// One thread expands PIECE elements of a row. The thread of a block's first piece also writes the
+// block's step.
 HB_HD void expand_piece(const Expand &e, const Decoder &decoder, int64_t piece) {
   const Layout &l = e.layout;
-  // Rows are shorter than 2^31; division of 32 bits is much cheaper on a GPU.
+  // Rows are shorter than 2^31, so 32 bits are enough; their division is much cheaper on a GPU.
   const uint32_t row_pieces = static_cast<uint32_t>(l.row_length / PIECE);
   const int64_t row = piece / row_pieces;
   const uint32_t at = static_cast<uint32_t>(piece - row * row_pieces) * PIECE;

@@ -1,4 +1,4 @@
-// One sum rounded once: an FP32 number plus an integer times a power of two.
+// Adds an integer times a power of two to an FP32 number, and rounds the sum once.
 //
 // Only integers are used, so the result cannot depend on a compiler or on a processor's rounding. A
 // number is written as magnitude * 2^place: `place` is the exponent of the magnitude's last bit.
@@ -14,8 +14,7 @@ constexpr int FRACTION_BITS = 23, SIGNIFICAND_BITS = FRACTION_BITS + 1;
 constexpr int LEAST_PLACE = -149;    // of subnormal numbers
 constexpr int HIGHEST_PLACE = 104;   // of the largest numbers
 constexpr int EXPONENT_MASK = 0xff;  // also the exponent field of infinities and NaN
-constexpr int TERM_BITS = 53;        // of the magnitude of a summand
-constexpr int ALIGNED_BITS = 62;     // of both magnitudes before they are added
+constexpr int ALIGNED_BITS = 62;     // in both magnitudes before they are added
 
 HB_HD int bit_length(uint64_t x) {
 #if defined(__CUDA_ARCH__)
@@ -45,8 +44,8 @@ HB_HD Unpacked unpack_fp32(int32_t bits) {
   return {bits < 0, fraction | hidden, (field ? field : 1) - 1 + LEAST_PLACE};
 }
 
-// Bits of FP32 for significand * 2^place. The significand has 24 bits, or it is 2^24 after a carry,
-// or it has fewer bits at the least place. The hidden bit adds one to the exponent field; a carry
+// Bits of FP32 for significand * 2^place. The significand has 24 bits, or is 2^24 after a carry. At
+// the least place it may have fewer bits. The hidden bit adds one to the exponent field; a carry
 // adds one more.
 HB_HD int32_t pack_fp32(bool negative, int32_t significand, int place) {
   const int32_t sign = negative ? SIGN_BIT : 0;
@@ -80,8 +79,9 @@ HB_HD uint64_t shift_right_sticky(uint64_t x, int count) {
   return x >> count | (x << (64 - count) != 0);
 }
 
-// Bits of FP32: y + term * 2^place, rounded once to nearest, ties to even. y is bits of FP32, too;
-// if it is NaN or infinite, it stays so. The term has at most 53 bits of magnitude; 0 counts as +0.
+// Bits of FP32: y + term * 2^place, rounded once to nearest, ties to even. y is the bits of an FP32
+// number. If y is NaN or infinite, so is the result. The term has at most 53 bits of magnitude; a
+// term of 0 counts as +0.
 //
 // Both magnitudes are first shifted left until they have 62 bits, of which at least the last 9 are
 // zero. Then the magnitude with the lower place is shifted right. It loses bits only if the shift

@@ -11,11 +11,13 @@
 namespace halfbyte {
 
 struct Dp4a {
-  // A thread block computes SIDE x SIDE results. A thread computes EACH x EACH of them, GRID apart.
+  // A thread block computes SIDE x SIDE results. A thread computes EACH x EACH of them, from rows
+  // and columns that are GRID apart. A slice is 32 bytes of a row; a block has a whole number of
+  // slices.
   static constexpr int THREADS = 256, SIDE = 64;
   static constexpr int GRID = 16, EACH = SIDE / GRID;
   static constexpr int WORDS = CHUNK / 4;
-  static constexpr int STEPS = CHUNK / BLOCK_PADDING, STEP_WORDS = BLOCK_PADDING / 4;
+  static constexpr int SLICES = CHUNK / BLOCK_PADDING, SLICE_WORDS = BLOCK_PADDING / 4;
   static constexpr int PITCH = WORDS + 1;  // words of a row in shared memory, to spread the banks
 
   struct Shared {
@@ -27,14 +29,14 @@ struct Dp4a {
   };
 };
 
-// Adds products to one thread's sums, for bytes 32 `step` up to 32 `step` + 31 of a chunk.
+// Adds the products of one slice of a chunk to one thread's sums.
 template <class M>
-HB_BODY void sum_step(M &machine, Dp4a::State &state, int thread, int step,
-                      const Dp4a::Shared &shared) {
+HB_BODY void sum_slice(M &machine, Dp4a::State &state, int thread, int slice,
+                       const Dp4a::Shared &shared) {
   using D = Dp4a;
   const int row = thread / D::GRID, column = thread % D::GRID;
   HB_UNROLL
-  for (int word = step * D::STEP_WORDS; word < (step + 1) * D::STEP_WORDS; ++word) {
+  for (int word = slice * D::SLICE_WORDS; word < (slice + 1) * D::SLICE_WORDS; ++word) {
     HB_UNROLL
     for (int i = 0; i < D::EACH; ++i) {
       HB_UNROLL
@@ -71,7 +73,7 @@ HB_BODY void gemm_dp4a(M &machine, const Product &p, int64_t row0, int64_t colum
                        Dp4a::Shared &shared) {
   using D = Dp4a;
   const int64_t length = p.a_layout.row_length, blocks = p.a_layout.blocks;
-  const int64_t block_steps = p.a_layout.block_bytes / BLOCK_PADDING;
+  const int64_t block_slices = p.a_layout.block_bytes / BLOCK_PADDING;
   typename M::template PerThread<D::State> states;
   machine.threads([&](int thread) {
     HB_UNROLL
@@ -83,7 +85,7 @@ HB_BODY void gemm_dp4a(M &machine, const Product &p, int64_t row0, int64_t colum
       }
     }
   });
-  int64_t b = 0, step_in_block = 0;
+  int64_t b = 0, slice_in_block = 0;
   for (int64_t chunk = 0; chunk < length / CHUNK; ++chunk) {
     machine.threads([&](int thread) {
       for (int i = thread; i < D::SIDE * D::WORDS; i += D::THREADS) {
@@ -94,13 +96,13 @@ HB_BODY void gemm_dp4a(M &machine, const Product &p, int64_t row0, int64_t colum
       }
     });
     machine.barrier();
-    for (int step = 0; step < D::STEPS && b < blocks; ++step) {  // the rest is padding
-      const bool last = step_in_block == block_steps - 1;
+    for (int slice = 0; slice < D::SLICES && b < blocks; ++slice) {
+      const bool last = slice_in_block == block_slices - 1;
       machine.threads([&](int thread) {
-        sum_step(machine, states[thread], thread, step, shared);
+        sum_slice(machine, states[thread], thread, slice, shared);
         if (last) finish_block(states[thread], p, row0, column0, thread, b);
       });
-      step_in_block = last ? 0 : step_in_block + 1;
+      slice_in_block = last ? 0 : slice_in_block + 1;
       b += last;
     }
     machine.barrier();

@@ -1,6 +1,7 @@
 // Kernel body: block-scaled GEMM on the tensor cores, with int8 operands and int32 sums.
 //
-// A thread block computes a tile of 128 x COLUMNS results, and a warp 64 x 32 of them. Narrow tiles
+// A thread block computes a tile of 128 x COLUMNS results, and each warp
+// computes 64 x 32 of them. Narrow tiles
 // leave room for two thread blocks on a multiprocessor: while one applies scales, the other can
 // multiply. Wide tiles read the operands less often.
 //
@@ -21,8 +22,8 @@ struct Mma {
   // Matrix instructions down and across, of 16 x 8 results each.
   static constexpr int ROW_TILES = WARP_ROWS / 16, COLUMN_TILES = WARP_COLUMNS / 8;
 
-  // What a thread holds: sums of the current block, results, steps of the block, and fragments (its
-  // parts of the matrices that an instruction multiplies).
+  // What a thread holds: sums of the current block, results, steps of the block, and fragments. A
+  // fragment is the thread's share of a matrix that an instruction multiplies.
   struct State {
     int32_t exact[ROW_TILES][COLUMN_TILES][4];
     float y[ROW_TILES][COLUMN_TILES][4];
@@ -41,36 +42,37 @@ struct MmaTile {
   static constexpr int THREADS = TILE / Mma::WARP_ROWS * WARPS_ACROSS * LANES;
   static constexpr bool BY_GROUPS = false;                  // warps multiply, not warpgroups
   static constexpr int RESIDENT = COLUMNS == TILE ? 1 : 2;  // thread blocks on a multiprocessor
-  static constexpr int A_BYTES = TILE * CHUNK;              // A's share of a buffer
+  static constexpr int A_BYTES = TILE * CHUNK;              // bytes of A in a buffer
   static constexpr int STAGE_BYTES = A_BYTES + COLUMNS * CHUNK;
   static constexpr int SHARED_BYTES = STAGES * STAGE_BYTES;
 };
 
-// Reads the fragments of one warp for matrix instruction number `step` of a chunk.
+// Reads the fragments of one warp for slice number `slice` (32 bytes of each row) of a chunk.
 template <class Tile, class M, class State>
 HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8_t *w, int warp,
-                            int step) {
+                            int slice) {
   typename M::template PerLane<const void *> from;
   HB_UNROLL
   for (int i = 0; i < Mma::ROW_TILES; ++i) {
-    // load_matrices() reads four matrices: rows 0-7 and 8-15 of the first 16 bytes, then of the
-    // next 16.
+    // load_matrices() reads four matrices: the first 16 bytes of rows 0-7 and of rows 8-15, then
+    // the next 16 bytes of the same rows.
     machine.lanes([&](int lane) {
       const int matrix = lane / 8;
       const int row =
           warp / Tile::WARPS_ACROSS * Mma::WARP_ROWS + i * 16 + matrix % 2 * 8 + lane % 8;
-      from[lane] = a + part_offset(row, step * 2 + matrix / 2);
+      from[lane] = a + part_offset(row, slice * 2 + matrix / 2);
     });
     machine.load_matrices(from, [&](int lane) { return state(lane).a[i]; });
   }
   HB_UNROLL
   for (int j = 0; j < Mma::COLUMN_TILES / 2; ++j) {
-    // The four matrices here are the first and the next 16 bytes of rows 0-7, then of rows 8-15.
+    // The four matrices here are the first and the next 16 bytes of rows 0-7, then the same of rows
+    // 8-15.
     machine.lanes([&](int lane) {
       const int matrix = lane / 8;
       const int row =
           warp % Tile::WARPS_ACROSS * Mma::WARP_COLUMNS + j * 16 + matrix / 2 * 8 + lane % 8;
-      from[lane] = w + part_offset(row, step * 2 + matrix % 2);
+      from[lane] = w + part_offset(row, slice * 2 + matrix % 2);
     });
     machine.load_matrices(from, [&](int lane) { return state(lane).w[j]; });
   }
@@ -95,7 +97,7 @@ HB_BODY void load_steps(M &machine, State state, const Product &p, int64_t row0,
   });
 }
 
-// The FP32 stage: adds every finished sum of a block, times its steps, to its result.
+// Adds every finished sum of a block, times the block's steps, to the FP32 result.
 template <bool SMALL, class M, class State>
 HB_BODY void finish_block(M &machine, State state) {
   machine.lanes([&](int lane) {
@@ -115,8 +117,9 @@ HB_BODY void finish_block(M &machine, State state) {
   });
 }
 
-// Computes the tile of the result at (row0, column0). gemm_ring.h explains BLOCK_STEPS and SMALL.
-template <class Tile, int BLOCK_STEPS, bool SMALL, class M>
+// Computes the tile of the result at (row0, column0). gemm_ring.h explains BLOCK_SLICES and
+// SMALL.
+template <class Tile, int BLOCK_SLICES, bool SMALL, class M>
 HB_BODY void gemm_mma(M &machine, const Product &p, int64_t row0, int64_t column0,
                       int8_t *shared) {
   typename M::template PerThread<Mma::State> states;
@@ -130,12 +133,12 @@ HB_BODY void gemm_mma(M &machine, const Product &p, int64_t row0, int64_t column
       }
     }
   });
-  const auto take = [&](const int8_t *a, const int8_t *w, int step, bool first, bool last,
+  const auto take = [&](const int8_t *a, const int8_t *w, int slice, bool first, bool last,
                         int64_t b) {
     machine.warps([&](int warp) {
       const auto state = [&](int lane) -> Mma::State & { return states[warp * LANES + lane]; };
       if (first) load_steps<Tile>(machine, state, p, row0, column0, warp, b);
-      load_fragments<Tile>(machine, state, a, w, warp, step);
+      load_fragments<Tile>(machine, state, a, w, warp, slice);
       HB_UNROLL
       for (int i = 0; i < Mma::ROW_TILES; ++i) {
         HB_UNROLL
@@ -151,7 +154,7 @@ HB_BODY void gemm_mma(M &machine, const Product &p, int64_t row0, int64_t column
       if (last) finish_block<SMALL>(machine, state);
     });
   };
-  over_steps<Tile, BLOCK_STEPS>(machine, p, row0, column0, shared, take);
+  over_slices<Tile, BLOCK_SLICES>(machine, p, row0, column0, shared, take);
   machine.threads([&](int thread) {
     const int warp = thread / LANES, lane = thread % LANES;
     const int64_t row = row0 + warp / Tile::WARPS_ACROSS * Mma::WARP_ROWS + lane / 4;

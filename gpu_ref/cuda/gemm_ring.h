@@ -1,15 +1,18 @@
 // The loop that both tensor-core kernels share (gemm_mma.h and gemm_wgmma.h): it brings the
 // operands through a ring of buffers.
 //
+// A slice is the 32 elements of a row that one matrix instruction multiplies.
+//
 // Chunks of both operands, 128 bytes of each row, arrive in a ring of STAGES buffers in shared
-// memory while earlier chunks are multiplied. In a row of 128 bytes the 16-byte parts are permuted
-// (part ^ row % 8), so that reads of eight rows avoid bank conflicts. Hopper's instructions call
-// the same permutation the swizzle of 128 bytes.
+// memory while earlier chunks are multiplied. In a row of 128 bytes the 16-byte parts are permuted:
+// part p of row r lies at place p ^ r % 8, so that reads of eight rows avoid bank conflicts. In
+// Hopper's instructions this permutation is called the 128-byte swizzle.
 //
 // P is the exact sum of the products of a block (elements that share a scale). If |P| < 2^22, the
 // sum starts from the bit pattern of 1.5 * 2^23 instead of zero. Adding the integer P to the bits
 // of that float adds P to its value. One exact subtraction then converts P to FP32. So all four
-// FP32 operations of a block run on the FP32 units: this subtraction, two products and a sum.
+// FP32 operations of a block run on the FP32 units: this subtraction, two multiplications and one
+// addition.
 #pragma once
 
 #include "machine.h"
@@ -20,13 +23,13 @@
 namespace halfbyte {
 
 constexpr int PARTS = CHUNK / COPY_BYTES;           // parts of a row in a buffer
-constexpr int CHUNK_STEPS = CHUNK / BLOCK_PADDING;  // steps (matrix instructions) along a chunk
+constexpr int CHUNK_SLICES = CHUNK / BLOCK_PADDING;  // slices of a row in a buffer
 
 constexpr int32_t INTEGER_BIAS = 0x4B400000;  // the bits of 1.5 * 2^23
 constexpr float FLOAT_BIAS = 12582912.0f;     // 1.5 * 2^23
 
-// The sum before the first product of a block. SMALL: every partial sum of a block is below 2^22 in
-// magnitude; else it must fit an int32.
+// The sum before the first product of a block. SMALL says that every partial sum of a block is
+// below 2^22 in magnitude. Otherwise every partial sum must fit an int32.
 template <bool SMALL>
 HB_HD int32_t first_sum() {
   return SMALL ? INTEGER_BIAS : 0;
@@ -38,14 +41,14 @@ HB_HD float exact_of(int32_t sum) {
   return SMALL ? add(float_of(sum), -FLOAT_BIAS) : to_fp32(sum);
 }
 
-// Calls run(steps, is_small). Both arguments are types with a constant, so that the compiler can
-// specialize the kernel. `steps` is the number of matrix instructions along a block: 1 or 4 if such
-// blocks fill all chunks and sums are small, else 0, which stands for any number.
+// Calls run(slices, is_small). Both arguments are types with a constant, so that the compiler can
+// specialize the kernel. `slices` is the number of slices in a block. It is 1 or 4 if blocks of
+// this size fill all chunks and `small` is true. Otherwise it is 0, which stands for any number.
 template <class Run>
 void with_blocks(const Layout &l, bool small, Run run) {
   const bool whole = l.blocks * l.block_bytes == l.row_length;
   if (l.block_bytes == CHUNK && small)
-    run(std::integral_constant<int, CHUNK_STEPS>(), std::true_type());
+    run(std::integral_constant<int, CHUNK_SLICES>(), std::true_type());
   else if (l.block_bytes == BLOCK_PADDING && whole && small)
     run(std::integral_constant<int, 1>(), std::true_type());
   else if (small) run(std::integral_constant<int, 0>(), std::true_type());
@@ -57,8 +60,8 @@ HB_HD int part_offset(int row, int part) {
   return row * CHUNK + ((part ^ (row % PARTS)) * COPY_BYTES);
 }
 
-// Starts to copy one chunk of both operands to a buffer. Beyond the last chunk, copies nothing, but
-// still closes a group of copies, since over_steps() waits for groups.
+// Starts to copy one chunk of both operands to a buffer. Beyond the last chunk, this copies
+// nothing, but still closes a group of copies, since over_slices() waits for groups.
 template <class Tile, class M>
 HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, int64_t chunk,
                    int8_t *a) {
@@ -81,26 +84,26 @@ HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, 
   machine.commit();
 }
 
-// Goes through a tile along K. One matrix instruction is called a step here, unlike the steps of
-// blocks in Product. `take(a, w, step, first, last, b)` multiplies step number `step` of the chunk
-// in the buffers `a` and `w`. `first` and `last` say whether this step begins or ends block b.
+// Goes through a tile along K. `take(a, w, slice, first, last, b)` multiplies slice number `slice`
+// of the chunk in the buffers `a` and `w`. `first` and `last` say whether this slice begins or ends
+// block b.
 //
-// BLOCK_STEPS: steps of a block, or 0 for any number.
-template <class Tile, int BLOCK_STEPS, class M, class Take>
-HB_BODY void over_steps(M &machine, const Product &p, int64_t row0, int64_t column0,
+// BLOCK_SLICES is the number of slices in a block, or 0 for any number.
+template <class Tile, int BLOCK_SLICES, class M, class Take>
+HB_BODY void over_slices(M &machine, const Product &p, int64_t row0, int64_t column0,
                         int8_t *shared, Take take) {
   constexpr int STAGE_BYTES = Tile::STAGE_BYTES;
-  // If every step ends a block, unrolled steps need too many registers at once.
-  [[maybe_unused]] constexpr int TIMES = BLOCK_STEPS == 1 ? 1 : CHUNK_STEPS;
+  // If every slice ends a block, an unrolled loop needs too many registers at once.
+  [[maybe_unused]] constexpr int TIMES = BLOCK_SLICES == 1 ? 1 : CHUNK_SLICES;
   const int64_t chunks = p.a_layout.row_length / CHUNK, blocks = p.a_layout.blocks;
-  const int64_t block_steps =
-      BLOCK_STEPS ? BLOCK_STEPS : p.a_layout.block_bytes / BLOCK_PADDING;
+  const int64_t block_slices =
+      BLOCK_SLICES ? BLOCK_SLICES : p.a_layout.block_bytes / BLOCK_PADDING;
   HB_UNROLL
   for (int stage = 0; stage < Tile::STAGES - 1; ++stage)
     fetch<Tile>(machine, p, row0, column0, stage, shared + stage * STAGE_BYTES);
 
-  int read = 0, write = Tile::STAGES - 1;  // buffers of this chunk, and of the next to be fetched
-  int64_t b = 0, step_in_block = 0;
+  int read = 0, write = Tile::STAGES - 1;  // buffers of this chunk and of the next to fetch
+  int64_t b = 0, slice_in_block = 0;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     machine.template wait<Tile::STAGES - 2>();
     if constexpr (Tile::BY_GROUPS) machine.publish_copies();
@@ -110,13 +113,13 @@ HB_BODY void over_steps(M &machine, const Product &p, int64_t row0, int64_t colu
     write = read;
     read = read + 1 == Tile::STAGES ? 0 : read + 1;
     HB_UNROLL_TIMES
-    for (int step = 0; step < CHUNK_STEPS; ++step) {
-      if (!BLOCK_STEPS && b == blocks) break;  // the rest of the last chunk is padding
-      const bool first = BLOCK_STEPS ? step % BLOCK_STEPS == 0 : step_in_block == 0;
-      const bool last =
-          BLOCK_STEPS ? step % BLOCK_STEPS == BLOCK_STEPS - 1 : step_in_block == block_steps - 1;
-      take(a, w, step, first, last, b);
-      step_in_block = last ? 0 : step_in_block + 1;
+    for (int slice = 0; slice < CHUNK_SLICES; ++slice) {
+      if (!BLOCK_SLICES && b == blocks) break;  // the rest of the last chunk is padding
+      const bool first = BLOCK_SLICES ? slice % BLOCK_SLICES == 0 : slice_in_block == 0;
+      const bool last = BLOCK_SLICES ? slice % BLOCK_SLICES == BLOCK_SLICES - 1
+                                     : slice_in_block == block_slices - 1;
+      take(a, w, slice, first, last, b);
+      slice_in_block = last ? 0 : slice_in_block + 1;
       b += last;
     }
   }

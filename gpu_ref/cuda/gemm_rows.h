@@ -1,12 +1,13 @@
-// Kernel body: block-scaled products of few rows of activations, from the packed codes of weights.
+// Kernel body: multiplies a few rows of activations by weights with block scales, and reads the
+// weights as packed codes.
 //
 // Text generation multiplies one to sixteen rows of activations by every weight once, so reading
-// the weights takes most of the time. A warp takes up to eight rows of weights. A lane reads a
-// *piece* of each row at a time, 16 codes, so that the warp reads a *span* of 512 codes. The lane
-// looks up the integer of each code in a table of 16 bytes that it keeps in registers. Lanes that
-// share a block (elements with one scale) add their sums. The terms of different blocks, sums times
-// scales, are computed in parallel. Then each lane adds the terms of one result in the order of the
-// blocks.
+// the weights takes most of the time. A warp processes up to eight rows of weights. Each lane
+// (thread) reads 16 codes of a row at a time, a *piece*, so the warp reads 512 codes, a *span*. The
+// lane looks up the integer of each code in a table of 16 bytes that it keeps in registers. Lanes
+// that share a block (elements with one scale) add their sums. The terms of different blocks, sums
+// times scales, are computed in parallel. Then each lane adds the terms of one result in the order
+// of the blocks.
 #pragma once
 
 #include "machine.h"
@@ -24,15 +25,16 @@ struct RowsProduct {
   Operand w;              // codes packed in pairs; a row has whole pieces of 16 codes
   int64_t n;              // rows of weights
   float *y;               // (a rows, n)
-  int64_t *overflows;     // counts results beyond FP32
+  int64_t *overflows;     // counts results beyond the range of FP32
 };
 
-// What the lanes of a warp share: the terms of one span, by result and block.
+// What the lanes of a warp share: terms[result][block], for the blocks that end in the current
+// span.
 struct RowsShared {
   float terms[LANES][LANES + 1];
 };
 
-// The integers of the 16 codes of a format, as bytes.
+// The integers of the 16 codes of a format, packed as bytes.
 struct CodeBytes {
   uint32_t words[4];
 
@@ -47,7 +49,7 @@ struct CodeBytes {
   }
 };
 
-// Four codes, one in each nibble of `codes`, to four bytes.
+// Looks up four codes, one in each nibble of `codes`; returns their integers as four bytes.
 template <class M>
 HB_BODY uint32_t bytes_of_codes(M &machine, const CodeBytes &table, uint32_t codes) {
   const uint32_t within = codes & 0x7777;
@@ -56,8 +58,9 @@ HB_BODY uint32_t bytes_of_codes(M &machine, const CodeBytes &table, uint32_t cod
   return machine.permute(low, high, 0x3210 | (codes & 0x8888) >> 1);
 }
 
-// A warp computes ROWS x WEIGHTS results: rows of activations by rows of weights. The State of a
-// lane has its sums for all of them, and one result.
+// A warp computes ROWS x WEIGHTS results, from ROWS rows of activations and WEIGHTS rows of
+// weights. The State of a lane has the lane's sums for all of these results, and one finished
+// result.
 template <int ROWS>
 struct FewRows {
   static constexpr int WEIGHTS = LANES / ROWS < 8 ? LANES / ROWS : 8;
@@ -67,7 +70,8 @@ struct FewRows {
   };
 };
 
-// Adds one lane's products to its sums, for the piece of 16 codes at `at`.
+// Adds the products of the piece of 16 codes at `at` to one lane's sums. `first` is the warp's
+// first row of weights.
 template <int ROWS, class M>
 HB_BODY void sum_piece(M &machine, typename FewRows<ROWS>::State &state, const RowsProduct &p,
                        const CodeBytes &table, int64_t first, int64_t at) {
@@ -154,8 +158,8 @@ HB_BODY void gemm_rows(M &machine, const RowsProduct &p, const CodeBytes &table,
   });
 }
 
-// Calls `run` with the smallest power of two that is at least `rows`. The argument is a type that
-// holds this constant, so that the compiler can specialize the kernel.
+// Calls `run` with the smallest power of two that is at least `rows`, up to FEW_ROWS. The
+// argument's type holds this constant, so that the compiler can specialize the kernel.
 template <class Run>
 void with_rows(int64_t rows, Run run) {
   if (rows <= 1) run(std::integral_constant<int, 1>());

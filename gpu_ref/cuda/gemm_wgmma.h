@@ -21,7 +21,7 @@ struct GroupTile {
   static constexpr int THREADS = GROUPS * GROUP_THREADS;
   static constexpr bool BY_GROUPS = true;               // warpgroups multiply
   static constexpr int RESIDENT = GROUPS == 1 ? 2 : 1;  // thread blocks on a multiprocessor
-  static constexpr int A_BYTES = ROWS * CHUNK;          // A's share of a buffer
+  static constexpr int A_BYTES = ROWS * CHUNK;          // bytes of A in a buffer
   static constexpr int STAGE_BYTES = A_BYTES + COLUMNS * CHUNK;
   static constexpr int SHARED_BYTES = STAGES * STAGE_BYTES;
 };
@@ -32,11 +32,11 @@ struct GroupState {
   float y[GROUP_SUMS];
 };
 
-// The first row and column of a thread's results in a tile.
+// The row and the column, in the tile, of the first result of a thread.
 HB_HD int first_row(int thread) { return thread / LANES * 16 + thread % LANES / 4; }
 HB_HD int first_column(int thread) { return thread % 4 * 2; }
 
-// The sums before the first product of a block.
+// Sets the sums to their value before the first product of a block.
 template <bool SMALL>
 HB_BODY void start_sums(GroupState &s) {
   HB_UNROLL
@@ -75,9 +75,9 @@ HB_BODY void store_results(M &machine, const GroupState &s, const Product &p, in
   if (overflows) machine.count(p.overflows, overflows);
 }
 
-// Computes the tile of the result at (row0, column0). gemm_ring.h explains BLOCK_STEPS and SMALL.
-// `shared` is aligned to SWIZZLE_BYTES.
-template <class Tile, int BLOCK_STEPS, bool SMALL, class M>
+// Computes the tile of the result at (row0, column0). gemm_ring.h explains BLOCK_SLICES and
+// SMALL. `shared` is aligned to SWIZZLE_BYTES.
+template <class Tile, int BLOCK_SLICES, bool SMALL, class M>
 HB_BODY void gemm_wgmma(M &machine, const Product &p, int64_t row0, int64_t column0,
                         int8_t *shared) {
   typename M::template PerThread<GroupState> states;
@@ -85,18 +85,19 @@ HB_BODY void gemm_wgmma(M &machine, const Product &p, int64_t row0, int64_t colu
     HB_UNROLL
     for (int e = 0; e < GROUP_SUMS; ++e) states[thread].y[e] = 0;
   });
-  const auto take = [&](const int8_t *a, const int8_t *w, int step, bool first, bool last,
+  const auto take = [&](const int8_t *a, const int8_t *w, int slice, bool first, bool last,
                         int64_t b) {
-    // A run of products ends with the block or with the buffer.
-    const bool begins = first || step == 0, ends = last || step == CHUNK_STEPS - 1;
+    // The thread waits for the sums at the end of a block, and at the end of a buffer, which will
+    // be overwritten.
+    const bool begins = first || slice == 0, ends = last || slice == CHUNK_SLICES - 1;
     if (first) machine.threads([&](int thread) { start_sums<SMALL>(states[thread]); });
     machine.groups([&](int group) {
       const auto sums = [&states, group](int thread) {
         return states[group * GROUP_THREADS + thread].exact;
       };
       if (begins) machine.begin_products(sums);
-      machine.multiply_group(sums, a + group * GROUP_ROWS * CHUNK + step * GROUP_BYTES,
-                             w + step * GROUP_BYTES);
+      machine.multiply_group(sums, a + group * GROUP_ROWS * CHUNK + slice * GROUP_BYTES,
+                             w + slice * GROUP_BYTES);
       if (ends) machine.end_products(sums);
     });
     if (last)
@@ -104,7 +105,7 @@ HB_BODY void gemm_wgmma(M &machine, const Product &p, int64_t row0, int64_t colu
         finish_sums<SMALL>(states[thread], p, row0, column0, thread, b);
       });
   };
-  over_steps<Tile, BLOCK_STEPS>(machine, p, row0, column0, shared, take);
+  over_slices<Tile, BLOCK_SLICES>(machine, p, row0, column0, shared, take);
   machine.threads(
       [&](int thread) { store_results(machine, states[thread], p, row0, column0, thread); });
 }

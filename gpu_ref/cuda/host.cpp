@@ -12,8 +12,8 @@ using namespace halfbyte;
 namespace {
 
 constexpr int WARP = 32;
-constexpr int64_t GRAIN = 64;  // blocks of a tensor, or results, that a thread takes at once
-constexpr int64_t ELEMENT_GRAIN = 4096;  // elements that a thread takes at once
+constexpr int64_t GRAIN = 64;  // blocks of a tensor, or results, that a thread computes at a time
+constexpr int64_t ELEMENT_GRAIN = 4096;  // elements that a thread computes at a time
 
 template <class T>
 void run_quantize(const Context &context, const Format &format, const Quantize &q, int32_t kernel) {

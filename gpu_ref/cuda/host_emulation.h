@@ -25,15 +25,16 @@ std::unique_ptr<int8_t, decltype(&std::free)> shared_memory() {
   return {static_cast<int8_t *>(std::memset(memory, 0, Tile::SHARED_BYTES)), &std::free};
 }
 
-// Emulates a tensor-core product. `compute(machine, steps, is_small, row, column, shared)` computes
-// one tile; `steps` and `is_small` are the types that with_blocks() gives.
+// Emulates a tensor-core product. `compute(machine, slices, is_small, row, column, shared)`
+// computes one tile; with_blocks() gives `slices` and `is_small`, objects whose types hold
+// constants.
 template <class Tile, class Compute>
 void emulate_tiles(const Context &context, const Product &p, bool small, Compute compute) {
-  with_blocks(p.a_layout, small, [&](auto steps, auto is_small) {
+  with_blocks(p.a_layout, small, [&](auto slices, auto is_small) {
     over_tiles(context, Tiling(p, Tile::ROWS, Tile::COLUMNS), [&](int64_t row, int64_t column) {
       const auto shared = shared_memory<Tile>();
       Machine<Tile::THREADS> machine;
-      compute(machine, steps, is_small, row, column, shared.get());
+      compute(machine, slices, is_small, row, column, shared.get());
     });
   });
 }
@@ -41,9 +42,9 @@ void emulate_tiles(const Context &context, const Product &p, bool small, Compute
 template <class Tile>
 void emulate_mma(const Context &context, const Product &p, bool small) {
   emulate_tiles<Tile>(context, p, small,
-                      [&](auto &machine, auto steps, auto is_small, int64_t row, int64_t column,
+                      [&](auto &machine, auto slices, auto is_small, int64_t row, int64_t column,
                           int8_t *shared) {
-                        gemm_mma<Tile, steps(), is_small()>(machine, p, row, column, shared);
+                        gemm_mma<Tile, slices(), is_small()>(machine, p, row, column, shared);
                       });
 }
 

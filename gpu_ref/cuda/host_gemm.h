@@ -1,4 +1,4 @@
-// The host build's block-scaled GEMM with SIMD, on all cores.
+// The host build's block-scaled GEMM by SIMD instructions, on several threads.
 //
 // Operands are decoded first and laid out in panels: groups of neighbouring rows, whose elements
 // are interleaved. The lanes of a vector hold different rows of W. The inner loop multiplies an
@@ -44,7 +44,8 @@ typedef double Doubles __attribute__((vector_size(VECTOR_BYTES)));
 typedef float Floats __attribute__((vector_size(VECTOR_BYTES)));
 typedef float HalfFloats __attribute__((vector_size(VECTOR_BYTES / 2)));
 
-// sums + the products of both 16-bit halves of each 32-bit lane.
+// For each 32-bit lane: its sum, plus the products of the lower and of the upper 16-bit halves of a
+// and b.
 inline Ints dot_pairs(Ints sums, Shorts a, Shorts b) {
 #if defined(HB_AVX512) && defined(__AVX512VNNI__)
   return (Ints)_mm512_dpwssd_epi32((__m512i)sums, (__m512i)a, (__m512i)b);
@@ -74,7 +75,7 @@ inline const char *simd_name() {
 #endif
 }
 
-// `value` in every lane.
+// A vector that has `value` in every lane.
 template <class Vector, class T>
 inline Vector broadcast(T value) {
   Vector vector;
@@ -93,8 +94,8 @@ inline Vector load(const void *from) {
 struct Pairs {
   using Element = int16_t;
   using Sum = Ints;
-  using Rounded = Floats;        // with as many lanes as Sum
-  static constexpr int GROUP = 2;  // consecutive elements of a row that stay together
+  using Rounded = Floats;        // FP32 vector with as many lanes as Sum
+  static constexpr int GROUP = 2;  // consecutive elements of a row that stay neighbours
   static constexpr int ROWS = PAIR_ROWS, VECTORS = PAIR_VECTORS;
 
   static Sum step(Sum sum, const Element *a, const Element *w) {
@@ -117,7 +118,7 @@ struct Wide {
   }
 };
 
-// Results in one row of a tile: one for each lane of its vectors.
+// The number of results in one row of a tile: one for each lane of the row's vectors.
 template <class Kind>
 constexpr int COLUMNS = Kind::VECTORS * static_cast<int>(sizeof(typename Kind::Rounded) / 4);
 
@@ -212,8 +213,8 @@ template <class Kind>
 void gemm_in_panels(const Context &context, const Decoder &a_decoder, const Decoder &w_decoder,
                     const PlainProduct &p) {
   constexpr int ROWS = Kind::ROWS, SIDE = COLUMNS<Kind>;
-  // Tiles that a thread takes at a time. They follow each other along A, so that a panel of W stays
-  // in the thread's cache.
+  // The number of tiles that a thread computes at a time. These tiles use successive panels of A
+  // and mostly one panel of W, which stays in the thread's cache.
   constexpr int64_t GRAIN = 16;
   const Panels<Kind, ROWS> a(p.a, a_decoder, p.m, p.length, p.block, context.threads);
   const Panels<Kind, SIDE> w(p.w, w_decoder, p.n, p.length, p.block, context.threads);

@@ -1,4 +1,4 @@
-// Loops that run on several threads, for the host build.
+// Runs loops on several threads, for the host build.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +13,8 @@
 
 namespace halfbyte {
 
-// While an object of this class exists, its thread rounds as IEEE 754 does by default. The caller
-// may have changed the rounding, or may flush subnormals to zero.
+// While an object of this class exists, its thread rounds as IEEE 754 does by default. Otherwise a
+// rounding mode of the caller, or its flushing of subnormals to zero, would change results.
 class DefaultFloatingPoint {
  public:
   DefaultFloatingPoint() {
@@ -29,8 +29,8 @@ class DefaultFloatingPoint {
   std::fenv_t saved_;
 };
 
-// Calls work(i) for every i below `count`, on up to `threads` threads that take `grain` numbers at
-// a time. An exception in a thread ends the loop and is thrown again here.
+// Calls work(i) for i from 0 to `count` - 1, on up to `threads` threads. A thread takes `grain`
+// successive numbers at a time. An exception in a thread ends the loop and is thrown again here.
 template <class Work>
 void parallel(int threads, int64_t count, int64_t grain, Work work) {
   std::atomic<int64_t> next{0};
@@ -52,7 +52,7 @@ void parallel(int threads, int64_t count, int64_t grain, Work work) {
   try {
     for (int64_t i = 1; i < useful; ++i) others.emplace_back(take);
   } catch (const std::system_error &) {
-    // The system gives no more threads: the running ones and this one do the work.
+    // The system gives no more threads. The threads that were started and this one do the work.
   }
   take();
   for (std::thread &thread : others) thread.join();

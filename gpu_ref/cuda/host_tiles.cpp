@@ -1,5 +1,5 @@
-// The host build of the tensor-core kernels with other tile sizes, which only `gpu-bench --sweep`
-// runs. The host emulates them.
+// The host build of the tensor-core kernels with tile sizes that host.cpp does not use. Only
+// `gpu-bench --sweep` runs them. The host emulates the GPU's instructions.
 #include "api_common.h"
 #include "host_emulation.h"
 #include "tiles.h"
@@ -11,9 +11,9 @@ namespace {
 template <class Tile>
 void emulate_groups(const Context &context, const Product &p, bool small) {
   emulate_tiles<Tile>(context, p, small,
-                      [&](auto &machine, auto steps, auto is_small, int64_t row, int64_t column,
+                      [&](auto &machine, auto slices, auto is_small, int64_t row, int64_t column,
                           int8_t *shared) {
-                        gemm_wgmma<Tile, steps(), is_small()>(machine, p, row, column, shared);
+                        gemm_wgmma<Tile, slices(), is_small()>(machine, p, row, column, shared);
                       });
 }
 

@@ -1,5 +1,5 @@
-// Launching kernels in the CUDA build: errors, the device, and products in tiles. A tile is the
-// part of the result that a thread block computes.
+// Launches kernels in the CUDA build: checks errors, selects the device, and launches the kernels
+// of matrix products in tiles. A tile is the part of the result that a thread block computes.
 #pragma once
 
 #include <stdexcept>
@@ -58,19 +58,19 @@ void launch_tiles(void (*kernel)(Product), const Product &p, cudaStream_t stream
   kernel<<<blocks, Tile::THREADS, Tile::SHARED_BYTES, stream>>>(p);
 }
 
-template <class Tile, int BLOCK_STEPS, bool SMALL>
+template <class Tile, int BLOCK_SLICES, bool SMALL>
 __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
     gemm_mma_kernel(const __grid_constant__ Product p) {
   extern __shared__ __align__(128) int8_t shared_bytes[];
   Machine<Tile::THREADS> machine;
   const Corner at = Tiling(p, TILE, Tile::COLUMNS).corner(blockIdx.x);
-  gemm_mma<Tile, BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
+  gemm_mma<Tile, BLOCK_SLICES, SMALL>(machine, p, at.row, at.column, shared_bytes);
 }
 
 template <class Tile>
 void launch_mma(const Product &p, bool small, cudaStream_t stream) {
-  with_blocks(p.a_layout, small, [&](auto steps, auto is_small) {
-    const auto kernel = gemm_mma_kernel<Tile, decltype(steps)::value, decltype(is_small)::value>;
+  with_blocks(p.a_layout, small, [&](auto slices, auto is_small) {
+    const auto kernel = gemm_mma_kernel<Tile, decltype(slices)::value, decltype(is_small)::value>;
     launch_tiles<Tile>(kernel, p, stream);
   });
 }

@@ -1,5 +1,5 @@
-// Kernel body: MAC units (multiply and accumulate). Each unit steps through a separate stream of
-// inputs exactly as the RTL does.
+// Kernel body: simulates MAC units (multiply and accumulate) cycle by cycle, exactly as the RTL
+// works. Each unit has a separate stream of inputs.
 #pragma once
 
 #include "arithmetic.h"
@@ -20,7 +20,7 @@ struct MacStream {
   int32_t overflow;
 };
 
-// One thread steps one accumulator.
+// One thread computes all cycles of one stream.
 HB_HD void run_stream(const MacStream &m, const Decoder &w, const Decoder &a, int64_t stream) {
   int64_t acc = m.initial[stream];
   for (int64_t cycle = 0; cycle < m.cycles; ++cycle) {

@@ -4,17 +4,18 @@
 
 namespace halfbyte {
 
-// One thread's view of its block of THREADS threads.
+// One thread's view of the thread block, of THREADS threads, that it belongs to.
 template <int THREADS>
 class Machine {
  public:
-  // A T for every thread of the block. A thread sees only its own, whatever the index.
+  // A T for every thread of the block. The index must be the thread's own number; here it is
+  // ignored.
   template <class T>
   struct PerThread {
     T own;
     HB_BODY T &operator[](int) { return own; }
   };
-  // A T for every lane of the warp that takes a step.
+  // A T for every lane of the warp.
   template <class T>
   using PerLane = PerThread<T>;
 
@@ -40,8 +41,8 @@ class Machine {
   }
   // Closes the group of the copies that were started since the last commit().
   HB_BODY void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-  // Waits until all groups of copies but the latest PENDING ones are complete. Other threads see
-  // the copies after a barrier.
+  // Waits until all groups of copies are complete, except the latest PENDING groups. Other threads
+  // see the copies after a barrier.
   template <int PENDING>
   HB_BODY void wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
@@ -81,7 +82,7 @@ class Machine {
     step(static_cast<int>(threadIdx.x) / GROUP_THREADS);
   }
 
-  // Lets warpgroup products read what was copied to shared memory before the next barrier.
+  // Before a barrier: makes what this thread copied to shared memory visible to warpgroup products.
   HB_BODY void publish_copies() {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -123,7 +124,7 @@ class Machine {
 #endif
   }
 
-  // Waits for all products that were started.
+  // Waits until all products that were started are in the sums.
   template <class Sums>
   HB_BODY void end_products(Sums sums) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -133,7 +134,7 @@ class Machine {
     hold(sums(0));
   }
 
-  // sum + the dot product of the four int8 in each word.
+  // sum + the dot product of a and b, each of which holds four int8.
   HB_BODY int32_t dot4(int32_t sum, uint32_t a, uint32_t b) {
     return __dp4a(static_cast<int32_t>(a), static_cast<int32_t>(b), sum);
   }
@@ -200,7 +201,7 @@ class Machine {
   }
 
   // Like sums_before(), over all threads of the block. `scratch` is in shared memory and has room
-  // for a number for each warp.
+  // for one number per warp.
   HB_BODY uint32_t block_sums_before(PerThread<uint32_t> &values, uint32_t *scratch) {
     const int warp = static_cast<int>(threadIdx.x) / LANES;
     scratch[warp] = sums_before(values);

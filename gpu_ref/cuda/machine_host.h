@@ -1,6 +1,5 @@
 // The host's side of machine.h, which includes this file without nvcc: emulates a thread block.
-//
-// machine_device.h describes the operations.
+// machine_device.h describes its operations.
 #pragma once
 
 #include <array>
@@ -12,7 +11,7 @@
 
 namespace halfbyte {
 
-// A thread block of THREADS threads, which take each step one after the other.
+// A thread block of THREADS threads, which execute each step one after the other.
 template <int THREADS>
 class Machine {
  public:
@@ -43,7 +42,7 @@ class Machine {
   void barrier() {}
 
   void copy(void *to, const void *from) {
-    std::memset(to, 0xA5, COPY_BYTES);  // what a read before wait() gets
+    std::memset(to, 0xA5, COPY_BYTES);  // what a read that is too early, before wait(), finds
     open_.push_back({to, from});
   }
   void commit() {
@@ -194,8 +193,8 @@ class Machine {
     void *to;
     const void *from;
   };
-  // Byte k of a row of a matrix, where the hardware's swizzle of 128 bytes puts it: bits 4 to 6 of
-  // the address are exclusive-ored with bits 7 to 9.
+  // Byte k of a row of a matrix. The hardware's 128-byte swizzle puts it where bits 4 to 6 of the
+  // address are exclusive-ored with bits 7 to 9.
   static int swizzled(const int8_t *matrix, int row, int k) {
     const uintptr_t address = reinterpret_cast<uintptr_t>(matrix) + row * 128 + k;
     return *reinterpret_cast<const int8_t *>(address ^ ((address >> 7 & 7) << 4));

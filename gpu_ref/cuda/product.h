@@ -15,7 +15,7 @@ struct Product {
   const float *a_steps, *w_steps;  // for each block: scale times quantum
   Layout a_layout, w_layout;     // of equal length and block
   float *y;                      // (a rows, w rows)
-  int64_t *overflows;            // counts results beyond FP32
+  int64_t *overflows;            // counts results beyond the range of FP32
 };
 
 // The first row and column of a tile of the result.
@@ -23,9 +23,9 @@ struct Corner {
   int64_t row, column;
 };
 
-// The order in which the tiles of the result are computed: all tiles of the first GROUP columns of
-// tiles, row by row, then those of the next GROUP columns. So the operands that these tiles share
-// stay in a GPU's L2 cache.
+// The order in which the tiles of the result are computed: first all tiles in the first GROUP
+// columns of tiles, row by row, then the tiles in the next GROUP columns. So operands that
+// neighbouring tiles share stay in a GPU's L2 cache.
 struct Tiling {
   static constexpr int64_t GROUP = 16;
   int64_t rows, columns, down, across;
@@ -46,7 +46,7 @@ struct Tiling {
   }
 };
 
-// Writes y[m, n] unless it lies in the padding, and counts it if it is beyond FP32.
+// Writes y[m, n] unless it lies in the padding, and counts it if it is beyond the range of FP32.
 HB_HD void store_result(const Product &p, int64_t m, int64_t n, float y, int64_t &overflows) {
   if (m >= p.a_layout.rows || n >= p.w_layout.rows) return;
   overflows += exceeds_fp32(y);

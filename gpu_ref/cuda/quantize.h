@@ -1,4 +1,4 @@
-// Kernel bodies: the absolute maxima of blocks, quantizing to packed codes, and dequantizing.
+// Kernel bodies: compute the absolute maxima of blocks, quantize to packed codes, and dequantize.
 //
 // A block is a run of elements in a row that share a scale.
 #pragma once
@@ -20,8 +20,8 @@ struct Bfloat {
 HB_HD float widen(float x) { return x; }
 HB_HD float widen(Bfloat x) { return float_of(static_cast<int32_t>(uint32_t{x.bits} << 16)); }
 HB_HD float widen(Half x) {
-  // With the bits shifted into place, the exponent is 112 too small, also for subnormals. The
-  // product with 2^112 is exact.
+  // Once the bits are shifted into place, the exponent is 112 too small, also for subnormals. The
+  // multiplication by 2^112 is exact.
   const uint32_t sign = uint32_t{x.bits} >> 15 << 31, rest = uint32_t{x.bits} & 0x7fff;
   const bool finite = rest < 0x7c00;
   const float scaled = multiply(float_of(static_cast<int32_t>(rest << 13)), 0x1p112f);
@@ -30,11 +30,11 @@ HB_HD float widen(Half x) {
   return float_of(static_cast<int32_t>(sign | wide));
 }
 
-// Counters of numbers that cannot be quantized.
+// Counts of what cannot be quantized.
 struct Refusals {
   int64_t nans;
   int64_t infinities;
-  int64_t scales;  // blocks whose scale exceeds FP32
+  int64_t scales;  // blocks whose scale exceeds the range of FP32
 };
 
 // The arguments of the kernels: a (rows, length) matrix in blocks along its rows. The last block of
@@ -44,7 +44,7 @@ struct Quantize {
   int32_t element;  // ElementType
   int32_t rule;     // ScaleRule
   int64_t rows, length, block;
-  const float *clips;  // (rows, blocks), or null for `clip` everywhere
+  const float *clips;  // (rows, blocks): factors of absolute maxima; null: `clip` for all blocks
   float clip;
   float whole;      // tensor_scale() of the whole tensor, for E4M3
   uint8_t *codes;   // (rows, row_bytes)
@@ -52,7 +52,8 @@ struct Quantize {
   Refusals *refusals;
 
   HB_HD int64_t blocks() const { return (length + block - 1) / block; }
-  // A unit is what a warp quantizes: one block, or two blocks of odd length that share a byte.
+  // A unit is what a warp quantizes: one block, or two blocks of odd size. Such neighbours share
+  // the byte of two 4-bit codes.
   HB_HD int64_t blocks_per_unit(int bits) const { return packs_pairs(bits) && block % 2 ? 2 : 1; }
   HB_HD int64_t units_per_row(int bits) const {
     return (blocks() + blocks_per_unit(bits) - 1) / blocks_per_unit(bits);
@@ -65,21 +66,21 @@ HB_HD void count_refusals(float x, int64_t &nans, int64_t &infinities) {
   infinities += magnitude == INFINITY_BITS;
 }
 
-// The scale of block number `index`. `magnitude` is the block's absolute maximum, as bits.
+// The scale of block number `index`. `magnitude` has the FP32 bits of the block's absolute maximum.
 HB_HD float scale_of(const Quantize &q, const Largest &largest, int32_t magnitude, int64_t index) {
-  if (magnitude >= INFINITY_BITS) return 1;  // an error is reported, and this scale is not used
+  if (magnitude >= INFINITY_BITS) return 1;  // NaN or infinity; the caller reports an error
   const float clip = q.clips ? q.clips[index] : q.clip;
   return block_scale(float_of(magnitude), clip, q.whole, largest, q.rule);
 }
 
-// Whether absmax divided by the format's largest value is infinite in FP32.
+// Whether an absolute maximum, divided by the format's largest value, is infinite in FP32.
 HB_HD bool scale_exceeds_fp32(const Largest &largest, int32_t magnitude) {
   return largest.value < 1 && magnitude < INFINITY_BITS &&
          bits_of(divide(float_of(magnitude), largest.value)) >= INFINITY_BITS;
 }
 
-// One warp finds the largest magnitude of a block, as bits, and counts values that cannot be
-// quantized.
+// One warp finds the largest magnitude of a block, and counts values that cannot be quantized.
+// Returns the FP32 bits of the magnitude.
 template <class M, class T>
 HB_BODY int32_t block_magnitude(M &machine, const T *row, int64_t begin, int64_t end,
                                 Refusals *refusals) {
@@ -101,7 +102,7 @@ HB_BODY int32_t block_magnitude(M &machine, const T *row, int64_t begin, int64_t
   return magnitudes[0];
 }
 
-// One warp quantizes one unit: one block of any size, or two blocks that share a byte.
+// One warp quantizes one unit; Quantize says what a unit is. Blocks may have any size.
 template <class M, class T>
 HB_BODY void quantize_unit(M &machine, const Quantize &q, const Encoder &encoder,
                            const Largest &largest, int64_t unit) {
@@ -140,7 +141,7 @@ HB_BODY void quantize_unit(M &machine, const Quantize &q, const Encoder &encoder
   });
 }
 
-// Consecutive elements that a lane reads at once.
+// Number of consecutive elements that a lane (thread of a warp) reads at once.
 constexpr int EACH = 8;
 template <class T>
 struct alignas(16) Several {
@@ -150,8 +151,8 @@ struct alignas(16) Several {
 constexpr int SPAN = EACH * LANES;  // a span: the elements that a warp reads at once
 constexpr int SPANS_PER_WARP = 2;   // spans that a warp reads before it processes the first
 
-// Whether quantize_spans() takes this call: the block size is a power of two from 16 to 256, rows
-// have whole blocks, the tensor has whole spans, and addresses are aligned.
+// Whether quantize_spans() can quantize this tensor: the block size is a power of two from 16 to
+// 256, rows have whole blocks, the tensor has whole spans, and addresses are aligned.
 HB_HD bool in_spans(const Quantize &q) {
   const bool size = q.block >= 16 && q.block <= 256 && (q.block & (q.block - 1)) == 0;
   return size && q.length % q.block == 0 && q.rows * q.length % SPAN == 0 &&
@@ -159,7 +160,8 @@ HB_HD bool in_spans(const Quantize &q) {
          reinterpret_cast<uintptr_t>(q.codes) % 8 == 0;
 }
 
-// The largest magnitude, as bits, of one lane's elements. Counts values that cannot be quantized.
+// The FP32 bits of the largest magnitude of one lane's elements. Counts values that cannot be
+// quantized.
 template <class M, class T>
 HB_BODY int32_t largest_magnitude(M &machine, const Several<T> &read, Refusals *refusals) {
   int32_t largest = 0;
@@ -195,8 +197,8 @@ HB_BODY void store_codes(const Quantize &q, const Encoder &encoder, const Severa
   reinterpret_cast<uint32_t *>(q.codes)[place] = pairs;
 }
 
-// One warp quantizes up to SPANS_PER_WARP spans from span `first` on. Each is read once. The lanes
-// that share a block are an aligned group.
+// One warp quantizes up to SPANS_PER_WARP spans from span `first` on. Each span is read
+// once. The lanes that share a block are an aligned group.
 template <class M, class T>
 HB_BODY void quantize_spans(M &machine, const Quantize &q, const Encoder &encoder,
                             const Largest &largest, int64_t first) {

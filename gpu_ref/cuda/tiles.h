@@ -1,5 +1,5 @@
-// The C interface of the tensor-core kernels with other tile sizes, which only `gpu-bench --sweep`
-// runs.
+// The C interface of the tensor-core kernels with tile sizes that api.h does not have. Only
+// `gpu-bench --sweep` runs them.
 //
 // A tile is the part of the result that a thread block computes. These kernels are in a library of
 // their own, so that the other kernels compile sooner.
@@ -12,7 +12,7 @@
 namespace halfbyte {
 
 using NarrowTile = MmaTile<TILE / 2, 3>;
-constexpr int32_t NARROW_MMA = 0;  // number of this tile; higher numbers are tiles of warpgroups
+constexpr int32_t NARROW_MMA = 0;  // number of NarrowTile; tiles of warpgroups have higher numbers
 
 // Calls `run` with an object whose type is the tile of warpgroups number `tile`.
 template <class Run>
@@ -24,9 +24,9 @@ void with_group_tile(int32_t tile, Run run) {
 
 }  // namespace halfbyte
 
-// Whether the build has the warpgroup instructions of compute capability 9.0; the host build
-// emulates them.
+// Whether the library was built with the warpgroup instructions of compute capability 9.0. The host
+// build emulates them.
 HB_API int32_t hb_has_groups();
-// `small`: every partial sum of a block is below 2^22 in magnitude.
+// `small` says that every partial sum of a block is below 2^22 in magnitude.
 HB_API int hb_gemm_tile(const halfbyte::Context *, const halfbyte::Product *, int32_t small,
                         int32_t tile);

@@ -1,4 +1,4 @@
-// Kernel bodies of dot-product units: streams of cycles, and products of matrices.
+// Kernel bodies: simulate dot-product units, cycle by cycle or for products of matrices.
 //
 // A unit multiplies a pair of codes in each of its lanes, and adds the sum to its accumulator
 // (dot_unit.h). A block is a run of products that share a scale of W and a scale of A.
@@ -17,12 +17,12 @@ struct UnitStream {
   const uint8_t *w_scales, *a_scales;  // (streams, cycles, blocks): codes; null without scales
   int64_t initial;                   // the accumulator before the first cycle
   int64_t *acc;                      // after each cycle
-  uint8_t *is_nan;                   // after each cycle, of exact accumulators
+  uint8_t *is_nan;                   // after each cycle; can be 1 only for the accumulator EXACT
   int64_t streams, cycles, lanes;
-  int64_t blocks;  // of a cycle, added one after the other; each has lanes / blocks lanes
+  int64_t blocks;  // in a cycle, which are added one after the other; each has lanes / blocks lanes
 };
 
-// One thread steps one unit.
+// One thread computes all cycles of one unit.
 HB_HD void run_unit(const UnitStream &u, const Unit &unit, const Decoder &w, const Decoder &a,
                     int64_t stream) {
   UnitState state = {u.initial, 0, false};
@@ -50,12 +50,12 @@ struct CodedOperand {
   const uint8_t *scales;  // (rows, blocks); null without scales
 };
 
-// A product A W^T. Each result is the accumulator of one unit, which takes a block a cycle.
+// A product A W^T. Each result is the accumulator of one unit, which adds one block in a cycle.
 struct UnitProduct {
   CodedOperand a, w;
   int64_t m, n, length, block, blocks;
   int64_t *acc;     // (m, n)
-  uint8_t *is_nan;  // (m, n), of exact accumulators
+  uint8_t *is_nan;  // (m, n); can be 1 only for the accumulator EXACT
 };
 
 // The exact sum of products `begin` to `end` of row m of A and row n of W.
@@ -91,8 +91,8 @@ HB_HD UnitState unit_cell(const UnitProduct &p, const Unit &unit, const Decoder 
 }
 
 // Result (m, n) as Blackwell's tensor core computes it (blackwell.h): by instructions of 64
-// products, in ascending order. The last instruction may have fewer products. Blocks have a
-// multiple of 16 products.
+// products, in ascending order. The last instruction may have fewer products. The size of a
+// block must be a multiple of 16.
 HB_HD int32_t blackwell_cell(const UnitProduct &p, const Unit &unit, const Decoder &w,
                              const Decoder &a, int64_t m, int64_t n) {
   int32_t c = 0;
