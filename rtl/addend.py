@@ -1,4 +1,4 @@
-"""A product, made ready for the accumulator's adder."""
+"""Multiply two codes, and prepare the product for the accumulator's adder."""
 
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring

@@ -22,7 +22,7 @@ __all__ = [
     "signed_product_shape",
 ]
 
-# A table with more rows is far larger than any other multiplier.
+# A multiplier that is a table of more rows has far more area than any other architecture.
 MAX_TABLE_ROWS = 2**10
 
 
@@ -46,7 +46,10 @@ def check_table_rows(select_bits: int) -> str | None:
 
 
 def plain_integers_refusal(weight: Format, activation: Format) -> str | None:
-    """Why the codes cannot be multiplied as they are, or None if both are two's complement."""
+    """Why the codes cannot be multiplied as they are, or None if both formats are two's complement.
+
+    In a two's complement format, every code is the format's integer for it.
+    """
     for fmt in (weight, activation):
         half = 1 << (fmt.bits - 1)
         for code, integer in enumerate(fmt.integers):
@@ -124,7 +127,7 @@ class MultiplierArchitecture(wiring.Component):
 
     @abstractmethod
     def elaborate(self, platform: object) -> Module:
-        """The circuit."""
+        """Build the circuit."""
 
 
 class PlainMultiplier(MultiplierArchitecture):
@@ -140,11 +143,11 @@ class PlainMultiplier(MultiplierArchitecture):
 
 
 def signed_product_shape(weight: Format, activation: Format) -> Shape:
-    """Smallest shape of a signed product."""
+    """The smallest signed shape that holds every product of the two formats."""
     return signed(signed_width(*product_extremes(weight, activation)))
 
 
 def magnitude_product_shape(weight: Format, activation: Format) -> Shape:
-    """Smallest shape of a product's magnitude."""
+    """The smallest unsigned shape that holds the magnitude of every product."""
     low, high = product_extremes(weight, activation)
     return unsigned(max(-low, high).bit_length())

@@ -12,7 +12,7 @@ class BaughWooley(PlainMultiplier):
     """Add the products of all pairs of bits.
 
     A product counts as negative if exactly one of its two bits is a sign bit. Such a product x is
-    inverted, and a constant corrects the sum, so the same adders take all products (Baugh and
+    inverted, and a constant corrects the sum, so the same adders can add all products (Baugh and
     Wooley, IEEE Transactions on Computers, 1973, in the form with inverted products)::
 
         -x * 2**k = (1 - x) * 2**k - 2**k
@@ -32,6 +32,6 @@ class BaughWooley(PlainMultiplier):
                     columns.add_integer(-1 << (i + j))
         m.d.comb += [
             self.term.eq(columns.total(m)),
-            self.negate.eq(0),  # undriven, it would be exported as an input
+            self.negate.eq(0),  # an undriven signal would be exported as an input
         ]
         return m

@@ -9,17 +9,17 @@ __all__ = ["Booth"]
 
 
 class Booth(PlainMultiplier):
-    """Recode the narrower operand in radix-4 digits from -2 to 2, and add multiples of the other.
+    """Recode the narrower operand as radix-4 digits from -2 to 2, and add multiples of the other.
 
     There is one row for each digit, which is half as many rows as in a multiplier with one row for
     each bit. A row is 0, the other operand or twice the other operand, inverted if the digit is
     negative (MacSorley, Proceedings of the IRE, 1961). The 1 that completes the negation is added
-    at the row's lowest place. The sign bit of each row is inverted and constants correct the sum,
-    so no row needs sign extension.
+    at the lowest bit of the row. The sign bit of each row is inverted and constants correct the
+    sum, so no row needs sign extension.
     """
 
     name = "booth"
-    description = "one operand recoded in digits -2 to 2 of radix 4 (Booth)"
+    description = "one operand recoded as radix-4 digits from -2 to 2 (Booth)"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -34,16 +34,16 @@ class Booth(PlainMultiplier):
             columns.add(place, [bits[place + 2]])
         m.d.comb += [
             self.term.eq(columns.total(m)),
-            self.negate.eq(0),  # undriven, it would be exported as an input
+            self.negate.eq(0),  # an undriven signal would be exported as an input
         ]
         return m
 
     @staticmethod
     def _row(m: Module, place: int, bits: Value, other: Value) -> list[Value]:
-        """The row of a digit: the digit times ``other``, one bit wider than ``other``.
+        """The row of a digit: the digit times ``other``. It is one bit wider than ``other``.
 
         The digit is ``bits[0] + bits[1] - 2 * bits[2]``. If ``bits[2]`` is set, the row is only
-        inverted, so it is 1 too low.
+        inverted, so it is 1 lower than the product.
         """
         below, low, negative = bits[0], bits[1], bits[2]
         once = Signal(name=f"once{place}")

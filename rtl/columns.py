@@ -1,4 +1,4 @@
-"""Add partial products bit by bit. A *place* is a position in the sum: place n counts 2^n."""
+"""Add partial products bit by bit. A *place* is a bit position: a bit at place n counts 2^n."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ __all__ = ["Columns"]
 
 
 class Columns:
-    """Bits to be added, by place; the sum is taken modulo ``2**width``.
+    """Bits to be added, by place; the sum is computed modulo ``2**width``.
 
     Full adders take three bits of a place, and half adders the last two. They take the bits of
     partial products first, and the sums and carries of other adders later (Wallace, IEEE
@@ -21,7 +21,7 @@ class Columns:
         self._integer = 0
 
     def add(self, place: int, bits: Iterable[Value]) -> None:
-        """Add bits: the first at ``place``, and each other one a place above the one before."""
+        """Add bits: the first one at ``place``, and each later one a place above the one before."""
         for offset, bit in enumerate(bits, start=place):
             if offset < len(self._bits):
                 self._bits[offset].append(bit)

@@ -1,4 +1,4 @@
-"""Decoders: from a format's code to its value, as one integer or as sign and magnitude.
+"""Decoders, which turn a format's code into its value: one integer, or a sign and a magnitude.
 
 Values are integers in units of the format's quantum, the largest number that divides all of them.
 """
@@ -15,7 +15,7 @@ __all__ = ["Decoder", "SignMagnitudeDecoder", "essential_bits", "lookup"]
 
 
 def essential_bits(table: Sequence[int]) -> list[int]:
-    """The address bits on which ``table`` (of 2^n entries) depends, ascending."""
+    """The address bits on which ``table`` (of 2^n entries) depends, in ascending order."""
     return [
         bit
         for bit in range((len(table) - 1).bit_length())
@@ -82,7 +82,7 @@ class SignMagnitudeDecoder(wiring.Component):
     code : ``In(fmt.bits)``
         Code to decode.
     negative : ``Out(1)``
-        High for values below zero, low for values above, either for zero.
+        High for values below zero, and low for values above. For zero it may be high or low.
     magnitude : ``Out(fmt.magnitude_width)``
         Absolute value of the code in units of ``fmt.quantum``.
     """
@@ -103,8 +103,8 @@ class SignMagnitudeDecoder(wiring.Component):
 def sign_table(fmt: Format) -> list[int]:
     """The sign of each code, 1 if negative.
 
-    If every nonzero value has its sign in the top bit of the code, the sign of zero is also taken
-    from there. The table then depends on that bit alone.
+    If every nonzero value has its sign in the top bit of the code, that bit gives the sign of zero,
+    too. The table then depends on that bit alone.
     """
     top = 1 << (fmt.bits - 1)
     by_top_bit = [1 if code & top else 0 for code in range(2**fmt.bits)]

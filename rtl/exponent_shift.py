@@ -1,4 +1,4 @@
-"""A multiplier for minifloats: multiply significands, add exponents, shift."""
+"""A multiplier for minifloats, which multiplies significands and shifts by the sum of exponents."""
 
 from amaranth.hdl import Module, Shape, Signal
 
@@ -12,7 +12,7 @@ __all__ = ["ExponentShift", "split_magnitude"]
 def _significand_width(fmt: Format) -> int:
     """Bits of the significand with its hidden bit.
 
-    This is the length of the longest magnitude without its trailing zeros.
+    Each magnitude is counted without its trailing zeros, and the longest one decides.
     """
     return max((abs(i) // (i & -i)).bit_length() for i in fmt.integers if i)
 
@@ -20,7 +20,8 @@ def _significand_width(fmt: Format) -> int:
 def split_magnitude(magnitude: int, significand_width: int) -> tuple[int, int]:
     """``(significand, shift)`` with ``significand << shift == magnitude``.
 
-    The significand has ``significand_width`` bits. A subnormal has fewer bits, and shift 0.
+    The significand has ``significand_width`` bits. If the magnitude has fewer bits, as that of a
+    subnormal does, it is the significand, and the shift is 0.
     """
     shift = max(0, magnitude.bit_length() - significand_width)
     return magnitude >> shift, shift

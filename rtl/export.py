@@ -86,8 +86,9 @@ def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
     """RTLIL text of a component, with top module ``name``.
 
     Equal components give equal text. A :class:`Mac` has the ports clk, w, a, clear, acc, and enable
-    if its specification asks for it. The port of an array or a stream is named by its path, such as
-    ``words__0__valid``. The modules that the component instantiates by name follow the top module.
+    if its specification asks for it. A port that belongs to an array of ports or to a stream is
+    named after its path, such as ``words__0__valid``. The modules that the component instantiates
+    by name follow the top module.
     Raises ValueError if ``name`` is not a lower-case identifier of at most 100 characters.
     """
     fragment, ports = _with_clock(component)
@@ -118,7 +119,7 @@ def to_verilog(component: wiring.Component, name: str = "mac") -> str:
 
 
 def _count_ports_from_one(text: str) -> str:
-    """RTLIL with port numbers from 1, not Amaranth's from 0: Yosys would put port 0 last."""
+    """The RTLIL with port numbers that begin at 1 instead of 0: Yosys would put port 0 last."""
     return re.sub(
         r"^(  wire width \d+ (?:input|output|inout)) (\d+) ",
         lambda match: f"{match[1]} {int(match[2]) + 1} ",
@@ -137,5 +138,5 @@ def _header(component: wiring.Component) -> str:
 
 
 def _printable(line: str) -> str:
-    """``line`` with spaces for unprintable characters, which a user's title may hold."""
+    """``line`` with spaces for unprintable characters, which a format's title may contain."""
     return "".join(character if character.isprintable() else " " for character in line)

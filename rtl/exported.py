@@ -27,9 +27,10 @@ class Exported(wiring.Component):
 
     @property
     def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
-        """A function that makes each module that this component instantiates by name.
+        """The modules that this component instantiates by name.
 
-        Synthesis can replace a module of that name by another one, such as a library cell.
+        For each name there is a function that makes the module. Synthesis can replace a module of
+        that name by another one, such as a library cell.
         """
         return {}
 

@@ -30,7 +30,8 @@ class ProductTable(MultiplierArchitecture):
     def refusal(cls, weight: Format, activation: Format) -> str | None:
         """Why a table of the two formats is too large, or None if it is not.
 
-        Magnitudes and signs of the products are two separate tables. The larger one decides.
+        The magnitudes and the signs of the products are in two separate tables. The larger one
+        decides.
         """
         magnitudes = [[abs(integer) for integer in fmt.integers] for fmt in (weight, activation)]
         signs = [sign_table(fmt) for fmt in (weight, activation)]

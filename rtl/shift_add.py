@@ -1,4 +1,4 @@
-"""A multiplier for weights that are sums of two powers of two (APoT)."""
+"""A multiplier for weights that are sums of at most two powers of two (APoT)."""
 
 from amaranth.hdl import Module, Shape, Signal
 
@@ -17,7 +17,7 @@ def _powers(magnitude: int) -> list[int]:
 
 
 class ShiftAdd(MultiplierArchitecture):
-    """Add two shifted copies of the activation. The weight's code selects the shifts.
+    """Add two shifted copies of the activation's magnitude. The weight's code selects the shifts.
 
     This suits weight formats in which every magnitude is a sum of at most two powers of two, as in
     APoT (additive powers of two).

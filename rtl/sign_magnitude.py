@@ -1,4 +1,4 @@
-"""Multipliers on signs and magnitudes."""
+"""Multipliers that multiply the magnitudes of two values and combine their signs."""
 
 from amaranth.hdl import Module, Shape, Signal
 
@@ -16,7 +16,7 @@ __all__ = ["SignMagnitude", "SignMagnitudeEarly"]
 class SignMagnitude(MultiplierArchitecture):
     """Multiply unsigned magnitudes; the accumulator's adder applies the sign.
 
-    It inverts the product (XOR) and adds 1 as a carry.
+    A negative product is negated there: its bits are inverted, and 1 enters the adder as a carry.
     """
 
     name = "sign_magnitude"
@@ -60,6 +60,6 @@ class SignMagnitudeEarly(MultiplierArchitecture):
             inner.a.eq(self.a),
             flipped.eq(inner.term ^ inner.negate.replicate(len(self.term))),
             self.term.eq(flipped + inner.negate),
-            self.negate.eq(0),  # undriven, it would be exported as an input
+            self.negate.eq(0),  # an undriven signal would be exported as an input
         ]
         return m

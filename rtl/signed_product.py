@@ -1,4 +1,4 @@
-"""A product in two's complement."""
+"""A multiplier that gives the product in two's complement."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -12,7 +12,7 @@ __all__ = ["SignedProduct"]
 
 
 class SignedProduct(wiring.Component):
-    """Multiply two codes to one signed number; combinational.
+    """Multiply two codes, and give the product as one signed number; combinational.
 
     A multiplier gives a term and a bit that says whether to negate the term. This component does
     the negation. A MAC does not need it, since the adder of its accumulator negates.

@@ -28,7 +28,7 @@ from halfbyte.rtl.unit_spec import UnitSpec
 __all__ = ["AUTO", "MacSpec", "check_segment"]
 
 AUTO = "auto"
-# The names of the modules that are synthesized and proved.
+# The names of the modules that are synthesized and proved correct.
 _MAC, _MULTIPLIER = "mac", "multiplier"
 # Longer names are hard to read, and file names add a suffix.
 _MAX_NAME = 90
@@ -163,14 +163,14 @@ class MacSpec(UnitSpec):
 
     @property
     def parts(self) -> Sequence[str]:
-        """Names of the modules that are synthesized and proved: the MAC, its multiplier alone."""
+        """Names of the modules that are synthesized and proved correct: the MAC, its multiplier."""
         return (_MAC, _MULTIPLIER)
 
     @property
     def content(self) -> dict[str, Any]:
         """Everything that the hardware depends on, as plain data.
 
-        Stored results have a key that is made from it.
+        The key of a stored result is made from it.
         """
         return {
             "formats": [
@@ -225,7 +225,7 @@ class MacSpec(UnitSpec):
         return {_MAC: self.component, _MULTIPLIER: self.multiplier}[name]()
 
     def candidates(self) -> list[Self]:
-        """The MAC in every architecture that fits, if its own is ``auto``; else only itself."""
+        """The MAC in every architecture that fits, if its own is ``auto``; else only the MAC."""
         if self.architecture != AUTO:
             return [self]
         names = applicable_architectures(self.weight, self.activation)

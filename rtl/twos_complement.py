@@ -27,6 +27,6 @@ class TwosComplement(MultiplierArchitecture):
             weight.code.eq(self.w),
             activation.code.eq(self.a),
             self.term.eq(weight.integer * activation.integer),
-            self.negate.eq(0),  # undriven, it would be exported as an input
+            self.negate.eq(0),  # an undriven signal would be exported as an input
         ]
         return m

@@ -13,8 +13,8 @@ from halfbyte.rtl.export import to_rtlil
 
 __all__ = ["UnitSpec"]
 
-# Threads share the counter with which Amaranth numbers its signals, so only one elaborates at a
-# time.
+# Threads share the counter with which Amaranth numbers its signals, so only one thread may
+# elaborate a component at a time.
 _elaborating = threading.Lock()
 
 
@@ -38,13 +38,16 @@ class UnitSpec(Protocol):
 
     @property
     def parts(self) -> Sequence[str]:
-        """Names of the modules that are synthesized and proved: the whole unit, then its parts."""
+        """Names of the modules that are synthesized and proved correct, the whole unit first.
+
+        The other modules are parts of the unit.
+        """
 
     @property
     def content(self) -> Mapping[str, Any]:
         """Everything that the hardware depends on, as plain data.
 
-        Stored results have a key that is made from it.
+        The key of a stored result is made from it.
         """
 
     @property
@@ -71,4 +74,4 @@ class UnitSpec(Protocol):
             return to_rtlil(self.part(name), name)
 
     def candidates(self) -> Sequence[Self]:
-        """The unit in every architecture that fits, if its own is ``auto``; else only itself."""
+        """The unit in every architecture that fits, if its own is ``auto``; else only the unit."""

@@ -1,4 +1,4 @@
-"""The accumulators with which every MAC is simulated and proved."""
+"""The variants of a MAC that are simulated and proved correct. They differ in the accumulator."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def variants(spec: MacSpec) -> dict[str, MacSpec]:
     ``lossless`` and ``enabled`` have the smallest accumulator that holds every sum of
     ``spec.terms`` products, without and with an enable port. The accumulators of ``wrap`` and
     ``saturate`` are as wide as one product, so nearly every sum overflows. Those of ``tight`` and
-    ``tight_wrap`` are narrower still, so even single products overflow. ``saved`` and
+    ``tight_wrap`` are narrower if possible, so even single products overflow. ``saved`` and
     ``wrap_saved`` have carry-save accumulators, which save carries in registers. ``given`` is
     ``spec`` itself, if it specifies more than formats, architecture and terms.
     """

@@ -1,4 +1,4 @@
-"""Make operands as wide as the result of their operation, so that Verilog lint does not warn."""
+"""Rules for Yosys that widen operands, so that Verilog lint does not warn of unequal widths."""
 
 __all__ = ["widening"]
 
@@ -87,7 +87,8 @@ _SHIFTS = ("shl", "shr", "sshl", "sshr", "shift", "shiftx")
 def widening() -> str:
     """The rules for Yosys's command ``techmap``, as Verilog text.
 
-    They give both operands of every operation the same width. The circuit stays the same.
+    They make both operands of an operation equally wide, and the operand of a shift as wide as its
+    result. The circuit stays the same.
     """
     widths = dict.fromkeys(_ARITHMETIC, "Y_WIDTH")
     widths |= dict.fromkeys(_COMPARISONS, "A_WIDTH > B_WIDTH ? A_WIDTH : B_WIDTH")

@@ -138,7 +138,7 @@ class SystolicSpec(ABC):
 
     @property
     def parts(self) -> dict[str, Part]:
-        """The parts other than the unit that are synthesized alone, by name."""
+        """The parts that are synthesized alone, by name; the unit is not among them."""
         ports = moving_ports(self)
         across, down = (
             {name: bits for name, bits in ports.items() if along_rows(name) is rows}
@@ -173,9 +173,9 @@ class SystolicSpec(ABC):
         """
 
     def utilization(self, inputs: int, outputs: int, tokens: int) -> float:
-        """The layer's products as a share of all that the array could compute in its cycles.
+        """The layer's products as a share of those that the array could compute in the same time.
 
-        It is a number from 0 to 1. :meth:`cycles` gives the number of cycles.
+        It is a number from 0 to 1. :meth:`cycles` gives the time, in cycles.
         """
         needed = inputs * outputs * tokens
         return needed / (self.cycles(inputs, outputs, tokens) * self.macs)

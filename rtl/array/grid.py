@@ -1,4 +1,4 @@
-"""A grid of elements, each wired to its neighbours: what all systolic arrays share.
+"""The base class of all systolic arrays: a grid of elements, each wired to its neighbours.
 
 An element is a dot-product unit with its registers.
 """
@@ -23,7 +23,7 @@ __all__ = ["ArrayGrid", "along_rows"]
 
 
 def along_rows(name: str) -> bool:
-    """Whether the data ``name`` enters on the left and moves right; other data moves down."""
+    """Whether the data called ``name`` enters on the left and moves right; others move down."""
     return not name.startswith("w")
 
 
@@ -66,7 +66,7 @@ class ArrayGrid(Exported):
         return "\n".join(to_verilog(part, module) for module, part in parts)
 
     def _others(self) -> list[tuple[str, Exported]]:
-        """Name and component of each module, other than elements, that the array instantiates."""
+        """Names and components of the modules that the array instantiates, without the element."""
         return []
 
     @abstractmethod

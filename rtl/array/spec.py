@@ -77,7 +77,7 @@ class ArraySpec(SystolicSpec):
         return self.rows
 
     def latency(self, number: int, column: int) -> int:
-        # Result `number` is that of row `number`. SystolicArray's docstring has this formula, too.
+        # Result `number` is that of row `number`. SystolicArray's docstring gives this formula.
         return 2 + column + 2 * number
 
     def component(self) -> SystolicArray:

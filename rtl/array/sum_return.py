@@ -1,4 +1,4 @@
-"""The part of a column of a weight-stationary array that is outside of its elements."""
+"""Return sums from the top of a column to its bottom, in a weight-stationary array."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ _CONTROL = {"control": 2}
 
 
 class SumReturn(Exported):
-    """Return the sums that leave a column at the top to its bottom, or start new ones.
+    """Pass the sums that leave a column at the top to its bottom, or start new sums there.
 
     A tile is one set of weights for all elements, and a token is a row of the layer's input matrix.
     A sum moves up through the column once for each tile. The column's elements and the registers of

@@ -31,15 +31,15 @@ class SystolicArray(ArrayGrid):
     Members
     -------
     a, a_scale : ``In(rows * ...)``
-        Activation codes and scales, row 0 lowest.
+        Activation codes and scales, those of row 0 in the lowest bits.
     w, w_scale : ``In(columns * ...)``
-        Weight codes and scales, column 0 lowest.
+        Weight codes and scales, those of column 0 in the lowest bits.
     clear, take, last : ``In(1)``
         ``clear`` starts new sums, ``take`` sends results out, and ``last`` ends a block. ``last``
         exists only if a block takes several cycles.
     sums : ``Out(columns * result_bits)``
-        A result of each column, column 0 lowest, as the unit gives it. If the accumulator is exact,
-        the bit above it is ``nan``.
+        A result of each column, that of column 0 in the lowest bits, as the unit gives it. If the
+        accumulator is exact, the bit above each result is ``nan``.
     valid : ``Out(columns)``
         One bit for each column: high if ``sums`` has a result of that column.
     """
@@ -48,7 +48,7 @@ class SystolicArray(ArrayGrid):
         spec = self.spec
         return [
             f"Systolic array, {spec.title}; at least {2 * spec.rows - 1} cycles from take to take",
-            "row r of column c leaves 2 + c + 2 r cycles after take, at sums, while valid is high",
+            "the result of row r, column c is at sums 2 + c + 2 r cycles after take; valid is high",
         ]
 
     def elaborate(self, platform: object) -> Module:

@@ -21,7 +21,7 @@ MAX_DEPTH = 4096
 
 
 def least_depth(rows: int) -> int:
-    """The least odd depth of an array with that many rows; it is the default."""
+    """The default depth of an array: the least odd number of at least ``rows``."""
     return rows | 1
 
 
@@ -37,8 +37,8 @@ class WeightArraySpec(SystolicSpec):
     unit, rows, columns
         The same as for :class:`SystolicSpec`.
     depth : int, optional
-        How many tokens have their sums in a column at a time. The weights of a tile stay for as
-        many cycles. It must be an odd number of at least ``rows``, or any number of at least
+        The number of tokens whose sums are in a column at one time. The weights of a tile stay for
+        as many cycles. It must be an odd number of at least ``rows``, or any number of at least
         ``2 * rows - 1``. With other numbers, the weights of two tiles would collide on their way
         down. Default: the least odd number of at least ``rows``.
 

@@ -16,7 +16,7 @@ __all__ = ["WeightStationaryArray"]
 
 
 class WeightStationaryArray(ArrayGrid):
-    """Each element keeps weights, and adds their products to sums that move up through its column.
+    """Each element keeps weights, and adds products to the sums that move up through its column.
 
     A *tile* is one set of weights for all elements. It stays for ``depth`` cycles, in which
     ``depth`` tokens (rows of the layer's input matrix) pass. In each cycle, a row takes those
@@ -29,9 +29,9 @@ class WeightStationaryArray(ArrayGrid):
     inputs, the lowest row first, as in an output-stationary array.
 
     ``load`` must be high with the first token of a tile. It makes each element take the weights
-    that arrive there in the same cycle. The weights of row r enter rows - 1 - 2 * r cycles after
-    ``load``; a negative number means before it. So weights enter in every second cycle, the lowest
-    row first, while the previous tile is in use.
+    that reach the element in the same cycle. The weights of row r enter rows - 1 - 2 * r cycles
+    after ``load``; if this number is negative, they enter before ``load``. So weights enter in
+    every second cycle, those of the lowest row first, while the previous tile is in use.
 
     ``clear`` must be high with all tokens of the first tile of a sum, and ``take`` with all tokens
     of its last tile. The result of column c appears rows + 1 + c cycles after ``take``, at
@@ -46,14 +46,14 @@ class WeightStationaryArray(ArrayGrid):
     Members
     -------
     a, a_scale : ``In(rows * ...)``
-        Activation codes and scales, row 0 lowest.
+        Activation codes and scales, those of row 0 in the lowest bits.
     w, w_scale : ``In(columns * ...)``
-        Weight codes and scales, column 0 lowest.
+        Weight codes and scales, those of column 0 in the lowest bits.
     load, clear, take : ``In(1)``
         ``load`` makes elements take weights, ``clear`` starts new sums, ``take`` marks results.
     sums : ``Out(columns * result_bits)``
-        A sum of each column, column 0 lowest, as the unit gives it. If the accumulator is exact,
-        the bit above it is ``nan``.
+        A sum of each column, that of column 0 in the lowest bits, as the unit gives it. If the
+        accumulator is exact, the bit above each sum is ``nan``.
     valid : ``Out(columns)``
         One bit for each column: high if ``sums`` has a result of that column.
     """

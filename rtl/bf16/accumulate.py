@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 __all__ = ["Accumulate"]
 
-_FRACTION = 23  # bits of FP32, without the hidden one
+_FRACTION = 23  # bits of an FP32 significand, without the hidden one
 _SIGNIFICAND = _FRACTION + 1
 _EXTRA = 3  # guard, round and sticky bit
 _INFINITY = 0xFF
@@ -50,7 +50,7 @@ class Accumulate(wiring.Component):
     def __init__(self, *, significand_bits: int = 16, exponent_bits: int = 10) -> None:
         if significand_bits < 1 or exponent_bits < 10:
             raise ValueError(
-                "The product needs 1 bit of significand and 10 of exponent or more, not "
+                "The product needs at least 1 bit of significand and 10 bits of exponent, not "
                 f"{significand_bits} and {exponent_bits}"
             )
         self.significand_bits = significand_bits
@@ -70,7 +70,7 @@ class Accumulate(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = max(_SIGNIFICAND, self.significand_bits)  # of both summands
-        sum_width = 1 + width + _EXTRA  # with a carry
+        sum_width = 1 + width + _EXTRA  # the 1 is for a carry
 
         # Unpack
         fraction, field = self.augend[:_FRACTION], self.augend[_FRACTION:-1]
@@ -106,7 +106,7 @@ class Accumulate(wiring.Component):
         aligned = self._shifted_right(m, lower, distance)
 
         # Add. The difference of the aligned summands may be negative if neither moved, or if the
-        # upper one is subnormal. The sticky bit stands for all bits that were lost below it, also
+        # upper one is subnormal. The sticky bit stands for all bits that were lost below it, even
         # if the lower summand is subtracted.
         subtract = Signal()
         difference_or_sum = Signal(signed(sum_width + 1))
@@ -126,7 +126,8 @@ class Accumulate(wiring.Component):
             ),
         ]
 
-        # Normalize: shift left by the leading zeros, but not below the least exponent
+        # Normalize: shift left by the number of leading zeros, unless the exponent would fall
+        # below 1
         zeros = self._leading_zeros(m, magnitude)
         shift = Signal(len(zeros))
         normalized = Signal(sum_width)
@@ -184,10 +185,11 @@ class Accumulate(wiring.Component):
 
     @staticmethod
     def _leading_zeros(m: Module, word: Value) -> Value:
-        """How many zeros are above the highest 1 of ``word``; all ones if ``word`` is 0."""
+        """How many zeros are above the highest 1 of ``word``; its length if ``word`` is 0."""
         steps = len(word).bit_length()
         spare = (1 << steps) - len(word)
-        rest: Value = Cat(Const((1 << spare) - 1, spare), word)  # ones below end the zeros
+        # Ones below `word` end the zeros
+        rest: Value = Cat(Const((1 << spare) - 1, spare), word)
         bits: list[Value] = []
         for place in reversed(range(steps)):
             step = 1 << place

@@ -14,8 +14,8 @@ _SIGNIFICAND = 2 * (_FRACTION + 1)
 class Product(wiring.Component):
     """Multiply two BF16 numbers without rounding; combinational.
 
-    The product is ``(-1) ** negative * significand * 2 ** (exponent - 127 - 15)``. A significand
-    other than 0 has its top bit set: subnormal operands are normalized here.
+    The product is ``(-1) ** negative * significand * 2 ** (exponent - 127 - 15)``. The significand
+    is normalized: its top bit is 1 unless it is 0.
 
     Members
     -------
@@ -87,8 +87,8 @@ class Product(wiring.Component):
         is_invalid = is_any_infinite & (zeros[0] | zeros[1])
         m.d.comb += [
             self.negative.eq(self.w[-1] ^ self.a[-1]),
-            # The sum has two biases and needs one. The 1 is for the product's second bit before the
-            # binary point.
+            # The sum of both exponents contains the bias twice, so one bias is subtracted. The 1 is
+            # for the product's second bit before the binary point.
             self.exponent.eq(exponents[0] + exponents[1] - Cat(zeros_above) - (_BIAS - 1)),
             self.significand.eq(shifted),
             self.is_nan.eq(is_any_nan | is_invalid),

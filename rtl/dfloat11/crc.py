@@ -20,7 +20,7 @@ _Sums = tuple[frozenset[int], ...]
 
 
 def _following(bits: int) -> list[set[int]]:
-    """For each bit of the next state, the terms that are added, modulo 2, to compute the bit.
+    """For each bit of the next state, the numbers of the terms that it is the sum of, modulo 2.
 
     Term ``n`` is bit ``n`` of the state, plus bit ``n`` of the data if there is one.
     """
@@ -39,8 +39,9 @@ def _following(bits: int) -> list[set[int]]:
 def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
     """Pairs of terms that several sums share, and the terms of each sum.
 
-    In the sums, term 32 + n is the sum of pair n. Each step chooses the pair that occurs in most
-    sums (C. Paar, "Optimized arithmetic for Reed-Solomon encoders", ISIT 1997).
+    In the sums, term 32 + n is the sum of pair n. The pairs are chosen one by one, each time the
+    one that occurs in most sums (C. Paar, "Optimized arithmetic for Reed-Solomon encoders", ISIT
+    1997).
     """
     sums = _following(bits)
     pairs: list[tuple[int, int]] = []
@@ -60,7 +61,7 @@ class Crc(wiring.Component):
     """Compute the state of the CRC after some more bits of data; combinational.
 
     Every bit of the next state is a sum, modulo 2, of bits of the state and of the data. If several
-    sums have the same two terms, these are added only once. Synthesis does not find such pairs by
+    sums have the same two terms, the two are added only once. Synthesis does not find such pairs by
     itself.
 
     Parameters

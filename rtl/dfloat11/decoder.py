@@ -1,7 +1,7 @@
 """The decoder: one code table, and lanes that decode side by side.
 
 A *chunk* is up to 16384 weights that are compressed together. Each lane decodes chunks of its own.
-The *escape* is a code that announces an exponent which has no code of its own.
+The *escape* is a code that says that the next eight bits are an exponent without a code.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def check_decoder(lanes: int, rows: int, max_length: int) -> None:
     if not 2 <= rows <= MAX_ROWS or rows & (rows - 1):
         raise UserError(f"Rows of a code table must be 2, 4, 8 ... or {MAX_ROWS}, not {rows}")
     if not 8 <= max_length <= LENGTH_LIMIT:
-        raise UserError(f"Bits of a code must be 8 to {LENGTH_LIMIT}, not {max_length}")
+        raise UserError(f"Bits of the longest code must be 8 to {LENGTH_LIMIT}, not {max_length}")
 
 
 class Decoder(Exported):

@@ -23,7 +23,7 @@ class Header(wiring.Component):
     Members
     -------
     waits : ``In(1)``
-        High while the lane wants a header.
+        High while the lane waits for a header.
     usable : ``In(1)``
         High if the code table may be used, so that a chunk may begin.
     comes : ``In(1)``

@@ -27,13 +27,13 @@ class Joiner(wiring.Component):
     drains : ``In(1)``
         High to skip the remaining raw bytes of the packet.
     raw : ``In(stream.Signature(ByteBeat))``
-        Packets of raw bytes, one for each chunk.
+        Packets of raw bytes, one packet for each chunk.
     weights : ``Out(stream.Signature(16))``
         The weights, which come from a register.
     takes : ``Out(1)``
         High if a symbol and its raw byte are taken in this cycle.
     is_done : ``Out(1)``
-        High after the packet's last beat.
+        High after the packet's last byte.
     is_empty : ``Out(1)``
         High if no weight waits in the register.
     raw_crc : ``Out(32)``

@@ -31,8 +31,8 @@ class Lane(Exported):
     """Decode chunks of BF16 weights, one after the other.
 
     The lane gives one weight per cycle while no stream pauses, with three exceptions. A symbol that
-    has no code of its own (an escaped symbol) takes another cycle. A word stays for at least four
-    cycles, in which its CRC is computed. A chunk takes about 75 cycles more than its weights.
+    has no code of its own (an escaped symbol) takes one cycle more. A word stays for at least four
+    cycles, in which its CRC is computed. A chunk takes about 75 cycles more than it has weights.
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
     reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the
@@ -144,7 +144,8 @@ class Lane(Exported):
                 m.d.sync += state.eq(_State.DRAIN)
                 with m.If(~is_last | (walker.place != header.length_sum)):
                     m.d.sync += verdict.eq(Verdict.WRONG_LENGTH)
-                # Three CRCs without their final complement: equal CRCs give all ones.
+                # `crc` combines the chunk's CRC with three CRCs without their final complement. All
+                # its bits are 1 if the chunk's CRC is right.
                 with m.Elif(~crc.all()):
                     m.d.sync += verdict.eq(Verdict.WRONG_CRC)
             with m.Case(_State.DRAIN):

@@ -70,11 +70,12 @@ class Loader(Exported):
         state = Signal(_State)
         loaded = Signal()
         error = Signal()
-        # A lone row, with code 0, counts as two rows, as if there were one with code 1 too.
+        # If the table has only one row, with code 0, it counts as two, as if there were also a row
+        # with code 1.
         slots = Signal(range(self.rows + 1), reset_less=True)
         row = Signal(range(self.rows + 1), reset_less=True)  # row of the next code, or symbol
         length = Signal(range(LENGTH_LIMIT + 1), reset_less=True)
-        # Words of the last length that begin longer codes
+        # How many bit patterns of the previous length remain for longer codes
         room = Signal(range(self.rows // 2 + 1), reset_less=True)
         number = self.numbers.payload.data
         last = self.numbers.payload.last
@@ -85,8 +86,8 @@ class Loader(Exported):
             self.numbers.ready.eq(~self.busy),
         ]
 
-        # The codes of one length: how many words of this length remain for longer codes (`left`),
-        # and the row after the last of these codes
+        # The codes of one length: how many bit patterns of this length remain for longer codes
+        # (`left`), and the row after the last of these codes (`next_row`)
         is_coded = Signal()
         codes = Signal(len(number) + 1)
         left = Signal(signed(len(number) + 2))

@@ -15,8 +15,9 @@ _ESCAPED_BITS = 8
 class SymbolReader(wiring.Component):
     """Read a code, or an escaped symbol, from two words; combinational.
 
-    A symbol is the exponent of a weight. An escape is a code that announces a symbol without a
-    code. The symbol itself follows the escape in eight bits; it is called escaped.
+    A symbol is the exponent of a weight. Some symbols have no code. An escape is a code that says
+    that such a symbol follows. The eight bits after the escape are the symbol itself, which is
+    called an escaped symbol.
 
     Parameters
     ----------
@@ -28,23 +29,24 @@ class SymbolReader(wiring.Component):
     table : ``In(table_layout(rows, max_length))``
         The code table.
     word, following : ``In(32)``
-        The word that is read, and the next one. Zeros follow the last word.
+        The word that is read, and the next one, or 0 after the last word.
     position : ``In(6)``
-        Number of bits of ``word`` that are used up, 0 to 31.
+        Number of bits of ``word`` that are used up, 0 to 32. If it is 32, the outputs have no
+        meaning.
     escaped : ``In(1)``
         High if an escape came before, so that the next eight bits are the symbol.
     symbol : ``Out(8)``
         The symbol at ``position``.
     is_escape : ``Out(1)``
-        High if there is an escape instead of a symbol.
+        High if there is an escape at ``position`` instead of a symbol.
     is_known : ``Out(1)``
-        Low if the bits do not begin with a code.
+        Low if no code begins at ``position``.
     end : ``Out(5)``
-        The position after the code or escaped symbol, modulo 32.
+        The position after the code or the escaped symbol, modulo 32.
     crosses : ``Out(1)``
-        High if the code includes the last bit of ``word``.
+        High if the code or the escaped symbol includes the last bit of ``word``.
     overruns : ``Out(1)``
-        High if the code has bits in ``following``.
+        High if the code or the escaped symbol has bits in ``following``.
     """
 
     def __init__(self, *, rows: int, max_length: int) -> None:

@@ -16,8 +16,8 @@ __all__ = ["Walker"]
 class Walker(wiring.Component):
     """Keep the position in the stream, give symbols, and ask for words.
 
-    An escape is a code that announces a symbol without a code; the symbol itself follows in eight
-    bits. The escape takes one cycle, and the symbol after it takes another.
+    Some symbols have no code. An escape is a code that says that the next eight bits are such a
+    symbol. The escape takes one cycle, and the symbol after it takes another.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Walker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         position = Signal(range(WORD + 1), reset_less=True)  # bits of the word that are used up
-        escaped = Signal(reset_less=True)  # the next symbol is in the stream itself
+        escaped = Signal(reset_less=True)  # the next eight bits are a symbol
         m.submodules.reader = reader = SymbolReader(rows=self.rows, max_length=self.max_length)
         is_used_up = position[5]
         is_whole = Signal()  # all bits of the code are here

@@ -3,7 +3,8 @@
 A scaled block is a sum of products times its two scales. For finite summands the circuit gives the
 same sums as :class:`halfbyte.rtl.bf16.accumulate.Accumulate`, with less area:
 
-- It compares magnitudes before it subtracts, so a difference is negative only with subnormals.
+- It compares magnitudes before it subtracts, so a difference can be negative only if a summand is
+  subnormal.
 - Rounding and negation share one carry chain.
 - The sticky bit comes from the shifter alone.
 - It has no logic for cases that the range of the block's scales excludes.
@@ -23,7 +24,7 @@ __all__ = ["Fp32Sum"]
 
 _FRACTION, _SIGNIFICAND = 23, 24  # bits of FP32, without and with the hidden one
 _EXTRA = 3  # guard, round and sticky bit
-_STEPS = 5  # multiplexers in a row that shift by 0 to 31 bits
+_STEPS = 5  # the number of multiplexers in a row that shift by 0 to 31 bits
 
 
 def _net(m: Module, value: Value, name: str) -> Signal:
@@ -190,7 +191,8 @@ class Fp32Sum(wiring.Component):
             one, other = block[place], ~augend[place]
             reaches = _net(m, (one & other) | (reaches & (one | other)), f"reaches{place}")
         width = self.exponent_bits
-        # The exponents' difference - 1 + reaches: not negative if the block is at least as large.
+        # The difference of the exponents, minus 1, plus `reaches`. It is not negative if the block
+        # is at least as large.
         difference = add_words(
             m, self.style, width, self.exponent, ~exponent, reaches, constant=-(1 << 8)
         )
@@ -240,7 +242,7 @@ class Fp32Sum(wiring.Component):
         return whole, flip
 
     def _shifted_left(self, m: Module, word: Value, limit: Value) -> tuple[Value, Value]:
-        """``word`` shifted left until its top bit is 1, and by how many bits.
+        """``word`` shifted left until its top bit is 1, and the distance of the shift, in bits.
 
         The shift is at most ``limit``, so that a subnormal sum stays subnormal. A limited circuit
         ignores ``limit``, since it has no subnormal sums.

@@ -25,7 +25,7 @@ from halfbyte.rtl.spec import AUTO
 __all__ = ["MAX_LANES", "Accumulator", "DotNumbers"]
 
 MAX_LANES = 1024
-# Blocks that a unit may add in a cycle, one after the other.
+# The most blocks that a unit may add within one cycle, by adders in series.
 MAX_BLOCKS = 16
 # The golden model adds blocks in FP64, which has a significand of this many bits.
 MAX_BLOCK_BITS = 53
@@ -35,7 +35,7 @@ FP32_BITS = 32
 class Accumulator(enum.Enum):
     """The number type of the accumulator.
 
-    A block is a number of products that share a scale.
+    A block is a group of products that share a scale for the weights and one for the activations.
     """
 
     INTEGER = "integer"
@@ -69,9 +69,9 @@ class DotNumbers:
     scale : ScaleCode, optional
         Type of the blocks' scales; for FP32 and exact accumulators.
     block : int, optional
-        Products that share a scale: a multiple of the number of lanes, or a divisor of it. With a
-        multiple, a block takes several cycles. With a divisor, the unit takes several blocks a
-        cycle. Default: the number of lanes.
+        Number of products in a block, which share scales: a multiple of the number of lanes, or a
+        divisor of it. With a multiple, a block takes several cycles. With a divisor, the unit takes
+        several blocks a cycle. Default: the number of lanes.
     terms : int
         Number of products in the longest sum. The lossless width of an integer or exact accumulator
         is just enough for every such sum.
@@ -80,23 +80,23 @@ class DotNumbers:
     overflow : Overflow
         What an integer accumulator does with sums outside its range; an exact one wraps.
     window : (int, int), optional
-        Lowest and highest exponent of the product of both scales that an exact accumulator can
-        take. Default: all exponents.
+        An exact accumulator takes blocks for which the exponent of the product of both scales, the
+        weights' and the activations', is in this range. Default: all exponents.
     final_adder : FinalAdder
         The kind of the last adder, both in the adder tree and in the FP32 adder.
     adders : AdderStyle
         The full adders of the cell library for which the unit is made.
     chained : bool
-        Whether the unit adds to a port instead of its own accumulator, as the elements of a
-        weight-stationary array do.
+        Whether the unit adds its products to the number at an input port instead of its own
+        accumulator, as the elements of a weight-stationary array do.
 
     Raises
     ------
     TypeError
-        A parameter has the wrong type.
+        A format, or the number of lanes, terms or accumulator bits, has the wrong type.
     UserError
-        A value is out of range, the architecture does not fit (ArchitectureError), or parameters
-        do not go together.
+        A value is out of range, the architecture does not fit the formats (ArchitectureError), or
+        parameters do not go together.
     """
 
     weight: Format
@@ -132,7 +132,7 @@ class DotNumbers:
         if self.block is None:
             return
         if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 1:
-            raise UserError(f"Block must be a number of products, not {self.block!r}")
+            raise UserError(f"Block must be a positive int, not {self.block!r}")
         if self.block % self.lanes and self.lanes % self.block:
             raise UserError(
                 f"Lanes must be a multiple or a divisor of the block, not {self.lanes} for blocks "
@@ -145,8 +145,8 @@ class DotNumbers:
             )
         if self.scale is None and self.block != self.lanes:
             raise UserError(
-                "A block is a number of products that share a scale: give a scale format, "
-                "or no block"
+                "A block is a group of products that share a scale: give a scale format, or leave "
+                "the block out"
             )
         if self.chained and self.gathers:
             raise UserError(
@@ -187,7 +187,7 @@ class DotNumbers:
 
     @property
     def block_size(self) -> int:
-        """Products that share a scale."""
+        """Number of products in a block."""
         return self.block or self.lanes
 
     @property
@@ -275,21 +275,23 @@ class DotNumbers:
     def is_limited(self) -> bool:
         """Whether no sum of an FP32 accumulator can overflow or be subnormal.
 
-        A sum that is not 0 has at least the magnitude of the smallest nonzero block, since all sums
-        are multiples of it. A sum stops growing once the largest block is less than half a unit in
-        the last place of the sum. This is so once the sum is 2^25 times the largest block.
+        All sums are multiples of the power of two in :attr:`quantum` times the quanta of both
+        scales, so a sum that is not 0 is at least as large as this number. A sum stops growing once
+        the largest block is less than half a unit in the last place of the sum. This is so once the
+        sum is 2^25 times the largest block.
         """
         lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
         if self.scale:
             lowest += 2 * self.scale.quantum_exponent
             integer = self.scale.largest_integer.bit_length() + self.scale.quantum_exponent
             highest += 2 * integer
-        # Below 2^64, the top two bits of a biased exponent are not both 1, so they mark NaN.
+        # Below 2^64, the top two bits of a biased exponent are never both 1, so two ones can mark
+        # NaN.
         return lowest > -127 and highest + 26 < 64
 
     @property
     def quantum(self) -> Fraction:
-        """The value of 1 in the sum of the lanes, without scales.
+        """What the integer 1 stands for in the sum of the lanes, without scales.
 
         It is the product of both formats' quanta. A format's quantum is the largest number that
         divides all of its values.
@@ -300,16 +302,16 @@ class DotNumbers:
     def exponent_of_quantum(self) -> int:
         """The exponent of the power of two in :attr:`quantum`.
 
-        The values of an FP32 accumulator include this power of two.
+        The number in an FP32 accumulator is already multiplied by this power of two.
         """
         return _twos(self.quantum.numerator) - _twos(self.quantum.denominator)
 
     @property
     def unit(self) -> Fraction:
-        """The value of 1 in the accumulator. A scale for a whole tensor is not part of it.
+        """What the number 1 stands for in the accumulator, without a scale for a whole tensor.
 
-        The values of an FP32 accumulator include the power of two in :attr:`quantum`. Its unit is
-        the remaining factor, such as 1/5.
+        The number in an FP32 accumulator is already multiplied by the power of two in
+        :attr:`quantum`. Its unit is the remaining factor, such as 1/5.
         """
         if self.accumulator is Accumulator.INTEGER:
             return self.quantum

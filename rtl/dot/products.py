@@ -13,7 +13,8 @@ __all__ = ["LANE", "add_products", "signed_digits"]
 
 # The name of the lane's module. All lanes share it, so synthesis optimizes it only once.
 LANE = "lane"
-# Estimated arrival times in gate delays: of bits that a multiplier makes, and of a single gate.
+# Estimated arrival times of a lane's bits, in gate delays: of a lane that gives a magnitude and a
+# sign, and of any other lane.
 _LANE_DELAY, _GATE_DELAY = 3.0, 0.3
 
 

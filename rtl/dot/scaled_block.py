@@ -1,6 +1,6 @@
 """Multiply the exact sum of a block by its two scales, and normalize the result.
 
-A block is a number of products that share a scale for the weights and one for the activations.
+A block is a group of products that share a scale for the weights and one for the activations.
 """
 
 from typing import TYPE_CHECKING
@@ -22,9 +22,9 @@ _LARGEST_EXPONENT = 255
 
 
 def normalized(m: Module, word: Value) -> tuple[Value, Value]:
-    """``word`` shifted left until its top bit is 1, and by how many bits.
+    """``word`` shifted left until its top bit is 1, and the distance of the shift, in bits.
 
-    If ``word`` is 0, it stays 0, and the number of bits has no meaning.
+    If ``word`` is 0, it stays 0, and the distance has no meaning.
     """
     zeros: list[Value] = []
     for place in reversed(range((len(word) - 1).bit_length())):
@@ -102,7 +102,7 @@ def block_offset(spec: "DotSpec") -> int:
 
 
 def block_exponent_bits(spec: "DotSpec") -> int:
-    """Bits that hold a block's exponent, and also its difference from any FP32 exponent."""
+    """Number of bits that hold a block's exponent, and its difference from any FP32 exponent."""
     offset = block_offset(spec)
     highest = offset + (2 << spec.scale.exponent_bits if spec.scale else 0)
     lowest = offset - spec.significand_bits

@@ -1,4 +1,4 @@
-"""Multiply a sum of products by its two scales, as a fixed-point number."""
+"""Multiply a sum of products by its two scales, and give the result as a fixed-point number."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,9 @@ __all__ = ["ScaledTerm"]
 
 
 class ScaledTerm(wiring.Component):
-    """Multiply the sum of the lanes by both scales, for an exact accumulator; combinational.
+    """Multiply a block's sum by both scales, for an exact accumulator; combinational.
+
+    A block is a group of products that share a scale for the weights and one for the activations.
 
     Parameters
     ----------
@@ -26,14 +28,15 @@ class ScaledTerm(wiring.Component):
     Members
     -------
     total : ``In(signed(spec.sum_width))``
-        The sum of the lanes.
+        The sum of the block's products in this cycle.
     w_scale, a_scale : ``In(scale.bits)``
         The scales' codes.
     scaled : ``Out(signed(spec.width))``
         The product, modulo the accumulator's range, in units of ``spec.unit``. It is 0 if
         ``is_nan`` is high.
     is_nan : ``Out(1)``
-        High if a scale is NaN, or if the exponent of the product of both is outside the window.
+        High if a scale is NaN, or if the exponent of the product of both scales is outside the
+        window.
     """
 
     def __init__(self, spec: "DotSpec") -> None:

@@ -53,7 +53,7 @@ class DotSpec(DotNumbers, UnitSpec):
 
     @property
     def parts(self) -> Sequence[str]:
-        """Names of the modules that are synthesized and proved: the unit, and a lane alone."""
+        """Names of the modules that are synthesized and proved correct: the unit, and a lane."""
         return (DOT, LANE_PART)
 
     @property
@@ -84,7 +84,7 @@ class DotSpec(DotNumbers, UnitSpec):
     def content(self) -> dict[str, Any]:
         """Everything that the hardware depends on, as plain data.
 
-        Stored results have a key that is made from it.
+        The key of a stored result is made from it.
         """
         return {
             "unit": DOT,
@@ -140,7 +140,7 @@ class DotSpec(DotNumbers, UnitSpec):
         return {DOT: self.component, LANE_PART: self.lane}[name]()
 
     def candidates(self) -> list[Self]:
-        """The unit in every architecture that fits, if its own is ``auto``; else only itself."""
+        """The unit in every architecture that fits, if its own is ``auto``; else only the unit."""
         if self.architecture != AUTO:
             return [self]
         names = lane_architectures(self.weight, self.activation)

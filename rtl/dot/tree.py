@@ -81,7 +81,7 @@ class _Column:
 
 
 class SignedColumns:
-    """Bits to be added, by place; the sum is taken modulo ``2**width``.
+    """Bits to be added, by place; the sum is computed modulo ``2**width``.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ class SignedColumns:
         self.add(position + 1, Bit(carry, negative, ready))
 
     def _odd_one(self, column: _Column) -> Bit:
-        """The bit whose sign will change: one of the smaller group, or else a negative one."""
+        """The bit whose sign to change: the rarer sign among three or more, else a negative bit."""
         positive, negative = column.positive, column.negative
         if positive and len(negative) > len(positive) and len(column.bits) >= 3:
             return positive[0]

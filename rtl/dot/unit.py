@@ -28,9 +28,9 @@ __all__ = ["DotUnit", "fp32_stage", "has_small_stage", "small_stage", "total_nam
 class DotUnit(Exported):
     """Dot-product unit: adds the products of all lanes in every cycle. Latency 1 cycle.
 
-    A lane computes one product per cycle. A block is a number of products that share a scale for
-    the weights and one for the activations. Let P be the exact sum over the lanes of ``w * a``, s
-    the product of both scales, and fl rounding to FP32.
+    A lane computes one product per cycle. A block is a group of products that share a scale for the
+    weights and one for the activations. Let P be the exact sum over the lanes of ``w * a``, s the
+    product of both scales, and fl rounding to FP32.
 
     - Integer: ``acc <= (clear ? 0 : acc) + P``.
     - FP32: ``acc <= fl((clear ? +0 : acc) + P * s)``, with one rounding to nearest even, subnormals

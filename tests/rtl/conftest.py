@@ -79,8 +79,8 @@ write_aiger -ascii -symbols design.aag
 class AndGraph:
     """A circuit of AND gates and inverters in ASCII AIGER, evaluated for many inputs at once.
 
-    AIGER is a text format for such circuits. A register is both an input (its present value) and
-    an output (its next value) of the same name.
+    ASCII AIGER is a text format for such circuits. A register is both an input (its present value)
+    and an output (its next value) of the same name.
     """
 
     def __init__(self, text: str) -> None:
@@ -101,7 +101,7 @@ class AndGraph:
             if kind != "o":
                 self.sources[name, int(bit or 0)] = row[0]
             if kind != "i":
-                # If a register is also an output, that comes later in ``names``. It must not
+                # If a register is also an output, the output comes later in ``names``. It must not
                 # replace the register's next state.
                 self.sinks.setdefault((name, int(bit or 0)), row[1] if kind == "l" else row[0])
 

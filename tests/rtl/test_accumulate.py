@@ -1,4 +1,4 @@
-"""The FP32 stage of the BF16 MAC rounds like exact fractions, for products of several widths.
+"""The FP32 stage of the BF16 MAC gives exact sums, rounded once, for products of several widths.
 
 The stage adds a product to an FP32 number, the *augend*.
 """
@@ -34,7 +34,10 @@ def rounded(exact: Fraction) -> int:
 
 
 def vectors(significand_bits: int, count: int) -> list[tuple[int, int, int, int]]:
-    """Sign, exponent and significand of products, and an augend that is near or far in size."""
+    """Tuples (sign, exponent and significand of a product, augend).
+
+    The augend and the product have a similar size or very different sizes.
+    """
     generator = random.Random(f"{SEED} {significand_bits}")
     found = []
     for _ in range(count):
@@ -74,5 +77,5 @@ def test_agrees_with_exact_fractions(significand_bits: int, exponent_bits: int) 
 
 
 def test_widths_are_checked() -> None:
-    with pytest.raises(ValueError, match="10 of exponent or more, not 16 and 9"):
+    with pytest.raises(ValueError, match="10 bits of exponent, not 16 and 9"):
         Accumulate(exponent_bits=9)

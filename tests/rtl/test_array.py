@@ -65,8 +65,8 @@ def test_a_weight_stationary_array_counts_its_flip_flops():
 
 def test_a_layer_in_weight_stationary_tiles():
     spec = WeightArraySpec(MAC, 4, 8)
-    # Five tokens (input rows) at a time, so six tokens take two turns. A tile of weights has 4 x 8
-    # weights, so 7 inputs and 20 outputs take 2 x 3 tiles.
+    # The array takes five tokens (input rows) at a time, so six tokens take two turns. A tile of
+    # weights has 4 x 8 weights, so 7 inputs and 20 outputs take 2 x 3 tiles.
     assert (spec.steps, spec.tile_inputs) == (5, 4)
     assert spec.cycles(7, 20, 6) == 2 * 3 * 2 * 5 + 2 * 4 + 8 - 1
     assert WeightArraySpec(MAC, 8, 8, depth=128).utilization(4096, 64, 128) > 0.99

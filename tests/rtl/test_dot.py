@@ -1,6 +1,6 @@
-"""Dot-product units: which are refused, what is exported, and the weights of the lanes' bits.
+"""Dot-product units: which ones are refused, what is exported, and the weights of the lanes' bits.
 
-A lane multiplies one pair of codes. Its product is a sum of bits with weights.
+A lane multiplies one pair of codes. Its product is a weighted sum of its output bits.
 """
 
 import itertools
@@ -32,7 +32,8 @@ FP32, EXACT = Accumulator.FP32, Accumulator.EXACT
             "goes from low to high, not 3 to 2",
         ),
         ({"window": (0, 1)}, "A window of exponents is for an exact accumulator"),
-        ({"block": 64}, "A block is a number of products that share a scale"),
+        ({"block": 64}, "A block is a group of products that share a scale"),
+        ({"accumulator": FP32, "scale": E8M0, "block": 0}, "Block must be a positive int, not 0"),
         ({"accumulator": FP32, "overflow": Overflow.SATURATE}, "Only an integer accumulator"),
         ({"accumulator": FP32, "acc_width": 16}, "An FP32 accumulator has 32 bits, not 16"),
         ({"acc_width": 0}, "Accumulator width must be 2 to"),
@@ -66,7 +67,7 @@ def test_digits_add_up_to_the_weight():
 
 
 def test_lossless_widths_are_those_of_the_literature():
-    """NVFP4 in fixed point: 48 bits for a block of 16, 52 for 256 terms, 58 for 16384."""
+    """For NVFP4 in fixed point: 48 bits for a block of 16, 52 for 256 terms, 58 for 16384 terms."""
     for terms, width in ((16, 48), (256, 52), (1024, 54), (16384, 58)):
         spec = DotSpec(E2M1, E2M1, 16, accumulator=EXACT, scale=E4M3, terms=terms)
         assert spec.width == width

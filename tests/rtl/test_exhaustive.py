@@ -1,6 +1,7 @@
-"""Circuits as Yosys reads them, on too many inputs for a simulator.
+"""Tests of circuits as Yosys reads them, on more inputs than a simulator can run in a short time.
 
-Multipliers are tested on all pairs of 8-bit codes, and MACs from many values of the sum.
+Multipliers are tested on all pairs of wide codes. MACs are tested for one cycle, which starts from
+many different sums.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ CASES = [
 
 
 def signed(words, width):
-    """Unsigned words of ``width`` bits as two's complement."""
+    """Unsigned words of ``width`` bits, read as two's complement."""
     return words - ((words >> (width - 1) & 1) << width)
 
 
@@ -42,7 +43,7 @@ def test_every_pair_of_wide_codes_multiplies_exactly(and_graph, weight, activati
 @pytest.mark.parametrize("acc_width", [2, 17])
 @pytest.mark.parametrize(("weight", "activation"), [("e2m1_sp", "e2m1_sp"), ("int4", "e3m0")])
 def test_one_step_from_any_sum(and_graph, weight, activation, acc_width, overflow):
-    """All code pairs, from random sums and from those around both ends of the range."""
+    """All code pairs are added to random sums, and to sums near 0 and both ends of the range."""
     weight, activation = load(weight), load(activation)
     half = 2 ** (acc_width - 1)
     low, high = product_extremes(weight, activation)

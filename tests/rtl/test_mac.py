@@ -14,7 +14,7 @@ from halfbyte.rtl import ArchitectureError, Mac, MacSpec, applicable_architectur
 
 
 def expected(weight, activation, cycles, acc_width, overflow):
-    """``acc`` after each cycle, by the definition on Python integers."""
+    """``acc`` after each cycle, computed from the definition with Python integers."""
     half = 2 ** (acc_width - 1)
     acc, sums = 0, []
     for w, a, clear, *enable in cycles:
@@ -129,7 +129,10 @@ def test_carries_run_through_all_segments(accumulate, pattern):
 @pytest.mark.parametrize(("segment", "moving"), [(1, 15), (4, 3), (8, 1)])
 @pytest.mark.parametrize("enable", [False, True])
 def test_registers_stand_still_for_the_final_addition(segment, moving, enable):
-    """With ``enable`` low, registers stop at once; with products of 0, after a cycle per carry."""
+    """The registers stop at once if ``enable`` is low, or soon if the products are 0.
+
+    With products of 0, they stop after as many cycles as there are registers for carries.
+    """
     fmt = load("int4")
     options = {"architecture": "sign_magnitude", "segment": segment, "enable": enable}
     mac = Mac(MacSpec(weight=fmt, activation=fmt, **options))

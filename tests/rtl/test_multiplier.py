@@ -145,7 +145,7 @@ def integers(bits):
 
 
 def test_table_rows_count_only_bits_that_magnitudes_depend_on():
-    e2m3 = load("e2m3")  # 6 bits, of which the sign does not matter: 2^10 rows
+    e2m3 = load("e2m3")  # the sign bit of its 6 bits does not matter, so there are 2^10 rows
     assert "product_table" in applicable_architectures(e2m3, e2m3)
     int8 = load("int8")
     assert "product_table" not in applicable_architectures(load("int4"), int8)

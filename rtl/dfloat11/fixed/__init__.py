@@ -3,7 +3,7 @@
 ``halfbyte.golden.dfloat11.fixed_codes`` defines and chooses the codes. A *symbol* is the
 exponent of a BF16 weight, and a *raw byte* is its sign and mantissa. A *chunk* is up to 16384
 weights. A *beat* is one transfer on a stream; it has one byte for each symbol that a lane decodes
-in a cycle. A *packet* is a run of beats; the last one has ``last`` set.
+in a cycle. A *packet* is a run of beats; its last beat has ``last`` set.
 
 Every chunk is two packets, which may go to any lane. The lane returns weights and one verdict:
 

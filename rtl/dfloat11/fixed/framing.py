@@ -9,7 +9,7 @@ from halfbyte.base import UserError
 
 __all__ = ["MAX_SYMBOLS", "beat_layout", "check_symbols"]
 
-MAX_SYMBOLS = 2  # exponents that a lane decodes in a cycle, at most
+MAX_SYMBOLS = 2  # the most exponents that a lane can decode in a cycle
 
 
 def check_symbols(symbols: int) -> None:

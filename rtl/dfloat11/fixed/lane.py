@@ -24,7 +24,7 @@ __all__ = ["FixedLane"]
 
 _HEADER_BITS = 32  # bits of the header, and also of the CRC
 _COUNT_BITS = 14
-_HIGHEST, _CODE = 16, 24  # where highest exponent and number of the code begin in the header
+_HIGHEST, _CODE = 16, 24  # bits of the header where the highest exponent and the code number begin
 # Bits of the header that must be 0.
 _ZEROS = {*range(_COUNT_BITS, _HIGHEST), *range(_CODE + CodeNumber.size, _HEADER_BITS)}
 
@@ -41,10 +41,11 @@ class FixedLane(Exported):
     """Decode chunks of BF16 weights in one of eight fixed codes, one chunk after the other.
 
     The lane gives ``symbols`` weights per cycle while no stream pauses, with some exceptions. With
-    one weight per cycle, an exponent whose code begins with eight ones takes one more cycle. An
-    exponent without a code, which follows an escape in eight bits, takes two more. A chunk takes
-    nine more than its weights. With two weights per cycle, each of these exponents takes up to two
-    more cycles, and a chunk takes five more.
+    one weight per cycle, an exponent whose code begins with eight ones takes one cycle more, and an
+    escaped exponent takes two more. (It has no code. A code called the escape says that the next
+    eight bits are the exponent itself.) The header and the checks of a chunk take nine cycles more.
+    With two weights per cycle, each of these exponents takes up to two cycles more, and the header
+    and the checks take five.
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
     reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the

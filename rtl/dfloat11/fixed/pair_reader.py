@@ -71,7 +71,7 @@ class PairReader(wiring.Component):
         ]
 
         is_exponent = first.following == Mode.CODE
-        is_pair = Signal()  # both are read in this cycle
+        is_pair = Signal()  # both exponents are read in this cycle
         is_complete = Signal()
         end = Signal(range(2 * _BEAT))
         # `crosses`: the steps take the last bit of the beat. If `is_short` is also high, they take

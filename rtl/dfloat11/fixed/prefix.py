@@ -12,7 +12,7 @@ CODES = 8
 CodeNumber = data.StructLayout({"late": 2, "flat": 1})
 """The number of one of the eight codes.
 
-``flat`` gives the shape: the first codes have 2, 2, 2 and 3 bits if it is 0, and 2, 2, 3 and 3 bits
+``flat`` says how long the shortest codes are: 2, 2, 2 and 3 bits if it is 0, and 2, 2, 3 and 3 bits
 if it is 1. ``late`` plus 4 is the length of the highest exponent's code.
 """
 
@@ -41,8 +41,8 @@ class Prefix(wiring.Component):
 
     But the highest exponent takes the code with ``late + 3`` ones. The rank with that code in the
     table, and all higher ranks, take the next longer code. After eight ones, a second code follows,
-    which is not flat: 10 is the exponent above the highest; 00, 01, 110 and 1110 continue the
-    ranks; 1111 is the escape, after which the exponent itself follows in eight bits.
+    which is not flat: 10 stands for the exponent above the highest; 00, 01, 110 and 1110 continue
+    the ranks; 1111 is the escape, which says that the next eight bits are the exponent itself.
 
     Members
     -------
