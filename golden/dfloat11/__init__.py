@@ -1,10 +1,11 @@
-"""DFloat11: stores BF16 weights without loss, in about ten and a half bits each.
+"""DFloat11 stores BF16 weights without loss, in about ten and a half bits each.
 
-The exponents of the weights are coded with a code of variable length. halfbyte has two layouts of
-its own. :func:`compress` writes layout 1 (prefix), which hardware decodes.
+The exponents of the weights are stored in a variable-length code. halfbyte has two layouts of its
+own. :func:`compress` writes layout 1 (prefix), which halfbyte's hardware decodes.
 :mod:`halfbyte.golden.dfloat11.joint` writes layout 2 (joint), which is smaller. :func:`decompress`
-reads both. :mod:`halfbyte.golden.dfloat11.published` has the layout of the ``dfloat11`` package,
-which the authors of DFloat11 published. ``docs/dfloat11.md`` describes all three.
+reads both. :mod:`halfbyte.golden.dfloat11.published` writes and reads the layout of the
+``dfloat11`` package, which the authors of DFloat11 published. ``docs/dfloat11.md`` describes all
+three layouts.
 """
 
 from halfbyte.golden.dfloat11.codec import (

@@ -34,11 +34,12 @@ PACKAGE_ELEMENTS = 1 << 20  # weights for the package's encoder, which takes abo
 def package_encoder() -> ModuleType:
     """The encoder of the ``dfloat11`` package. Raises UserError if it is not installed.
 
-    It is loaded alone, since the whole package cannot be imported without a GPU.
+    Only the file with the encoder is loaded, since the whole package cannot be imported without a
+    GPU.
     """
     spec = importlib.util.find_spec("dfloat11")
     if spec is None or spec.origin is None or importlib.util.find_spec("dahuffman") is None:
-        raise UserError(f"The published encoder is not installed: {INSTALL}")
+        raise UserError(f"The encoder of the dfloat11 package is not installed; run: {INSTALL}")
     path = Path(spec.origin).with_name("dfloat11_utils.py")
     utils = importlib.util.spec_from_file_location("dfloat11_utils", path)
     assert utils is not None and utils.loader is not None  # noqa: S101 (a plain file)
@@ -80,9 +81,10 @@ def _nothing() -> None:
 def _medians(
     function: Callable[[], object], repeats: int, before: Callable[[], object]
 ) -> tuple[float, float]:
-    """The median of the seconds that passed, and of the seconds of all cores together.
+    """Median seconds of a call: the time that passed, and the processor time of all cores.
 
-    If there are several repeats, an untimed call comes first, to compile and to fill caches.
+    ``before`` runs before each call and is not timed. If ``repeats`` is more than 1, an untimed
+    call comes first, to compile and to fill caches.
     """
     if repeats > 1:
         before()
@@ -99,7 +101,7 @@ def _medians(
 
 @dataclass(frozen=True)
 class _Run:
-    """A job to time: its number of weights, the size of its compressed form, and its repeats."""
+    """A job to time, its number of weights, the bytes of their stored form, and its repeats."""
 
     function: Callable[[], object]
     elements: int
@@ -108,7 +110,7 @@ class _Run:
 
 
 def _copy_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
-    """The jobs that copy the bytes of the weights, to used and to fresh memory."""
+    """The jobs that copy the bytes of the weights, to memory that was used before and to fresh."""
     words = weights.view(torch.uint16).numpy()
     kept = np.empty_like(words)
 
@@ -149,7 +151,9 @@ def _peer_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
     for peer in peers():
         data = peer.encode(words)
         if bytes(memoryview(peer.decode(data)).cast("B")) != words.tobytes():
-            raise ToolError(f"{peer.name} does not give the weights back: nothing is timed")
+            raise ToolError(
+                f"{peer.name} decodes to other weights than were encoded, so nothing was timed"
+            )
         size = peer.size(data)
         runs[f"{peer.name}, encode"] = _Run(partial(peer.encode, words), len(words), size, repeats)
         runs[f"{peer.name}, decode"] = _Run(partial(peer.decode, data), len(words), size, repeats)
@@ -166,10 +170,10 @@ def benchmark_codec(
 ) -> list[CodecBenchRecord]:
     """Time encoding and decoding in each layout on normally distributed BF16 weights.
 
-    Each gets a record. For comparison, two records tell how fast the same cores copy the same
-    bytes. The encoder of the ``dfloat11`` package is one thread of Python, so it gets fewer weights
-    and runs once. ``with_peers`` times other codecs in the same run. Raises UserError if the
-    package or one of these codecs is not installed.
+    Each job gets a record. For comparison, two more records say how fast the same cores copy the
+    same bytes. The encoder of the ``dfloat11`` package is written in Python and uses a single
+    thread, so it gets fewer weights and runs once. ``with_peers`` also times other codecs. Raises
+    UserError if the package or one of these codecs is not installed.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
@@ -214,9 +218,9 @@ def timed_record(
         Timed runs; the record has their median. If there are several, an untimed run comes first,
         to compile and to fill caches.
     tools : sequence of str
-        Packages whose versions are recorded, beside halfbyte, numba and PyTorch.
+        Packages whose versions are recorded, in addition to halfbyte, numba and PyTorch.
     before : callable
-        What is done before each run, and not timed.
+        Is called before each run, and is not timed.
     """
     seconds, core_seconds = _medians(function, repeats, before)
     return CodecBenchRecord(

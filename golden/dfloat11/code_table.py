@@ -1,6 +1,7 @@
 """Code tables: which symbols of a tensor have a code of their own, and what these codes are.
 
-A symbol is the coded part of an element: the exponent of a BF16 number, for example.
+A symbol is the coded part of an element: the exponent of a BF16 number, for example. A *row* of a
+table holds a symbol and its code.
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,13 @@ __all__ = ["ESCAPE", "ESCAPED_BITS", "LENGTH_LIMIT", "SYMBOLS", "CodeTable"]
 
 SYMBOLS = 256
 ESCAPE = 256
-"""Stands for the *escape*: a row for all symbols that have no row of their own. In the stream, such
-a symbol is the escape's code, followed by the eight bits of the symbol."""
+"""Stands for the *escape*, a row for all symbols that have no row of their own. Such a symbol is
+written as the escape's code, followed by the eight bits of the symbol."""
 ESCAPED_BITS = 8
 LENGTH_LIMIT = 12
-"""Bits of the longest code. So twelve comparators find the length of a code, and a look-up table
-has 4096 entries. On normal weights, the limit costs less than 0.003 bits per weight."""
+"""The most bits of a code. With this limit, twelve comparators find the length of a code,
+and a look-up table has 4096 entries. On normally distributed weights, the limit costs less than
+0.003 bits per weight."""
 _NO_ESCAPE = 0xFFFF  # stored in place of the escape's row if there is none
 
 
@@ -40,8 +42,9 @@ class CodeTable:
     Raises
     ------
     ValueError
-        The lengths do not make a complete prefix code, or a symbol occurs twice. A lone row with a
-        code of one bit is allowed, although this code is not complete.
+        There is no row, the number of lengths is not that of the rows, a symbol occurs twice, or
+        the lengths do not ascend or do not make a complete prefix code. A single row with a code of
+        one bit is allowed, although this code is not complete.
     """
 
     rows: tuple[int, ...]
@@ -67,10 +70,10 @@ class CodeTable:
     def from_counts(
         cls, counts: Sequence[int], *, max_rows: int = SYMBOLS, max_length: int = LENGTH_LIMIT
     ) -> "CodeTable":
-        """The best code for symbols that occur ``counts`` times, in at most ``max_rows`` rows.
+        """The shortest code for symbols that occur ``counts`` times, in at most ``max_rows`` rows.
 
-        If more symbols occur, the rarest share the escape. Raises UserError if ``max_length`` is
-        too short for the rows. At least one count must be positive.
+        If more symbols occur, the rarest share the escape. Raises UserError if ``max_length`` bits
+        are too few for the rows. At least one count must be positive.
         """
         present = [symbol for symbol, count in enumerate(counts) if count]
         weights = {symbol: int(counts[symbol]) for symbol in present}
@@ -95,10 +98,10 @@ class CodeTable:
 
     @cached_property
     def encoder(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(256,) each, by symbol: the bits to write, and their number.
+        """Two arrays, (256,), indexed by symbol: the bits to write, and how many they are.
 
-        A symbol without a row is written as the escape's code and its own eight bits. The number is
-        0 if the table cannot write the symbol.
+        A symbol without a row is written as the escape's code and its own eight bits. The number of
+        bits is 0 if the table has no code for the symbol and no escape.
         """
         values = np.zeros(SYMBOLS, dtype=np.int64)
         bits = np.zeros(SYMBOLS, dtype=np.int64)
@@ -115,7 +118,7 @@ class CodeTable:
     def lookup(self) -> NDArray[np.uint16]:
         """(2^max_length,), indexed by the next bits of a stream: ``symbol + 512 * length``.
 
-        The symbol may be :data:`ESCAPE`. The entry is 0 if the bits begin with no code.
+        The symbol may be :data:`ESCAPE`. The entry is 0 if the bits do not begin with a code.
         """
         table = np.zeros(1 << self.max_length, dtype=np.uint16)
         for symbol, code, length in zip(self.rows, self.codes, self.lengths, strict=True):
@@ -130,7 +133,7 @@ class CodeTable:
 
     @cached_property
     def several(self) -> NDArray[np.uint8]:
-        """(4096, 6), indexed by the next 12 bits: the symbols that the C++ loops decode at once.
+        """(4096, 6), indexed by the next 12 bits: what the C++ loops decode in one step.
 
         An entry is the structure ``Several`` in ``prefix.h``. Without a C++ compiler, all entries
         are 0.
@@ -144,8 +147,9 @@ class CodeTable:
     def to_bytes(self) -> bytes:
         """The table as bytes, little-endian.
 
-        First come 14 numbers of 16 bits: the number of rows, the escape's row, and how many codes
-        have 1, 2, ... 12 bits. Then each row has one byte: its symbol, or 0 in the escape's row.
+        First come 14 numbers of 16 bits: the number of rows, the escape's row (65535 without an
+        escape), and how many codes have 1, 2, ... 12 bits. Then each row has one byte: its symbol,
+        or 0 in the escape's row.
         """
         escape = self.rows.index(ESCAPE) if ESCAPE in self.rows else _NO_ESCAPE
         per_length = [self.lengths.count(length) for length in range(1, LENGTH_LIMIT + 1)]
@@ -154,14 +158,14 @@ class CodeTable:
 
     @property
     def numbers(self) -> list[int]:
-        """The numbers that :meth:`to_bytes` writes, as the hardware's loader takes them."""
+        """The numbers that :meth:`to_bytes` writes, in order. The hardware loads them so."""
         data = self.to_bytes()
         head = len(data) - len(self.rows)
         return [*np.frombuffer(data[:head], dtype="<u2").tolist(), *data[head:]]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> tuple["CodeTable", int]:
-        """Undo :meth:`to_bytes`: the table, and how many bytes it took.
+        """Read what :meth:`to_bytes` wrote; return the table, and how many bytes were read.
 
         Raises ValueError if the bytes are not a code table.
         """
@@ -179,7 +183,7 @@ class CodeTable:
             raise ValueError("the code table is cut off")
         if escape != _NO_ESCAPE:
             if escape >= count or rows[escape]:
-                raise ValueError("the escape is not in the code table")
+                raise ValueError("the code table has no row for the escape, or one with a symbol")
             rows[escape] = ESCAPE
         lengths = [n for n, times in enumerate(per_length, start=1) for _ in range(times)]
         return cls(tuple(rows), tuple(lengths)), end

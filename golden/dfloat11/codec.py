@@ -60,11 +60,11 @@ __all__ = [
 ]
 
 CODES = ("best", "fixed")
-"""The codes to choose from: the best code for the tensor, or the best of eight fixed codes, which
-hardware decodes without a table."""
+"""How to choose the code of a tensor. ``best`` is the code with the shortest stream. ``fixed`` is
+the best of eight fixed codes, which hardware decodes without a table."""
 _Words = NDArray[np.uint16] | NDArray[np.uint8]
 _PIECE = 64  # chunks for each core that `pieces` decodes at a time: 2 MiB of BF16
-_TOGETHER = 16  # chunks that a core takes at a time; waking a core takes as long as decoding four
+_TOGETHER = 16  # chunks for a core at a time; waking a core takes as long as decoding 4 chunks
 _NO_DIGEST = bytes(32)
 _REASONS = {
     WRONG_CRC: "its CRC is wrong",
@@ -107,8 +107,8 @@ class Measured:
     lengths : array
         (chunks, SEGMENTS) uint16: bits of every segment.
     starts : array
-        (chunks + 1,) int64: where every chunk begins and the last ends, in 32-bit words of the
-        stream.
+        (chunks + 1,) int64: where every chunk begins and the last one ends, in 32-bit words of
+        the stream.
     """
 
     header: TensorHeader
@@ -123,7 +123,7 @@ class Measured:
 
     @property
     def pays(self) -> bool:
-        """Whether compression saves bytes, and 32 bits can hold where each chunk begins."""
+        """Whether compression saves bytes, and the start of each chunk fits in 32 bits."""
         return self.size < self.header.raw_size and self.header.stream_words < 1 << 32
 
 
@@ -135,7 +135,7 @@ def measure(
     codes: str = "best",
     reading: Reading | None = None,
 ) -> Measured:
-    """The code for a tensor, and the exact size that :func:`compress` will give.
+    """Choose a code for a tensor, and compute the exact size that :func:`compress` will give.
 
     Parameters
     ----------
@@ -148,15 +148,17 @@ def measure(
     max_length : int, optional
         Bits of the longest code, 1 to 12; by default 10 for BF16 and 12 for the other types.
     codes : str
-        ``best`` for the shortest code within these limits, ``fixed`` for the best of eight codes
-        that hardware knows (:class:`FixedCode`). For types other than BF16 both are the same.
+        ``best`` for the code with the shortest stream within these limits, ``fixed`` for the best
+        of eight codes that hardware knows (:class:`FixedCode`). For types other than BF16,
+        ``fixed`` means ``best``.
     reading : Reading, optional
-        Computes the tensor's digest in the same pass. Give it to :func:`compress` afterwards.
+        Computes the tensor's digest while the symbols are counted. Give it to :func:`compress`
+        afterwards.
 
     Raises
     ------
     TypeError, ValueError
-        The tensor has another type or is empty; limits or ``codes`` are out of range.
+        The tensor has another type or is empty, a limit is out of range, or ``codes`` is unknown.
     UserError
         ``max_length`` bits are too few for ``max_rows`` codes.
     """
@@ -215,8 +217,8 @@ def compress(
 
     measured: the result of :func:`measure` or :func:`measure_with` for this tensor. By default,
     :func:`measure` is called without options. reading: the object that :func:`measure` was given.
-    Raises the errors of :func:`measure`. For data without structure the result is larger than the
-    tensor; :attr:`Measured.pays` says so beforehand.
+    Raises the errors of :func:`measure`. For data without structure, the result can be larger than
+    the tensor. :attr:`Measured.pays` tells beforehand.
     """
     if measured is None:
         reading = Reading()
@@ -316,9 +318,10 @@ def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = Tru
 def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     """The tensor that was compressed to ``data``: the same bits, type and shape.
 
-    data: (bytes,) uint8, on the CPU. Raises :class:`CorruptError`, which names the chunk, for
-    anything that :func:`compress` did not write. ``verify`` checks the chunks' CRCs and the whole
-    tensor's digest. Without it, damage may stay undetected, but memory accesses stay in bounds.
+    data: (bytes,) uint8, on the CPU. Raises :class:`CorruptError` for data that :func:`compress`
+    did not write; for a damaged chunk, the message gives its number. ``verify`` checks the chunks'
+    CRCs and the whole tensor's digest. Without it, damage may stay undetected, but memory accesses
+    stay in bounds.
     """
     found = _open(data)
     header = found[0]

@@ -1,4 +1,4 @@
-"""Finds the decoder for a device: the codec's own for the CPU, a registered one for other devices.
+"""Finds a decoder for a device: the codec itself for the CPU, a registered decoder for others.
 
 A package registers a decoder by an entry point in the group ``halfbyte.dfloat11.decoders``. The
 name of the entry point is PyTorch's device type, such as ``cuda``. So the codec can use decoders
@@ -20,7 +20,7 @@ __all__ = ["GROUP", "Prepared", "prepare"]
 GROUP = "halfbyte.dfloat11.decoders"
 
 Prepared = Callable[[], Tensor]
-"""Decodes to the device of the compressed form, without a check of CRCs or digest."""
+"""Returns the decoded tensor, on the device that :func:`prepare` says. Checks no CRC or digest."""
 
 
 @cache
@@ -34,10 +34,11 @@ def _registered(device_type: str) -> Callable[[Tensor], Prepared]:
 
 
 def prepare(data: Tensor, *, device: torch.device | str | None = None) -> Prepared:
-    """A function that decodes ``data`` ((bytes,) uint8, verified before) as often as it is called.
+    """Return a function that decodes ``data`` each time it is called.
 
-    device: where it decodes, by default where ``data`` is. The CPU can decode data of any device:
-    the data is copied to the CPU, and the tensor is copied back.
+    data: (bytes,) uint8. Verify it before, since the function does not. device: where to decode; by
+    default, and unless it is the CPU, the device of ``data``. The CPU can decode data that is on
+    another device: the data is copied to the CPU, and the decoded tensor is copied back.
 
     Raises UserError if there is no decoder for the device, ToolError if it cannot be built.
     """

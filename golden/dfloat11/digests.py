@@ -1,4 +1,4 @@
-"""Computes SHA-256 of one or two messages that come in pieces, and counts symbols meanwhile.
+"""Computes SHA-256 of one or two messages that come in pieces, and counts symbols.
 
 A symbol is the coded part of an element, such as the exponent of a BF16 number.
 
@@ -22,17 +22,17 @@ from halfbyte.golden.dfloat11.threads import cores, meanwhile, over_ranges
 __all__ = ["Digest", "Reading", "counts_of"]
 
 _STATE_BYTES = 32 + 8 + 64  # ``Sha256`` in sha256.h
-_ALIGNED = 64  # words of 1 or 2 bytes that fill whole blocks of SHA-256, which have 64 bytes
+_ALIGNED = 64  # this many words of 1 or 2 bytes fill whole blocks of SHA-256 (64 bytes)
 
 
 def _native() -> Any:
-    """The loops in C++, if the processor has the instructions; else None."""
+    """The loops in C++, if the processor has instructions for SHA-256; else None."""
     native = library()
     return native if native is not None and native.hb_sha256_add(0, 0, 0, 0) else None
 
 
 class Digest:
-    """SHA-256 of a message that comes in pieces; by :mod:`hashlib` if the C++ loops are missing."""
+    """SHA-256 of a message that comes in pieces. Without the C++ loops, hashlib computes it."""
 
     def __init__(self) -> None:
         self._native = _native()
@@ -108,7 +108,7 @@ class Reading:
             return counts_of(words, shift)
         if cores() == 1:
             return self._own.add_and_count(words, shift, self._whole)
-        # While one core counts and digests a quarter, another core counts the other three.
+        # While one core counts and digests the first quarter, the others count the rest.
         first, rest = np.split(words, [len(words) // 4 // _ALIGNED * _ALIGNED])
         begun = meanwhile(partial(self._own.add_and_count, first, shift, self._whole))
         found = counts_of(rest, shift) + begun()
@@ -116,8 +116,9 @@ class Reading:
         return found
 
     def begin(self, words: NDArray[Any]) -> None:
-        """Digest the bytes of a tensor whose symbols need not be counted."""
-        # A method of this object would make a reference cycle that keeps the tensor's memory alive.
+        """Start to digest the bytes of ``words``, without counting; :meth:`digest` waits for it."""
+        # Passing a method of this object would make a reference cycle that keeps the tensor's
+        # memory alive.
         self._wait = meanwhile(partial(self._own.add, words.view(np.uint8), self._whole))
 
     def digest(self) -> bytes:

@@ -24,9 +24,10 @@ __all__ = ["FIXED_CODES", "FixedCode"]
 FIXED_CODES = 8
 _ONES = 8  # A code that starts with eight ones has a second part.
 _FIRST_TURN = 4  # least length of the highest exponent's code
-# Lengths of the first codes, without and with the flat shape. Each later code has one bit more.
+# Lengths of the first codes, without and with the flat shape. The codes after them have 3 to 8
+# bits.
 _FIRST_LENGTHS = {False: (2, 2, 2), True: (2, 2, 3, 3)}
-# The exponents of these codes, as steps below the highest exponent.
+# How far the exponents of these codes are below the highest exponent.
 _FIRST_STEPS = {False: (2, 3, 1), True: (2, 3, 1, 4)}
 # Lengths of the second parts after eight ones: for the next two lower exponents, for the exponent
 # above the highest, for two more lower exponents, and for the escape.
@@ -100,7 +101,7 @@ class FixedCode:
     @classmethod
     def best(cls, counts: Sequence[int]) -> "FixedCode":
         """The code with the shortest stream for exponents that occur ``counts`` times, (256,)."""
-        # The highest exponent is between 1 below and 5 above the most common one. Beyond that,
+        # Tries highest exponents from 1 below to 5 above the most common exponent. With any other,
         # common exponents would have long codes.
         common = max(range(SYMBOLS), key=lambda symbol: counts[symbol])
         candidates = (

@@ -1,9 +1,9 @@
-"""Input for the hardware without a code table: two packets for each chunk of a tensor.
+"""Makes the input for the decoder without a code table: two packets for each chunk of a tensor.
 
-The hardware knows eight fixed codes for exponents (:class:`FixedCode`), and the tensor has one of
-them. A packet is a run of bytes with a mark at its end. ``rtl.dfloat11.fixed`` defines the content.
-The codes and the raw bytes (sign and mantissa) come from the compressed tensor. Header and CRC are
-computed here, from the verified weights.
+This hardware decoder knows eight fixed codes for exponents (:class:`FixedCode`), and the tensor
+must have one of them. A packet is a run of bytes with a mark at its end. ``rtl.dfloat11.fixed``
+defines the content. The codes and the raw bytes (sign and mantissa) come from the compressed
+tensor. Header and CRC are computed here, from the verified weights.
 """
 
 from collections.abc import Iterator

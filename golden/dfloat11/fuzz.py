@@ -1,4 +1,4 @@
-"""Gives damaged data to the decoders. A decoder must decode any input or say what is wrong with it.
+"""Gives damaged data to the decoders. A decoder must either decode an input or say what is wrong.
 
 The decoders are those of halfbyte's layouts 1 and 2, that of the layout that the ``dfloat11``
 package writes (*published*), and the error correction (*secded*).
@@ -49,24 +49,28 @@ def _samples(seed: int) -> list[torch.Tensor]:
 
 
 def corpus(seed: int) -> tuple[list[NDArray[np.uint8]], list[published.Module]]:
-    """Inputs to damage: compressed tensors in layout 1, and modules in the published layout."""
+    """Inputs to damage: compressed tensors in layout 1, and weights in the published layout."""
     samples = _samples(seed)
     modules = [published.encode([s]) for s in samples[:6] if s.dtype == torch.bfloat16]
     return [compress(sample).numpy() for sample in samples], modules
 
 
 def _joint_corpus(seed: int) -> list[NDArray[np.uint8]]:
-    """Inputs to damage in layout 2: the same types, and FP32 with and without low zero bits."""
+    """Inputs to damage: compressed tensors in layout 2, of the types of :func:`_samples` and FP32.
+
+    Of the two FP32 tensors, one has low bits that are all zero.
+    """
     samples = _samples(seed)
     wide = [samples[4].float(), samples[5].float() + 1e-3]
     return [joint.compress(sample).numpy() for sample in (*samples, *wide)]
 
 
 def _damage(data: NDArray[np.uint8], dice: random.Random) -> NDArray[np.uint8]:
-    """A copy with a few bytes changed, a part removed, or the end cut off."""
+    """A copy with a few bytes changed, and sometimes with its end cut off."""
     made = data.copy()
     for _ in range(dice.choice((1, 1, 2, 8))):
-        # The first bytes, where headers are, decide most. So at least half of all changes go there.
+        # The first bytes hold the headers, where damage does most. So at least half of all changes
+        # go there.
         reach = len(made) if dice.random() < 0.5 else min(len(made), 160)
         place = dice.randrange(reach)
         flipped = made[place] ^ (1 << dice.randrange(8))
@@ -114,7 +118,7 @@ def _secded(data: NDArray[np.uint8], dice: random.Random) -> None:
 def fuzz(
     count: int, seed: int = 0, on_progress: Callable[[int], None] = lambda done: None
 ) -> Counter[str]:
-    """Decode ``count`` damaged inputs, the same for the same seed.
+    """Decode ``count`` damaged inputs. Equal seeds give equal inputs.
 
     Returns, by decoder, how many inputs were decoded (damage may hit unchecked parts) and how many
     were refused. Any error except :class:`CorruptError` is a fault of the decoder and is raised.

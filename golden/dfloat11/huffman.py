@@ -3,8 +3,9 @@
 The code equals that of ``dahuffman`` 0.4.2 bit for bit. It is not canonical. It includes an
 end-of-file symbol with weight 1, which counts as smaller than every other symbol. In each step, the
 two lightest nodes are joined, the lighter one under bit 0. If two nodes have equal weights, the one
-with the smaller first symbol counts as lighter. Two nodes never have the same first symbol, so the
-tree depends only on the counts.
+with the smaller first symbol counts as lighter. The first symbol of a node is that of its leaf
+under zeros only. Two nodes never have the same first symbol, so the tree depends only on the
+counts.
 """
 
 import heapq
@@ -19,8 +20,8 @@ END = -1
 """The end-of-file symbol; less than every exponent."""
 
 LENGTH_LIMIT = 32
-"""Bits of the longest code. So the first code that starts in any 64 bits starts in the first 32,
-and five bits hold its position."""
+"""The most bits that a code may have. So a code starts within the first 32 of any 64 bits of the
+stream, and five bits hold its position."""
 
 
 class Code(NamedTuple):
@@ -37,7 +38,7 @@ class _Node(NamedTuple):
 
 
 def huffman(counts: Mapping[int, int]) -> dict[int, Code]:
-    """Code by symbol, :data:`END` included, in ascending order of the codes."""
+    """The code of each symbol and of :data:`END`, in ascending order of the codes."""
     heap = [_Node(weight, symbol, None) for symbol, weight in counts.items()]
     heap.append(_Node(1, END, None))
     heapq.heapify(heap)

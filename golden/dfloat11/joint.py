@@ -1,9 +1,9 @@
 """Compresses and decompresses tensors in layout 2 (``docs/dfloat11.md``).
 
 The exponent and some upper mantissa bits of an element are coded together, as a *symbol*. The
-result comes within 0.02 bits per weight of the entropy of the symbols. Layout 1 takes 0.1 bits more
-than the entropy of its symbols, since the length of a code is a whole number and segment lengths
-are stored. Layout 2 also takes FP32. Hardware decodes layout 1 only.
+result comes within 0.02 bits per weight of the entropy of the symbols. Layout 1 takes 0.1 bits per
+weight more than the entropy of its symbols, since the length of a code is a whole number and
+segment lengths are stored. Layout 2 also takes FP32. Hardware decodes layout 1 only.
 
 A tensor is divided into *chunks* of 65536 elements, each of which can be decoded alone.
 """
@@ -50,9 +50,9 @@ def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = Tru
 def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     """The tensor that was compressed to ``data`` in layout 2: the same bits, type and shape.
 
-    data: (bytes,) uint8, on the CPU. Raises CorruptError, which names the chunk, for anything that
-    :func:`compress` did not write. ``verify`` checks the CRCs of the elements. Without it, damage
-    may stay undetected, but memory accesses stay in bounds.
+    data: (bytes,) uint8, on the CPU. Raises CorruptError for data that :func:`compress` did not
+    write; for a damaged chunk, the message gives its number. ``verify`` checks the CRCs of the
+    elements. Without it, damage may stay undetected, but memory accesses stay in bounds.
     """
     opened = OpenedJoint.of(data)
     return opened.decode(0, opened.header.chunks, verify=verify).reshape(opened.header.shape)

@@ -1,4 +1,4 @@
-"""Counts the symbols of a tensor, which decide its code in layout 2.
+"""Counts the symbols of a tensor. The counts decide its code in layout 2.
 
 A symbol is the exponent and some upper mantissa bits of an element. A *block* is 4096 elements, and
 a *chunk* is 16 blocks.
@@ -46,8 +46,8 @@ class JointCounts:
     kind : ElementType
         Type of the elements.
     counts : array
-        (2^width,) int64: how often each symbol occurs. Symbols are the widest that the type allows;
-        counts of narrower symbols follow from these.
+        (2^width,) int64: how often each symbol occurs. The symbols have as many bits as the type
+        allows; counts of shorter symbols follow from these.
     zeros : int
         Low bits that are zero in all elements.
     ones : array, optional
@@ -69,7 +69,7 @@ class JointCounts:
 
     @cached_property
     def choice(self) -> tuple[Fields, SymbolTable, float]:
-        """Fields, table, and bits of the compressed form without the overhead of chunks."""
+        """How an element is split, the symbol table, and bits without the overhead of chunks."""
         most = widest(self.kind.name, 8 * self.kind.bytes)
         return choose(self.kind.name, most, self.counts, self.zeros)
 
@@ -80,8 +80,8 @@ class JointCounts:
     def bytes(self) -> int:
         """About how many bytes the compressed form takes.
 
-        The header has about 100 bytes. A chunk has 16 bytes of CRC and sizes. The states with which
-        its 32 coders begin add about 64 bytes.
+        The header has about 100 bytes. A chunk has 16 bytes of CRC and sizes. The first states of
+        its 32 coders take 128 bytes, about half of which also hold symbols.
         """
         chunks = -(-self.elements // CHUNK)
         return int(self.choice[2]) // 8 + 100 + chunks * (16 + STATE_WORDS)

@@ -56,7 +56,7 @@ _KEPT_ROOM = _Kept()
 
 @dataclass(frozen=True)
 class _Room:
-    """Memory for streams and escapes in the worst case, and the sizes of both for each chunk."""
+    """Memory for the longest possible streams and escapes, and the sizes of both for each chunk."""
 
     streams: NDArray[np.uint16]
     escapes: NDArray[np.uint16]
@@ -79,7 +79,7 @@ class _Room:
         return _KEPT_ROOM.room
 
     def code(self, header: JointHeader, words: _Words, first: int, last: int) -> _Coded:
-        """Code chunks ``first`` up to ``last`` (excluded), and note their sizes."""
+        """Code chunks ``first`` up to ``last`` (excluded), and write their sizes to ``sizes``."""
         streams, escapes = self.streams[first * _PLACE_WORDS :], self.escapes[first * CHUNK :]
         sizes, native = self.sizes[first:last], library()
         if native is None:
@@ -112,7 +112,7 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
     tensor: BF16, FP16, FP32, FP8 (E4M3, E5M2), INT8 or uint8; any shape, at least one element.
     counts: the result of :func:`count` for this tensor, to save time, or the sum of the results for
     several tensors that share a code. Raises TypeError for another type, ValueError for an empty
-    tensor or more than 65535 dimensions.
+    tensor.
     """
     counts = counts or count(tensor)
     if not tensor.numel():

@@ -59,9 +59,9 @@ def _raw_bits(word: Any, width: int, shift: int, zeros: int) -> Any:
 
 @jit
 def _left_out(zeros: int, element: int) -> Any:
-    """How many low bits an element leaves out, by its chunk's word ``zeros``.
+    """How many low bits are left out of an element's raw bits. ``zeros`` is the chunk's word.
 
-    Bits 7 to 0 of the word are this number. Bit 16 + b is 1 if block b leaves out no bits.
+    Bits 7 to 0 of the word are the number. Bit 16 + b is 1 if block b leaves out no bits.
     """
     return zeros & 0xFF if (zeros >> (16 + element // BLOCK)) & 1 == 0 else 0
 
@@ -86,7 +86,10 @@ def _read_bits(data: _Array, place: int, count: int) -> Any:
 
 @jit
 def _write_raw(words: _Array, layout: _Array, raw: _Array) -> None:
-    """Write the raw bits of a chunk. layout: (5,), width, shift, zeros, base, has escape."""
+    """Write the raw bits of a chunk.
+
+    layout: (5,), the numbers width, shift, zeros, base, and 1 if the table has an escape, else 0.
+    """
     width, shift, zeros, _, _ = layout
     bit, word_bits = 0, 8 * words.itemsize
     raw[:] = 0
@@ -105,8 +108,8 @@ def _encode_chunk(
 ) -> None:  # fmt: skip
     """Code a chunk, from its last element to its first.
 
-    The end of ``stream`` gets the stream, and ``escapes`` gets the escapes. ``sizes`` gets their
-    numbers of words.
+    The stream goes to the end of the array ``stream``, and the escapes go to ``escapes``. ``sizes``
+    gets the number of words of both.
     """
     width, shift, _, base, escape = layout
     mask, rows, kept = (1 << width) - 1, len(frequencies), 0
@@ -180,7 +183,7 @@ def _decode_chunk(
 
 
 def _layout(header: "JointHeader", zeros: int = 0) -> NDArray[np.int64]:
-    """The argument ``layout`` of the loops, in the order that :func:`_write_raw` gives."""
+    """The argument ``layout`` of the loops, as :func:`_write_raw` describes it."""
     fields, table = header.fields, header.table
     numbers = fields.width, fields.shift, zeros, table.base, table.escape
     return np.array(numbers, dtype=np.int64)

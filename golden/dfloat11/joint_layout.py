@@ -1,7 +1,8 @@
-"""Layout 2: header, symbol table, and where the other parts are. See ``docs/dfloat11.md``.
+"""Writes and reads the header of layout 2, and finds the other parts of a compressed tensor.
 
-The *symbol* of an element is the part that is coded: the exponent and some upper mantissa bits. The
-other bits are *raw*, stored as they are. An *escape* is a symbol without a row in the table.
+``docs/dfloat11.md`` describes the layout. The *symbol* of an element is the part that is coded: the
+exponent and some upper mantissa bits. The other bits are *raw*, stored as they are. An *escape* is
+a symbol without a row in the table.
 
 All numbers from a file are checked here, before they set the size of memory or an address.
 """
@@ -27,11 +28,11 @@ VERSION = 2
 CHUNK = 65536
 """Elements in a chunk. Each chunk is coded, checked and decoded on its own."""
 PAIR = 2
-"""Chunks that the loops code or decode at once: while one waits for memory, another goes on."""
+"""Chunks that the loops code or decode at once: while one waits for memory, the other goes on."""
 CODERS = 32
 """Range coders of a chunk. Coder i mod 32 codes element i."""
 STATE_WORDS = 2 * CODERS
-"""Words of 16 bits, at the start of a chunk, that hold the first states of its coders."""
+"""Words of 16 bits, at the start of a chunk's stream, that hold the first states of its coders."""
 # Magic, version, bytes of the header, its CRC-32C, element type, symbol's width and lowest bit,
 # whether there is a row for escapes, dimensions, rows, base, zeros, elements, words of the stream,
 # escapes, bytes of the raw bits.
@@ -170,7 +171,7 @@ def read_header(data: NDArray[np.uint8]) -> JointHeader:
     if header.elements != elements or elements == 0 or header.size != size or escape > 1:
         raise CorruptError("the header's counts contradict its shape or table")
     if base + rows > 1 << width or (not escape and escapes):
-        raise CorruptError("the table does not fit the symbols")
+        raise CorruptError("the symbol table contradicts the width of symbols or the escapes")
     if raw[table_at + taken :].any():
         raise CorruptError("the header's padding is not zero")
     return header

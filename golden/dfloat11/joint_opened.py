@@ -1,4 +1,4 @@
-"""A compressed tensor of layout 2 whose header was read, and whose chunks can be decoded.
+"""Decodes chunks of a compressed tensor in layout 2, after its header and sizes were checked.
 
 ``docs/dfloat11.md`` describes the layout. A *chunk* has 65536 elements. The *symbol* of an element
 is the part that is coded, and the other bits are *raw*. *Escapes* are symbols without a row in the
@@ -72,12 +72,12 @@ class OpenedJoint:
     ----------
     header : JointHeader
     parts : JointParts
-        Views of the data, which stay valid as long as this object.
+        Views of the data.
 
     Raises
     ------
     CorruptError
-        The sizes of the chunks do not add up.
+        The sizes of the chunks contradict the header, or are not valid.
     """
 
     def __init__(self, header: JointHeader, parts: JointParts) -> None:
@@ -98,8 +98,10 @@ class OpenedJoint:
 
     @classmethod
     def of(cls, data: Tensor) -> "OpenedJoint":
-        """Open (bytes,) uint8 on the CPU. TypeError or CorruptError if it is not a compressed
-        tensor."""
+        """Open a compressed tensor, (bytes,) uint8 on the CPU.
+
+        Raises TypeError if it is not bytes, CorruptError if it is not in layout 2.
+        """
         raw = aligned_bytes(data)
         header = read_header(raw)
         return cls(header, split(raw, header))
@@ -116,7 +118,7 @@ class OpenedJoint:
     def decode(
         self, first: int, last: int, *, verify: bool, out: NDArray[Any] | None = None
     ) -> Tensor:
-        """Elements of chunks ``first`` up to ``last``. Raises CorruptError, which names the chunk.
+        """Elements of chunks ``first`` up to ``last``. CorruptError says which chunk is damaged.
 
         out: (elements or more,) unsigned integers of the elements' size, to decode into.
         """
@@ -147,11 +149,11 @@ class OpenedJoint:
         return torch.from_numpy(out).view(kind.torch_dtype)
 
     def product(self, x: Tensor) -> Tensor | None:
-        """The matrix times each vector, without decoding the matrix to memory.
+        """The matrix times each vector; the decoded matrix is not written to memory.
 
         x: (vectors, inputs) float32 on the CPU. Returns (vectors, outputs) float32, summed in FP32
-        in the order of ``product.h``; None if the weights are not BF16, or without the C++ loops.
-        Raises CorruptError for codes that do not end where they should.
+        in the order of ``product.h``; None if the weights are not BF16 or the C++ loops are
+        missing. Raises CorruptError for codes that do not end where they should.
         """
         native, header = library(), self.header
         outputs, inputs = header.shape
@@ -171,7 +173,7 @@ class OpenedJoint:
             )  # fmt: skip
 
         if not all(over_ranges(multiply, header.chunks)):
-            raise CorruptError("its codes do not end where its sizes say")
+            raise CorruptError("the codes of a chunk do not end where its sizes say")
         y = np.zeros((outputs, vectors), dtype=np.float32)
         for chunk in range(header.chunks):  # a row may be in two chunks or more
             first = chunk * CHUNK // inputs

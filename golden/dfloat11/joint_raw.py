@@ -1,4 +1,4 @@
-"""Which low bits are left out of the raw bits of layout 2, since they are zero.
+"""Finds the low bits that are left out of the raw bits in layout 2, since they are zero.
 
 The raw bits of an element are those outside its symbol, the part that is coded. A chunk leaves out
 the same number of low bits in all its blocks, except in blocks whose elements need these bits. So
@@ -42,7 +42,7 @@ def _groups(elements: int) -> NDArray[np.int64]:
 
 
 def packed(zeros: NDArray[np.int64], elements: int) -> _Words:
-    """(chunks,) uint32: the word of each chunk, such that the chunk leaves out the most bits.
+    """(chunks,) uint32: the word of each chunk that leaves out the most bits in total.
 
     zeros: (blocks,): how many low bits each block could leave out.
     """

@@ -1,4 +1,4 @@
-"""Which bits of an element are coded together in layout 2, and how often each symbol occurs.
+"""Chooses which bits of an element layout 2 codes as a symbol, and makes the symbol table.
 
 A symbol is the exponent with the upper bits of the mantissa, or all bits of 8-bit types. The rows
 of a table are for neighbouring symbols, from a base on. Each row has a frequency out of 4096. The
@@ -34,7 +34,8 @@ MAX_WIDTH = 11
 _ESCAPED_BITS = 16
 _EXPONENT_BITS = {"BF16": 8, "F16": 5, "F32": 8}
 # Shares to try. The table goes from the first to the last symbol that has more than this share of
-# all elements. Symbols outside take the escape. The share with the lowest cost is used.
+# all elements. Symbols outside of the table take the escape. The share with the lowest cost is
+# used.
 _RARE = (0.0, 2.0**-20, 2.0**-17, 2.0**-14)
 
 
@@ -53,7 +54,7 @@ class Fields:
     Raises
     ------
     ValueError
-        They do not fit the element, or too many bits stay raw for the loops.
+        The symbol does not fit in the element, or more bits stay raw than the loops can handle.
     """
 
     bits: int
@@ -62,10 +63,10 @@ class Fields:
 
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_WIDTH or self.shift + self.width > self.bits:
-            raise ValueError("the symbol does not fit the element")
+            raise ValueError("the symbol does not fit in the element")
         # One load of 64 bits, up to 7 bits early, must hold the raw bits of 64 // bits elements.
         if self.raw_bits * (64 // self.bits) + 7 > 64:
-            raise ValueError("the bits beside the symbol do not fit the element")
+            raise ValueError("too many bits of the element are outside the symbol")
 
     @property
     def raw_bits(self) -> int:
@@ -89,7 +90,7 @@ class SymbolTable:
     Raises
     ------
     ValueError
-        The base or a frequency is negative, there are too many frequencies, or they do not sum to
+        The base or a frequency is negative, there are none or too many, or they do not sum to
         :data:`SCALE`.
     """
 
@@ -141,7 +142,10 @@ class SymbolTable:
     def from_bytes(
         cls, data: bytes, base: int, rows: int, escape: bool
     ) -> tuple["SymbolTable", int]:
-        """Undo :meth:`to_bytes`: the table, and how many bytes it took; ValueError if invalid."""
+        """Read what :meth:`to_bytes` wrote; return the table, and how many bytes were read.
+
+        Raises ValueError if the bytes are not a table.
+        """
         found: list[int] = []
         place = 0
         while len(found) < rows:
@@ -186,7 +190,7 @@ def _quantized(counts: NDArray[np.int64]) -> tuple[int, ...]:
 def _table(counts: NDArray[np.int64], rare: float) -> SymbolTable:
     """The table from the first to the last symbol whose share is more than ``rare``.
 
-    If these are too many symbols, it has the neighbouring symbols that occur most.
+    If these are too many symbols, the table has the 255 neighbours that together occur most.
     """
     often = np.flatnonzero(counts > rare * counts.sum())
     first, last = int(often[0]), int(often[-1]) + 1

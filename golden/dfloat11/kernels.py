@@ -54,7 +54,7 @@ _Array = NDArray[Any]
 
 # CRC-32C (Castagnoli), reflected, as iSCSI (RFC 3720) and SSE 4.2 compute it.
 _POLYNOMIAL = 0x82F63B78
-_AT_ONCE = 8  # bytes per step, with as many tables ("slicing-by-8")
+_AT_ONCE = 8  # bytes per step, with a table for each ("slicing-by-8")
 
 
 def _crc_tables() -> NDArray[np.int64]:
@@ -100,7 +100,7 @@ def crc32c(data: _Array, first: int, last: int) -> Any:
 
 @jit
 def count_symbols(words: _Array, shift: int, first: int, last: int, counts: _Array) -> None:
-    """Add the symbols of elements ``first`` up to ``last`` to ``counts`` ((COUNTERS, 256))."""
+    """Count the symbols of elements ``first`` up to ``last`` in ``counts``, (COUNTERS, 256)."""
     for i in range(first, last):
         counts[i % COUNTERS, (words[i] >> shift) & 0xFF] += 1
 
@@ -127,7 +127,10 @@ def measure_chunks(
 def _chunk_crc(
     lengths: _Array, stream: _Array, raw: _Array, chunk: int, start: int, end: int
 ) -> Any:
-    """Exclusive or of three CRCs, which can be computed in parallel: lengths, stream, raw bytes."""
+    """The exclusive or of the CRCs of a chunk's lengths, stream and raw bytes.
+
+    Hardware can compute the three at the same time.
+    """
     crc = crc32c(lengths, chunk * 2 * SEGMENTS, (chunk + 1) * 2 * SEGMENTS)
     crc ^= crc32c(stream, start * WORD // 8, end * WORD // 8)
     if len(raw):
@@ -153,7 +156,7 @@ def encode_chunks(
 
     values, bits: for each symbol, the bits to write and their number. starts: (chunks + 1,), the
     first word of each chunk, and the end. lengths: uint8, the bytes of the measured lengths.
-    stream: uint8, the bytes of its words. raw: (elements,) uint8, or empty for elements of 8 bits.
+    stream: uint8, the bytes of the stream. raw: (elements,) uint8, or empty for elements of 8 bits.
     """
     stream_words = stream.view(np.uint32)
     for chunk in range(first, last):
@@ -182,7 +185,7 @@ def _decode_segment(
     stream: _Array, position: int, end: int, lookup: _Array, max_length: int,
     raw: _Array, shift: int, out: _Array, first: int, last: int,
 ) -> int:  # fmt: skip
-    """Elements ``first`` up to ``last`` from the bits ``position`` up to ``end`` of the stream.
+    """Decode elements ``first`` up to ``last`` from bits ``position`` up to ``end`` of the stream.
 
     Beyond ``end``, the decoder sees the rest of the word that ``end`` is in, then zeros.
     """

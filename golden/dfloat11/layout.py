@@ -1,8 +1,9 @@
-"""Layout 1: header, code table, and where the other parts are. See ``docs/dfloat11.md``.
+"""Writes and reads the header of layout 1, and finds the other parts of a compressed tensor.
 
-A tensor is divided into chunks of 16384 elements, and a chunk into 32 segments. The *symbol* of an
-element is the part that is coded, such as the exponent of a BF16 number. The *stream* holds the
-codes of all symbols, in words of 32 bits. The *raw* bytes hold the bits that are not coded.
+``docs/dfloat11.md`` describes the layout. A tensor is divided into chunks of 16384 elements, and a
+chunk into 32 segments. The *symbol* of an element is the part that is coded, such as the exponent
+of a BF16 number. The *stream* holds the codes of all symbols, in words of 32 bits. The *raw* bytes
+hold the bits that are not coded.
 
 All numbers from a file are checked here, before they set the size of memory or an address.
 """
@@ -56,7 +57,7 @@ class CorruptError(UserError):
 def aligned_bytes(data: Tensor) -> NDArray[np.uint8]:
     """Compressed data, (bytes,) uint8 on the CPU, as an array.
 
-    The array shares the tensor's memory if its address is a multiple of 8, as the loops need it.
+    The array shares the tensor's memory if its address is a multiple of 8, as the loops require.
     Otherwise it is a copy. Raises TypeError for anything but bytes in one dimension.
     """
     if data.dtype != torch.uint8 or data.ndim != 1:
@@ -222,7 +223,7 @@ class _Sized(Protocol):
 
 
 def blank(header: _Sized) -> NDArray[np.uint8]:
-    """Memory for a compressed tensor. Only the padding between the parts is written, with zeros."""
+    """Memory for a compressed tensor. Only the end of each part, with its padding, is zeroed."""
     data: NDArray[np.uint8] = room(header.total_size)
     position = header.size
     for size in header.part_sizes():

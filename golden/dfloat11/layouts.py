@@ -1,7 +1,8 @@
 """Reads compressed tensors in any layout. The version in the header says which layout it is.
 
-:data:`LAYOUTS` has an entry for each layout. Later releases will read all of them. Hardware decodes
-only version 1 (:mod:`.codec`). Version 2 (:mod:`.joint`) is smaller and takes FP32.
+:data:`LAYOUTS` has an entry for each layout. Later releases will read all of these layouts.
+Hardware decodes only version 1 (:mod:`.codec`). Version 2 (:mod:`.joint`) is smaller and takes
+FP32.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ class Layout:
     Parameters
     ----------
     title : str
-        Its name for users who choose a layout.
+        The name by which users choose this layout.
     chunk : int
         Elements of a chunk, the part of a tensor that can be decoded separately.
     read_header : callable
@@ -85,7 +86,7 @@ LAYOUTS: dict[int, Layout] = {
 
 
 def layout_of(data: NDArray[np.uint8]) -> Layout:
-    """The layout of a compressed tensor, by its first bytes. CorruptError if it has none."""
+    """The layout of a compressed tensor, by its first bytes; CorruptError if they name none."""
     if len(data) < 8 or data[: len(MAGIC)].tobytes() != MAGIC:
         raise CorruptError("this is not a compressed tensor: it does not begin with 'hbdf11'")
     version = int.from_bytes(data[6:8].tobytes(), "little")
@@ -111,9 +112,9 @@ def _of(data: Tensor) -> Layout:
 def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     """The tensor that was compressed to ``data``, in any layout: the same bits, type and shape.
 
-    data: (bytes,) uint8, on the CPU. Raises CorruptError, which names the chunk, for data that
-    ``compress`` did not write. ``verify`` checks CRCs and digests. Without it, damage may stay
-    undetected, but memory accesses stay in bounds.
+    data: (bytes,) uint8, on the CPU. Raises CorruptError for data that ``compress`` did not write;
+    for a damaged chunk, the message gives its number. ``verify`` checks CRCs and digests. Without
+    it, damage may stay undetected, but memory accesses stay in bounds.
     """
     return _of(data).decompress(data, verify=verify)
 

@@ -42,7 +42,7 @@ def count_symbols(words: _Array, shift: int, first: int, last: int) -> NDArray[n
 def measure_chunks(
     words: _Array, shift: int, table: CodeTable, first: int, last: int, lengths: _Array
 ) -> None:
-    """Bits of every segment of chunks ``first`` up to ``last``, into ``lengths``."""
+    """Write the bits of every segment of chunks ``first`` up to ``last`` to ``lengths``."""
     native = library()
     if native is None:
         kernels.measure_chunks(words, shift, table.encoder[1], first, last, lengths)

@@ -26,7 +26,8 @@ def code_lengths(weights: Sequence[int], limit: int) -> list[int]:
     """
     if len(weights) > 1 << limit:
         raise UserError(
-            f"Codes of at most {limit} bits tell {1 << limit} symbols apart, not {len(weights)}"
+            f"At most {1 << limit} symbols can have codes of at most {limit} bits, "
+            f"not {len(weights)}"
         )
     if len(weights) == 1:
         return [1]

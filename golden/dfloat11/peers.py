@@ -1,4 +1,4 @@
-"""Other codecs of weights, for comparison, if they are installed."""
+"""Calls other codecs of weights, for comparison with halfbyte's own."""
 
 import importlib.util
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Peer:
     decode : callable
         Takes the compressed form, and gives the bytes of the weights back.
     size : callable
-        Bytes of the compressed form.
+        Takes the compressed form, and gives its number of bytes.
     """
 
     name: str
@@ -55,7 +55,7 @@ def _openzl() -> Peer:
     compressor.select_starting_graph(nodes.BFloat16Deconstruct()(compressor, store, fse))
 
     def encode(words: NDArray[np.uint16]) -> Any:
-        context = openzl.CCtx()  # forgets its compressor after each call
+        context = openzl.CCtx()  # a context forgets its compressor after each call
         context.ref_compressor(compressor)
         context.set_parameter(openzl.CParam.FormatVersion, openzl.MAX_FORMAT_VERSION)
         return context.compress([openzl.Input(openzl.Type.Numeric, words)])

@@ -1,4 +1,4 @@
-"""The layout of the ``dfloat11`` package, version 0.5.0: the same bytes, with added checks.
+"""Writes and reads the layout of the ``dfloat11`` package, version 0.5.0, with added checks.
 
 A *module* holds the weights of some layers: one stream of all their exponents, and a byte of sign
 and mantissa for each weight. Look-up tables decode the stream; the code itself is not stored. A GPU
@@ -78,7 +78,7 @@ class Module:
     output_positions : array
         uint32: the first element of each block, then the number of elements.
     split_positions : tuple of int
-        Where the elements of each weight tensor begin, without the first.
+        Where the elements of each weight tensor begin, except the first tensor.
     """
 
     luts: NDArray[np.uint8]
@@ -158,7 +158,7 @@ def _check_counts(counts: NDArray[np.int64]) -> None:
         raise ValueError("A module without elements cannot be compressed")
     if elements > _MAX_COUNT:
         raise UnrepresentableError(
-            f"it has {elements} elements, and the published kernel counts 2^31"
+            f"it has {elements} elements, and the published kernel counts up to {_MAX_COUNT}"
         )
     if counts[POINTER:].any():
         highest = int(np.flatnonzero(counts)[-1])
@@ -171,12 +171,13 @@ def _check_counts(counts: NDArray[np.int64]) -> None:
 def encode(weights: Sequence[Tensor]) -> Module:
     """Compress BF16 weights together, as the package's encoder does.
 
-    If the package's encoder fails (constant weights, a few elements), its kernel still decodes the
-    result of this function correctly. Raises TypeError for other types, ValueError for an empty
-    tensor, and :class:`UnrepresentableError` if the layout cannot hold the weights.
+    The package's encoder fails for some weights, such as constant ones or only a few. This function
+    encodes them, too, and the package's kernel decodes the result correctly. Raises TypeError for
+    other types, ValueError for an empty tensor, and :class:`UnrepresentableError` if the layout
+    cannot hold the weights.
     """
     if any(weight.dtype != torch.bfloat16 for weight in weights):
-        raise TypeError("The published layout holds BF16 tensors and no others")
+        raise TypeError("The published layout holds only BF16 tensors")
     counts = sum((symbol_counts(weight) for weight in weights), np.zeros(SYMBOLS, dtype=np.int64))
     _check_counts(counts)
     codes = bounded_huffman({int(e): int(counts[e]) for e in np.flatnonzero(counts)})
@@ -209,16 +210,17 @@ def _checked_positions(module: Module) -> NDArray[np.uint32]:
         raise CorruptError(f"luts must be 2 to {_MAX_TABLES + 1} rows of {_SIDE}, not {luts.shape}")
     if luts[-1].max() > LENGTH_LIMIT:
         raise CorruptError(
-            f"luts say a code has {luts[-1].max()} bits; {LENGTH_LIMIT} is the limit"
+            f"luts say that a code has {luts[-1].max()} bits; {LENGTH_LIMIT} is the limit"
         )
     if luts[-1, POINTER:].any():
         raise CorruptError(
-            f"it was made of weights with exponents from {POINTER} on (infinities or NaN), which "
-            "the published layout cannot hold: they are lost"
+            f"it was made of weights with exponents from {POINTER} on (huge, infinite or NaN), "
+            "which the published layout cannot hold: they are lost"
         )
     blocks = -(-8 * len(module.encoded_exponent) // BLOCK_BITS)
     if len(positions) == blocks and blocks > 1:
-        # The package leaves out a last block in which no code starts, if the stream ends on a byte.
+        # The package leaves out a last block in which no code starts, if the stream ends with a
+        # whole byte.
         positions = np.append(positions, positions[-1])
     if not blocks:
         raise CorruptError("the stream of the module is empty")
@@ -227,7 +229,8 @@ def _checked_positions(module: Module) -> NDArray[np.uint32]:
             f"{blocks} blocks need {blocks + 1} output positions, not {len(positions)}"
         )
     if 8 * len(module.gaps) != blocks * THREADS_PER_BLOCK * _GAP_BITS:
-        raise CorruptError(f"{blocks} blocks do not have {len(module.gaps)} bytes of gaps")
+        size = blocks * THREADS_PER_BLOCK * _GAP_BITS // 8
+        raise CorruptError(f"{blocks} blocks need {size} bytes of gaps, not {len(module.gaps)}")
     steps = np.diff(positions.astype(np.int64))
     if positions[0] or (steps < 0).any() or positions[-1] != elements:
         raise CorruptError("output positions must ascend from 0 to the number of elements")

@@ -1,4 +1,4 @@
-"""The inner loops of the layout of the ``dfloat11`` package (:mod:`.published`).
+"""The inner loops that write and read the layout of the ``dfloat11`` package (:mod:`.published`).
 
 The content of a stream is never trusted: for any bits, a loop stays inside its arrays, ends, and
 reports what it found. All numbers are int64 below 2^63.
@@ -26,7 +26,7 @@ PIECE_BITS = 64
 BLOCK_BITS = 512 * PIECE_BITS
 """Bits of the stream for one block of threads."""
 POINTER = 240
-"""An entry of a look-up table from 240 on leads to table 256 - entry. Lower ones are exponents."""
+"""A look-up table's entry from 240 on leads to table 256 - entry. Lower entries are exponents."""
 _LEVELS = 4  # bytes of the longest code
 
 GOOD, NOT_A_CODE, WRONG_GAP, WRONG_END = range(4)  # results of decoding a block
@@ -86,7 +86,7 @@ def _decode_block(
     """Decode elements ``first`` up to ``last`` (excluded) from bit ``position`` on.
 
     other: a byte of sign and mantissa for each element. Returns GOOD or what is wrong, and the
-    position of the next bit. Beyond the stream, all bits are taken as zeros.
+    position of the next bit. Beyond the stream, all bits are read as zeros.
     """
     tables = len(luts) - 1
     place = position // 8

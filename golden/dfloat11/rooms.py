@@ -1,4 +1,4 @@
-"""Memory for results. Memory that nobody uses any more is kept for the next result.
+"""Gives memory for results. Memory that nobody uses any more is kept for the next result.
 
 Fresh memory costs time: the operating system clears each page when it is first touched, and two
 threads do not get pages faster than one. A virtual machine may have to ask its host for them, too.
@@ -31,8 +31,9 @@ class _Loan:
 class _Kept:
     """Memory that nobody uses, the oldest first.
 
-    A loan may end in any thread, even while that thread runs these functions. With a lock, the
-    thread would then wait for itself. Instead, each single operation on the dictionary is atomic.
+    A loan may end in any thread, even while that thread runs one of these methods. With a lock, the
+    thread would then wait for itself. So there is no lock, and the methods use only operations on
+    the dictionary that are atomic.
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,10 @@
-"""Single error correction, double error detection: a check byte for each 64 bits.
+"""Corrects single errors and detects double errors, by a check byte for each 64 bits.
 
-The odd-weight-column code of M. Y. Hsiao, "A class of optimal minimum odd-weight-column SEC-DED
-codes", IBM Journal of Research and Development 14(4), 1970. The *column* of a data bit is a byte
-with a 1 for each check bit that covers the data bit. Columns have three or five ones. The exclusive
-or of two columns has an even number of ones, so two wrong bits never look like a single one. The
-check bytes add 12.5 per cent to the size.
+The code is the odd-weight-column code of M. Y. Hsiao, "A class of optimal minimum odd-weight-column
+SEC-DED codes", IBM Journal of Research and Development 14(4), 1970. The *column* of a data bit is a
+byte with a 1 for each check bit that covers the data bit. Columns have three or five ones. The
+exclusive or of two columns has an even number of ones, so two wrong bits never look like a single
+one. The check bytes add 12.5 per cent to the size.
 """
 
 from itertools import combinations
@@ -25,7 +25,7 @@ WORD_BYTES = 8
 
 
 def _columns() -> tuple[int, ...]:
-    """The columns of the 64 data bits: the 56 bytes with three ones, and eight with five."""
+    """The columns of the 64 data bits: the 56 bytes with three ones, and 8 of those with five."""
     masks = [
         sum(1 << bit for bit in ones)
         for count, wanted in ((3, 56), (5, 8))
@@ -110,7 +110,7 @@ def check_bytes(data: Tensor) -> Tensor:
 def correct(data: Tensor, checks: Tensor) -> tuple[Tensor, int]:
     """``data`` with up to one wrong bit per word corrected, and the number of corrected words.
 
-    checks: the result of :func:`check_bytes`; wrong bits in it are found too. Raises
+    checks: the result of :func:`check_bytes`. A word has 72 bits, with its check byte. Raises
     :class:`CorruptError` for a word with two wrong bits, and for most words with more.
     """
     words = -(-len(data) // WORD_BYTES)

@@ -1,8 +1,9 @@
-"""Input for the hardware that loads a code table: two packets for each chunk of a tensor.
+"""Makes the input for the decoder that loads a code table: two packets for each chunk.
 
-A packet is a run of words or bytes with a mark at its end. ``rtl.dfloat11.framing`` defines the
-content, all of which comes from the compressed tensor: segment lengths, CRC and codes in one
-packet, and in the other the raw bytes, which hold the bits that are not coded.
+The decoder is hardware. A packet is a run of words or bytes with a mark at its end.
+``rtl.dfloat11.framing`` defines the content, all of which comes from the compressed tensor. One
+packet of a chunk has its size, segment lengths, CRC and codes. The other has its raw bytes, which
+hold the bits that are not coded.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Work on all cores: threads around compiled loops, which run without the interpreter's lock."""
+"""Runs compiled loops on all cores, in threads; the loops run without the interpreter's lock."""
 
 import os
 import threading
@@ -22,7 +22,7 @@ _Item = TypeVar("_Item")
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that stay, since starting them takes as long as decoding a chunk."""
+    """Threads that are kept, since starting them takes as long as decoding a chunk."""
     return ThreadPoolExecutor(threads, thread_name_prefix="halfbyte-codec")
 
 
@@ -72,9 +72,9 @@ def over_ranges(
 ) -> list[Any]:
     """Call ``function(first, last)`` on all cores, for ranges that together cover 0 to ``count``.
 
-    A range does not include ``last``. There are ``per_thread`` ranges for each core. Each thread,
-    including the caller, takes another range when it is done with one. So a core that is slow or
-    starts late costs little time. Ranges begin at multiples of ``step``.
+    A range does not include ``last``. There are at most ``per_thread`` ranges for each core. Each
+    thread, including the caller, takes another range when it is done with one. So a core that is
+    slow or starts late costs little time. Ranges begin at multiples of ``step``.
 
     Plain threads suffice, since the functions run without the interpreter's lock. They are safer
     than numba's own threads, which must not be started from two threads at a time, nor before a

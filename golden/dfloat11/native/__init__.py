@@ -52,7 +52,7 @@ def address(array: NDArray[Any]) -> int:
 
 
 def _cache_folder() -> Path:
-    """``$HALFBYTE_BUILD`` if set, else the user's cache; never the current folder."""
+    """``codec`` in ``$HALFBYTE_BUILD`` if that is set, else in the user's cache of halfbyte."""
     build = os.environ.get("HALFBYTE_BUILD")
     if build:
         return Path(build).resolve() / "codec"
@@ -61,7 +61,7 @@ def _cache_folder() -> Path:
 
 
 def build(*, sanitize: bool = False) -> Path:
-    """Compile the loops if need be, and return the library's file.
+    """Compile the loops unless that was done before, and return the library's file.
 
     Raises ToolError without a compiler that knows C++17.
     """
@@ -89,7 +89,7 @@ def library() -> Any:
     """
     wanted = os.environ.get(VARIABLE, "native")
     if wanted not in ("native", "sanitized", "numba"):
-        raise ValueError(f"{VARIABLE} must be native or numba, not {wanted[:40]!r}")
+        raise ValueError(f"{VARIABLE} must be native, sanitized or numba, not {wanted[:40]!r}")
     return _library(wanted == "sanitized") if wanted != "numba" else None
 
 

@@ -89,7 +89,7 @@ class Crc {
     }
   };
 
-  // Adds three neighbouring lanes of kLane bytes at once, since the result of a CRC instruction is
+  // Adds three neighbouring runs of kLane bytes at once, since the result of a CRC instruction is
   // available only after three cycles.
   void three(const uint8_t* data) {
     static const Moved moved;

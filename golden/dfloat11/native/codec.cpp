@@ -1,6 +1,6 @@
 // The loops of the DFloat11 codec, as a shared library. They give the same results as the loops in
-// kernels.py and joint_kernels.py, several times as fast. Python checks sizes before it calls. The
-// content of streams is checked here.
+// kernels.py and joint_kernels.py, but are several times as fast. Python checks sizes before it
+// calls. The content of streams is checked here.
 //
 // prefix.h says what chunks, segments and raw bytes are in layout 1. joint.h says what chunks,
 // blocks, raw bits and escapes are in layout 2. A range `first` up to `last` does not include
@@ -29,7 +29,7 @@ class Counter {
       : words_(words), shift_(shift), counts_(counts) {}
   ~Counter() { keep(); }
 
-  // Counts the next `count` words, or all words up to `end`.
+  // Counts the next `count` words.
   void take(int64_t count) {
     const Word* words = words_;
     const int shift = shift_;
@@ -39,6 +39,7 @@ class Counter {
     for (; i < count; ++i) ++several_[0][words[i] >> shift & 0xFF];
     words_ = words + count;
   }
+  // Counts all words up to `end`.
   void take_to(const Word* end) {
     constexpr int64_t kMost = int64_t{1} << 31;  // words: no 32-bit counter overflows
     for (; words_ < end; keep()) take(std::min(kMost, end - words_));
@@ -108,7 +109,7 @@ void encode(const typename Kind::Word* words, const prefix::Word* code, int64_t 
   }
 }
 
-// Layout 1: decodes chunks `first` up to `last`. `results` says of each whether it is good.
+// Layout 1: decodes chunks `first` up to `last`. `results` gets the Result of each chunk.
 template <typename Kind>
 void decode(const uint8_t* stream, const uint8_t* raw, const prefix::Code& code,
             const int64_t* starts, int64_t words, const uint8_t* lengths, const uint32_t* crcs,
@@ -216,7 +217,7 @@ EXPORT void hb_sha256_digest(const Sha256* message, uint8_t* digest) {
 #endif
 }
 
-// In all functions, `wide` says whether elements have 16 bits, not 8.
+// In all functions below, `wide` says whether elements have 16 bits, not 8.
 EXPORT void hb_count(const void* words, int wide, int64_t first, int64_t last, int64_t* counts) {
   if (wide)
     count(static_cast<const uint16_t*>(words), 7, first, last, counts);
@@ -296,8 +297,8 @@ EXPORT void hb_joint_count(const void* words, int bytes, int shift, int width, i
                 ones);
 }
 
-// Writes the streams of the chunks one after the other, and their escapes likewise. The arrays must
-// have space for the worst case.
+// Writes the streams of the chunks one after the other to `stream`, and their escapes to `escapes`.
+// The arrays must have space for the worst case.
 EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
                             const uint16_t* frequencies, int64_t first, int64_t last,
                             uint16_t* stream, uint16_t* escapes, uint32_t* sizes) {

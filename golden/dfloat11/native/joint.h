@@ -31,7 +31,7 @@ struct Tensor {
   const int64_t* word_starts;   // chunks + 1
   const int64_t* escape_starts;
   const int64_t* raw_starts;
-  const uint32_t* zeros;        // by chunk: low bits left out; bit 16 + i: block i has them all
+  const uint32_t* zeros;        // by chunk: low bits left out; bit 16 + i: block i keeps them
   uint16_t* words;
   uint16_t* escapes;
   uint8_t* raw;
@@ -73,7 +73,7 @@ struct Raw {
 #if defined(CODEC_VECTORS) && defined(__AVX512VBMI__)
 // Assembles elements of 16 bits with at most 8 raw bits, 64 at a time. Returns how many elements of
 // the block were assembled. A group of eight elements has `bits` bytes of raw bits: one permutation
-// gives each group a lane of 64 bits, and one shift gives each element a byte.
+// moves each group to 64 bits of its own, and one shift moves each element's bits to a byte.
 inline int64_t place_words(const Tensor& tensor, const Raw& raw, const uint8_t* rows, int64_t count,
                            uint16_t* out) {
   const int bits = raw.bits, left_out = 16 - tensor.width - bits, below = tensor.shift - left_out;

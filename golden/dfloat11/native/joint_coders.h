@@ -97,7 +97,7 @@ inline void decode_sixteen(const uint32_t* table, __m512i& states, const uint16_
   next += __builtin_popcount(is_low);
 }
 
-// Decodes whole rounds while at least 32 words are left; returns the number of symbols.
+// Decodes whole rounds while at least 32 words are left; returns how many symbols it decoded.
 inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t count) {
   __m512i first = load<__m512i>(coders.state), second = load<__m512i>(coders.state + 16);
   const uint16_t* next = coders.next;
@@ -133,7 +133,7 @@ inline int64_t decode_two(const uint32_t* table, Coders& a, uint8_t* rows_a, Cod
   return done;
 }
 #else
-// Decodes nothing: without vectors, the caller decodes the chunks one by one.
+// Decodes nothing: without vector instructions, the caller decodes the chunks one by one.
 inline int64_t decode_two(const uint32_t*, Coders&, uint8_t*, Coders&, uint8_t*, int64_t) {
   return 0;
 }

@@ -69,7 +69,8 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
   __m256i words = _mm256_maskz_compress_epi16(is_full, _mm512_cvtepi32_epi16(states));
   _mm256_mask_storeu_epi16(next, static_cast<__mmask16>((1u << count) - 1), words);
   states = _mm512_mask_srli_epi32(states, is_full, states, 16);
-  // Quotients are below 2^20. In single precision they may be wrong by one, as the remainder shows.
+  // Quotients are below 2^20. In single precision, a quotient may be wrong by one. The remainder
+  // shows whether it is.
   __m512i quotient = _mm512_cvttps_epu32(
       _mm512_div_ps(_mm512_cvtepu32_ps(states), _mm512_cvtepi32_ps(frequency)));
   __m512i rest = _mm512_sub_epi32(states, _mm512_mullo_epi32(quotient, frequency));
@@ -85,8 +86,8 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
 }
 #endif
 
-// Codes a chunk, from its last element to its first. The words go to a buffer, from its end
-// downwards.
+// Codes a chunk, from its last element to its first. The words of its stream go to a buffer, which
+// is filled from its end.
 template <typename Word>
 class Encoding {
  public:

@@ -23,8 +23,8 @@ constexpr uint64_t kSymbols = 0x7F807F807F807F80, kOthers = 0x807F807F807F807F;
 
 enum Result : uint8_t { kGood, kWrongCrc, kNotACode, kWrongLength };
 
-// The result of a look-up: the bits taken, the number of symbols, the symbols. If the number is 0,
-// `Code::one` must decode the next symbol.
+// The result of a look-up: the bits of its codes, the number of symbols, and the symbols. If the
+// number is 0, `Code::one` must decode the next symbol.
 struct Several {
   uint8_t bits, count;
   uint8_t symbols[4];

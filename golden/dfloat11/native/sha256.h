@@ -14,7 +14,7 @@ namespace codec {
 // The state of a message to which bytes can still be added. Python provides the memory, filled with
 // zeros.
 struct Sha256 {
-  uint32_t state[8];  // in the order of the instructions: F E B A, H G D C
+  uint32_t state[8];  // in the order that the instructions use: F E B A, H G D C
   uint64_t size;      // bytes so far
   uint8_t rest[64];   // the last size % 64 bytes, which do not fill a block yet
 };

@@ -256,7 +256,7 @@ class TestWrongArguments:
             measure(x, max_length=13)
         with pytest.raises(ValueError, match="max_rows must be 2 to 256, not 1"):
             measure(x, max_rows=1)
-        with pytest.raises(UserError, match="at most 2 bits tell 4 symbols apart, not 9"):
+        with pytest.raises(UserError, match="4 symbols can have codes of at most 2 bits, not 9"):
             measure(x, max_rows=9, max_length=2)
 
 

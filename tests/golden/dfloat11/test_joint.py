@@ -263,12 +263,12 @@ class TestDamage:
         [
             (8, b"\xff\xff\xff\x7f", "header is cut off, or its length is wrong"),
             (16, b"\x63", "unknown element type, 99"),
-            (17, b"\x0d", "does not fit the element"),
-            (18, b"\x09", "does not fit the element"),
+            (17, b"\x0d", "does not fit in the element"),
+            (18, b"\x09", "does not fit in the element"),
             (19, b"\x02", "contradict its shape"),
             (20, b"\xff\xff", "too short for a shape of"),
             (22, b"\x01\x00", "do not sum to 4096"),
-            (24, b"\xff\xff", "does not fit the symbols"),
+            (24, b"\xff\xff", "contradicts the width of symbols"),
             (28, b"\xff" * 8, "contradict its shape"),
             (36, b"\xff" * 8, "should have .* bytes"),
             (60, b"\xff" * 8, "contradict its shape"),
@@ -315,7 +315,7 @@ class TestWrongArguments:
     def test_fields_and_tables(self):
         with pytest.raises(ValueError, match="symbol does not fit"):
             Fields(16, 12, 3)
-        with pytest.raises(ValueError, match="beside the symbol"):
+        with pytest.raises(ValueError, match="outside the symbol"):
             Fields(32, 3, 28)
         with pytest.raises(ValueError, match="do not sum to 4096"):
             SymbolTable(0, (4095,), False)

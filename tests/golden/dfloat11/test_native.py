@@ -84,5 +84,5 @@ def test_numba_is_used_if_there_is_no_compiler(monkeypatch):
 
 def test_an_engine_that_does_not_exist(monkeypatch):
     monkeypatch.setenv(native.VARIABLE, "abacus")
-    with pytest.raises(ValueError, match="must be native or numba, not 'abacus'"):
+    with pytest.raises(ValueError, match="must be native, sanitized or numba, not 'abacus'"):
         native.engine()
