@@ -1,8 +1,9 @@
 """Converts cells to the plain data of a technology card, and back.
 
-A card is a YAML file with the cells of a small library. The tables of an output have the same axes,
-which the card holds only once. A table is one text with commas between its rows, since YAML reads
-such a text many times faster than lists of lists.
+A card is a YAML file with the cells of a small library. All timing tables of an output have the
+same axes, so the card states these axes only once for each output. Each table is written as one
+text, with commas between its rows, since a YAML parser reads a text many times faster than a list
+of lists.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ __all__ = ["cell_from_card", "cell_to_card"]
 
 
 def cell_to_card(cell: Cell) -> dict[str, object]:
-    """The cell as plain data for a card."""
+    """The cell as plain data, to be written to a card."""
     card: dict[str, object] = {
         "area": cell.area,
         "leakage": cell.leakage,
@@ -73,12 +74,15 @@ def _rows(table: Table) -> str:
 
 
 def _table(rows: Sequence[float], columns: Sequence[float], text: str) -> Table:
-    """The table whose entries :func:`_rows` wrote."""
+    """The table with these axes; ``text`` is what :func:`_rows` returned for its entries."""
     return Table.of(rows, columns, [row.split() for row in text.split(",")])
 
 
 def cell_from_card(name: str, card: Mapping[str, Any]) -> Cell:
-    """The cell that a card describes; KeyError, TypeError or ValueError for malformed data."""
+    """The cell called ``name``, from the plain data that :func:`cell_to_card` returned for it.
+
+    Raises KeyError, TypeError, ValueError or AttributeError for malformed data.
+    """
     outputs = {str(pin): out for pin, out in card["outputs"].items()}
     return Cell(
         name=name,

@@ -15,14 +15,17 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
 
 class Edge(NamedTuple):
-    """One edge of an output: tables of delay and transition in ps, over input slew and load."""
+    """One edge of an output: tables of its delay and its transition time in ps.
+
+    The axes of both tables are the slew of the input and the load of the output.
+    """
 
     delay: Table
     transition: Table
 
 
 class TieCell(NamedTuple):
-    """A cell without inputs, and its output that gives one constant."""
+    """The names of a cell without inputs, and of its output pin that gives a constant."""
 
     cell: str
     pin: str
@@ -42,7 +45,7 @@ class Arc(NamedTuple):
 
     @property
     def edges(self) -> list[Edge]:
-        """The edges that exist, at least one."""
+        """The edges that are not None; an arc has at least one."""
         return [edge for edge in (self.rise, self.fall) if edge]
 
 
@@ -93,7 +96,7 @@ class Cell:
     area : float
         Area in um^2.
     leakage : float, optional
-        Leakage in nW; None if the library does not state it.
+        Leakage power in nW; None if the library does not state it.
     inputs : mapping of str to float
         Capacitance of each input in fF.
     outputs : mapping of str to str
@@ -103,13 +106,14 @@ class Cell:
     flip_flop : FlipFlop, optional
         For a flip-flop: its pins and setup times.
     energies : mapping
-        ``energies[output][input]`` is the internal energy in fJ of a transition of the output that
-        the input causes.
+        ``energies[output][input]`` is a table of the internal energy in fJ of a transition of the
+        output that the input causes.
     input_energies : mapping of str to Table
-        Internal energy in fJ of a transition of an input alone.
+        For each input, a table of the internal energy in fJ that its transition costs in addition
+        to the energies of the outputs.
     late_inputs : mapping of str to float
-        The upper ends of the inputs' capacitances in fF, for the longest delay; empty if the
-        library does not give ranges.
+        The upper ends of the inputs' capacitance ranges in fF, for computing the longest delay.
+        Inputs without a range are missing.
     untimed : str
         What is missing for computing delays and energies, such as a capacitance (``inputs`` then
         has 0); empty if nothing is missing.
@@ -117,7 +121,7 @@ class Cell:
     Raises
     ------
     ValueError
-        Verilog does not allow a name, or the area is not positive.
+        A name is not a plain Verilog identifier, or the area is not positive and finite.
     """
 
     name: str
@@ -145,7 +149,7 @@ class Cell:
         return any(self.energies.values()) or bool(self.input_energies)
 
     def late_capacitance(self, pin: str) -> float:
-        """Capacitance of an input in fF for the longest delay (``late_inputs``)."""
+        """Capacitance of an input in fF, for computing the longest delay (see ``late_inputs``)."""
         return self.late_inputs.get(pin, self.inputs[pin])
 
 
@@ -153,7 +157,8 @@ class Cell:
 class AdderCell:
     """A full or half adder: its cell, its pins, and which outputs are inverted.
 
-    ``inputs`` are the names of interchangeable pins. ``total`` and ``carry`` name the output pins.
+    ``inputs`` are the names of the input pins, which are interchangeable. ``total`` and ``carry``
+    are the names of the output pins of the sum and of the carry.
     """
 
     cell: str

@@ -11,7 +11,7 @@ __all__ = ["cell_models"]
 
 
 def cell_models(technology: Technology, used: Collection[str]) -> str:
-    """A Verilog module, without timing, for each cell named in ``used``.
+    """Verilog text with one module, without timing, for each cell named in ``used``.
 
     Raises UserError for a cell that the technology does not have.
     """
@@ -32,7 +32,10 @@ def _module(cell: Cell) -> str:
 
 
 def _flip_flop(flip_flop: FlipFlop) -> list[str]:
-    """Verilog of a flip-flop: data is taken at the rising edge; clear and preset act at once."""
+    """Verilog of a flip-flop that stores data at the rising clock edge.
+
+    Clear and preset do not wait for the clock.
+    """
     events, branches = [f"posedge {flip_flop.clock}"], []
     for expression, level in ((flip_flop.clear, 0), (flip_flop.preset, 1)):
         active = literal(expression)

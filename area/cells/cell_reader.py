@@ -1,4 +1,4 @@
-"""Reads the cells of a Liberty library and converts all figures to um^2, ps, fF, nW and fJ."""
+"""Reads the cells of a Liberty library and converts all numbers to um^2, ps, fF, nW and fJ."""
 
 import math
 import re
@@ -18,7 +18,7 @@ __all__ = ["NO_AREA", "read_cells"]
 
 # Logic cells with more inputs are left out.
 MAX_INPUTS = 6
-# Attributes and groups of cells that the synthesis of plain logic should not use.
+# A cell with one of these attributes or groups is not meant for the synthesis of plain logic.
 _EXCLUDING_ATTRIBUTES = (
     "dont_use",
     "is_isolation_cell",
@@ -32,7 +32,8 @@ _EXCLUDING_ATTRIBUTES = (
 _EXCLUDING_GROUPS = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle")
 # Buffers and inverters for clock trees, delays and probing. Only their names show their purpose.
 _SPECIAL_DRIVERS = re.compile(r"clk|dly|delay|probe", re.IGNORECASE)
-# Values of "timing_type", each with the output edges that such a group can state.
+# Values of the attribute "timing_type" of a timing group, each with the output edges that a group
+# with this value can state.
 _COMBINATIONAL = {
     "combinational": ("rise", "fall"),
     "combinational_rise": ("rise",),
@@ -50,7 +51,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
 @dataclass(frozen=True)
 class _Context:
-    """What the cells of one file share: units, templates of tables, and default figures."""
+    """What the cells of one file share: units, templates of tables, and default values."""
 
     units: Units
     templates: Mapping[str, Group]
@@ -59,7 +60,7 @@ class _Context:
 
 
 def read_cells(library: Group) -> Iterator[tuple[str, Cell | str]]:
-    """Pairs of a name and a usable cell; for a malformed cell, the reason instead of the cell.
+    """Yield each usable cell with its name; for a malformed cell, yield its name and what is wrong.
 
     Cells that synthesis should not use are skipped.
     """
@@ -179,7 +180,10 @@ def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
 def _sense_of(
     function: str, inputs: Iterable[str], flip_flop: FlipFlop | None
 ) -> Callable[[str], str]:
-    """A function that finds the sense (:class:`Arc`) of an input if timing groups omit it."""
+    """A function that gives the sense of an input, for timing groups that do not state it.
+
+    :class:`Arc` explains the senses.
+    """
     names = list(inputs)
 
     def of(source: str) -> str:
@@ -217,7 +221,10 @@ def _capacitance(pin: Group, default: float | None) -> float | None:
 
 
 def _late_capacitance(pin: Group) -> float | None:
-    """The mean of the upper ends of both edges' capacitance ranges; None without ranges."""
+    """The mean of the upper ends of a pin's capacitance ranges, of which each edge may have one.
+
+    None if the pin has no ranges.
+    """
     ranges = [pin.attributes.get(f"{edge}_capacitance_range") for edge in ("rise", "fall")]
     if not any(ranges):
         return None
@@ -231,7 +238,10 @@ def _late_capacitance(pin: Group) -> float | None:
 
 
 def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str, Group]) -> bool:
-    """Whether the cell is ordinary logic: few inputs, and a constant only if it has no inputs."""
+    """Whether the cell is ordinary logic.
+
+    It must have few inputs. Its outputs may be constant only if it has no inputs.
+    """
     if len(inputs) > MAX_INPUTS or (len(inputs) == 1 and _SPECIAL_DRIVERS.search(name)):
         return False
     try:
@@ -244,9 +254,9 @@ def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str
 def _leakage(group: Group, context: _Context) -> float | None:
     """The cell's leakage in nW; None if the library does not state it or its unit.
 
-    The first of these that is stated counts: the cell's own figure, its figures without a
-    condition, the mean over its states, the library's default. Figures of one state for several
-    supplies are added.
+    The first of these that is stated counts: the value of the whole cell, its value without a
+    condition, the mean over its states, the library's default. Values with the same condition are
+    added, since they belong to several supplies.
     """
     stated = group.number("cell_leakage_power")
     states: dict[str, float] = {}
@@ -265,7 +275,7 @@ def _leakage(group: Group, context: _Context) -> float | None:
 
 
 def _state(flip_flop: FlipFlop) -> str:
-    """The output of a flip-flop as a function: ``IQ`` is the state, ``IQN`` its inverse."""
+    """The function of a flip-flop's output: ``IQ`` is the state, ``IQN`` its inverse."""
     return "IQN" if flip_flop.inverted else "IQ"
 
 

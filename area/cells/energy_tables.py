@@ -1,4 +1,4 @@
-"""Liberty tables of internal energies, which may depend on the state of a cell."""
+"""Reads the internal energies of a cell, which may depend on its state, from Liberty tables."""
 
 import re
 from collections import defaultdict
@@ -35,7 +35,10 @@ class States:
     tied: Mapping[str, int]
 
     def share(self, condition: str) -> float:
-        """The share of states in which a ``when`` condition holds; UserError if it is malformed."""
+        """The share of all states in which a ``when`` condition is true.
+
+        Raises UserError if the condition is malformed.
+        """
         expression = condition
         for _ in range(2):  # replace an output, then the state that it may name
             expression = _WORD.sub(self._substitute, expression)
@@ -52,17 +55,17 @@ class States:
 def read_energies(
     pin: Group, states: States, templates: Mapping[str, Group], units: Units
 ) -> dict[str, Table]:
-    """Internal energy of one transition of a pin in fJ, by the input that causes it.
+    """Tables of a pin's internal energy in fJ for one transition, by the input that causes it.
 
     An input pin has one table, under the empty name: the energy of its own transition. Rising and
     falling edges alternate, so their energies are averaged; if the library states only one of them,
     it counts for both. Energies of several supplies are added. Raises UserError for a malformed
     table.
 
-    The library may give figures for conditions on the cell's state. States are averaged as equally
-    likely. A figure without a condition holds for all states that no condition covers. If there is
-    none, these states are left out of the mean. But in a table under the empty name, they count
-    as 0.
+    The library may give tables for conditions on the cell's state. They are averaged as if all
+    states were equally likely. A table without a condition applies to all states that no condition
+    covers. Without such a table, the mean is over the covered states only. For the empty name,
+    however, the other states then count as states with an energy of 0.
     """
     reader = TableReader(templates, DELAY_AXES, units.time, units.load, units.energy)
     found: dict[str, dict[tuple[str, str], list[tuple[str, Table]]]] = defaultdict(
@@ -83,7 +86,7 @@ def read_energies(
 def _over_edges(
     by: Mapping[tuple[str, str], Sequence[tuple[str, Table]]], states: States, source: str
 ) -> Table:
-    """The mean over both edges, summed over all supplies."""
+    """The mean of the tables over both edges, summed over all supplies."""
     supplies: dict[str, list[Table]] = defaultdict(list)
     for (supply, _), entries in by.items():
         supplies[supply].append(_over_states(entries, states, source))
@@ -91,7 +94,7 @@ def _over_edges(
 
 
 def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: str) -> Table:
-    """The mean over the states, for one supply and one edge."""
+    """The mean of the tables over all states, for one supply and one edge."""
     conditional = [(states.share(when), table) for when, table in entries if when]
     rest = [table for when, table in entries if not when]
     covered = sum(share for share, _ in conditional)
@@ -103,10 +106,10 @@ def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: s
 
 
 def for_every_input(by_source: Mapping[str, Table], inputs: Iterable[str]) -> dict[str, Table]:
-    """An output's energies for each input that can change it.
+    """An output's table of energies for each input that can change the output.
 
-    A table that does not name an input holds for every input without a table of its own. If there
-    is no such table, these inputs get the mean of the other inputs' tables.
+    A table that does not name an input applies to every input without a table of its own. If all
+    tables name an input, an input without a table gets the mean of the other inputs' tables.
     """
     known = {source: by_source[source] for source in inputs if source in by_source}
     rest = by_source.get("") or (mean(list(known.values())) if known else None)

@@ -19,7 +19,7 @@ __all__ = [
     "truth_table",
 ]
 
-# Limits of an expression: its length in characters, and nested brackets.
+# Limits of an expression: its length in characters, and how deeply its brackets are nested.
 MAX_LENGTH = 4000
 MAX_DEPTH = 50
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_\[\]]*|[01]|[!'()&*|+^])")
@@ -67,13 +67,16 @@ class _Parser:
         return UserError(f"Not a Liberty function: {self.expression[:80]!r}")
 
     def _next(self) -> str:
-        """The next binary operator; ``&`` if an operand follows directly, empty if none follows."""
+        """The next binary operator: ``&`` if an operand follows directly, empty at the end."""
         if not self.tokens or self.tokens[-1] == ")":
             return ""
         return _OPERATORS.get(self.tokens[-1], "&").replace("!", "&")
 
     def _binary(self, level: int, depth: int) -> _Node:
-        """Read operands joined by the operator of a level; ``depth`` more brackets may open."""
+        """Read operands that are joined by the operator ``_LEVELS[level]``.
+
+        At most ``depth`` more brackets may be opened inside one another.
+        """
         if level == len(_LEVELS):
             return self._unary(depth)
         operands = [self._binary(level + 1, depth)]
@@ -228,7 +231,10 @@ def sense(table: int, inputs: int, place: int) -> Sense:
 
 
 def canonical_table(table: int, inputs: int) -> tuple[int, int]:
-    """``(inputs, table)``, equal for functions that differ only by the order of inputs."""
+    """``(inputs, table)``, where ``table`` is the smallest truth table over all input orders.
+
+    So functions that differ only by the order of their inputs give the same pair.
+    """
     rows = range(2**inputs)
     tables = (
         sum(

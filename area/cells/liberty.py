@@ -198,7 +198,7 @@ class _Reader:
             if name == _INCLUDE:
                 raise UserError(
                     f"{self.origin} includes {' '.join(arguments)[:80]}, which is not read: "
-                    "put its text in that place"
+                    "put the text of that file in place of the statement"
                 )
             stack[-1].attributes[name] = arguments
             return
@@ -243,7 +243,10 @@ def read_liberty(path: Path) -> Group:
 
 
 def _decoded(raw: bytes) -> str:
-    """The text without a byte order mark. Malformed bytes, usual only in comments, are replaced."""
+    """The text without a byte order mark.
+
+    Malformed bytes are replaced, since they usually occur only in comments.
+    """
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")
     return raw.decode("utf-8-sig", errors="replace")

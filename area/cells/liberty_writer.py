@@ -8,13 +8,14 @@ from halfbyte.area.cells.nldm import Table
 __all__ = ["liberty_text"]
 
 _SENSES = {"positive": "positive_unate", "negative": "negative_unate", "both": "non_unate"}
-# ABC needs two entries on each axis of a table. These entries replace an axis with a single entry.
+# ABC needs at least two entries on each axis of a table. This axis replaces an axis that has only
+# one entry.
 _NO_AXIS = (1.0, 100.0)
-# ABC needs positive delays. Smaller delays are written as this delay.
+# ABC needs positive delays and transition times. Smaller ones are raised to this value.
 _LEAST_PS = 0.01
 # ABC refuses libraries with fewer functions than this.
 _LEAST_FUNCTIONS = 3
-# The area of a cell that ABC should never choose, in um^2.
+# The area in um^2 of the extra cells of `_fillers`, so large that ABC never chooses them.
 _HUGE = 1e6
 _HEADER = """\
 library ({name}) {{
@@ -47,7 +48,7 @@ def liberty_text(name: str, cells: Sequence[Cell]) -> str:
 
 
 def _fillers(cells: Sequence[Cell]) -> list[str]:
-    """Extra cells that no netlist uses; an empty list if ``cells`` have enough functions."""
+    """Extra cells for ABC, which no netlist uses, if ``cells`` have too few functions."""
     functions = {
         (len(cell.inputs), tuple(cell.outputs.values())) for cell in cells if not cell.flip_flop
     }
@@ -80,14 +81,14 @@ def _tables(cell: Cell) -> Iterator[Table]:
 
 
 def _usable(table: Table) -> Table:
-    """The table as ABC needs it: at least two rows and columns, and positive delays."""
+    """The table as ABC needs it: at least two rows and two columns, and positive entries."""
     rows, columns = (axis if len(axis) > 1 else _NO_AXIS for axis in (table.rows, table.columns))
     values = [[max(table.at(row, column), _LEAST_PS) for column in columns] for row in rows]
     return Table(rows, columns, tuple(map(tuple, values)))
 
 
 def _template(table: Table) -> str:
-    """The Liberty template for tables of this size; ABC requires one."""
+    """The Liberty template for tables of this size; ABC requires a template for each table."""
     return _TEMPLATE.format(
         name=_template_name(table), rows=_list(table.rows), columns=_list(table.columns)
     )

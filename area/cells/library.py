@@ -13,8 +13,8 @@ from halfbyte.base import UserError
 
 __all__ = ["Library", "read_library"]
 
-_TWICE = "it is stated twice, with different figures"
-# Names of process corners in libraries.
+_TWICE = "it is stated twice, with different data"
+# Words for process corners in libraries, and the usual abbreviations of these corners.
 _PROCESSES = {"typ": "tt", "typical": "tt", "nom": "tt", "fast": "ff", "slow": "ss"}
 _PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![a-z])")
 
@@ -38,7 +38,7 @@ class Library:
 def read_library(paths: Sequence[Path]) -> Library:
     """Read one library from one or several Liberty files, which may differ in their units.
 
-    A cell that is stated twice, with different figures, is left out like a malformed cell. Raises
+    A cell that is stated twice, with different data, is left out like a malformed cell. Raises
     UserError for a file that cannot be read, is not Liberty, has only malformed cells, or belongs
     to a different corner than the other files.
     """
@@ -82,7 +82,7 @@ def _none_usable(left_out: Mapping[str, str]) -> str:
 
 
 def _common_name(names: Sequence[str]) -> str:
-    """The words that all names share: ``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``."""
+    """The words at which all names agree: ``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``."""
     words = zip(*(name.split("_") for name in names), strict=False)
     common = [first for first, *others in words if all(other == first for other in others)]
     return "_".join(common) or names[0]

@@ -1,4 +1,4 @@
-"""Bilinear look-up in a library's tables (NLDM, the non-linear delay model)."""
+"""Tables of a cell library (NLDM, the non-linear delay model) and bilinear look-up in them."""
 
 import math
 import statistics
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 __all__ = ["Table", "greatest", "mean", "total"]
 
-# An axis on which a table does not depend.
+# The axis of a table that does not depend on this axis.
 _NO_AXIS = (0.0,)
 
 
@@ -75,7 +75,10 @@ class Table(NamedTuple):
 
 
 def _place(axis: Sequence[float], point: float) -> tuple[int, float]:
-    """The axis interval that ``point`` belongs to, and its relative position there."""
+    """The number of the axis interval that ``point`` belongs to, and its relative position there.
+
+    A point beyond the axis belongs to the nearest interval.
+    """
     if len(axis) == 1:
         return 0, 0.0
     index = min(max(bisect_right(axis, point) - 1, 0), len(axis) - 2)
@@ -83,22 +86,22 @@ def _place(axis: Sequence[float], point: float) -> tuple[int, float]:
 
 
 def greatest(tables: Sequence[Table]) -> Table:
-    """The largest value of each entry, on the axes of the largest table."""
+    """The maximum of the tables at each point, on the axes of the table with the most entries."""
     return _combined(tables, max)
 
 
 def mean(tables: Sequence[Table]) -> Table:
-    """The mean of each entry, on the axes of the largest table."""
+    """The mean of the tables at each point, on the axes of the table with the most entries."""
     return _combined(tables, statistics.fmean)
 
 
 def total(tables: Sequence[Table]) -> Table:
-    """The sum of each entry, on the axes of the largest table."""
+    """The sum of the tables at each point, on the axes of the table with the most entries."""
     return _combined(tables, sum)
 
 
 def _combined(tables: Sequence[Table], combine: Callable[[list[float]], float]) -> Table:
-    """The tables, looked up at each entry of the largest one and combined there."""
+    """One table: at each point of the table with the most entries, the values are combined."""
     pattern = max(tables, key=lambda table: math.prod(table.shape))
     if len(tables) == 1:
         return pattern

@@ -1,9 +1,9 @@
 """Reduces a cell's tables to the size that is kept in a technology card, a small YAML library.
 
-Tables of delays, transitions and setup times keep four rows and four columns. Their entries are
-fitted by least squares to the library's table, at its points and half way between them. The errors
-of the small table are therefore positive at some points and negative at others. Tables of internal
-energies keep one row.
+Tables of delays, transitions and setup times keep at most four rows and four columns. Their entries
+are fitted by least squares to the library's table, at its points and half way between them. The
+errors of the small table are therefore positive at some points and negative at others. Tables of
+internal energies keep one row.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _Axis = tuple[float, ...]
 
 
 def reduced(cell: Cell, slew: float) -> Cell:
-    """The cell with small tables; energies are for an input slew of ``slew`` ps.
+    """The cell with small tables; its energies are those for an input slew of ``slew`` ps.
 
     All timing tables of an output get the same rows and columns.
     """
@@ -106,9 +106,10 @@ def _dense(axis: _Axis) -> _Axis:
 
 @cache
 def _fit(knots: _Axis, points: _Axis) -> NDArray[np.float64]:
-    """The matrix that turns values at ``points`` into fitted values at ``knots``.
+    """The matrix that turns values at ``points`` into values at ``knots``, the rows that are kept.
 
-    The fit is a function that is linear between the knots, by least squares.
+    The values at the knots define a function that is linear between them. It is the function of
+    this kind with the least squared errors at ``points``.
     """
     unit = np.eye(len(knots))
     weights = [

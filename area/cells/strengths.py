@@ -1,4 +1,4 @@
-"""Find cells that are stronger versions of others, by how fast they drive a load."""
+"""Finds cells that are stronger versions of others, by how fast they drive a load."""
 
 import statistics
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ __all__ = ["Doubt", "doubtful_areas", "family", "resistance"]
 
 # Gates with more inputs are not compared.
 MAX_INPUTS = 5
-# A cell that drives a load this many times as fast is certainly a stronger one.
+# A cell that drives a load this many times as fast as another is certainly a stronger version.
 _STRONGER = 1.3
 
 
@@ -31,7 +31,7 @@ class Doubt(NamedTuple):
 def family(cell: Cell, most_inputs: int = MAX_INPUTS) -> object:
     """A key that is equal for cells of the same function.
 
-    None for a combinational cell without inputs, or with more than ``most_inputs``.
+    None for a combinational cell that has no inputs, or more than ``most_inputs``.
     """
     if cell.flip_flop:
         return "flip-flop", cell.flip_flop.inverted, sorted(cell.flip_flop.tied.items())
@@ -61,8 +61,9 @@ def resistance(cell: Cell, slew: float, load: float) -> float:
 def doubtful_areas(cells: Iterable[Cell], slew: float, load: float) -> Iterator[Doubt]:
     """Find functions whose smallest cell is stronger than a cell with a larger area.
 
-    Such an area may be correct. Or it is an error in the library, which every synthesis would
-    exploit. Strengths are compared by :func:`resistance` with ``slew`` in ps and ``load`` in fF.
+    The small area may be correct, or it may be an error in the library. Every synthesis would
+    exploit such an error. Strengths are compared by :func:`resistance`, with ``slew`` in ps and
+    ``load`` in fF.
     """
     families: dict[str, list[Cell]] = {}
     for cell in cells:

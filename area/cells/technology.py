@@ -37,7 +37,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # Functions as (number of inputs, truth table). Bit `row` of a truth table is the value where the
-# inputs, the first least significant, read `row`.
+# inputs, as a binary number with the first input as bit 0, are `row`.
 _BUFFER, _INVERTER = (1, 0b10), (1, 0b01)
 _NAND2, _AND2, _XOR2 = (2, 0b0111), (2, 0b1000), (2, 0b0110)
 _XOR3, _MAJORITY3 = (3, 0b10010110), (3, 0b11101000)
@@ -68,11 +68,11 @@ class Technology:
     voltage : float, optional
         Supply voltage in V; without it, energies are not known.
     strengths : frozenset of str
-        Stronger versions of other cells, which are used only if there is a clock to meet.
+        Stronger versions of other cells, by name; used only if there is a clock to meet.
     left_out : mapping of str to str
         Malformed cells, which are not part of the technology, with the reasons.
     time_unit_ps : float
-        The full library's own unit of time in ps. Constraint files (SDC) give times in it.
+        The full library's own unit of time in ps. Constraint files (SDC) state times in this unit.
 
     Raises
     ------
@@ -140,7 +140,7 @@ class Technology:
         return tuple(cell for cell in self.cells.values() if cell.name not in self.strengths)
 
     def _smallest(self, *functions: tuple[int, int]) -> Cell:
-        """The smallest single-output gate with one of the functions; LookupError if none exists."""
+        """The smallest single-output gate with one of these functions; LookupError without one."""
         found = [cell for cell in self.plain_cells if _gate_function(cell) in functions]
         if not found:
             raise LookupError(functions)
@@ -233,7 +233,7 @@ class Technology:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 (hex) of everything that synthesis sees."""
+        """SHA-256 (hex) of everything that affects synthesis."""
         card = {key: value for key, value in self.to_card().items() if key != _TIME_UNIT}
         return content_key({**card, "cells": repr(self.cells)})
 
@@ -306,7 +306,7 @@ def technology_names() -> list[str]:
 
 @lru_cache(maxsize=8)
 def _technology(card_text: bytes) -> Technology:
-    """The technology of a card. The last few are kept, with their Liberty texts."""
+    """The technology of a card. The last few technologies are cached, with their Liberty texts."""
     card = yaml.load(card_text.decode("utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
     if not isinstance(card, dict):
         raise TypeError(f"it must be a mapping of keys, not {card!r:.40}")

@@ -15,7 +15,8 @@ from halfbyte.base import UserError
 __all__ = ["DELAY_AXES", "DIRECTIONS", "TableReader", "read_arcs", "read_setup", "rounded"]
 
 _ROW, _COLUMN = "row", "column"
-# Liberty's names for the axes of tables: first of delays and energies, then of setup times.
+# Liberty's names for the axes of tables. The first names are for delays and energies, those in
+# `_SETUP_AXES` for setup times.
 DELAY_AXES = {
     "input_net_transition": _ROW,
     "input_transition_time": _ROW,
@@ -35,7 +36,7 @@ def rounded(value: float) -> float:
 
 
 def _numbers(values: str | list[str]) -> list[float]:
-    """The numbers in an attribute; raises UserError if there are none or one is malformed."""
+    """The numbers in an attribute; raises UserError if it has no numbers or a malformed one."""
     text = " ".join(values) if isinstance(values, list) else values
     try:
         numbers = [float(word) for word in text.replace(",", " ").split()]
@@ -95,7 +96,10 @@ class TableReader:
         )
 
     def _axis(self, table: Group, number: int) -> tuple[str, list[float]]:
-        """The kind (row or column) of axis 1, 2 or 3, and its entries; none for a missing axis."""
+        """The kind (row or column) of axis 1, 2 or 3, and its entries.
+
+        A missing axis has no entries.
+        """
         name = table.arguments[0] if table.arguments else _SCALAR
         template = self.templates.get(name)
         if template is None and name != _SCALAR:
@@ -126,7 +130,7 @@ def read_arcs(
     units: Units,
     sense_of: Callable[[str], str],
 ) -> dict[str, tuple[Arc, ...]]:
-    """The timing arcs of an output, by the input that each starts from.
+    """The timing arcs of an output, by the input where each arc starts.
 
     An arc's *sense* says whether a rising input makes the output rise, fall, or do either. A
     library may spread the edges and senses of one input over several timing groups, and give

@@ -1,4 +1,4 @@
-"""The units of a Liberty library."""
+"""Reads the units that a Liberty library states."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Units:
 def _factor(text: str, kind: str, target: float) -> float:
     """The factor from a unit such as ``1ns`` to the unit ``target``, which is a number in SI units.
 
-    ``kind`` is the letter of the SI unit: ``s`` for seconds, ``f`` for farads.
+    ``kind`` is the first letter of the SI unit, such as ``s`` for seconds or ``f`` for farads.
 
     Case and spaces do not matter. The unit may be written out (``1 nWatt``), and a micro sign means
     ``u``.

@@ -1,4 +1,4 @@
-"""Verilog models of library cells: Yosys finds the same functions in them as the library states."""
+"""Verilog models of library cells have the functions that the library states, as Yosys confirms."""
 
 import json
 

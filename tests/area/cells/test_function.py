@@ -70,7 +70,7 @@ def test_canonical_table_does_not_depend_on_the_order_of_inputs(table, order):
     assert canonical_table(permuted, 3) == canonical_table(table, 3)
 
 
-def test_canonical_table_tells_inverted_inputs_apart():
+def test_canonical_table_differs_if_an_input_is_inverted():
     tables = {canonical_table(truth_table(text, ["A", "B"]), 2) for text in ("A&B", "!A&B", "A&!B")}
     assert len(tables) == 2
 
@@ -89,7 +89,7 @@ def test_other_functions_are_not_a_literal(expression):
 
 
 def test_sense_tells_how_an_output_follows_an_input():
-    """In the same direction, in the opposite direction, or in both."""
+    """The output changes in the same direction, in the opposite direction, or in both."""
     table = truth_table("(A ^ B) & !C", PINS)
     assert [sense(table, 3, place) for place in range(3)] == [
         Sense(True, True),

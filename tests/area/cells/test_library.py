@@ -1,7 +1,7 @@
 """Cell libraries read from Liberty files, the usual text format for them.
 
 Tables of delays and energies depend on the slew of an input and the load of an output. A *sense*
-tells if the output has the same edge as the input or the opposite one.
+says whether the output has the same edge as the input or the opposite edge.
 """
 
 import pytest
@@ -175,7 +175,7 @@ def test_leakage_adds_supplies_and_averages_states(read):
 
 def test_reads_a_table_in_ps_over_ps_and_ff(read):
     (found,) = only(read(library(gate("A", timing=arc())))).arcs["Y"]["A"]
-    assert found.sense == "positive"  # taken from the function
+    assert found.sense == "positive"  # found from the function
     assert found.rise.delay == Table(
         (10, 20, 800), (1, 3, 80), ((17, 21, 175), (22, 26, 180), (412, 416, 900))
     )
@@ -384,4 +384,4 @@ def test_a_cell_that_is_stated_twice_is_left_out_if_it_differs(read):
     larger = library(gate("A").replace("area : 2.5", "area : 3.5"))
     found = read(*texts, larger)
     assert set(found.cells) == {"OTHER"}
-    assert found.left_out == {"GATE": "it is stated twice, with different figures"}
+    assert found.left_out == {"GATE": "it is stated twice, with different data"}

@@ -1,4 +1,4 @@
-"""A stronger cell with less area than a weaker one: its area is probably wrong."""
+"""A stronger cell with less area than a weaker one is reported: its area is probably wrong."""
 
 from dataclasses import replace
 

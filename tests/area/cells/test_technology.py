@@ -238,7 +238,7 @@ write_verilog -noattr netlist.v
 
 
 def map_counter(technology, folder):
-    """A counter mapped by Yosys: its area, its number of cells by name, and its netlist."""
+    """Map a counter to cells; returns its area, the number of each cell, and the netlist."""
     (folder / "design.v").write_text(_COUNTER)
     (folder / "cells.lib").write_text(technology.liberty_text())
     run_yosys(_MAP, folder, "Mapping a counter")
