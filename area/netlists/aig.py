@@ -1,4 +1,4 @@
-"""And-inverter graphs: logic as two-input ANDs and inversions; equal nodes are shared."""
+"""And-inverter graphs: logic made of two-input ANDs and inversions, where equal ANDs are shared."""
 
 from collections.abc import Mapping, Sequence
 
@@ -43,7 +43,10 @@ class Aig:
         return [self.variable() for _ in range(width)]
 
     def table(self, values: int) -> int:
-        """The literal of a table: ``values >> i & 1`` where the codes, as one number, are ``i``."""
+        """The literal of a table: its value is bit ``i`` of ``values`` where the codes are ``i``.
+
+        The codes are read as one number, the first variable least significant.
+        """
         if values not in self._tabled:
             self._tabled[values] = self._node()
             self.tables[self._tabled[values] // 2] = values

@@ -40,7 +40,7 @@ class CircuitError(ToolError):
 
 
 class Gate(NamedTuple):
-    """One output of a cell, with its truth table over ``inputs`` (:func:`truth_table`)."""
+    """One output of a cell, with its truth table over ``inputs`` (see :func:`truth_table`)."""
 
     table: int
     inputs: tuple[Net, ...]
@@ -172,7 +172,8 @@ def read_circuits(text: str, cells: Mapping[str, Cell] | None = None) -> dict[st
 
     They may contain Yosys' own gates and the library cells ``cells``. Modules that instantiate
     other modules are left out. Raises CircuitError for any other cell, a missing or unknown pin, a
-    net with two drivers, a combinational loop, or a register that is not clocked by ``clk``.
+    port that is neither an input nor an output, a net with two drivers, a combinational loop, or a
+    register that is not clocked by ``clk``.
     """
     modules = json.loads(text)["modules"]
     return {
@@ -212,7 +213,9 @@ def _pins(name: str, cell: Mapping[str, Any], cells: Mapping[str, Cell]) -> dict
         if pin not in inputs and pin not in outputs:
             raise CircuitError(f"Cell {kind} ({name}) has no pin {pin}")
         if len(nets) > 1:
-            raise CircuitError(f"{len(nets)} nets are at pin {pin} of {kind} ({name})")
+            raise CircuitError(
+                f"Pin {pin} of {kind} ({name}) must be connected to one net, not {len(nets)}"
+            )
     pins = {pin: nets[0] for pin, nets in connected.items() if nets}
     for pin in inputs:
         if pin not in pins:
@@ -287,7 +290,7 @@ def _gates(kind: str, pins: Mapping[str, Net], cells: Mapping[str, Cell]) -> Ite
 def _register(
     kind: str, pins: Mapping[str, Net], cells: Mapping[str, Cell], clocks: Sequence[Net]
 ) -> Register | None:
-    """The register that a cell is; None for a combinational cell."""
+    """The register of a flip-flop cell; None for a combinational cell."""
     flip_flop = cells[kind].flip_flop if kind in cells else None
     if flip_flop is None and kind != _REGISTER:
         return None

@@ -1,4 +1,4 @@
-"""Translates RTL components and netlists to circuits, many of them in one run of Yosys."""
+"""Translates RTL components and netlists to circuits; one run of Yosys translates many of them."""
 
 import re
 import tempfile
@@ -49,7 +49,7 @@ memory_map
 # structure would have no internal signals in common with the netlist's multiplier.
 FUSED = "alumacc\n"
 # Commands that turn word-level cells into gates. The only optimizations are to fold constants and
-# to merge equal cells. They are enough to divide the number of gates of a table by ten.
+# to merge equal cells. They reduce the number of gates of a table about tenfold.
 LOGIC = """\
 opt_expr
 opt_merge
@@ -82,7 +82,7 @@ def lower(
     *,
     fused: bool = False,
 ) -> dict[str, Circuit]:
-    """Translate RTL components and netlists of library cells into circuits, by the given names.
+    """Translate RTL components and netlists of library cells into circuits with the same names.
 
     Parameters
     ----------
@@ -94,15 +94,16 @@ def lower(
     cells : mapping of str to Cell, optional
         The library cells that the netlists may contain.
     fused : bool
-        Whether products in the RTL are built as synthesis builds them. A proof needs this for units
-        whose operands are too wide to be simulated exhaustively.
+        Whether products in the RTL are built from carry-save adders, as synthesis builds them. A
+        proof needs this for units whose operands are too wide to be simulated exhaustively.
 
     Raises
     ------
     ToolError
         Yosys fails.
     CircuitError
-        A netlist is not Verilog, or does not describe a synchronous circuit.
+        A netlist is not Verilog, is refused by :func:`check_source`, contains other modules, or
+        does not describe a synchronous circuit.
     """
     lines = []
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:

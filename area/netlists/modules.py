@@ -1,4 +1,4 @@
-"""The names of the modules that are synthesized and proved, and of their special parts."""
+"""Names of the modules that are synthesized and proved correct, and of their special parts."""
 
 __all__ = ["ADDEND", "MAC", "MULTIPLIER", "RESOLVE"]
 

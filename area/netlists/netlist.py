@@ -118,7 +118,8 @@ class Netlist:
 def read_netlist(path: Path, cells: Mapping[str, Cell], top: str) -> Netlist:
     """Read module ``top`` of a JSON file that Yosys' ``write_json`` wrote.
 
-    Raises AssertionError for a netlist with other cells, several clocks, or a combinational loop.
+    Raises AssertionError for a netlist with a cell that is not in ``cells``, several clocks, or a
+    combinational loop.
     """
     module = json.loads(path.read_text())["modules"][top]
     placed = [_instance(name, body, cells) for name, body in module["cells"].items()]

@@ -1,8 +1,8 @@
 """Writes netlists as structural Verilog that every tool reads: ports, one-bit wires and cells.
 
-Timing analysis, simulators and synthesis read this Verilog the same way. It has plain names, and
-does not use signed vectors, attributes or undefined values. A net is named after its port or after
-a signal of the RTL.
+Timing analysis, simulators and synthesis read this Verilog the same way. It does not use signed
+vectors, attributes or undefined values. Wires and cells have plain names; only a module or a port
+may need an escaped identifier. A net is named after its port or after a signal of the RTL.
 """
 
 import json
@@ -32,13 +32,16 @@ _UNDEFINED = "x"
 
 
 def structural_verilog(text: str) -> str:
-    """Verilog of the modules in ``text``, Yosys' JSON (``write_json``); undefined values are 0."""
+    """The Verilog of the modules in ``text``, which is JSON from Yosys' ``write_json``.
+
+    Undefined values are written as 0.
+    """
     modules = json.loads(text)["modules"]
     return "\n".join(_Module(name, body).text() for name, body in modules.items())
 
 
 def _escaped(name: str) -> str:
-    """The unchanged name, as an escaped identifier if Verilog does not allow it."""
+    """The name, written as an escaped identifier if it is not a plain Verilog name."""
     plain = _IDENTIFIER.fullmatch(name) and name not in _KEYWORDS
     return name if plain else f"\\{name} "
 
@@ -81,21 +84,24 @@ class _Module:
             yield f"  {port['direction']} {bits}{_escaped(name)};"
 
     def _bits(self) -> Iterator[tuple[str, str, Net]]:
-        """The direction, the name and the net of every bit of a port."""
+        """The direction, the name and the net of every bit of every port."""
         for name, port in self.ports.items():
             for place, net in enumerate(port["bits"]):
                 index = f"[{place}]" if len(port["bits"]) > 1 else ""
                 yield port["direction"], _escaped(name) + index, net
 
     def _name_ports(self) -> None:
-        """Name the nets of ports. A net of an input and an output gets the input's name."""
+        """Name the nets of ports. A net of both an input and an output gets the input's name."""
         for direction in ("input", "output"):
             for port_direction, name, net in self._bits():
                 if port_direction == direction:
                     self.names.setdefault(net, name)
 
     def _name_signals(self) -> None:
-        """Name each net at a pin after its RTL signal; the shortest of several names is taken."""
+        """Name each net that is connected to a cell after its RTL signal.
+
+        If a net belongs to several signals, the shortest name is used.
+        """
         used = {net for cell in self.body["cells"].values() for net in _nets(cell)}
         for signal, wire in sorted(
             self.body["netnames"].items(), key=lambda entry: (len(entry[0]), entry[0])
@@ -110,14 +116,14 @@ class _Module:
         self.wires.append(self.names[net])
 
     def _free(self, name: str) -> str:
-        """The name, with underscores appended if it is taken."""
+        """The name, with underscores appended if it is a keyword or already in use."""
         while name in self.taken:
             name += "_"
         self.taken.add(name)
         return name
 
     def _net(self, net: Net) -> str:
-        """The name of a net; a net without a name gets one with its number."""
+        """The name of a net; a net that has no name yet is named after its number."""
         if net not in self.names:
             self._declare(net, f"n{net}")
         return self.names[net]

@@ -1,4 +1,4 @@
-"""Circuits read from Yosys' JSON, and circuits that are refused."""
+"""Circuits are read from Yosys' JSON, and refused if they are not synchronous circuits."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The reader of mapped netlists, with cells of the toy technology."""
+"""Tests the reader of netlists that consist of library cells, with the toy technology."""
 
 import json
 
@@ -7,7 +7,7 @@ from halfbyte.area.timing.delay import analyse_timing
 
 
 def written(folder, cells, outputs):
-    """The path of a netlist that is written with input ``a`` on net 2."""
+    """Write a netlist with the input ``a`` on net 2; returns its path."""
     ports = {"a": {"direction": "input", "bits": [2]}}
     ports |= {name: {"direction": "output", "bits": bits} for name, bits in outputs.items()}
     body = {name: {"type": kind, "connections": pins} for name, (kind, pins) in cells.items()}
@@ -28,5 +28,5 @@ def test_nets_of_tie_cells_are_constants(tmp_path, toy):
     assert netlist.outputs == {"y": (5,), "low": ("0",)}
     assert [tie.name for tie in netlist.ties] == ["tie"]
     assert netlist.leakage == 2 + 1
-    # The NAND takes 12 ps plus 1/8 of its input's slew, which is 16 ps. Its output has no load.
+    # The NAND's delay is 12 ps plus 1/8 of its input's slew of 16 ps. Its output has no load.
     assert analyse_timing(netlist, toy).output_ps == 12 + 16 / 8

@@ -1,4 +1,4 @@
-"""Netlists written as Verilog, which timing tools, simulators and Yosys can read."""
+"""Netlists are written as Verilog that timing tools, simulators and Yosys can read."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from halfbyte.rtl import Mac, MacSpec, to_rtlil
 
 
 def module(cells=(), names=(), **ports):
-    """JSON of a module ``top``: ports by name, as ``(direction, nets)``."""
+    """JSON of a module ``top``; ``ports`` gives ``(direction, nets)`` by name."""
     body = {
         "ports": {
             name: {"direction": direction, "bits": nets}

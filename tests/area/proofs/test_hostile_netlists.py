@@ -55,7 +55,7 @@ def with_line(text, line):
 
 
 def with_port(text, declaration, name):
-    """The MAC's text with one more port."""
+    """The text of the MAC's netlist with one more port."""
     return with_line(text, declaration).replace(f"module {MAC}(", f"module {MAC}({name}, ")
 
 
@@ -132,7 +132,7 @@ MALFORMED = {
     "empty input": (f"wire n; {BUFFER} b (.A(), .X(n));", "Pin A of .* is not connected"),
     "wrong pin": (f"wire n; {BUFFER} b (.A(w[0]), .Y(n));", "has no pin Y"),
     "pins by position": (f"wire n; {BUFFER} b (n, w[0]);", "has no pin"),
-    "two nets at a pin": (f"wire n; {BUFFER} b (.A(w), .X(n));", "4 nets are at pin A"),
+    "two nets at a pin": (f"wire n; {BUFFER} b (.A(w), .X(n));", "Pin A .* one net, not 4"),
     "output of a flip-flop": (f"{FLIP_FLOP} r (.CLK(clk), .D(a[0]));", "Pin Q of a"),
     "unknown cell": ("mystery m (.A(w[0]));", "neither a Yosys gate nor a library cell"),
     "not Verilog": ("gate gate gate;", "A netlist cannot be read"),
