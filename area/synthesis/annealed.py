@@ -5,8 +5,9 @@ ABC first turns the module into a network of gates. The annealing
 (:mod:`.recipes`) gives the ABC script and the number of moves.
 
 The module is usually the *addend* of a MAC, which multiplies two codes for the accumulator's adder
-(:class:`halfbyte.rtl.addend.Addend`). Its outputs are ``odd`` (bit 0 of the product), ``rest`` (the
-upper bits of a term, inverted if the product is the negated term) and ``negate``. The product is
+(:class:`halfbyte.rtl.addend.Addend`). It computes a *term*, which is the product or the negated
+product. Its outputs are ``negate`` (1 if the product is the negated term), ``odd`` (bit 0 of the
+product) and ``rest`` (the upper bits of the term, inverted if ``negate`` is 1). The product is
 ``odd + 2 * (rest + (negate if not odd else 0))``.
 """
 
@@ -49,8 +50,8 @@ LARGE = 100
 # Networks of gates from which annealings have started. Most of them are needed more than once.
 _started: dict[tuple[str, ...], Network] = {}
 # The number of annealed networks that are kept in memory. MACs that differ only in the accumulator
-# have the same addend. The search also anneals the addends of all architectures before it builds
-# MACs from some of them.
+# have the same addend. Also, a search anneals the addends of all multiplier architectures before it
+# builds MACs from some of these addends.
 KEPT = 64
 
 
@@ -110,8 +111,8 @@ def anneal_multiplier(
 
     :func:`starting_gates` makes these gates. The multiplier's outputs are a term of ``term_bits``
     bits, and ``negate``, which is 1 if the product is the negated term. Returns None if the
-    multiplier cannot be made from the gates: the addend lacks an operand on which the product does
-    not depend, or the library lacks an XOR cell.
+    multiplier cannot be made from the gates: the addend lacks an operand because the product does
+    not depend on it, or the library lacks an XOR cell.
     """
     network = _multiplier(addend, term_bits)
     gates = library_gates(technology)

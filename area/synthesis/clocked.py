@@ -1,4 +1,4 @@
-"""Meeting a clock: the recipes that trade area for speed, and the order in which they are tried.
+"""Lists the recipes that trade area for speed to meet a clock, in the order of their trial.
 
 A recipe consists of an ABC script, a kind of adder and a delay target for ABC. There are three
 rounds. The first maps every promising multiplier architecture with a few recipes. The second tries
@@ -49,8 +49,8 @@ _SCRIPTS = {
 # ABC's delay target as a part of the clock period. The other 5 % are for the setup time and for
 # what ABC's timing omits.
 _SHARE = 0.95
-# This part if the adder is a chain of library cells: ABC does not see the chain, and the logic
-# around it has little time left.
+# The delay target if the adder is a chain of library cells, also as a part of the clock period. ABC
+# does not see the chain, and the logic around the chain has little time left.
 _SHARE_AROUND_CELLS = 0.15
 # The third round multiplies the delay target by these factors.
 _OTHER_SHARES = (1.1, 0.8, 0.65)

@@ -1,4 +1,4 @@
-"""One synthesis of a dot-product unit, from its RTL and the finished netlist of a lane.
+"""Synthesizes a dot-product unit once, from its RTL and the finished netlist of a lane.
 
 A *lane* multiplies one pair of codes. Its netlist comes from a search of its own
 (:mod:`halfbyte.area.synthesis.lane`). A tree of full adders adds the products. The RTL already

@@ -1,13 +1,14 @@
-"""Meeting a clock with a dot-product unit: the final adders and recipes to try, and their order.
+"""Lists the final adders and recipes with which a dot-product unit may meet a clock.
 
 A recipe is an ABC script with a kind of adder and a delay target for ABC.
 
 A unit consists of *lanes*, which multiply one pair of codes each, a tree of full adders that adds
 the products, a final adder, and in an FP32 unit a rounding stage. ABC sees neither the lanes nor
-the full-adder cells of the tree. In an integer unit it times only the final adder, about a third of
-the longest path. In an FP32 unit it times nearly all of the path. So the first delay target is a
-smaller part of the clock period for integer units. The best netlists are tried again with other
-delay targets. Only our own timing analysis decides which netlist is the best, as for MACs.
+the full-adder cells of the tree. In an integer unit it times only the final adder, which is about a
+third of the longest path. In an FP32 unit it times nearly all of the path. So the first delay
+target is a smaller part of the clock period for integer units. The recipes of the best netlists are
+tried again with other delay targets. Only our own timing analysis decides which netlist is the
+best, as for MACs.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,8 @@ __all__ = ["NEAR", "DotWay", "first_ways", "other_ways"]
 # ABC's first delay target as a part of the clock period: for integer units, for FP32 units, and for
 # libraries without a full adder, where ABC sees the whole unit.
 _FINAL_ADDER_SHARE, _STAGE_SHARE, _WHOLE_SHARE = 0.35, 0.8, 0.95
-# A netlist whose delay is at most this many clock periods may meet the clock with another delay
-# target.
+# If a netlist misses the clock but its delay is at most this many clock periods, its recipe is
+# tried again with other delay targets.
 NEAR = 1.25
 _SCRIPTS, _ADDER = ("sized", "level", "swift"), "sklansky"
 

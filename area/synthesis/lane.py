@@ -65,7 +65,10 @@ def _start(rtlil: str, technology: Technology) -> Network:
 def anneal_lane(
     start: Network, meaning: "LaneBits", technology: Technology, moves: int, seed: int
 ) -> CellNetlist:
-    """A lane as cells, after ``moves`` moves of annealing; ``meaning`` gives each bit's weight."""
+    """A lane as cells, after ``moves`` moves of annealing from the gates ``start``.
+
+    ``meaning`` gives the number that each output bit adds to the product.
+    """
     gates = library_gates(technology)
     found = anneal(start, gates, moves, alternative=_alternative(start, meaning), seed=seed)
     return merged(found, gates, technology)

@@ -31,8 +31,8 @@ _TOP = "product"
 _MODULE = "multiply"
 # The file may have another name than the module, which Verilator would warn about.
 _ANY_FILE = "/* verilator lint_off DECLFILENAME */\n"
-# First and last temperature of the annealing, found by trial. They are a little higher than those
-# for areas of cells, since all gates cost the same.
+# First and last temperature of the annealing, in units of the cost of a gate, found by trial. They
+# are a little higher than those for annealing cells by area, since all gates cost the same here.
 HOT, COLD = 0.24, 0.19
 _SCRIPT = (
     *(*CLEAN, "&get -n", "&deepsyn -I 4 -J 10", "&put"),
@@ -74,7 +74,7 @@ class UnitMultiplier:
         return sum(self.counts.values())
 
     def check(self) -> None:
-        """Compare all pairs of codes with the products of the formats' integers.
+        """Compare the outputs for all pairs of codes with the products of the formats' integers.
 
         Raises AssertionError if a product differs.
         """
@@ -116,8 +116,8 @@ def search_unit_gates(
 
     Each annealing tries ``moves`` times to replace a gate. The same arguments give the same gates.
     ``on_progress`` is called with the number of finished annealings, the number of all annealings,
-    and a text. Raises ArchitectureError for an architecture that does not fit the formats,
-    ValueError for codes of more than 12 bits together, and ToolError if Yosys or ABC fails.
+    and a text. Raises ArchitectureError for an architecture that is not possible for the formats,
+    ValueError if both codes together have more than 12 bits, and ToolError if Yosys or ABC fails.
     """
     starts = {name: _start(weight, activation, name) for name in architectures}
 

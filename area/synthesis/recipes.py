@@ -1,7 +1,7 @@
-"""The synthesis recipes without a clock to meet: a fixed set, the same for every number format.
+"""Defines the synthesis recipes for units without a clock to meet, the same for every format.
 
 A recipe minimizes the *addend* of a MAC, the logic that makes a signed product of two codes, and
-maps it to the cells of a technology. It uses an ABC script, and may then anneal the result: it
+maps it to the cells of a technology. It runs an ABC script. It may then anneal the result, which
 replaces gates at random in many *moves* (:mod:`halfbyte.area.synthesis.annealing`). All recipes map
 the other logic of a MAC in the same way. The accumulator's addition becomes a ripple-carry chain of
 the library's full adders, the smallest kind of adder. Everything else is mapped with the script of
@@ -54,7 +54,7 @@ class Recipe:
     moves : int
         Number of moves of the annealing that follows the script; 0 for no annealing.
     seeds : int
-        Number of annealings, each of ``moves`` moves; the best result is taken.
+        Number of annealings, each of ``moves`` moves; the best result is used.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Recipe:
         return self.share is not None
 
     def script(self, clock_ps: float | None) -> str:
-        """The text of the ABC script; raises ValueError if a recipe with a clock gets none."""
+        """The text of the ABC script; ValueError if a recipe with a clock gets no ``clock_ps``."""
         if self.share is None:
             return "\n".join(self.abc) + "\n"
         if clock_ps is None:
@@ -90,7 +90,7 @@ RESUBSTITUTE = (
     "rewrite -z -l; resub -K 10 -N 2 -l; balance -l; resub -K 12 -l; refactor -z -l",
     "resub -K 12 -N 2 -l; rewrite -z -l; balance -l",
 )
-# Map for area; before this, `dch` gives the mapper several structures to choose from.
+# Map for area with `amap`; before this, `dch` gives the mapper several structures to choose from.
 _MAP = ("dch", "amap -m", "topo")
 
 QUICK = Recipe(
@@ -105,8 +105,8 @@ _RESTRUCTURE = ("&get -n", "&deepsyn -I 1 -J 4", "&put")
 def _rewire(iterations: int, seed: int) -> tuple[str, ...]:
     """Random rewirings that keep the function, accepted if they lower the *mapped* area.
 
-    They work on truth tables over all inputs, which is possible only for a small block such as the
-    addend.
+    They work on truth tables over all inputs, which is possible only for a module with few inputs,
+    such as the addend.
     """
     return ("&get -n", f"&rewire -M 2 -I {iterations} -S {seed} -V 0", "&put", "strash")
 
@@ -137,7 +137,7 @@ SKETCH = replace(
     description="a search over restructurings, then a short annealing of the cells",
     moves=15_000,
 )
-# The best result of a search is annealed once more, for longer. Most netlists get smaller by this.
+# A search anneals its best architecture once more, for longer. This makes most netlists smaller.
 LONG = replace(
     ANNEAL,
     name="anneal_long",
@@ -154,12 +154,12 @@ MAX_ANNEALED_BITS = 8
 # of these with `LONG`.
 FINALISTS = 2
 # An architecture is not annealed further if its addend after `SKETCH` is more than this many times
-# as large as the smallest.
+# as large as the smallest addend.
 CLOSE_RATIO = 1.04
 # MACs with wider codes are synthesized in every architecture with `QUICK`. At most this many of the
-# architectures, the smallest ones, then get a longer recipe.
+# architectures, the smallest ones, are then synthesized with a longer recipe (`recipes_for`).
 SECOND_ARCHITECTURES = 2
-# An architecture does not get the longer recipe if it is more than this many times as large as the
+# An architecture is not synthesized again if it is more than this many times as large as the
 # smallest. For the shipped formats, the second-smallest architecture became the best only if this
 # ratio was at most 1.03.
 HOPELESS_RATIO = 1.05

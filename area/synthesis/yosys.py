@@ -1,4 +1,4 @@
-"""One synthesis: from RTLIL to a netlist of library cells and its area.
+"""Runs one synthesis, from RTLIL to a netlist of library cells, and reads the netlist's area.
 
 A *recipe* gives a script for ABC and a kind of adder. It may add simulated annealing, which
 replaces gates at random. The *addend* is the part of a MAC that depends only on the two codes.
@@ -45,7 +45,10 @@ _WRITE = (
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """Area and number of a netlist's cells, and of its flip-flops alone; time of the synthesis."""
+    """The results of a synthesis: area and number of all cells, and of the flip-flops alone.
+
+    ``register_um2`` is the area of the flip-flops. ``seconds`` is the time of the synthesis.
+    """
 
     area_um2: float
     register_um2: float
@@ -65,11 +68,11 @@ def synthesize_rtlil(
 ) -> SynthesisResult:
     """Synthesize module ``top`` of ``rtlil``; all files stay in ``folder``.
 
-    The files are script, log, statistics, ``netlist.v`` and ``netlist.json``. Units other than MACs
-    and multipliers also get ``registers.json``, the unit before its registers are mapped, if the
-    recipe has neither a clock nor annealing. A recipe with a clock needs ``clock_ps``. For a recipe
-    that anneals, ``annealed`` may give the finished netlist of the annealed module: the addend of a
-    MAC, or ``top`` for other units.
+    Among the files are the script, the log, statistics, ``netlist.v`` and ``netlist.json``. If the
+    unit is not a MAC or a multiplier, and the recipe has neither a clock nor annealing,
+    ``registers.json`` holds the unit before its registers are mapped. A recipe with a clock needs
+    ``clock_ps``. For a recipe that anneals, ``annealed`` may give the finished netlist of the
+    annealed module: the addend of a MAC, or ``top`` for other units.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -176,7 +179,7 @@ def _annealed(module: str) -> list[str]:
 
 
 def _mapped(module: str, top: str) -> list[str]:
-    """Commands that map ``module`` to cells: a part of ``top``, or ``top`` itself."""
+    """Commands that map ``module``, which is a part of ``top`` or ``top`` itself, to cells."""
     part = "" if module == top else f" {module}"
     # Proofs need to know which signal each register holds. `dfflibmap` loses this, so the design
     # is written just before it. `simplemap` first turns shared multiplexers into gates. Writing

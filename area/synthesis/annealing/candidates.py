@@ -258,7 +258,10 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
 
 @borrowing_jit
 def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int, c: int) -> None:
-    """Offer a gate that reads literals, if there is such a gate, also with ``a``, ``b`` swapped."""
+    """Offer a gate of this kind that reads the literals, if ``cost`` has such a gate.
+
+    ``a`` and ``b`` may be swapped.
+    """
     for _ in range(2):
         polarity = a & 1 | (b & 1) << 1 | (c & 1) << 2 | output << 3
         if cost[kind, polarity] < IMPOSSIBLE:
@@ -269,7 +272,7 @@ def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int,
 
 @borrowing_jit
 def is_xor(work: Any, i: int, j: int, invert: Any) -> bool:
-    """Whether the XOR of two nodes of the pool, XORed with ``invert``, equals the gate."""
+    """Whether the XOR of two nodes of the pool and of ``invert`` can replace the gate."""
     wrong, values = NONE, work.pool_values
     for word in range(len(work.words)):
         differs = values[i, word] ^ values[j, word] ^ work.target[1, word] ^ invert

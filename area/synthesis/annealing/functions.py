@@ -113,8 +113,8 @@ def unit_gates() -> GateSet:
 def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int], PlacedCell]:
     """The smallest cell for each ``(number of inputs, truth table)``, up to ``max_pins`` inputs.
 
-    Bit ``i`` of a truth table is the value where the inputs, the first least significant, read
-    ``i``. Cells with several outputs are left out.
+    Bit ``i`` of a truth table is the value where the inputs, as a binary number with the first
+    input as bit 0, are ``i``. Cells with several outputs are left out.
     """
     cells: dict[tuple[int, int], PlacedCell] = {}
     for cell in sorted(technology.plain_cells, key=lambda cell: (cell.area, cell.name)):
@@ -130,7 +130,8 @@ def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int
 def library_gates(technology: Technology) -> GateSet:
     """The gates for which a technology has a cell, with the smallest such cell and its area."""
     gates = {(FAN_INS[gate[0]], table): gate for gate, table in gate_functions().items()}
-    # `smallest_cells` sorts from small to large, and ABC breaks ties by the order of the cells.
+    # The cells stay in the order of `smallest_cells`, from small to large, because ABC breaks ties
+    # by the order of the cells in the library.
     chosen = {
         gates[function]: placed
         for function, placed in smallest_cells(technology, max(FAN_INS)).items()

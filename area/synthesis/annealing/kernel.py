@@ -84,7 +84,10 @@ def use(work: Any, cost: Any, place: int, step: int) -> float:
 
 @borrowing_jit
 def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int) -> float:
-    """The rise of the total cost if a candidate replaces ``node``; IMPOSSIBLE if they are equal."""
+    """The rise of the total cost if a candidate replaces the gate ``node``.
+
+    IMPOSSIBLE if the candidate equals the gate.
+    """
     kind, polarity = work.candidates[candidate, 0], work.candidates[candidate, 1]
     count = fan_in_count(kind)
     same = kind == net.kind[node] and polarity == net.polarity[node]
@@ -124,7 +127,7 @@ def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
 
 @borrowing_jit
 def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None:
-    """Replace a gate by a candidate; leaves the gate if there is no free node for a new gate."""
+    """Replace a gate by a candidate, or keep the gate if there is no free node for a new gate."""
     chosen = work.candidates[candidate]
     kind, count = chosen[0], fan_in_count(chosen[0])
     a = built(inputs, net, work, chosen[2], node)
@@ -148,7 +151,10 @@ def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None
 
 @borrowing_jit
 def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int, float]:
-    """The cheapest candidate (ties broken at random) and the rise of the cost; -1 for none."""
+    """The number of the cheapest candidate, and by how much it raises the total cost.
+
+    Ties are broken at random. The number is -1 if no candidate is possible.
+    """
     best, chosen, equals = IMPOSSIBLE, -1, 0
     for candidate in range(work.counts[CANDIDATES]):
         change = rise(inputs, net, work, cost, node, candidate)

@@ -12,7 +12,8 @@ from halfbyte.area.synthesis.annealing.network import Network
 
 __all__ = ["CellNetlist", "merged"]
 
-# The largest number of inputs of a merged cell. Larger cells are rare and seldom fit.
+# The largest number of inputs of a merged cell. Larger cells are rare, and can seldom replace two
+# cells.
 MAX_PINS = 4
 
 
@@ -29,7 +30,7 @@ class _Instance:
 
     @cached_property
     def table(self) -> int:
-        """Truth table over ``reads``, the first least significant."""
+        """The truth table; the first node in ``reads`` is bit 0 of the row number."""
         placed = self.placed
         return truth_table(placed.cell.outputs[placed.output], placed.pins)
 
@@ -93,7 +94,8 @@ def _merger(
 ) -> tuple[int, _Instance] | None:
     """A node that only ``node`` reads, and one cell that replaces the cells of both nodes.
 
-    Of several possibilities, it is the one that saves the most area; None if none saves area.
+    If there are several such nodes, the one that saves the most area is chosen. None if no merger
+    saves area.
     """
     outer = instances[node]
     best, found = 1e-9, None  # a smaller gain is a rounding error

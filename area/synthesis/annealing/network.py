@@ -18,7 +18,7 @@ __all__ = ["MAX_INPUTS", "Network", "read_network"]
 MAX_INPUTS = 12
 # Rows of a truth table in a word.
 WORD = 64
-# The number of free nodes: during an annealing, a network may have more gates for a while.
+# The number of free nodes. They are needed because an annealing may add gates for a while.
 SPARE = 100
 
 
@@ -134,9 +134,10 @@ class Network:
 
 
 def read_network(circuit: Circuit, inputs: Sequence[str], outputs: Sequence[str]) -> Network:
-    """The network of a circuit without registers whose gates have at most three inputs.
+    """The network of a circuit that has no registers, and only gates with at most three inputs.
 
-    Raises ValueError for more than ``MAX_INPUTS`` input bits.
+    ``inputs`` and ``outputs`` are names of ports. Raises ValueError for more than ``MAX_INPUTS``
+    input bits.
     """
     widths = {name: len(circuit.inputs[name]) for name in inputs}
     bits = sum(widths.values())

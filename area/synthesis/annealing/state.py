@@ -261,7 +261,7 @@ def compute(
 ) -> None:
     """Write a gate's truth table to ``values[row]``; its fan-ins have the indices a, b and c.
 
-    ``words`` is as long as a truth table (:class:`Scratch`).
+    ``words`` has as many entries as a truth table has words (:class:`Scratch`).
     """
     invert_a = NONE - np.uint64(polarity & 1)
     invert_b = NONE - np.uint64(polarity >> 1 & 1)
@@ -301,7 +301,7 @@ def evaluate(net: Any, node: int) -> None:
 
 @borrowing_jit
 def flip(net: Any, work: Any, position: int) -> None:
-    """Compute the truth tables that the nodes after a gate would have if it were inverted."""
+    """Compute the truth tables that the nodes after a gate would have if the gate were inverted."""
     order, downstream, values = work.order, work.downstream, work.values
     nodes = net.kind.shape[0]
     for place in range(position):

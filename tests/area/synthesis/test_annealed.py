@@ -1,4 +1,4 @@
-"""Annealing of addends. An addend is the part of a MAC that turns two codes into the number to add.
+"""Annealed addends are right. An addend is the part of a MAC that turns two codes into a product.
 
 Annealing replaces gates at random to save area. An addend gives a product as
 ``odd + 2 * (rest + carry)``. The carry is the output ``negate`` if the product is even, and 0 if it

@@ -1,4 +1,4 @@
-"""Synthesized netlists are equal to their RTL and reproducible."""
+"""Synthesized netlists equal their RTL, and the same input gives the same netlist."""
 
 from pathlib import Path
 

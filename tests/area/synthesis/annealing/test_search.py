@@ -88,7 +88,7 @@ def adder(bits):
 
 
 def test_an_adder_of_two_bits_is_found_in_few_gates():
-    """A half adder takes 2 gates and a full adder 5."""
+    """The adder consists of a half adder, which takes 2 gates, and a full adder, which takes 5."""
     network = read_network(table_circuit(adder(2), 4), ["x"], ["y"])
     best = anneal(network, unit_gates(), 20_000)
     assert best.cost(unit_gates()) == len(best.gates) == 7 < len(network.gates)
