@@ -1,4 +1,4 @@
-"""Switching activity: how often the nets of a netlist change while it runs on given inputs.
+"""Computes switching activity: how often a netlist's nets change while it runs on given inputs.
 
 This is a zero-delay simulation: every net has one value per cycle, so glitches are not seen. It
 runs 64 independent streams of inputs at a time. A word of 64 bits holds the values of one net, one
@@ -93,7 +93,7 @@ def simulate_within(
 ) -> Activity:
     """Run a netlist whose inputs depend on its outputs, starting with all registers at 0.
 
-    Returns the activity in ``cycles`` cycles, after ``warm_up`` cycles that are not returned.
+    Returns the activity in ``cycles`` cycles. The ``warm_up`` cycles before them are left out.
     """
     program = _Program(netlist)
     state = [0] * len(program.registers)

@@ -1,4 +1,4 @@
-"""The energy of the parts of a systolic array that do not multiply, such as its registers."""
+"""Measures the energy of those parts of a systolic array that do not multiply, like registers."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,10 @@ __all__ = ["measure_part", "part_streams"]
 
 
 def part_streams(spec: SystolicSpec, part: str, operands: Operands) -> dict[str, NDArray[Any]]:
-    """The input words of ``part``, a name in ``spec.parts``, by port: (cycles, 64) each."""
+    """The input words of a part of an array, by port: (cycles, 64) each.
+
+    ``part`` is a name in ``spec.parts``.
+    """
     if isinstance(spec, WeightArraySpec):
         streams = weight_streams(spec, operands)
         streams["control_in"] = streams["return_in" if part == SUM_RETURN else "load_in"]

@@ -1,9 +1,9 @@
-"""The data in the parts of an output-stationary array, cycle by cycle.
+"""Computes the input data of the parts of an output-stationary array, cycle by cycle.
 
 In such an array, each element computes a sum of its own, and results leave at the top of their
 column. While an element computes a sum, the earlier results of the elements below it pass through
 its registers, one in every second cycle. The element that is measured is in the middle of a column.
-The codes are those of :func:`.dot_streams.dot_streams`.
+Its codes are those of :func:`.dot_streams.dot_streams`.
 """
 
 from typing import Any

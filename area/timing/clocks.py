@@ -1,4 +1,4 @@
-"""Clocks as people write them: a period such as ``2ns`` or a frequency such as ``1.2GHz``."""
+"""Reads a clock that is given as a period, such as ``2ns``, or a frequency, such as ``1.2GHz``."""
 
 import re
 
@@ -13,7 +13,7 @@ _LEAST_PS, _MOST_PS = 1.0, 1e9
 
 
 def parse_clock(text: str) -> float:
-    """The period in ps; raises UserError unless ``text`` is a clock of 1 ps to 1 ms."""
+    """The period in ps; raises UserError unless ``text`` is a clock from 1 ps to 1 ms."""
     match = _CLOCK.fullmatch(text.strip())
     unit = match[2].lower() if match else ""
     if match is None or unit not in {**_PERIODS, **_FREQUENCIES}:

@@ -1,4 +1,4 @@
-"""Static timing analysis: the least clock period of a netlist, from the library's tables.
+"""Static timing analysis: computes the least clock period of a netlist from the library's tables.
 
 Every path that ends at the data input of a flip-flop counts, with the setup time there. A path
 starts at the clock of a flip-flop, or at an input port, which is assumed to change with the clock
@@ -177,7 +177,7 @@ class _Analysis:
             self._merge((net, edge), event, tables.transition.at(slew, load))
 
     def _merge(self, point: _Point, event: _Event, slew: float) -> None:
-        """Keep the later arrival and the slower slew of those known and those given."""
+        """Keep the later of the known and the given arrival, and the slower of both slews."""
         known = self.events.get(point)
         if known is None or event.arrival > known.arrival:
             self.events[point] = event

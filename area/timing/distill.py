@@ -1,4 +1,4 @@
-"""Reduce a full cell library to a technology card: a YAML file with the cells for synthesis."""
+"""Reduces a full cell library to a technology card: a YAML file with the cells for synthesis."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -137,7 +137,7 @@ def _smallest_gates(cells: Iterable[Cell], preference: Preference) -> set[str]:
 
 
 def _drivers(technology: Technology, preference: Preference) -> set[str]:
-    """The names of the smallest inverters and buffers; no two have the same area."""
+    """The names of the smallest inverters and the smallest buffers, one of each area."""
     kept: set[str] = set()
     for pattern in filter(None, (technology.inverter, technology.buffer)):
         same = [cell for cell in technology.cells.values() if _logic(cell) == _logic(pattern)]

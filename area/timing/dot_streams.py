@@ -1,4 +1,4 @@
-"""The inputs of a dot-product unit, cycle by cycle, while its energy is measured.
+"""Makes the inputs of a dot-product unit, cycle by cycle, and measures the unit's energy on them.
 
 A lane of a unit multiplies one pair of codes in a cycle. A chained unit, as in a weight-stationary
 array, adds the products to the input ``addend`` instead of its own accumulator, and keeps its
@@ -158,7 +158,7 @@ def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True, kw_only=True)
 class DotMeasured(Record):
-    """Delay, energies and leakage of a unit; a figure is None if the library lacks its tables."""
+    """Delay, energies and leakage of a unit; a field is None if the library lacks its tables."""
 
     delay_ps: float | None = None
     """Least clock period, in ps."""
@@ -185,9 +185,9 @@ def measure_dot(
 ) -> DotMeasured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
+    ``path`` is the netlist in the format of Yosys' ``write_json``. A field is None if the
     technology lacks the tables for it, and ``not_measured`` says why. Energies are left out without
-    ``operands``. ``held`` is the number of cycles that the weights of a chained unit stay; by
+    ``operands``. ``held`` is the number of cycles for which a chained unit keeps its weights; by
     default it is ``HELD``.
     """
     netlist = read_netlist(path, technology.cells, "dot")

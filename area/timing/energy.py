@@ -1,4 +1,4 @@
-"""Energy of a netlist per cycle, from switching activity and the library's tables.
+"""Computes the energy of a netlist per cycle from its switching activity and the library's tables.
 
 Every transition of a net charges or discharges the pins on it (half of C V^2). It also costs
 internal energy in the cell that drives the net. The library states this energy for the slew of the

@@ -128,8 +128,9 @@ def run_events(
                             touched[count] = output
                             count += 1
                         changed[output] |= 1 << readers[entry, 1]
-                # Evaluate each output that reads a changed net: cancel its pending event if it
-                # keeps its value, or start one, which the pin with the shortest delay causes.
+                # Evaluate each output that reads a changed net. If it keeps its value, its pending
+                # event is removed. Else an event is added if none is pending; its cause is the
+                # changed pin with the shortest delay.
                 for place in range(count):
                     output = touched[place]
                     net, row = sources + output, np.int64(0)

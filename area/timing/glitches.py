@@ -1,11 +1,11 @@
 """Glitches: event-driven simulation of a netlist with the delays of its cells.
 
 Within a cycle, a net may change several times before it settles, since the inputs of a cell change
-one after another. An output of a cell follows an input after the delay of that pin. The delay comes
-from the library's tables, at the slews and loads of the timing analysis. Delays are inertial: a
-pulse that is shorter than the delay of a cell does not pass through the cell. Inputs change with
-the clock edge, and registers change after their clock-to-output delay. The clock is assumed to be
-slow enough for all nets to settle before the next edge.
+one after another. An output of a cell follows an input after the delay between these two pins. This
+delay comes from the library's tables, at the slews and loads of the timing analysis. Delays are
+inertial: a pulse that is shorter than the delay of a cell does not pass through the cell. Inputs
+change with the clock edge, and registers change after their clock-to-output delay. The clock is
+assumed to be slow enough for all nets to settle before the next edge.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ _FS_PER_PS = 1000
 
 
 class Delays(NamedTuple):
-    """Delays in fs from an input to a rising and to a falling output; at least 1."""
+    """Delays in fs from an input to a rising and to a falling output; each is at least 1."""
 
     rise: int
     fall: int
@@ -45,7 +45,7 @@ class Delays(NamedTuple):
 def cell_delays(
     instance: Instance, output: str, netlist: Netlist, timing: Timing
 ) -> dict[str, Delays]:
-    """The delays of an output from each input, at the slews and the load of the instance.
+    """The delays from each input of a cell to one output, at the slews and load in the netlist.
 
     If the library states several delays from an input to the same output edge, as for an XOR, their
     mean counts. Raises UserError if the library does not state a delay for an input.
@@ -93,7 +93,7 @@ def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> S
     steps = activity.cycles - (0 if activity.cyclic else 1)
     caused, last = program.run(settled, steps)
     if not np.array_equal(last, settled[:, steps % activity.cycles]):
-        raise AssertionError("Events do not settle to the values without delays")
+        raise AssertionError("With delays, the nets settle at other values than without delays")
     return program.switching(caused, steps * count)
 
 

@@ -1,4 +1,4 @@
-"""Measure the delay, energy and leakage of a MAC's netlist."""
+"""Measures the delay, energy and leakage of a MAC's netlist."""
 
 import math
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ class Measured(Record):
     acc_delay_ps: float | None = None
     """Time from the clock's edge until the output ``acc``, the sum, has settled, in ps."""
     energy_fj: float | None = None
-    """Energy per MAC on the operands, in fJ, without glitches."""
+    """Energy in fJ of one multiply-accumulate on the given operands, without glitches."""
     glitch_energy_fj: float | None = None
-    """The same energy, in fJ, with the glitches that the cells' delays cause."""
+    """Like ``energy_fj``, but with the glitches that the cells' delays cause."""
     uniform_energy_fj: float | None = None
-    """Energy per MAC on uniformly random codes, in fJ, without glitches."""
+    """Energy in fJ of one multiply-accumulate on uniformly random codes, without glitches."""
     clock_energy_fj: float | None = None
     """The part of ``energy_fj`` that the clock pins of flip-flops take, in fJ."""
     leakage_nw: float | None = None
@@ -58,7 +58,7 @@ def measure_netlist(
     """Delay with its critical path, energies and leakage of a netlist.
 
     ``path`` is the netlist in the format of Yosys' ``write_json``, with the module ``top``. Without
-    ``operands``, energies are left out, which saves most of the time. A figure is None if the
+    ``operands``, energies are left out, which saves most of the time. A field is None if the
     technology lacks the tables for it, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
@@ -111,10 +111,10 @@ def slack(delay_ps: float | None, clock_ps: float | None) -> tuple[float | None,
 
 
 def acc_cycles(acc_delay_ps: float | None, clock_ps: float | None) -> int | None:
-    """The number of cycles until ``acc`` has settled: 1, unless a final addition takes longer.
+    """The number of cycles until ``acc`` has settled; None without a delay or a clock.
 
-    Cycles are counted from the last clock edge at which the registers change. The final addition is
-    that of a carry-save accumulator.
+    Cycles are counted from the last clock edge at which the registers change. The number may be
+    more than 1 for a carry-save accumulator, since its final addition takes longer.
     """
     if acc_delay_ps is None or clock_ps is None:
         return None

@@ -1,9 +1,10 @@
-"""Operand streams: the inputs of a MAC, cycle by cycle, while it computes dot products.
+"""Makes operand streams: the inputs of a MAC, cycle by cycle, while it computes dot products.
 
 A set of operands holds values of weights and activations from a model, by layer and row. Each value
-is divided by the largest magnitude in its block, the values that share a scale. A MAC's inputs are
-the codes of the format's nearest values. Each of 64 independent streams is one dot product, of a
-weight row with an activation row of the same layer. There is a stream for every such pair of rows.
+is divided by the largest magnitude in its block, a group of values that share a scale. A MAC's
+inputs are the codes of the format's nearest values. Each of 64 independent streams is one dot
+product, of a weight row with an activation row of the same layer. There is a stream for every such
+pair of rows.
 """
 
 import io
@@ -34,8 +35,8 @@ FOLDER = Path(__file__).parent / "samples"
 
 LAYERS, ROWS, CYCLES = 4, 4, 256
 _SHAPE = (LAYERS, ROWS, CYCLES)
-# Values from -1 to 1 are stored as integers in units of 1/32767, which is finer than any format's
-# step.
+# Values from -1 to 1 are stored as integers in units of 1/32767, which is less than the distance
+# between two values of any format.
 _SCALE = 32767
 _MAX_FILE = 2**20  # bytes; `halfbyte operands` writes much less
 _SEED = 1
@@ -124,7 +125,7 @@ def shipped_operands() -> list[str]:
 def load_operands(reference: str) -> Operands:
     """A shipped set by its name, or a set from a file that ``halfbyte operands`` wrote.
 
-    Raises UserError if there is no such set or file, or if the file holds something else.
+    Raises UserError if there is no such set or file, or if the file does not hold operands.
     """
     is_name = reference in shipped_operands()
     path = FOLDER / f"{reference}.npz" if is_name else Path(reference)
@@ -147,8 +148,8 @@ def operand_streams(
 ) -> Mapping[str, NDArray[np.uint8]]:
     """The inputs of 64 MACs in 256 cycles: codes by port, and ``clear``; (256, 64) each.
 
-    Without ``operands``, codes are random and equally likely, from a fixed seed. ``clear`` starts a
-    new sum after every ``terms`` products, but at least once in 256.
+    Without ``operands``, codes are random and equally likely, from a fixed seed. ``clear`` is 1 in
+    the first cycle, and after every ``terms`` products it is 1 again.
     """
     if operands:
         codes = operands.codes(weight, activation)

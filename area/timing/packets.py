@@ -1,10 +1,11 @@
-"""Compressed weights of a model, which a DFloat11 decoder decodes while its energy is measured.
+"""Loads compressed weights of a model, which a DFloat11 decoder decodes in an energy measurement.
 
 A lane of the decoder decodes one stream. It is simulated in 64 copies, so there are 64 streams.
 Each stream is one chunk of 256 BF16 weights. A chunk consists of two packets: one has a raw byte
 (sign and mantissa) of each weight, and the other has a header and the coded exponents. Either all
-exponents are coded with one table, or each chunk uses one of eight fixed codes: the one that suits
-its weight matrix best. ``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed`` define the packets.
+exponents are coded with one table, or each chunk uses one of eight fixed codes: the code that is
+best for the chunk's weight matrix. ``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed`` define the
+packets.
 """
 
 import io
@@ -62,7 +63,7 @@ class Packets(_Arrays):
     Parameters
     ----------
     numbers : numpy array
-        (n,) uint16: the code table, in the numbers that the decoder's loader reads.
+        (n,) uint16: the code table, as the numbers that the decoder's loader reads.
     words : numpy array
         (64, m) uint32: the packets of coded exponents, as words, one packet in each row.
     word_counts : numpy array

@@ -13,8 +13,9 @@ __all__ = ["Switching", "settled_switching"]
 class Switching:
     """Transitions per cycle.
 
-    ``transitions`` has the number for each net. ``caused`` has the number of transitions of a
-    cell's output that one of its inputs caused, by ``(instance, output, input)``.
+    ``transitions`` has the number of transitions of each net. ``caused`` has the number of
+    transitions of a cell's output that one input of the cell caused, by
+    ``(instance, output, input)``.
     """
 
     transitions: Mapping[Net, float]

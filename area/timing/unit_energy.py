@@ -1,4 +1,4 @@
-"""Energy of a DFloat11 decoder per decoded weight, and of the BF16 MAC per operation.
+"""Measures the energy of a DFloat11 decoder per decoded weight, and of a BF16 MAC per operation.
 
 DFloat11 compresses BF16 weights in *chunks* of up to 16384. Exponents become codes; sign and
 mantissa of each weight are kept as one raw byte. A *lane* of the decoder decodes one chunk at a
@@ -204,7 +204,7 @@ def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderEnergy(Record):
-    """The energy of decoding; figures are None if the technology lacks the tables for them."""
+    """The energy of decoding; a field is None if the technology lacks the tables for it."""
 
     lane_energy_fj: float | None = None
     """Energy of a lane per weight, in fJ, without glitches."""
@@ -224,12 +224,12 @@ class DecoderEnergy(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MacEnergy(Record):
-    """The energy of a BF16 MAC; figures are None if the technology lacks the tables for them."""
+    """The energy of a BF16 MAC; a field is None if the technology lacks the tables for it."""
 
     energy_fj: float | None = None
-    """Energy per MAC, in fJ, without glitches."""
+    """Energy in fJ of one multiply-accumulate, without glitches."""
     glitch_energy_fj: float | None = None
-    """Energy per MAC, in fJ, with the glitches that the cells' delays cause."""
+    """Energy in fJ of one multiply-accumulate, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None = None
     """The part of ``energy_fj`` that the clock pins of flip-flops take, in fJ."""
     leakage_nw: float | None = None
@@ -244,7 +244,7 @@ def measure_decoder(
     """Energies and leakages of a lane and of the code table.
 
     ``lane`` and ``loader`` are netlists in the format of Yosys' ``write_json``, with the module
-    ``top``. The table is idle, so it only takes the energy of its clock pins. A figure is None if
+    ``top``. The table is idle, so it only takes the energy of its clock pins. A field is None if
     the technology lacks the tables for it, and ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
@@ -273,7 +273,7 @@ def measure_fixed(
 ) -> DecoderEnergy:
     """Energies and leakage of a lane with fixed codes, which gives ``symbols`` weights per cycle.
 
-    The other parameters are those of :func:`measure_decoder`. Figures of the table are 0.
+    The other parameters are those of :func:`measure_decoder`. The fields of the table are 0.
     """
     netlist = read_netlist(lane, technology.cells, top)
     result = DecoderEnergy(lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0)
@@ -338,7 +338,7 @@ def _bf16(values: NDArray[np.int16]) -> NDArray[np.uint16]:
 def _energies(
     netlist: Netlist, technology: Technology, activity: Activity
 ) -> tuple[Energy, Energy]:
-    """The energies of a netlist without glitches, and its energies with them."""
+    """The energies of a netlist without glitches, and with glitches."""
     timing = analyse_timing(netlist, technology)
     return (
         analyse_energy(netlist, technology, timing, activity),

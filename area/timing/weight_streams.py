@@ -1,10 +1,10 @@
-"""The data in the parts of a weight-stationary array, cycle by cycle.
+"""Computes the input data of the parts of a weight-stationary array, cycle by cycle.
 
 In such an array, each element keeps its weights for some cycles. A *tile* is the set of weights
 that all elements keep at one time. One element is simulated, while it keeps the weights of one tile
 and then of the next. In the cycles of a tile, the activations of four tokens take turns, and the
 weights that come next pass through the element on their way down, one set for each row of the
-array. The element adds its products to sums that come from below.
+array. The element adds its products to the sums that it receives from the element below.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ def weight_streams(spec: WeightArraySpec, operands: Operands) -> dict[str, NDArr
     streams = held_streams(unit, operands, steps)
     cycles = np.arange(2 * steps)
     codes = operands.codes(unit.weight, unit.activation)
-    # In the cycles of a tile, a set of weights passes through the element for each row.
+    # In the cycles of a tile, one set of weights for each row passes through the element.
     passing = cycles * spec.rows // steps
     first = np.zeros(streams["a"].shape, np.uint64)
     first_tile = first.copy()

@@ -190,8 +190,9 @@ def test_numbers_of_the_toy_technology(tmp_path, toy):
     assert found.delay_ps == launch + inverter + nand + 20 + 4 / 8
 
 
-# Wide limits around the known FO4 delays (an inverter with a fan-out of four) of such processes.
-# In a wrong unit of time, a delay would be outside them. A card is a file with part of a library.
+# Wide limits around the delays that are known for an inverter with a fan-out of four (FO4) in such
+# processes. In a wrong unit of time, a delay would be outside these limits. A card is a file with
+# part of a library.
 @pytest.mark.parametrize(
     ("name", "low", "high"), [("sky130hd", 40, 100), ("sg13g2", 30, 80), ("asap7", 8, 25)]
 )

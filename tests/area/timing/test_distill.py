@@ -1,7 +1,7 @@
-"""Technology cards: small files with those cells of a full library that MACs need.
+"""Technology cards are small files with those cells of a full library that MACs need.
 
-Their cells are the same as in the library. MACs have nearly the same area, delay and energy with a
-card as with the full library.
+Areas and functions of the cells are the same as in the library. MACs have nearly the same area,
+delay and energy with a card as with the full library.
 """
 
 import gzip

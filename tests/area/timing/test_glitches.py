@@ -84,7 +84,7 @@ def test_values_that_the_circuit_cannot_have_are_noticed(toy):
     netlist = race(toy, 2)
     activity = toggling(netlist)
     wrong = {**activity.words, 3: ~activity.words[3]}
-    with pytest.raises(AssertionError, match="do not settle"):
+    with pytest.raises(AssertionError, match="settle at other values"):
         delayed_switching(netlist, analyse_timing(netlist, toy), Activity(wrong, activity.cycles))
 
 
@@ -93,7 +93,7 @@ MACS = [("int4", "sign_magnitude"), ("apot4", "shift_add")]
 
 @pytest.fixture(scope="module", params=MACS, ids=lambda mac: mac[0])
 def mac(request, technology, tmp_path_factory):
-    """Netlist, timing, input streams on the shipped operands, and folder of a MAC."""
+    """A MAC's netlist, its timing, its input streams from the shipped operands, and its folder."""
     name, architecture = request.param
     fmt = load(name)
     folder = tmp_path_factory.mktemp(name)

@@ -22,7 +22,7 @@ INVERTER = CELLS["INV"]
     ],
 )
 @pytest.mark.parametrize("read", [from_liberty, lambda paths: distill(paths, name="mine")])
-def test_a_cell_with_impossible_figures_is_named(tmp_path, read, old, new, why):
+def test_a_cell_with_impossible_numbers_is_named(tmp_path, read, old, new, why):
     assert old in INVERTER
     path = tmp_path / "small.lib"
     path.write_text(library(INV=INVERTER.replace(old, new)))

@@ -1,7 +1,7 @@
 """Liberty files may state delays in many ways.
 
-For each way, we compute the delay that OpenSTA computes. If a needed number is missing, an error
-names it. A *sense* tells if an output has the same edge as the input or the opposite one.
+For each way, we compute the same delay as OpenSTA. If a needed number is missing, an error names
+it. A *sense* says whether an output has the same edge as the input or the opposite edge.
 """
 
 import json
