@@ -1,8 +1,8 @@
 """Our delays and energies agree with OpenSTA's, on the full libraries.
 
-The tests run only where OpenSTA is installed. They write the netlist for it, so that nets have
-known names. They also change its copy of the library to match our analysis: no wire loads, and one
-capacitance of a pin for both edges.
+The tests run only where OpenSTA is installed. They write a netlist for OpenSTA in which all nets
+have known names. They also write a copy of the library for OpenSTA that matches our analysis: it
+has no wire loads, and only one capacitance of each pin for both edges.
 """
 
 import gzip
@@ -176,13 +176,14 @@ RATE = 0.1  # transitions of each net in a clock cycle
 
 
 def test_energy_is_within_ten_percent(case):
-    """Energies agree if all nets have the same activity, the only kind that this OpenSTA accepts.
+    """Energies agree if all nets have the same activity.
 
-    Debian's OpenSTA (2.0.17) reads no internal energies from sky130's file. From SG13G2's file it
-    adds up the energy that holds for all states and the energies for each state. So internal
-    energies are compared only for ASAP7, and there only for flip-flops: for a gate with several
-    inputs, OpenSTA adds the energies of all inputs, although only one input makes the output
-    change. OpenSTA takes the upper end of a range of capacitances, and so does this test.
+    Debian's OpenSTA (2.0.17) accepts only an activity that is the same for all nets. It reads no
+    internal energies from sky130's file. For SG13G2's file, it adds up the energy for all states
+    and the energies for each state. So internal energies are compared only for ASAP7, and there
+    only for flip-flops: for a gate with several inputs, OpenSTA adds the energies of all inputs,
+    although only one input makes the output change. OpenSTA uses the upper end of a range of
+    capacitances, and so does this test.
     """
     technology = replace(
         case.technology,

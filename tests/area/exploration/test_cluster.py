@@ -35,7 +35,7 @@ class Elsewhere(MacTrial):
 
 
 class SpaceElsewhere:
-    """The trials of ``SPACE``, as ``Elsewhere``."""
+    """A space with the trials of ``SPACE``, as objects of the class :class:`Elsewhere`."""
 
     @staticmethod
     def trials():

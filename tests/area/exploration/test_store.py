@@ -95,9 +95,9 @@ def test_claims_end_with_the_run(path):
 
 
 def killed_while_writing(path, name, batches):
-    """Start a writer, kill it after some batches, and return the number of the last one reported.
+    """Start a writer, and kill it after some batches of records, which are numbered from 0.
 
-    Batches are numbered from 0.
+    Returns the number of the last batch that the writer reported.
     """
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), name], stdout=subprocess.PIPE, text=True

@@ -1,7 +1,7 @@
-"""Proofs of dot-product units. Faulty units are refuted.
+"""Dot-product units are proved correct. Faulty units are refuted.
 
-A lane multiplies one pair of codes. A tree of full adders adds the products of all lanes into two
-rows of bits, which the final adder adds.
+A lane multiplies one pair of codes. A tree of full adders reduces the products of all lanes to two
+rows of bits. The final adder adds these rows.
 """
 
 from dataclasses import replace
@@ -85,7 +85,7 @@ def test_a_balanced_tree_leaves_late_bits_to_the_final_adder():
 
 
 def depth_of(tree):
-    """The most full adders in a path from an input of the tree to an output row."""
+    """The largest number of full adders on a path from an input of the tree to an output row."""
     driver = {net: cell for cell in tree.cells for net in cell.outputs}
 
     @cache

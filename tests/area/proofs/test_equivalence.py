@@ -1,7 +1,7 @@
-"""The proof that two pieces of logic are equal agrees with enumeration.
+"""Proofs that two pieces of logic are equal agree with enumeration.
 
-It also succeeds on logic that is too large to enumerate.
-Some inputs are *codes*; a *table* is any function of the codes.
+They also succeed for logic that is too large to enumerate. Some inputs are *codes*; a *table* is
+any function of the codes.
 """
 
 import itertools
@@ -82,7 +82,7 @@ def test_finds_the_one_case_that_simulation_misses():
 
 
 def test_the_contents_of_tables_are_used_in_a_proof():
-    """One table is the OR of two others. No logic shows this, only the contents of the tables."""
+    """One table is the OR of two others, as only the contents of the tables show."""
     aig = Aig()
     codes, other = aig.word(4), aig.variable()
     first, second, both = (aig.table(table) for table in (0x0FF0, 0xA0A0, 0xAFF0))

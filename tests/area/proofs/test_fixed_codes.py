@@ -1,8 +1,8 @@
-"""Proofs of a DFloat11 lane with fixed codes. Faulty lanes are refuted.
+"""A DFloat11 lane with fixed codes is proved correct. Faulty lanes are refuted.
 
 DFloat11 compresses BF16 weights without loss. A lane decodes one stream of compressed weights. A
-lane with fixed codes has no code table: it knows eight codes for exponents. A word of more than
-eight bits is eight ones and a *rest*.
+lane with fixed codes has no code table: it knows eight codes, whose *words* stand for exponents. A
+word of more than eight bits consists of eight ones and a *rest*.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Proofs of the RTL and the netlists of MACs, with real Yosys. Faulty ones are refuted."""
+"""The RTL and the netlists of MACs are proved correct. Faulty RTL and netlists are refuted."""
 
 import re
 from dataclasses import replace
@@ -36,9 +36,8 @@ def make_mac(name, architecture, *, activation=None, **options):
 def small():
     """Specifications and circuits, by name, of MACs and multipliers for E2M1+SP.
 
-    There is one of each kind for every architecture.
-
-    *Altered* ones have a wrong value in the format's table.
+    There is one of each kind for every architecture. *Altered* units have a wrong value in the
+    format's table.
     """
     fmt = load("e2m1_sp")
     macs, multipliers = {}, {}
@@ -182,7 +181,7 @@ def mapped(mac, technology, folder):
 
 @pytest.mark.parametrize("technology", ["sky130hd", "sg13g2", "asap7"])
 def test_netlists_equal_their_rtl_in_every_technology(technology, tmp_path):
-    """Netlists are proved. They are refuted if the output of any one gate is stuck at 1."""
+    """Netlists are proved correct. A netlist with a gate whose output is stuck at 1 is refuted."""
     technology = load_technology(technology)
     mac = make_mac("apot4", "sign_magnitude")
     circuits = mapped(mac, technology, tmp_path)

@@ -1,7 +1,7 @@
-"""Mutants of MACs: each has one small change of the RTL.
+"""Each mutant of a MAC has one small change of the RTL.
 
-A proof tells which mutants are harmless, which means equivalent to the MAC. It is compared with
-enumeration.
+A proof finds which mutants are harmless, that is, equivalent to the MAC. The result is compared
+with enumeration.
 """
 
 import pytest
@@ -74,7 +74,7 @@ def test_as_many_mutants_as_asked_for(macs, mutated):
         assert len(set(changes)) == COUNT
     assert mutated.verilog.count("endmodule") == len(macs)
     # If two inputs of a `parallel_case` multiplexer are selected, Verilator reports an error, but
-    # the proof takes the OR of both.
+    # the proof uses the OR of both inputs.
     assert "parallel_case" not in mutated.verilog
 
 

@@ -1,7 +1,7 @@
-"""Proofs of the DFloat11 decoder's symbol reader, and of the loader of its code table.
+"""The DFloat11 decoder's symbol reader, and the loader of its code table, are proved correct.
 
-DFloat11 compresses BF16 weights without loss. The codes of a table are *canonical* if each follows
-from the one before and its own length.
+DFloat11 compresses BF16 weights without loss. The codes of a table are *canonical* if each code
+follows from the code before it and from its own length.
 """
 
 import pytest

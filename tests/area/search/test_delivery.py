@@ -1,4 +1,4 @@
-"""The files that ``synth -o`` writes all describe the same MAC, and their names tell what it is."""
+"""The files that ``synth -o`` writes all describe the same MAC, and their names say which one."""
 
 import json
 from dataclasses import replace

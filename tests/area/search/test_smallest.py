@@ -26,7 +26,8 @@ from halfbyte.rtl import ArchitectureError, MacSpec, applicable_architectures
 
 CATALOGUE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats.md"
 # Areas in um^2 of whole MACs on sky130hd, for 256 terms and without a clock. They are from an
-# experiment before this search existed, which used full-adder cells where they saved area.
+# experiment that was made before this search existed. It used full-adder cells where they saved
+# area.
 FIRST_EXPERIMENT = {
     "int4": 1052,
     "apot4": 1010,
