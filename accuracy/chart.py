@@ -1,4 +1,7 @@
-"""Write evaluations as files: a chart of losses with their intervals, a CSV and a JSON file."""
+"""Write evaluations as files: a chart of losses with their intervals, a CSV and a JSON file.
+
+The loss of a measure, such as bits per byte, says how much worse a format makes the model.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,7 +24,9 @@ _COLOUR = "#0072B2"
 
 
 def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -> None:
-    """Draw one measure's relative loss of each format, best on top, with its 95 % interval.
+    """Draw the relative loss of each format in one measure, with its 95 % interval.
+
+    The best format is on top.
 
     A format without a relative loss has no point.
 
@@ -58,7 +63,7 @@ def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -
 
 
 def _reach(figures: Sequence[MeasureRecord]) -> list[list[float]]:
-    """Lengths of the bars below and above each loss, in per cent; 0 without an interval."""
+    """Lengths of the error bars to the left and right of each loss, in per cent; 0 if unknown."""
     down, up = [], []
     for each in figures:
         loss = each.loss or 0.0

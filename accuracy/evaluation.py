@@ -1,8 +1,10 @@
-"""Evaluate formats on a model. Store records with 95 % intervals and bootstrap replicates.
+"""Evaluate formats on a model, and store the results as records and bootstrap replicates.
 
-A recipe says what is quantized in the model, and how. The text is cut into items, such as windows.
-In each draw, the bootstrap picks items at random, with replacement. A replicate is the figure of a
-measure for one draw.
+A recipe says what is quantized in the model, and how. A measure, such as bits per byte, says how
+good the model is; its loss says how much worse the model is than before quantization. The text is
+cut into items, such as windows. In each draw, the bootstrap picks items at random, with
+replacement. A replicate is the value of a measure for one draw. The replicates give the 95 %
+intervals.
 """
 
 import io
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "evaluate"]
 
-# The block size for comparisons with the best set of values, if the recipe's blocks are whole rows.
+# The optimal values of a format depend on the block size. This size is used if the recipe has none.
 DEFAULT_BLOCK = 128
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy")
 _TASK_VERSIONED = ("lm_eval", "datasets")
@@ -50,10 +52,11 @@ class Evaluation:
     Parameters
     ----------
     record : EvaluationRecord
-        Inputs, measures with their 95 % intervals, noise, versions.
+        The inputs, the measures with their 95 % intervals, the quantization noise, and versions.
     replicates : mapping of str to ndarray
         Bootstrap replicates of each measure by its name; one float64 for each draw. All formats
-        share the same draws. ``NAME_loss`` has the replicates of the loss in measure ``NAME``.
+        share the same draws. ``NAME_loss`` has those of measure ``NAME``'s relative loss, or of its
+        difference from the baseline where there is no relative loss.
     """
 
     record: EvaluationRecord
@@ -72,15 +75,15 @@ class Evaluation:
     def losses(self) -> np.ndarray:
         """Replicates of the primary measure's relative loss; one float64 for each draw.
 
-        Without a relative loss, replicates of the difference from the baseline.
+        Where there is no relative loss, they are replicates of the difference from the baseline.
         """
         return self.replicates[f"{self.primary}_loss"]
 
     @property
     def worsening(self) -> float:
-        """The primary measure's relative loss; without one, its difference from the baseline.
+        """The primary measure's relative loss, or its difference from the baseline if none exists.
 
-        Positive is worse. Infinite if the model gives no figure.
+        Positive is worse. Infinite if the quantized or the unquantized model has no finite value.
         """
         measure = self.record.primary
         if measure.loss is not None:
@@ -99,11 +102,11 @@ def evaluate(
 ) -> list[Evaluation]:
     """Quantize the model to each format by the recipe, and measure it.
 
-    Results are stored under a key of model, text, recipe, format and code. Stored results are not
-    computed again, and an interrupted run continues. For every measure, a record has ``value`` with
-    its 95 % interval ``low`` to ``high``, and the unquantized model's ``baseline``. ``loss`` is the
-    relative worsening against the baseline. Its interval comes from draws that the quantized and
-    the unquantized model share.
+    Results are stored under a key that depends on the model, the text, the recipe, the format and
+    the code. Stored results are not computed again, and an interrupted run continues. For every
+    measure, a record has ``value`` with its 95 % interval ``low`` to ``high``, and the unquantized
+    model's ``baseline``. ``loss`` is the relative worsening against the baseline. Its interval
+    comes from draws that the quantized and the unquantized model share.
 
     Parameters
     ----------
@@ -161,7 +164,10 @@ def _key(fmt: Format, fingerprint: Fingerprint, recipe: "Recipe") -> str:
 
 
 def _optimum_gaps(fmt: Format, recipe: "Recipe") -> dict[str, float]:
-    """How many dB of SQNR the format loses to the best set of values, for two distributions."""
+    """How many dB the format's SQNR is below that of optimal values, for two distributions.
+
+    SQNR is the signal-to-quantization-noise ratio of weights that follow the distribution.
+    """
     from halfbyte.formats.codebooks import distance_to_optimum_db
 
     block = (recipe.weights.block if recipe.weights else None) or DEFAULT_BLOCK
@@ -201,7 +207,7 @@ class _Store:
 
 
 class _Run:
-    """A model in memory, and its results before quantization, the baseline of all formats."""
+    """A model in memory. Its results before quantization are the baseline of all formats."""
 
     def __init__(self, subject: "Subject", recipe: "Recipe", fingerprint: Fingerprint) -> None:
         from halfbyte.accuracy.statistics import estimate
@@ -240,9 +246,9 @@ class _Run:
             recipe_parameters=recipe.record(),
             bits_per_weight=_bits_per_weight(fmt, recipe, subject, found),
             measures=measures,
-            sqnr_db=_figure(noise.sqnr_db, 4),
+            sqnr_db=_rounded(noise.sqnr_db, 4),
             optimum_gap_db=_optimum_gaps(fmt, recipe),
-            layers={name: _figure(ratio, 3) for name, ratio in noise.layers.items()},
+            layers={name: _rounded(ratio, 3) for name, ratio in noise.layers.items()},
             unquantized={name: why.value for name, why in _multiplied(found).items()},
             not_calibrated=noise.not_calibrated,
             inputs_unquantized=noise.inputs_left(),
@@ -269,11 +275,11 @@ class _Run:
                 title=measure.title,
                 unit=measure.unit,
                 higher_is_better=better,
-                value=_figure(found.value, 6),
+                value=_rounded(found.value, 6),
                 low=low,
                 high=high,
-                baseline=_figure(baseline.value, 6),
-                loss=_figure(loss.value, 6) if loss else None,
+                baseline=_rounded(baseline.value, 6),
+                loss=_rounded(loss.value, 6) if loss else None,
                 loss_low=loss_low,
                 loss_high=loss_high,
                 note=_note(baseline.value, loss_low, low, self.items),
@@ -284,8 +290,8 @@ class _Run:
         return records, replicates
 
 
-def _figure(value: float, digits: int) -> float | None:
-    """A rounded figure for a record; None if it is not finite."""
+def _rounded(value: float, digits: int) -> float | None:
+    """A rounded number for a record; None if it is not finite."""
     return round(value, digits) if math.isfinite(value) else None
 
 
@@ -298,22 +304,22 @@ def _interval(replicates: np.ndarray | None, items: int) -> tuple[float | None, 
 
 
 def _note(baseline: float, loss_low: float | None, low: float | None, items: int) -> str | None:
-    """The reason for missing figures; None if no figure is missing."""
+    """The reason why values or intervals are missing; None if none is missing."""
     if not math.isfinite(baseline):
-        return "the unquantized model gives no finite figure"
+        return "the unquantized model gives no finite value"
     if items < 2:
-        return "one item only: there is nothing to resample, so no interval"
+        return "there is only one item to draw from, so there are no intervals"
     if baseline == 0:
-        return "the unquantized model's figure is 0: there is no relative loss"
+        return "the unquantized model's value is 0, so there is no relative loss"
     if low is None:
-        return "some resamples give no finite figure: no interval"
+        return "some draws give no finite value, so there is no interval"
     if loss_low is None:
-        return "the unquantized model's figure is 0 in some resamples: no interval of the loss"
+        return "the unquantized model's value is 0 in some draws: the loss has no interval"
     return None
 
 
 def _multiplied(found: "Survey") -> "dict[str, Kept]":
-    """The unquantized parameters without embeddings, which are looked up but not multiplied."""
+    """The unquantized parameters except embeddings. Embeddings are looked up, not multiplied."""
     from halfbyte.golden.layers import Kept
 
     return {name: why for name, why in found.kept.items() if why is not Kept.EMBEDDING}

@@ -1,4 +1,4 @@
-"""Signal-to-noise ratios of quantized layers, without running the model for each format.
+"""Compute signal-to-noise ratios of quantized layers without running the model for each format.
 
 Each ratio takes milliseconds, so many block sizes and scales can be compared. The ratio does not
 show how much of the noise matters to the model.
@@ -25,20 +25,20 @@ __all__ = ["LayerSample", "layer_samples", "result_sqnr_db"]
 
 ROWS = 48
 """Number of outputs, and number of input vectors, that are sampled from each layer."""
-# The most input values that are kept for each layer: at least 48 vectors of up to 5461 inputs.
+# The most input values that are kept for each layer: enough for 48 vectors of up to 5461 values.
 _LIMIT = 2**18
 
 
 @dataclass(frozen=True, eq=False)
 class LayerSample:
-    """Some outputs of a layer for some tokens.
+    """Some rows of a layer's weight, and some of the layer's input vectors.
 
     Parameters
     ----------
     weight, inputs : Tensor
-        (N, K) and (T, K) float32: N outputs and T input vectors of K values.
+        (N, K) and (T, K) float32: the weights of N outputs, and T input vectors, of K values each.
     weight_absmax : Tensor
-        Largest magnitude of the whole weight, for scales of whole tensors.
+        Largest magnitude of the whole weight. Some scale formats need it for a scale of the tensor.
     """
 
     weight: Tensor
@@ -47,7 +47,7 @@ class LayerSample:
 
 
 def layer_samples(model: str, rows: int = ROWS) -> list[LayerSample]:
-    """Samples of all layers: ``rows`` outputs and input vectors, evenly spread from first to last.
+    """A sample of each layer: ``rows`` outputs and as many input vectors, at equal distances.
 
     The input vectors come from the model's calibration text. Layers with fewer outputs or input
     vectors are left out. Raises UserError if no layer is left.
@@ -68,7 +68,7 @@ def layer_samples(model: str, rows: int = ROWS) -> list[LayerSample]:
 
 
 def _spread(matrix: Tensor, rows: int) -> Tensor:
-    """Rows from first to last, equally far apart."""
+    """As many rows of the matrix as ``rows`` says, at equal distances from first to last."""
     return matrix[torch.linspace(0, len(matrix) - 1, rows).round().long()].float()
 
 

@@ -1,4 +1,4 @@
-"""Figures of merit, from sums of squares."""
+"""Compute the signal-to-quantization-noise ratio from sums of squares."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Rank formats by their losses, and say how certain the order is."""
+"""Rank formats by how much they worsen a model, and say how certain the order is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class Rank:
     Parameters
     ----------
     evaluation : Evaluation
-        The format with its figures.
+        The evaluation of the format.
     beats_next : float or None
-        Share of bootstrap resamples in which this format is better than the next one; None for the
-        last format.
+        Share of the bootstrap's draws in which this format is better than the next one; None for
+        the last format.
     is_resolved : bool or None
         Whether the 95 % interval of the paired difference from the next format excludes 0; None for
         the last format.
@@ -32,10 +32,10 @@ class Rank:
 
 
 def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
-    """Sort evaluations by the loss in the primary measure, the least loss first.
+    """Sort evaluations by the relative loss in the primary measure, the least loss first.
 
-    If there is no relative loss, the difference from the baseline counts. Evaluations with equal
-    figures keep their order.
+    Where there is no relative loss, the difference from the unquantized model counts. Evaluations
+    with equal losses keep their order.
 
     Raises UserError if the evaluations are of different models, texts or recipes.
     """

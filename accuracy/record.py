@@ -1,4 +1,4 @@
-"""The record of an evaluation of one format on one model, with intervals."""
+"""The record of an evaluation of one format on one model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ class MeasureRecord(Record):
     title: str
     """What is measured, as people read it."""
     unit: str
-    """Unit of the figures."""
+    """Unit of the values."""
     higher_is_better: bool
     """Whether a greater value is better."""
     value: float | None
-    """The quantized model's figure."""
+    """The measure of the quantized model."""
     low: float | None
-    """Lower end of its 95 % interval."""
+    """Lower end of the 95 % interval for ``value``."""
     high: float | None
-    """Upper end of its 95 % interval."""
+    """Upper end of the 95 % interval for ``value``."""
     baseline: float | None
-    """The unquantized model's figure."""
+    """The measure of the unquantized model."""
     loss: float | None
     """Relative worsening against the baseline: 0.01 for 1 %."""
     loss_low: float | None
-    """Lower end of the 95 % interval of the loss, from paired differences."""
+    """Lower end of the 95 % interval for the loss. Both models are measured on the same draws."""
     loss_high: float | None
-    """Upper end of that interval."""
+    """Upper end of the 95 % interval for the loss."""
     note: str | None = None
-    """Why some figures are null; the note is null if all figures are known."""
+    """Why some numbers are null; the note is null if all numbers are known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +60,9 @@ class EvaluationRecord(Record):
     stored: JsonObject | None
     """The format in which the model's files hold the weights; null if they are not quantized."""
     items: int
-    """Number of pieces of the text, from which the bootstrap draws."""
+    """Number of items, which are the pieces of the text from which the bootstrap draws."""
     item: str
-    """What a piece is."""
+    """What an item is, such as ``texts``."""
     recipe: str
     """Name of the recipe, which says what is quantized and how."""
     recipe_parameters: JsonObject
@@ -75,7 +75,7 @@ class EvaluationRecord(Record):
     sqnr_db: float | None
     """Signal-to-quantization-noise ratio (SQNR) of all weights in dB; null if no weight changed."""
     optimum_gap_db: Mapping[str, float]
-    """How many dB of SQNR the format loses to the best set of values, by distribution of the
+    """How many dB the SQNR of the format is below that of optimal values, by distribution of the
     weights."""
     layers: Mapping[str, float | None]
     """SQNR in dB by layer; null for a layer without noise."""

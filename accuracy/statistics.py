@@ -1,9 +1,10 @@
-"""How certain a measured figure is: the paired bootstrap over the items of an evaluation.
+"""Find how certain a measured value is, by the paired bootstrap over the items of an evaluation.
 
-Items are texts, windows of a text, or documents of a task. Samples of them are drawn at random many
-times, with a fixed seed. All formats share these draws. So an item that is equally hard for two
-formats adds the same to both, and hardly widens the interval of their difference (Efron and
-Tibshirani, "An Introduction to the Bootstrap", 1993).
+Items are texts, windows of a text, or documents of a task. Each of many draws picks as many items
+at random, with replacement. All formats share the same draws, which come from a fixed seed. So an
+item that is equally hard for two formats adds the same to both, and hardly widens the interval for
+their difference (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993). A statistic is a
+number that is computed from items. Its replicates are its values for the draws.
 """
 
 import math
@@ -31,11 +32,11 @@ __all__ = [
 
 REPLICATES = 2000
 SEED = 20240501
-LEVEL = 0.95  # of every interval
+LEVEL = 0.95  # confidence level of every interval
 
 
 class Statistic(Protocol):
-    """A figure that can be computed for any multiset of items."""
+    """A number that can be computed from items, each of which may be drawn several times."""
 
     @property
     def count(self) -> int:
@@ -43,7 +44,7 @@ class Statistic(Protocol):
         ...
 
     def at(self, multiplicities: Tensor) -> Tensor:
-        """The figure for B draws.
+        """The statistic for each of B draws.
 
         multiplicities: (B, count) float64, how often each item was drawn. Returns (B,) float64.
         """
@@ -54,7 +55,7 @@ class Statistic(Protocol):
 class RatioOfSums:
     """The sum of ``numerators`` over that of ``denominators``, or 2 to the power of this ratio.
 
-    Both have shape (N,) and type float64.
+    Each item has a numerator and a denominator: both are (N,) float64.
     """
 
     numerators: Tensor
@@ -118,7 +119,7 @@ def _similarities(embeddings: Tensor) -> Tensor:
 
 @cache
 def _draws(count: int) -> Tensor:
-    """(REPLICATES, count) float64: the draws that all formats share."""
+    """How often each draw picks each item, for all formats; (REPLICATES, count) float64."""
     source = np.random.default_rng(SEED)
     return torch.from_numpy(
         source.multinomial(count, np.full(count, 1 / count), REPLICATES).astype(np.float64)
@@ -127,7 +128,7 @@ def _draws(count: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A figure computed from all items, and from each random draw of items."""
+    """A statistic computed from all items, and from the items of each draw."""
 
     value: float
     replicates: np.ndarray
@@ -141,7 +142,7 @@ def estimate(statistic: Statistic) -> Estimate:
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float] | None:
-    """The central 95 % of the replicates; None if one of them is not finite."""
+    """The ends of the central 95 % of the replicates; None if one of them is not finite."""
     if not bool(np.isfinite(replicates).all()):
         return None
     low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -151,7 +152,7 @@ def interval(replicates: np.ndarray) -> tuple[float, float] | None:
 def worsening(
     quantized: Estimate, baseline: Estimate, *, higher_is_better: bool
 ) -> Estimate | None:
-    """The relative loss against the baseline, on the same draws; positive is worse.
+    """How much worse the quantized model is, relative to the baseline; positive is worse.
 
     None if the baseline is zero or not finite. A replicate is NaN if the baseline is zero in its
     draw.

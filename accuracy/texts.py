@@ -55,7 +55,10 @@ def _docstrings_of(path: Path) -> Iterator[str]:
 
 
 def _collect(shortest: int, longest: int, per_module: int) -> tuple[str, ...]:
-    """Docstrings of :data:`MODULES` with ``shortest`` to ``longest`` characters, each once."""
+    """At most ``per_module`` docstrings of each module, each docstring once.
+
+    They have ``shortest`` to ``longest`` characters.
+    """
     texts: dict[str, None] = {}
     for module in MODULES:
         fitting = (

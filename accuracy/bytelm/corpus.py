@@ -27,8 +27,8 @@ ipaddress locale mailbox netrc operator pprint queue reprlib sched selectors she
 statistics stringprep textwrap timeit tokenize uuid zipapp
 """.split()  # noqa: SIM905
 CALIBRATION = "ast copy decimal enum inspect subprocess".split()  # noqa: SIM905
-EVALUATED = 3000  # bytes of each module
-# Folders of generated tables, which are not written text.
+EVALUATED = 3000  # bytes of each held-out module
+# Folders of tables that programs generated.
 _TABLES = {"encodings", "pydoc_data", "unicodedata_db"}
 _LARGEST = 400_000  # bytes; longer files are generated tables
 

@@ -61,13 +61,13 @@ class TrainingRecord(Record):
     steps: int
     """Number of training steps."""
     batch: int
-    """Windows in a step."""
+    """Number of windows of text in each training step."""
     context: int
-    """Bytes in a window."""
+    """Number of bytes in a window."""
     seen: int
-    """Bytes seen in training."""
+    """Number of bytes that the network saw in training."""
     seed: int
-    """Seed of weights and batches."""
+    """Seed of the initial weights and of the choice of windows."""
     threads: int
     """Number of PyTorch's threads."""
     device: str
@@ -79,7 +79,7 @@ class TrainingRecord(Record):
     held_sha256: str
     """Digest of the held-out text."""
     bits: float
-    """Bits per byte on held-out modules, of the weights as saved."""
+    """Bits per byte on the held-out text, measured with the weights as saved."""
     python: str
     """Version of Python."""
     torch: str | None
@@ -91,7 +91,7 @@ class TrainingRecord(Record):
 def save_release(
     model: LlamaForCausalLM, corpus: Corpus, held_out: Corpus, plan: Plan, folder: Path
 ) -> TrainingRecord:
-    """Write the checkpoint and its model card to ``folder``; return the figures of the card.
+    """Write the checkpoint and its model card to ``folder``; return the facts on the card.
 
     The bits per byte are measured with the weights as saved, in BF16.
     """

@@ -1,11 +1,11 @@
 """Train bytelm, a small language model that reads bytes. The seed determines the result.
 
-Muon is the optimizer of the matrices in the layers, and AdamW that of all other parameters. Muon is
-described in Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks". Its
-step size is that of Liu et al. (2025, arXiv 2502.16982), which lets both optimizers share a
-learning rate. The rate rises, stays constant, and falls to zero over the last steps (Hu et al.,
-2024, arXiv 2404.06395). Until the rate falls, a run does not depend on its number of steps, so it
-can still be made longer.
+Muon optimizes the matrices in the layers, and AdamW all other parameters. Muon is described in
+Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks". Its updates are
+scaled as in Liu et al. (2025, arXiv 2502.16982), so that both optimizers can share a learning rate.
+The rate rises, stays constant, and falls to zero over the last steps (Hu et al., 2024, arXiv
+2404.06395). Until the rate falls, a run does not depend on its number of steps, so it can still be
+made longer. A step is one update of the weights.
 """
 
 import math
@@ -24,7 +24,7 @@ from halfbyte.base import Progress, UserError, write_atomically
 
 __all__ = ["CONTEXT", "Plan", "bits_per_byte", "build_model", "train"]
 
-CONTEXT = 256  # bytes that the model is trained on at a time
+CONTEXT = 256  # bytes in a window, which the model reads at a time
 SAVE_EVERY = 100  # steps
 
 
@@ -35,11 +35,11 @@ class Plan:
     Parameters
     ----------
     steps, batch : int
-        Number of updates of the weights, and number of windows of 256 bytes in each update.
+        Number of steps, and number of windows of 256 bytes in each step.
     seed : int
         Seed of the initial weights and of the choice of windows.
     rate : float
-        Highest step size.
+        Highest learning rate.
     warm_up : int
         Steps over which the rate rises from zero.
     fall : float
@@ -60,14 +60,14 @@ class Plan:
             )
 
     def rate_at(self, step: int) -> float:
-        """Step size of update ``step`` (from 0)."""
+        """Learning rate of step number ``step``, counted from 0."""
         rise = min(1.0, (step + 1) / self.warm_up)
         fall = min(1.0, (self.steps - step) / max(1, round(self.fall * self.steps)))
         return self.rate * min(rise, fall)
 
 
 def build_model(seed: int = 0) -> LlamaForCausalLM:
-    """An untrained bytelm: four layers, 256 wide, a vocabulary of the 256 bytes, FP32."""
+    """An untrained bytelm in FP32: four layers of width 256, with the 256 bytes as vocabulary."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=256,
@@ -105,7 +105,7 @@ def _windows(data: Tensor, plan: Plan, step: int) -> Tensor:
 
 
 def _loss(model: nn.Module, windows: Tensor, reduction: str = "mean") -> Tensor:
-    """Cross-entropy of every byte of the windows but the first, in nats."""
+    """Cross-entropy in nats over all bytes of the windows except the first byte of each window."""
     logits = model(input_ids=windows[:, :-1]).logits.float()
     return nn.functional.cross_entropy(
         logits.flatten(0, 1), windows[:, 1:].flatten(), reduction=reduction
@@ -167,8 +167,8 @@ def train(
 
     The same plan, corpus, PyTorch and number of threads give the same weights on one machine.
 
-    Raises UserError if the corpus is too short, or if the state file holds something else or more
-    steps than the plan has.
+    Raises UserError if the corpus is too short, if the state file does not hold a training state,
+    or if it holds one after more steps than the plan has.
     """
     if len(corpus.data) <= CONTEXT:
         raise UserError(f"A text to train on must be longer than {CONTEXT} bytes")
@@ -188,7 +188,10 @@ def _train(
     optimizers = _optimizers(model, plan)
     done = _load(state_file, model, optimizers) if state_file.exists() else 0
     if done > plan.steps:
-        raise UserError(f"{state_file} is already at step {done}, beyond {plan.steps}; delete it")
+        raise UserError(
+            f"{state_file} holds a run of {done} steps, more than the {plan.steps} that are asked "
+            "for; delete it"
+        )
     for step in range(done, plan.steps):
         with torch.autocast("cpu", torch.bfloat16):
             loss = _loss(model, _windows(data, plan, step))

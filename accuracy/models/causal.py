@@ -12,9 +12,9 @@ from halfbyte.checkpoints.memory import check_memory
 
 __all__ = ["CALIBRATION_WINDOWS", "CausalSubject", "sliding_windows"]
 
-BATCH_TOKENS = 4096
-BATCH_LOGITS = 1 << 26  # at most in a batch (256 MiB), unless a single window has more
-PIECE_LOGITS = 1 << 24  # scored at a time
+BATCH_TOKENS = 4096  # the most in a batch
+BATCH_LOGITS = 1 << 26  # the most in a batch (256 MiB), unless a single window has more
+PIECE_LOGITS = 1 << 24  # the most that are converted to FP32 and scored at a time
 CALIBRATION_WINDOWS = 32
 
 BYTE_MEASURES = (
@@ -51,7 +51,7 @@ def sliding_windows(tokens: Tensor, context: int, stride: int) -> tuple[Tensor, 
 
 
 class CausalSubject(Subject):
-    """A causal language model on windows of a text. Its output head is not quantized.
+    """A causal language model, evaluated on windows of a text. Its output head is not quantized.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class CausalSubject(Subject):
     calibration : Tensor
         (N, length) int64: windows of another text.
     bytes_as_tokens : bool
-        Whether a token is a byte. Then bits per byte are measured, otherwise perplexity.
+        Whether each token is a byte. If so, bits per byte are measured, otherwise perplexity.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ class EncoderSubject(Subject):
         tokenizer: PreTrainedTokenizerBase,
         longest: int = MAX_TOKENS,
     ) -> None:
-        super().__init__(name, module, not_read(module))  # a pooler, whose output is not used
+        super().__init__(name, module, not_read(module))  # without a pooler: its output is not used
         self.tokenizer, self.longest = tokenizer, longest
 
     @torch.inference_mode()
@@ -70,7 +70,7 @@ class EncoderSubject(Subject):
         return torch.stack(embeddings)
 
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """Fidelity and neighbour agreement of the embeddings with those of ``reference``."""
+        """Fidelity and neighbour agreement, compared with the embeddings in ``reference``."""
         ours, theirs = outputs["embeddings"], reference["embeddings"]
         kept = (_neighbours(ours) == _neighbours(theirs)).double()
         return {

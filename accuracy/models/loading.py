@@ -35,7 +35,7 @@ from halfbyte.checkpoints.packed import StoredFormat, stored_format, stored_valu
 __all__ = ["open_model", "open_subject"]
 
 CALIBRATION_CONTEXT = 256  # the most tokens in a window of calibration text
-UNLIMITED = 131072  # the most tokens at a time, if a configuration does not say
+UNLIMITED = 131072  # the most tokens at a time, if a configuration gives no limit
 _POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "n_ctx")
 # Models whose first position embeddings are reserved for padding, so fewer are left for tokens.
 _PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "xlm-roberta-xl")

@@ -1,4 +1,4 @@
-"""Find a model by its name: a built-in one, a directory in Hugging Face layout, or a hub name.
+"""Find a model: a built-in one, a directory in Hugging Face layout, or one on the Hugging Face hub.
 
 The built-in models are minilm, a sentence encoder, and bytelm, a language model that reads bytes.
 This module does not import PyTorch: digests of the files are enough to find a stored result.
@@ -43,7 +43,7 @@ _IGNORED = (
 
 
 class Fingerprint(TypedDict):
-    """Everything that results depend on: digests of files and text, and how the text is read."""
+    """Digests of a model's files and of its text, and how the text is read."""
 
     model_sha256: str
     files_sha256: str
@@ -158,7 +158,7 @@ def find_model(
     Raises
     ------
     UserError
-        There is no such model, the model lacks a part, or an argument does not fit it.
+        There is no such model, a file of the model is missing, or an argument does not suit it.
     """
     if context is not None and not 2 <= context <= 131072:
         raise UserError(f"Context must be 2 to 131072 tokens, not {context}")
@@ -283,7 +283,7 @@ def _other_files(folder: Path) -> list[Path]:
 
 
 def _digest_of(files: Sequence[Path], folder: Path) -> str:
-    """SHA-256 (hex) of the files with their names below the folder."""
+    """SHA-256 (hex) of the files' contents, and of their names relative to the folder."""
     total = hashlib.sha256()
     for path in files:
         total.update(f"{path.relative_to(folder)}\0".encode())

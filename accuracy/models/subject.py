@@ -15,7 +15,7 @@ from halfbyte.golden.layers import Survey, WeightMatrix, survey
 __all__ = ["Measure", "Outputs", "Subject"]
 
 Outputs = Mapping[str, Tensor]
-"""What one run on the evaluation text gives, by name."""
+"""The tensors that one run on the evaluation text gives, by name."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Subject(ABC):
     name : str
         The name in records.
     module : nn.Module
-        The model. It is converted to FP32 and set to inference, in place.
+        The model. It is converted to FP32 and put into evaluation mode, in place.
     left_out : sequence of nn.Module
         Layers that are ignored because no measure depends on them.
 
@@ -45,7 +45,7 @@ class Subject(ABC):
     stored : StoredFormat or None
         The format of the stored weights, if they were quantized already.
     stored_bits : int
-        Bits of a weight that is not quantized, as stored in the files.
+        Bits that the files store for a weight that is not quantized.
     """
 
     measures: tuple[Measure, ...]

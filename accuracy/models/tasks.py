@@ -1,6 +1,6 @@
-"""Zero-shot tasks of lm-eval, EleutherAI's evaluation harness.
+"""Evaluate models on zero-shot tasks of lm-eval, EleutherAI's evaluation harness.
 
-They need an optional package: ``pip install "halfbyte[tasks]"``. A task must give ``acc`` or
+The tasks need an optional package: ``pip install "halfbyte[tasks]"``. A task must give ``acc`` or
 ``exact_match`` for each document, so that the bootstrap can draw documents.
 """
 
@@ -26,7 +26,7 @@ _BATCH = 16
 
 
 class TaskSubject(Subject):
-    """A causal model on tasks of lm-eval. Each task is a measure.
+    """A causal model that is evaluated on tasks of lm-eval. Each task is a measure.
 
     Parameters
     ----------

@@ -64,8 +64,8 @@ def collect_activations(
     seed : int
         Seed of the sample and of random inputs.
     random_inputs : bool
-        Whether to replace the token embeddings by values of N(0, 1), an option in Dotzel et al.,
-        2024.
+        Whether to replace the token embeddings by random values from the normal distribution
+        N(0, 1), which is an option in Dotzel et al. (2024).
 
     Returns
     -------
@@ -98,7 +98,7 @@ def _recorder(sample: RowSample) -> Callable[[Tensor], Tensor]:
 def _random_embeddings(
     module: nn.Module, generator: torch.Generator, wanted: bool
 ) -> Iterator[None]:
-    """Within this context, the token embedding gives values of N(0, 1)."""
+    """Within this context, the token embedding gives random values from N(0, 1), if ``wanted``."""
     if not wanted:
         yield
         return

@@ -1,9 +1,9 @@
 """Maximum-likelihood fits of Student's t, the normal and the Laplace distribution to a tensor.
 
 The values are first reduced to the counts and means of narrow bins. This keeps seven digits of the
-likelihood. The optimizer then works on about ten thousand points, however large the tensor is. How
-well a distribution fits is the Kolmogorov-Smirnov (KS) distance: the largest difference between the
-cumulative distributions of the fit and of the values.
+likelihood. The optimizer then works on about ten thousand points, however large the tensor is. The
+Kolmogorov-Smirnov (KS) distance says how well a distribution fits. It is the largest difference
+between the cumulative distributions of the fit and of the values.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from torch import Tensor
 __all__ = ["MAX_NU", "MIN_COUNT", "MIN_NU", "Fit", "Fits", "fit_distributions"]
 
 MIN_COUNT = 10
-# Below MIN_NU, no quantile formats are derived. Above MAX_NU, the KS distance between t and normal
-# is less than 1e-4.
+# Quantile formats are not derived for a nu below MIN_NU. Above MAX_NU, the KS distance between
+# Student's t and the normal distribution is less than 1e-4.
 MIN_NU, MAX_NU = 0.5, 1000.0
 # Bins in an interval of asinh(z) of length 1, where z is a standardized value. Bins are 1/2048 wide
 # near z = 0, and |z|/2048 wide in the tails.
 _RESOLUTION = 2048
 _QUANTILES = 2**14
-# If a share s of the values is equal, the likelihood of a t with nu / (nu + 1) < s is unbounded.
+# If a share s of the values are equal, the likelihood of a t with nu / (nu + 1) < s is unbounded.
 _MAX_TIES = MIN_NU / (MIN_NU + 1)
 
 _Array = NDArray[np.float64]

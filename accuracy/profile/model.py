@@ -34,7 +34,7 @@ def profile_model(
     Parameters
     ----------
     source : Source
-        The model or the file.
+        The model, or the file of weights.
     block : int
         Number of values that share a scale.
     activations : bool
@@ -49,7 +49,8 @@ def profile_model(
     Returns
     -------
     list of TensorProfile
-        Two for each tensor: its values as they are, and divided by the largest in their block.
+        Two for each tensor: the profile of its values, and of its values divided by the largest in
+        their block.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def profile_model(
 
 
 def typical_nu(profiles: Sequence[TensorProfile]) -> float:
-    """The median nu of the layers' weights, before any division into blocks.
+    """The median nu of the layers' weights, not divided by the largest in their block.
 
     Raises UserError if no layer has a fit.
     """
@@ -98,7 +99,7 @@ def typical_nu(profiles: Sequence[TensorProfile]) -> float:
 
 
 def nus_of_weights(profiles: Sequence[TensorProfile]) -> list[float]:
-    """The nu of each layer's weights, before any division into blocks, if there is a fit."""
+    """The nu of the weights of each layer with a fit, not divided by the largest in their block."""
     return [
         each.record.nu
         for each in profiles

@@ -1,4 +1,4 @@
-"""Draw profiles. Each function takes an ``Axes``, and records or fits."""
+"""Draw profiles of tensors. Each function draws fits, or records of tensors, on an ``Axes``."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,8 @@ _KINDS = {  # (what, normalized): colour, marker
     ("activation", True): ("#E69F00", "D"),
 }
 _BINS = 120
-_SHOWN = 8.0  # scales of the fitted t to either side of its centre
+# A histogram reaches this many scales of the fitted t to either side of its centre.
+_SHOWN = 8.0
 _NU_TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -55,7 +56,8 @@ def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
         )
     axes.set_yscale("log")
     peak = max(float(density.max()), float(t.frozen.pdf(t.loc)))
-    # The factor 100 leaves room for the legend above. The lowest bar may hold a single quantile.
+    # The factor 0.5 keeps the lowest bar visible, which may hold a single quantile. The factor 100
+    # leaves room for the legend above the peak.
     axes.set_ylim(0.5 * float(density[density > 0].min()), 100 * peak)
     axes.set_xlabel(unit)
     axes.set_ylabel("density")
@@ -78,7 +80,7 @@ def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
         What the values are, for the labels of the axes.
     """
     count = len(fits.quantiles)
-    # More points in the tails, where values are rare and matter most.
+    # Most points are in the tails, where values are rare and matter most.
     from_end = np.unique(np.geomspace(1, count // 2, 150).astype(int)) - 1
     chosen = np.concatenate([from_end, count - 1 - from_end[::-1]])
     probabilities = (chosen + 0.5) / count
@@ -133,7 +135,7 @@ def draw_nu(axes: Axes, records: Sequence[TensorRecord]) -> None:
                 marker=marker,
                 alpha=0.8,
                 edgecolors="none",
-                label=f"{what}s, {'by block' if normalized else 'as they are'}",
+                label=f"{what}s / largest in their block" if normalized else f"{what}s",
             )
     axes.set_xscale("log")
     axes.set_xticks(_NU_TICKS, [f"{tick:g}" for tick in _NU_TICKS])

@@ -39,7 +39,7 @@ class Source:
 
 
 def open_source(reference: str) -> Source:
-    """The weights of ``reference``: a model as for ``open_model``, or a ``.safetensors`` file.
+    """Open the weights of a model, named as for ``open_model``, or of a ``.safetensors`` file.
 
     A single file does not list its layers. So the tensors' names decide which tensors are weights,
     as in :mod:`halfbyte.checkpoints.plan`. The shape of a weight is (outputs, inputs, kernel...).

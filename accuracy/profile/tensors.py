@@ -1,4 +1,4 @@
-"""Profile one tensor: its values, and its values divided by the largest in their block."""
+"""Fit distributions to one tensor: to its values, and to these divided by their block's largest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,12 +11,12 @@ from halfbyte.base import Record, UserError
 
 __all__ = ["MAX_SAMPLES", "TensorProfile", "TensorRecord", "profile_matrix"]
 
-MAX_SAMPLES = 2**20
+MAX_SAMPLES = 2**20  # the most values of a tensor that are fitted
 
 
 @dataclass(frozen=True, kw_only=True)
 class TensorRecord(Record):
-    """How a tensor's values are distributed. If nothing can be fitted, the figures are null."""
+    """How a tensor's values are distributed. If nothing can be fitted, the results are null."""
 
     model: str | None = None
     """The model; null for a tensor without one."""
@@ -25,7 +25,7 @@ class TensorRecord(Record):
     versions: Mapping[str, str | None] | None = None
     """Versions of the libraries."""
     inputs: str | None = None
-    """What the model was run on for activations: ``text`` or ``random``."""
+    """What the model was run on to get activations: ``text`` or ``random``; null for weights."""
     layer: str
     """Name of the layer in the model."""
     what: str
@@ -63,7 +63,7 @@ class TensorRecord(Record):
     ks_delta: float | None = None
     """``ks_normal`` minus ``ks_t``: positive if Student's t is nearer."""
     note: str | None = None
-    """Why there are no figures."""
+    """Why nothing was fitted."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class TensorProfile:
     Parameters
     ----------
     record : TensorRecord
-        The figures of the tensor.
+        The fitted parameters, and the counts of values.
     fits : Fits or None
         The fitted distributions, for plots; None if nothing can be fitted.
     """
@@ -88,14 +88,14 @@ def profile_matrix(
     """Two profiles: the values, and the values divided by the largest magnitude in their block.
 
     matrix: (rows, inputs) floating point. Blocks of ``block`` values run along the inputs; the last
-    one may be shorter. If there are more than :data:`MAX_SAMPLES` values, whole blocks are drawn at
-    random. Zeros are counted but left out of the fits. Nearly every format represents zero exactly,
-    and many zeros would make a fit impossible.
+    block of a row may be shorter. If there are more than :data:`MAX_SAMPLES` values, whole blocks
+    are drawn at random. Zeros are counted but left out of the fits. Nearly every format represents
+    zero exactly, and many zeros would make a fit impossible.
 
     Raises
     ------
     UserError
-        There are NaN or infinities; the message names the layer.
+        The matrix has NaN or infinities; the message names the layer.
     """
     if not bool(matrix.isfinite().all()):
         raise UserError(f"The {what} of layer {layer[:200]} has NaN or infinite values")
@@ -133,7 +133,7 @@ def _sampled_blocks(matrix: Tensor, block: int, seed: int) -> Tensor:
 
 
 def _profile(empty: TensorRecord, values: Tensor) -> TensorProfile:
-    """Fit ``values`` and add the figures to a record that has none; values: (count,), not zero."""
+    """Fit ``values``, (count,) without zeros, and add the results to the record ``empty``."""
     if values.numel() < MIN_COUNT:
         note = f"fewer than {MIN_COUNT} values that are not zero"
         return TensorProfile(replace(empty, note=note), None)

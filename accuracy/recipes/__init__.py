@@ -1,8 +1,8 @@
-"""Recipes: how a model's weights and activations become 4-bit numbers.
+"""Recipes: how a model's weights and activations become numbers of few bits.
 
-A recipe says which of four steps are used. Smoothing moves outliers from activations into weights.
-Clipping reduces block scales. GPTQ rounds columns in order, so that later ones correct earlier
-errors. Rounding goes to the nearest value.
+A recipe says which of these steps are used. Smoothing moves outliers from activations into weights.
+Clipping reduces block scales. GPTQ rounds the columns of a weight in order, so that later columns
+correct the errors of earlier ones. Without GPTQ, every weight is rounded to the nearest value.
 """
 
 from halfbyte.accuracy.recipes.catalogue import load_recipe, recipe_names

@@ -1,4 +1,4 @@
-"""Statistics of the inputs of layers, collected while a model runs on calibration text."""
+"""Collect statistics of the inputs of layers while a model runs on calibration text."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class LayerInputs:
 def observed_inputs(
     layers: Mapping[str, WeightMatrix], calibrate: Callable[[], None]
 ) -> dict[str, LayerInputs]:
-    """Run the unquantized model once, and collect statistics of each weight's inputs by name.
+    """Run the unquantized model once. Returns statistics of each weight's inputs, by its name.
 
     Recurrent layers are left out because they compute most of their inputs themselves. Weights
     that get no inputs are left out, too, such as those of experts that receive no token.

@@ -1,4 +1,4 @@
-"""GPTQ (Frantar et al., 2022): round columns in order, so that later ones correct earlier errors.
+"""GPTQ (Frantar et al., 2022): round the columns of a weight in order, to correct earlier errors.
 
 The Hessian of a layer's squared output error is proportional to the Gram matrix of its inputs. Here
 all inputs are those of the unquantized model. The scale of every block is chosen first, from the

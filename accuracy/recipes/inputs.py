@@ -93,7 +93,7 @@ class _Point:
         """Raise UserError if the products are not summed along the matrix's inputs."""
         if weight.shape[axis] > 1 and weight.stride(axis) != self.matrix.input_stride:
             raise UserError(
-                f"Layer {self.name} sums over another axis than the one that its blocks follow: "
+                f"Layer {self.name} sums over another axis than that along which its blocks run: "
                 "this kind of layer is not supported"
             )
 
@@ -109,11 +109,11 @@ class _Point:
 
 
 class _Uses(TorchFunctionMode):
-    """Intercepts the functions of ``_CHANGES``, and transforms what a watched weight multiplies."""
+    """Intercepts the functions in ``_CHANGES``, and transforms what a watched weight multiplies."""
 
     def __init__(self, points: list[_Point]) -> None:
         super().__init__()
-        # By the address of a storage: each watched weight in it, with its range of elements.
+        # For each address of a storage: the watched weights in it, with their ranges of elements.
         self._points: dict[int, list[tuple[int, int, _Point]]] = {}
         for point in points:
             weight = point.matrix.tensor
@@ -196,8 +196,8 @@ def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
         return inputs
     if weight.ndim != 3 or inputs.ndim != 3 or len(points) != len(inputs):
         raise UserError(
-            f"Layer {points[0].name}: one product uses several quantized weights, and their inputs "
-            "cannot be told apart. This kind of layer is not supported"
+            f"Layer {points[0].name}: one product uses several quantized weights, and it is not "
+            "known which inputs belong to which weight. This kind of layer is not supported"
         )
     return torch.stack([point(each) for point, each in zip(points, inputs, strict=True)])
 

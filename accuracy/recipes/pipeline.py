@@ -42,8 +42,8 @@ class QuantizationNoise:
     layers : mapping of str to float
         The ratio for each weight.
     not_calibrated : tuple of str
-        Weights that were rounded to the nearest value although the recipe calibrates, because their
-        inputs were not seen.
+        Weights that were rounded to the nearest value although the recipe needs calibration,
+        because their inputs were not seen.
     inputs_left : function
         Returns the weights whose inputs were not quantized so far although the recipe quantizes
         activations.
@@ -91,8 +91,8 @@ def quantized(
     Raises
     ------
     UserError
-        There is no calibration text, or weights or activations are not finite. For values that are
-        not finite, the message names the layer.
+        The recipe needs calibration text but there is none, or weights or activations are not
+        finite. For values that are not finite, the message names the layer.
     """
     layers = layers_of(matrices)
     run = _Run(fmt, recipe, matrices, layers, _observed(recipe, layers, calibrate))
@@ -165,7 +165,7 @@ class _Run:
 
     def quantize_weights(self) -> QuantizationNoise:
         """Quantize every weight, and a shared weight only once. Returns the noise."""
-        # Sums of squares, of each weight and of its error.
+        # For each weight: the sum of its squares, and that of its error.
         energies: dict[str, tuple[float, float]] = {}
         done: dict[object, str] = {}
         if self.weights is None and not self.divisors:

@@ -36,7 +36,7 @@ class Recipe:
         How weights and activations are quantized; None for those that stay as they are.
     smooth : float or "search", optional
         SmoothQuant's alpha, 0 to 1: how much of activations' outliers moves into weights.
-        ``search`` takes the best of a grid in each layer.
+        ``search`` tries a grid of alphas, and uses the best one in each layer.
     gptq : bool
         Whether weights are rounded by GPTQ: one column after the other, so that later columns
         correct errors of earlier ones.
@@ -74,8 +74,8 @@ class Recipe:
             raise UserError("A recipe needs 'weights' or 'activations', or both")
         if self.activations is not None and self.activations.clip is not Clipping.NONE:
             raise UserError(
-                "activations.clip must be none: their scales are computed in each call, "
-                f"not {self.activations.clip.value}"
+                f"activations.clip must be none, not {self.activations.clip.value}: the scales of "
+                "activations are computed in each call"
             )
         self._check_methods()
 
@@ -99,19 +99,19 @@ class Recipe:
     def with_block(self, block: int | None) -> "Recipe":
         """This recipe with another block size, for weights and activations; None is a whole row.
 
-        The change is added to name and title.
+        The new recipe's name and title state the block size.
         """
         return self._changed(block=block)
 
     def with_scales(self, scale_format: ScaleFormat, block: int) -> "Recipe":
         """This recipe with another scale format and block size, for weights and activations.
 
-        The change is added to name and title.
+        The new recipe's name and title state both.
         """
         return self._changed(block=block, scale_format=scale_format)
 
     def _changed(self, **changes: Any) -> "Recipe":
-        """This recipe with ``changes`` of block and scale format, added to name and title."""
+        """This recipe with other operands, whose changes its name and title state."""
         operands = {
             key: dataclasses.replace(operand, **changes)
             for key in ("weights", "activations")
