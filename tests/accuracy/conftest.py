@@ -12,9 +12,9 @@ from halfbyte.accuracy.texts import docstrings
 
 @pytest.fixture(scope="session")
 def small_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in Hugging Face layout. The model has two layers, 40 wide.
+    """A folder in Hugging Face layout, with a model of two layers.
 
-    40 is not a multiple of the usual block sizes.
+    The model's width is 40, which is not a multiple of the usual block sizes.
     """
     folder = tmp_path_factory.mktemp("llama") / "small-llama"
     tokenizer = Tokenizer(models.BPE())

@@ -48,7 +48,7 @@ def test_interrupted_training_gives_the_weights_of_an_uninterrupted_one(tmp_path
     continued = train(SMALL, plan, tmp_path / "cut.safetensors")
     for one, other in zip(whole.parameters(), continued.parameters(), strict=True):
         assert torch.equal(one, other)
-    with pytest.raises(UserError, match="already at step 4, beyond 3"):
+    with pytest.raises(UserError, match="holds a run of 4 steps, more than the 3"):
         train(SMALL, Plan(steps=3), tmp_path / "cut.safetensors")
 
 

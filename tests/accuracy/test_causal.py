@@ -30,7 +30,7 @@ def test_short_texts_and_strides_beyond_the_context_are_refused():
 
 
 class Uniform(nn.Module):
-    """Predicts 16 tokens with equal probability, but token 0 with a very little more."""
+    """Predicts 16 tokens with equal probability, except that token 0 is slightly more likely."""
 
     def forward(self, input_ids):
         logits = torch.zeros(*input_ids.shape, 16)

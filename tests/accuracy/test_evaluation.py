@@ -38,7 +38,7 @@ def test_perplexity_is_that_of_transformers(small_llama, build):
     outputs = subject.observe()
     perplexity = subject.statistics(outputs, outputs)["perplexity"]
     ours = float(perplexity.at(torch.ones(1, perplexity.count, dtype=torch.float64)))
-    # The loss that transformers computes for each window. It ignores targets with label -100.
+    # transformers computes the cross-entropy of each window, without targets whose label is -100.
     total, count = 0.0, 0
     for window, first in zip(subject.windows, subject.first_scored, strict=True):
         labels = window.clone()
@@ -47,7 +47,7 @@ def test_perplexity_is_that_of_transformers(small_llama, build):
             loss = subject.module(input_ids=window[None], labels=labels[None]).loss
         scored = int((labels[1:] != -100).sum())
         total, count = total + float(loss) * scored, count + scored
-    # The tolerance is for rounding: the two sums are in different orders.
+    # The tolerance is for rounding errors: the two sums add their terms in different orders.
     assert ours == pytest.approx(np.exp(total / count), rel=1e-4)
 
 
@@ -57,7 +57,7 @@ def test_evaluates_a_folder_with_intervals(small_llama, build):
     records = [each.record for each in evaluate(model, [load("int4"), load("int8")], recipe)]
     int4, int8 = records
     assert set(int4.measures) == {"perplexity", "next_token_accuracy"}
-    assert len(int4.layers) == 14  # two layers of seven; neither embedding nor output head
+    assert len(int4.layers) == 14  # seven weights in each of two layers
     assert int4.text == "docstrings"
     baseline = int4.measures["perplexity"].baseline
     assert abs(int8.measures["perplexity"].loss) < 0.01

@@ -1,6 +1,6 @@
-"""GPTQ, which rounds weights one after another and makes up for each error in those that follow.
+"""GPTQ, which rounds weights one after another and corrects each error in the weights that follow.
 
-Its output errors are smaller than those of rounding to nearest, with the same values and scales.
+A layer's output errors are smaller than with rounding to nearest, for equal formats and scales.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ def correlated(rows: int, width: int) -> torch.Tensor:
 def output_error(model, inputs, recipe, fmt="int4", calibration=None) -> float:
     """Sum of squared output errors of the quantized model on ``inputs``.
 
-    It is calibrated on ``calibration``, by default on ``inputs``.
+    The recipe is calibrated on ``calibration``, by default on ``inputs``.
     """
     expected = model(inputs)
     data = inputs if calibration is None else calibration

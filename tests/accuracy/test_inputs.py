@@ -17,7 +17,7 @@ A4 = Recipe("a4", "", activations=Operand(block=8))
 
 
 class Uses(nn.Module):
-    """A module that computes ``way(x, weight)``; the weight is (3, 8), x usually (..., 8)."""
+    """A module that computes ``way(x, weight)`` with a weight of shape (3, 8)."""
 
     def __init__(self, way):
         super().__init__()
@@ -89,8 +89,8 @@ def test_experts_see_their_own_tokens(implementation):
     with torch.no_grad(), quantized(load("int4"), A4, weight_matrices(model)) as noise:
         run()
         left = noise.inputs_left()
-    # "batched_mm" copies the experts' weights. Inputs of copies are not found, and `left` names
-    # these layers.
+    # "batched_mm" copies the experts' weights. The inputs that copies are multiplied by are not
+    # found, and `left` names these weights.
     assert bool(left) is (implementation == "batched_mm")
 
 

@@ -145,7 +145,7 @@ def test_fp8_without_scales_is_read_as_numbers(folder):
     assert torch.equal(found, right.to(torch.float8_e4m3fn).float())
 
 
-def test_a_configuration_of_wrong_types_is_told_in_full(folder):
+def test_a_field_of_a_wrong_type_is_named_with_its_value(folder):
     reconfigure(folder, hidden_size="40")
     with pytest.raises(UserError, match=r"field 'hidden_size': .*40"):
         open_subject(find_model(str(folder)))
@@ -156,7 +156,7 @@ def test_a_quantization_config_of_null_means_an_unquantized_model(folder):
     assert open_subject(find_model(str(folder))).stored is None
 
 
-def test_a_configuration_without_architectures_is_told_by_its_model_type(folder):
+def test_a_model_without_architectures_is_recognized_by_its_model_type(folder):
     reconfigure(folder, architectures=None)
     assert find_model(str(folder)).kind == "causal"
     reconfigure(folder, model_type="bert")
@@ -240,7 +240,7 @@ def test_a_baseline_of_zero_gives_a_note_instead_of_a_relative_loss(folder):
     record = measured(folder, bos="none")
     accuracy = record["measures"]["next_token_accuracy"]
     assert (accuracy["baseline"], accuracy["loss"], accuracy["loss_low"]) == (0, None, None)
-    assert "is 0: there is no relative loss" in accuracy["note"]
+    assert "is 0, so there is no relative loss" in accuracy["note"]
     assert record["measures"]["perplexity"]["value"] == pytest.approx(400)
     json.dumps(record, allow_nan=False)
 
@@ -249,7 +249,7 @@ def test_a_text_of_one_window_has_no_interval(folder):
     measure = measured(folder, text="a few words")["measures"]["perplexity"]
     assert measure["value"] is not None
     assert (measure["low"], measure["loss_low"]) == (None, None)
-    assert measure["note"].startswith("one item only")
+    assert measure["note"].startswith("there is only one item")
 
 
 def test_a_layer_without_noise_is_null_in_the_record(folder):
@@ -280,7 +280,7 @@ def test_the_beginning_of_text_token_starts_the_text_or_every_window():
     assert windows.shape[1] == 9  # eight inputs and a target
     assert windows[:, 0].tolist() == [1] * len(windows)
     scored = [row[1:][at:].tolist() for row, at in zip(windows, first.tolist(), strict=True)]
-    # Every token is scored once, also the first.
+    # Every token is scored once, including the first.
     assert [token for row in scored for token in row] == tokens.tolist()
     plain, _ = _windows(tokens, 8, "none", 1)
     assert torch.equal(plain, sliding_windows(tokens, 8, 4)[0])

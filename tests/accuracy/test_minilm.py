@@ -21,7 +21,7 @@ def test_there_are_enough_texts_and_always_the_same():
     assert len(texts) >= 300
     assert len(set(texts)) == len(texts)
     assert all(40 <= len(text) <= 160 for text in texts)
-    assert set(texts).isdisjoint(longer_docstrings())  # those are for calibration
+    assert set(texts).isdisjoint(longer_docstrings())  # the longer texts are for calibration
     docstrings.cache_clear()
     assert digest(docstrings()) == digest(texts)
 
@@ -47,7 +47,8 @@ def test_missing_package_names_the_remedy(monkeypatch):
 
 @pytest.mark.model
 def test_embeddings_are_those_of_the_release():
-    # Texts and similarities from the model card at sbert.net, which has four decimals.
+    # Texts and similarities are from the model card at sbert.net, which gives similarities to four
+    # decimals.
     texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
     embeddings = open_subject(find_model("minilm")).embed(texts)
     expected = [[1, 0.6660, 0.1046], [0.6660, 1, 0.1411], [0.1046, 0.1411, 1]]
@@ -93,6 +94,6 @@ def test_evaluates_minilm_once_and_then_reads_the_stored_result(monkeypatch, tmp
         assert each.loss_low < each.loss < each.loss_high
     assert found[2].record.measures["neighbour_agreement"].value > 0.9
     assert int4.bits_per_weight == 4.25
-    assert len(int4.layers) == 36  # six layers: Q, K, V, attention output, two feed-forward
+    assert len(int4.layers) == 36  # in each of six layers: Q, K, V, output, two feed-forward
     assert [each.record for each in evaluate(model, formats, recipe)] == [int4, e2m1, int8]
     evaluate(model, formats, recipe, on_progress=lambda *_: pytest.fail("computed again"))

@@ -1,4 +1,4 @@
-"""SmoothQuant, which divides each input channel by a constant and multiplies its weights by it.
+"""SmoothQuant, which divides a channel of inputs by a constant and multiplies its weights by it.
 
 The layer computes the same function before rounding, and has smaller errors after it.
 """
@@ -30,7 +30,7 @@ def with_outliers(rows: int, width: int) -> torch.Tensor:
 def output_error(model, inputs, smooth, fmt="int4", calibration=None) -> float:
     """Sum of squared output errors of the quantized model on ``inputs``.
 
-    It is calibrated on ``calibration``, by default on ``inputs``.
+    The recipe is calibrated on ``calibration``, by default on ``inputs``.
     """
     expected = model(inputs)
     data = inputs if calibration is None else calibration

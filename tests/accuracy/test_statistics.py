@@ -1,4 +1,4 @@
-"""Estimates with bootstrap intervals, against formulas, direct sums and known distributions."""
+"""Bootstrap estimates are compared with formulas, direct sums and known distributions."""
 
 import numpy as np
 import pytest
