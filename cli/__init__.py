@@ -10,7 +10,8 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line.
 
-    Modules are imported inside, so that Ctrl-C during an import ends with a one-line message, too.
+    Modules are imported within this function, so that Ctrl-C during an import also ends with a
+    message of one line.
     """
     try:
         from halfbyte.cli.interruption import ends_in_one_line

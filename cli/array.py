@@ -39,8 +39,8 @@ Rows = Annotated[
     int | None,
     typer.Option(
         "--rows",
-        help="Rows of units in an array. Each row computes results of one token at a time, or with "
-        "--dataflow weight a share of every dot product.",
+        help="Number of rows of units in an array. Each row computes the results of one token at a "
+        "time. With --dataflow weight, each row computes a part of every dot product.",
         show_default=str(DEFAULT_SIDE),
     ),
 ]
@@ -48,7 +48,7 @@ Columns = Annotated[
     int | None,
     typer.Option(
         "--columns",
-        help="Columns of units in an array. Each column computes one output at a time.",
+        help="Number of columns of units in an array. Each column computes one output at a time.",
         show_default=str(DEFAULT_SIDE),
     ),
 ]
@@ -67,8 +67,8 @@ Depth = Annotated[
     int | None,
     typer.Option(
         "--depth",
-        help="With --dataflow weight: number of tokens whose sums a column holds, and of cycles "
-        "for which weights stay in place; by default the least odd number that is at least --rows.",
+        help="With --dataflow weight: number of tokens whose sums a column holds. Weights stay in "
+        "place for as many cycles. By default the least odd number that is at least --rows.",
         show_default=False,
     ),
 ]
@@ -113,7 +113,7 @@ class ArrayOptions:
 def with_units(
     arrays: "Sequence[SystolicSpec]", units: "Sequence[DotSpec]"
 ) -> "list[SystolicSpec]":
-    """The arrays, each with its unit from ``units``, whose architectures are chosen."""
+    """The arrays, with their units replaced by ``units``, whose architectures are chosen."""
     return [replace(array, unit=unit) for array, unit in zip(arrays, units, strict=True)]
 
 
@@ -145,7 +145,8 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         rows,
         f"{first.corner}. Unit and registers: areas in one element. Skew: registers that delay "
         "rows and columns. Return: registers that bring sums back to the bottom of the columns. "
-        "Energy: of all these parts with their clock pins, without wires. Proof: of the unit.",
+        "Energy: that of all these parts and their clock pins, without wires. Proof: that of the "
+        "unit.",
     )
 
 

@@ -1,7 +1,7 @@
 """``halfbyte assign``: search for an order of the weights' codes that makes the MAC smaller.
 
-A permuted format has the same values with other codes. Simulated annealing makes each multiplier
-small, so that orders can be compared.
+A permuted format has the same values with other codes. To compare two orders, simulated annealing
+first makes the multiplier for each of them small.
 """
 
 from pathlib import Path

@@ -106,7 +106,7 @@ def _bench_codec(peers: bool, json: bool) -> None:
     ]
     first = records[0]
     table(
-        "DFloat11 of normal weights in BF16",
+        "DFloat11 on normally distributed weights in BF16",
         ["what", ">weights", ">seconds", ">GB/s", ">GB/s a core", ">bits"],
         rows,
         f"GB: 10^9 bytes of BF16. {first.cores} cores; loops in {first.engine}; medians of "

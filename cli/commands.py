@@ -67,7 +67,7 @@ class Entry:
     panel : str
         The group of the command in the help.
     summary : str
-        The line on the command in the help.
+        The line about the command in the help.
     """
 
     place: str
@@ -100,8 +100,8 @@ COMMANDS = {
     "formats": Entry(
         "formats:formats",
         _START,
-        "List the formats, or print codes, values, integers, quantum, widths and source of those "
-        "that are named.",
+        "List all formats, or print codes, values, integers, quantum, widths and source of the "
+        "named ones.",
     ),
     "synth": Entry(
         "synth:synth",
@@ -122,8 +122,8 @@ COMMANDS = {
     "recommend": Entry(
         "recommend:recommend",
         _START,
-        "Find the smallest format below a given loss, or the most accurate below a given area; "
-        "say how certain the choice is.",
+        "Find the format with the least area below a given loss, or with the least loss below a "
+        "given area; say how certain the choice is.",
     ),
     "report": Entry(
         "report:report",
@@ -170,7 +170,8 @@ COMMANDS = {
     "prove": Entry(
         "prove:prove",
         _CHECKS,
-        "Prove RTL and netlists of every architecture, for all codes and accumulator states.",
+        "Prove that RTL and netlists are correct in every architecture, for all codes and "
+        "accumulator states.",
     ),
     "gatesim": Entry(
         "gatesim:gatesim",
@@ -203,7 +204,7 @@ COMMANDS = {
     "diff": Entry(
         "report:diff",
         _CHECKS,
-        "Compare two sets of records: area, delay, energy, loss. Exit status 3 if any figure "
+        "Compare two sets of records: area, delay, energy, loss. Exit status 3 if any number "
         "changed.",
     ),
     "evaluate": Entry(

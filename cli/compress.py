@@ -61,7 +61,7 @@ Secded = Annotated[
     bool,
     typer.Option(
         "--secded",
-        help="Add 12.5 % check bytes, with which one wrong bit in every 64 is corrected.",
+        help="Add 12.5 % check bytes, with which one wrong bit in each 64 can be corrected.",
     ),
 ]
 Verify = Annotated[
@@ -226,8 +226,8 @@ def info(source: CompressedFile, json: Json = False) -> None:
         "",
         ["tensor", "~type", "~>elements", "~layout", "~>raw", ">entropy", ">stored"],
         rows,
-        "raw, entropy and stored in bits per element; entropy: that of the exponent and upper "
-        "mantissa bits, plus the number of all other bits",
+        "raw, entropy and stored: all in bits per element; entropy: that of the exponent and upper "
+        "mantissa bits, plus the number of the other bits",
     )
 
 

@@ -32,8 +32,8 @@ LutBits = Annotated[
 ]
 Method = Annotated[
     str,
-    typer.Option(help="quantile (as SF4 and NF4), lloyd_max (least error) or entropy (least error "
-                 "for codes of the entropy --entropy, if weights are entropy-coded)."),
+    typer.Option(help="quantile (as for SF4 and NF4), lloyd_max (least error), or entropy (least "
+                 "error if codes are entropy-coded and their entropy is --entropy)."),
 ]  # fmt: skip
 Block = Annotated[
     int,
@@ -53,7 +53,7 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="MODEL",
-        help="Take nu from a model: the median over its layers' weights.",
+        help="Take nu from a model, as the median over the weights of its layers.",
         show_default=False,
     ),
 ]

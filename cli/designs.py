@@ -1,7 +1,7 @@
 """Options and specifications of MACs.
 
-``--arch auto`` takes the multiplier architecture that synthesis finds smallest. ``--arch all``
-takes every architecture that fits the formats.
+``--arch auto`` means the multiplier architecture that gives the smallest MAC in synthesis.
+``--arch all`` means every architecture that can multiply the formats.
 """
 
 from collections.abc import Sequence

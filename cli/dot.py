@@ -56,8 +56,9 @@ Block = Annotated[
     int | None,
     typer.Option(
         "--block",
-        help="Number of products that share a scale; by default the number of lanes. A multiple of "
-        "that number gives blocks of several cycles, a divisor several blocks per cycle.",
+        help="Number of products that share a scale; by default the number of lanes. With a "
+        "multiple of the lanes, a block takes several cycles; with a divisor, a cycle has several "
+        "blocks.",
         show_default=False,
     ),
 ]
@@ -74,8 +75,8 @@ Window = Annotated[
     str | None,
     typer.Option(
         "--window",
-        help="LOW:HIGH: the lowest and highest exponent of the product of both scales that an "
-        "exact accumulator can take; by default all exponents.",
+        help="LOW:HIGH: the lowest and highest exponent that the product of a weight scale and an "
+        "activation scale may have in an exact accumulator; by default all exponents.",
         show_default=False,
     ),
 ]

@@ -33,8 +33,8 @@ Formats = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FORMAT",
-        help="Entropy of the codes of these formats; 'all' for every shipped one. If none is "
-        "given, entropy of the tensors as they are.",
+        help="Formats whose codes are measured; 'all' for every shipped format. If none is given, "
+        "the tensors are measured as they are.",
         show_default=False,
     ),
 ]
@@ -102,7 +102,7 @@ def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
         columns,
         rows,
         "entropy: order-0 entropy of the exponents (of whole bytes for 8-bit types), plus all "
-        "other bits; ours: what halfbyte's codes take, with tables and headers",
+        "other bits; ours: bits with halfbyte's codes, including tables and headers",
     )
 
 
@@ -141,6 +141,6 @@ def _show_formats(model: str, records: "Sequence[CodeEntropy]") -> None:
         ["format", ">weights", ">raw", ">entropy", ">ours", ">scales", ">effective"],
         rows,
         f"means over {len({record.tensor for record in records})} weight tensors; ours: "
-        "what halfbyte's codes take with tables and headers, or packed codes if they are smaller; "
+        "bits with halfbyte's codes, tables and headers, or of packed codes if they are smaller; "
         f"scales: {first.scale_format}; effective: ours plus scales",
     )

@@ -1,4 +1,4 @@
-"""``halfbyte evaluate``: measure how accurate a model is in each format, with intervals.
+"""``halfbyte evaluate``: measure how accurate a model is in each format, with 95 % intervals.
 
 A recipe says what is quantized in the model, and how: blocks, scales, and methods such as GPTQ.
 """
@@ -57,7 +57,7 @@ OptionalRecipe = Annotated[
     typer.Option(
         "--recipe",
         help="A recipe that `halfbyte recipes` lists, or a .yaml file.",
-        show_default="w4, or that of a quantized folder",
+        show_default="w4; for a quantized folder, how it was quantized",
     ),
 ]
 Block = Annotated[
@@ -78,7 +78,7 @@ TextSource = Annotated[
 ]
 Context = Annotated[
     int | None,
-    typer.Option(help="For causal models: tokens seen at a time.", show_default=False),
+    typer.Option(help="For causal models: number of tokens read at a time.", show_default=False),
 ]
 Output = Annotated[
     Path | None,
@@ -272,10 +272,10 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
         "weights; dB to optimum: how many dB the SQNR is below that of the best possible values, "
         "for blocks of Student's t with nu 5; "
         f"{base}: {baselines}; "
-        f"loss: relative to {base}, by {next(iter(measures))}; "
-        f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; "
-        "last column: share of resamples in which the format is better than the next one, * where "
-        f"the interval of their difference excludes 0{''.join(notes)}"
+        f"loss: relative worsening against {base}; order: by the loss in {next(iter(measures))}; "
+        f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; beats next: share of "
+        "the bootstrap's draws in which the format is better than the next one, * where the "
+        f"interval for their difference excludes 0{''.join(notes)}"
     )
     table("Accuracy", [*columns, ">beats next"], rows, caption)
 
@@ -293,7 +293,7 @@ _KEPT_BY_RULE = ("output head", "router")
 
 
 def _notes(record: "EvaluationRecord") -> list[str]:
-    """Notes on what was not quantized, without heads and routers, which are never quantized."""
+    """Notes on what was not quantized, except heads and routers, which are never quantized."""
     unknown = [name for name, why in record.unquantized.items() if why not in _KEPT_BY_RULE]
     left = {
         "that are not quantized because their kind of layer is unknown": unknown,

@@ -196,9 +196,9 @@ def _report_units(
     columns, rows = best_rows(candidates)
     caption = (
         "Net SQNR: the signal-to-quantization-noise ratio of layers' results, minus 6.02 dB for "
-        "each bit per value that scales take. Best block: that with the greatest net SQNR. Best "
-        "lanes: the least area per lane. "
-        "Enough lanes: the fewest within 2 % of that. Netlists are not proved."
+        "each bit per value that scales take. Best block: the size with the greatest net SQNR. "
+        "Best lanes: the number with the least area per lane. Enough lanes: the least number whose "
+        "area per lane is within 2 % of that. Netlists are not proved."
     )
     table(space.title, columns, rows, caption)
     say(f"wrote {', '.join(path.name for path in written)} in {folder}")

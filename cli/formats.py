@@ -72,8 +72,8 @@ def _describe(fmt: Format) -> None:
 
 
 def formats(names: FormatNames = None, json: Json = False) -> None:
-    """List the formats, or print codes, values, integers, quantum, widths and source of those
-    that are named.
+    """List all formats, or print codes, values, integers, quantum, widths and source of the
+    named ones.
     """
     chosen = load_formats(names or [*shipped_names(), *user_names()])
     if json:

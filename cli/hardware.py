@@ -74,11 +74,11 @@ class Hardware:
     unit : str
         ``mac``, ``dot`` or ``array``.
     lanes : int, optional
-        Products per cycle of a unit; by default 32, in arrays 1.
+        Number of products per cycle of a unit; by default 32, in arrays 1.
     scale : str, optional
         Type of the blocks' scales.
     block : str, optional
-        Products that share a scale; by default as many as lanes.
+        Number of products that share a scale; by default the number of lanes.
     grid : ArrayOptions
         Size and dataflow of an array.
 
@@ -105,7 +105,9 @@ class Hardware:
                     )
         self.grid.check_unit(self.unit)
         if self.code and self.block and not self.block.isdecimal():
-            raise UserError(f"--block of a unit with scales is a number, not {self.block[:60]!r}")
+            raise UserError(
+                f"--block of a unit with scales must be a number, not {self.block[:60]!r}"
+            )
 
     @property
     def code(self) -> ScaleCode | None:
@@ -122,7 +124,7 @@ class Hardware:
     def recipe(self, name: str | None) -> "Recipe":
         """The recipe ``name``, with the blocks and scales of the unit.
 
-        If its scales already have the unit's type, its rule for choosing them stays.
+        If the recipe's scales already have the unit's type, its rule for choosing them is kept.
         """
         from halfbyte.cli.evaluate import pick_recipe
 

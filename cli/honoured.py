@@ -1,8 +1,7 @@
 """Check that every given option has an effect.
 
-Tables in this file list which options have an effect, for each command and each of its units.
-
-If an option were ignored, a user would think that the figures were measured with it.
+If an option were ignored, a user would think that the results were measured with it. Tables in this
+file list which options have an effect, for each command and each of its units.
 """
 
 from collections.abc import Mapping

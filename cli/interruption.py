@@ -1,4 +1,7 @@
-"""End everything on Ctrl-C, on SIGTERM, or if the terminal is closed, and say so in one line."""
+"""End this process and its children on Ctrl-C, on SIGTERM, or if the terminal is closed.
+
+The command then prints one line.
+"""
 
 import os
 import shutil

@@ -108,7 +108,8 @@ TechnologyName = Annotated[
     str | None,
     typer.Option(
         "--tech",
-        help="Technology card, by name (`halfbyte tech list` shows them) or by its path.",
+        help="Technology card (a small cell library), by its name or path; `halfbyte tech list` "
+        "shows the names.",
         show_default="sky130hd",
     ),
 ]
@@ -126,7 +127,7 @@ DontUse = Annotated[
     typer.Option(
         "--dont-use",
         metavar="PATTERN",
-        help="Cells that synthesis must not take, such as '*_x4'; may be given several times.",
+        help="Cells that synthesis must not use, such as '*_x4'; may be given several times.",
         show_default=False,
     ),
 ]
@@ -165,14 +166,14 @@ def listed(text: str, option: str) -> list[str]:
 
 
 def named_formats(names: Sequence[str] | None, listed: str | None) -> list[str]:
-    """The formats of the arguments, then those of an option with names separated by commas."""
+    """The formats that arguments name, then those that an option lists, separated by commas."""
     return [*(names or []), *filter(None, map(str.strip, (listed or "").split(",")))]
 
 
 def named_format(name: str | None, option: str | None) -> str:
-    """The format of an argument or an option. Raises UserError if there are none or two."""
+    """The format that an argument or an option names. Raises UserError for none or for two."""
     if name and option and name != option:
-        raise UserError(f"One format is wanted, not two: {name[:60]} and {option[:60]}")
+        raise UserError(f"Give one format, not two: {name[:60]} and {option[:60]}")
     if not (found := name or option):
         raise UserError("The format is missing: give its name after the model")
     return found

@@ -77,10 +77,10 @@ AxisName = Annotated[
     typer.Option(
         "--axis",
         help="What the horizontal axis shows: mac_area, lane_area or unit_area (of a dot-product "
-        "unit), array_area (per MAC, with buffers), chip_overhead (of a whole chip over that with "
-        "INT4; see --mac-share and --memory-share), energy, delay or bits (per weight, "
-        "entropy-coded).",
-        show_default="mac_area, lane_area or array_area, by the unit",
+        "unit), array_area (per MAC, with buffers), chip_overhead (extra area of a whole chip "
+        "relative to one with INT4; see --mac-share and --memory-share), energy, delay or bits "
+        "(per weight, entropy-coded).",
+        show_default="mac_area, lane_area or array_area, depending on the unit",
     ),
 ]
 MacShare = Annotated[
@@ -106,8 +106,8 @@ Array = Annotated[
         show_default=False,
     ),
 ]
-# Plotted beside the shipped formats: SF4 with values of 6 bits. Its shipped values have 8 bits and
-# need a larger MAC.
+# SF4 with values of 6 bits is plotted beside the shipped formats. The shipped SF4 has values of
+# 8 bits and needs a larger MAC.
 EXTRA = ("sf4@6",)
 
 
@@ -224,9 +224,10 @@ def pareto(
         answers = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
         table("The paper's claims", head, answers, "paper: Dotzel et al., 2024; claims.md says why")
     best = ", ".join(measured_frontier(chosen, areas, accuracies, cost))
-    console.print(f"on the frontier, from the least {cost.name.replace('_', ' ')}: {best or '-'}")
+    least = f"from the least {cost.name.replace('_', ' ')}"
+    console.print(f"on the Pareto frontier, {least}: {best or '-'}")
     say(f"wrote {', '.join(path.name for path in written)} in {folder}")
-    say(f"open {page} in a browser: all figures, to sort, filter and compare")
+    say(f"open {page} in a browser to sort, filter and compare all results")
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":

@@ -146,7 +146,8 @@ def prove(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Prove RTL and netlists of every architecture, for all codes and accumulator states.
+    """Prove that RTL and netlists are correct in every architecture, for all codes and
+    accumulator states.
 
     Faults are injected into every unit, and the proof of each faulty unit must fail. Exit status 1
     if a proof fails or a fault is not found. For the decoder and the BF16 MAC (--unit dfloat11,

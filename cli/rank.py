@@ -65,8 +65,8 @@ Levels = Annotated[
     bool,
     typer.Option(
         "--levels",
-        help="Rank by area alone: as MACs, in dot-product units and in arrays, with a figure; by "
-        "default in sky130hd, for formats of at most 4 bits.",
+        help="Rank by area alone: as MACs, in dot-product units and in arrays. Draw a picture, "
+        "too. By default in sky130hd, for formats of at most 4 bits.",
     ),
 ]
 
@@ -155,7 +155,7 @@ def rank(
 
 
 def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
-    """Print a row for each format: in each technology, its figures with their ranks."""
+    """Print a row for each format: in each technology, its numbers with their ranks."""
     from halfbyte.pareto.ranking import CRITERIA, figure_of, rank_by
 
     titles = {"area_um2": "µm²", "delay_ps": "ps", "glitch_energy_fj": "fJ", "slack_ps": "slack ps"}
@@ -169,8 +169,8 @@ def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
 
     def entry(name: str, record: "SynthesisRecord", field: str) -> str:
         place = ranks.get((name, field), {}).get(record.format)
-        figure = number(figure_of(record, field), digits[field])
-        return figure if place is None else f"{figure} ({place})"
+        text = number(figure_of(record, field), digits[field])
+        return text if place is None else f"{text} ({place})"
 
     head = ["format", *(f">{name} {titles[field]}" for name in columns for field in fields)]
     rows = [
@@ -192,7 +192,7 @@ def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
     )
     caption = (
         f"{first.terms} terms{f'; {clocks}' if clocks else ''}. In brackets: the rank; the "
-        f"least figure has rank 1. Energy per MAC on operands of {first.operands}."
+        f"least number has rank 1. Energy per MAC on operands of {first.operands}."
     )
     table(f"Formats by technology, {constraint}", head, rows, caption)
 

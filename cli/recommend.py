@@ -1,6 +1,7 @@
-"""``halfbyte recommend``: find the smallest format whose loss of accuracy is at most a limit.
+"""``halfbyte recommend``: choose a format by area and loss of accuracy.
 
-Or find the most accurate format whose hardware has at most a given area.
+The command finds the format with the least area whose loss is at most a given limit, or the format
+with the least loss whose area is at most a given limit.
 """
 
 from typing import TYPE_CHECKING, Annotated
@@ -75,8 +76,8 @@ def recommend(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Find the smallest format below a given loss, or the most accurate below a given area; say
-    how certain the choice is.
+    """Find the format with the least area below a given loss, or with the least loss below a
+    given area; say how certain the choice is.
     """
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.pareto.hardware import area_per_mac, unit_title
@@ -137,8 +138,8 @@ def _show(result: "Recommendation", source: str, technology: str) -> None:
         for place, choice in places
     ]
     caption = (
-        f"{result.criterion}; {source}, {technology}; chosen in: share of bootstrap resamples of "
-        "the evaluation text in which this format is chosen"
+        f"{result.criterion}; {source}, {technology}; chosen in: share of the bootstrap's draws "
+        "from the evaluation text in which this format is chosen"
     )
     columns = ["", "format", ">area µm²", ">loss", ">95 %", "~>chosen in"]
     table("Recommendation", columns, rows, caption)

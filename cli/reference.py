@@ -78,7 +78,7 @@ def _text(text: str | None) -> str:
 _RECORDS_HEAD = """# Records
 
 Every measurement is a record: one JSON object that repeats its inputs. `--json` prints a list of
-records. Unknown figures are null. `halfbyte schema NAME` prints the JSON Schema of a record.
+records. Unknown values are null. `halfbyte schema NAME` prints the JSON Schema of a record.
 """
 
 

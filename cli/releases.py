@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["releases"]
 
 _BENCHED = ("int4", "e2m1_sp", "sf4")
-_SHARED = "The machine was shared: --no-speed"
+_SHARED = "--no-speed was given, as on a shared machine"
 
 Record = Annotated[
     bool,
@@ -105,7 +105,7 @@ def _measure(
 
 
 def _machine() -> str:
-    """The processor, its cores, and their load."""
+    """The processor, the number of its cores, and the load on them."""
     from halfbyte.gpu_ref.machine import processor
 
     return f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
@@ -114,8 +114,8 @@ def _machine() -> str:
 def _speeds() -> tuple[dict[str, float], dict[str, float]]:
     """Measure speeds of the golden model's GEMM, and of DFloat11, a lossless compression.
 
-    Returns the GEMM's time divided by that of torch.matmul, by format, and the GB/s of DFloat11 by
-    task. A weight in BF16 has 2 bytes.
+    Returns two dicts: for each format, the GEMM's time divided by that of torch.matmul; for each
+    task of DFloat11, its GB/s, which count 2 bytes for each weight, as in BF16.
     """
     from halfbyte.golden.bench import benchmark_gemm
     from halfbyte.golden.dfloat11.bench import benchmark_codec

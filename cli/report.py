@@ -32,7 +32,7 @@ Output = Annotated[
     ),
 ]
 Tolerance = Annotated[
-    str, typer.Option(help="Ignore changes up to this share of the earlier figure: 1% or 0.01.")
+    str, typer.Option(help="Ignore changes up to this share of the earlier number: 1% or 0.01.")
 ]
 
 
@@ -60,7 +60,7 @@ def diff(
     tolerance: Tolerance = "0",
     json: Json = False,
 ) -> None:
-    """Compare two sets of records: area, delay, energy, loss. Exit status 3 if any figure
+    """Compare two sets of records: area, delay, energy, loss. Exit status 3 if any number
     changed.
     """
     from halfbyte.pareto.difference import changes
@@ -86,15 +86,15 @@ def diff(
             ]
             for change in moved
         ]
-        table("What changed", columns, rows, f"{len(found)} figures compared")
+        table("What changed", columns, rows, f"{len(found)} numbers compared")
     else:
-        console.print(f"no change in {len(found)} figures")
+        console.print(f"no change in {len(found)} numbers")
     if moved:
         raise typer.Exit(3)
 
 
 def _say_left_out(records: Sequence[JsonObject]) -> None:
-    """Say how many records are left out: those of other kinds, and syntheses without an area."""
+    """Say how many records are left out: neither syntheses with an area nor evaluations."""
     from halfbyte.pareto.page.data import is_shown
 
     if others := sum(not is_shown(record) for record in records):

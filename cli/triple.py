@@ -32,7 +32,7 @@ Seed = Annotated[
 Cycles = Annotated[
     int,
     typer.Option(
-        min=1, help="Cycles with random inputs, and with clears of the accumulator at random."
+        min=1, help="Number of cycles with random inputs. The accumulator is cleared at random."
     ),
 ]
 Unit = Annotated[str, typer.Option(help="mac, or dot (a dot-product unit).")]

@@ -81,9 +81,8 @@ def _compare(spec: "DotSpec", device: "torch.device", seed: int, cycles: int) ->
     simulated = run_dot_regression(spec, cycles=cycles, seed=seed)
     compared = different = count = 0
     for scenario in DOT_SCENARIOS:
-        stimulus = stimulus_of(
-            spec, scenario, cycles, seed
-        )  # that of the simulation: the seed is the same
+        # The seed is that of the simulation, so the stimulus is the same.
+        stimulus = stimulus_of(spec, scenario, cycles, seed)
         expected = expected_words(spec, stimulus)
         different += int((_kernel_words(spec, stimulus, device) != expected).sum())
         compared, count = compared + expected.size, count + len(stimulus)

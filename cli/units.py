@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 MAC = "mac"
-_ENERGY_COLUMNS = (">energy fJ", "~>of it clock", "~>leakage nW")
+_ENERGY_COLUMNS = (">energy fJ", "~>clock fJ", "~>leakage nW")
 _CODES = ("table", "fixed")
 _TABLES = {"table": "The table is shared.", "fixed": "Fixed codes: no table."}
 
@@ -199,7 +199,7 @@ def _energies(record: "UnitRecords") -> list[str]:
 
 
 def _netlists(record: "Bf16MacRecord | DecoderRecord") -> str:
-    """Sentences on the result of the proof, and on figures that were not measured."""
+    """Sentences on the result of the proof, and on what was not measured."""
     parts = [
         f"{name.replace('_', ' ')} {status}"
         for name, status in record.proof.as_json().items()
@@ -225,8 +225,8 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
     ]
     share = record.um2_per_lane / mac.area_um2
     caption = (
-        f"{_caption(record)} {_TABLES[record.codes]} Per symbol, per bit: area of a lane over the "
-        f"weights, or the bits of weights, that it decodes per cycle. A lane "
+        f"{_caption(record)} {_TABLES[record.codes]} Per symbol, per bit: area of a lane divided "
+        "by the weights, or by the bits of weights, that it decodes per cycle. A lane "
         f"{'with its share of the table ' if record.table_um2 else ''}takes the area of "
         f"{share:.2f} BF16 MACs ({number(mac.area_um2, 1)} µm² each). A MAC takes "
         f"{number(both.area_um2, 1)} µm² with its share of a lane that {both.macs_per_lane} MACs "
@@ -238,8 +238,8 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
 
 
 def show_lossless(record: "LosslessRecord") -> None:
-    """Print the record of a BF16 MAC with DFloat11 weights. Formats are compared with it."""
-    columns = [">area µm²", "~>GE", "~>of it decoder", ">delay ps", *_ENERGY_COLUMNS]
+    """Print the record of a BF16 MAC with DFloat11 weights, with which formats are compared."""
+    columns = [">area µm²", "~>GE", "~>decoder µm²", ">delay ps", *_ENERGY_COLUMNS]
     columns += [">bits per weight", ">loss", "proof"]
     keys = ["area_um2", "area_ge", "decoder_um2", "delay_ps"]
     row = [
