@@ -41,7 +41,7 @@ def _python_files(folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
-    """``edit("rtl/mac.py")`` changes a file in a copy of the package. Keys are of that copy."""
+    """``edit("rtl/mac.py")`` changes a file in a copy of the package, whose keys are computed."""
     copy = tmp_path / "halfbyte"
     source = Path(halfbyte.__file__).parent
     for path in [source / "__init__.py", *_python_files(source)]:
@@ -131,7 +131,7 @@ INDEPENDENT = [
 
 
 def changed_by(edit: Edit, pairs: list[tuple[Callable[[], str], str]]) -> set[tuple[str, str]]:
-    """Those pairs of a key and a file where an edit of the file changes the key, as names."""
+    """The pairs of a key and a file, by name, in which an edit of the file changes the key."""
     changed = set()
     for key, group in groupby(pairs, key=itemgetter(0)):
         before = key()

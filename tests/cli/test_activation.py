@@ -1,4 +1,7 @@
-"""The format of the activations of a MAC, which comes from the recipe or from an option."""
+"""The format of a MAC's activations comes from an option, or from the recipe.
+
+A recipe says what is quantized in a model, and how.
+"""
 
 import pytest
 

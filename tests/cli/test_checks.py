@@ -25,7 +25,7 @@ def test_prove_proves_every_unit(halfbyte, tiny):
     records = json.loads(halfbyte("prove", tiny, *OPTIONS, "--json").stdout)
     assert {record["proof"]["status"] for record in records} == {"proved"}
     assert {fault["status"] for each in records for fault in each["faults"].values()} == {"refuted"}
-    # The stored proofs are shown.
+    # The second run shows the stored proofs.
     text = halfbyte("prove", tiny, *OPTIONS, "--counterexamples").stdout
     assert "8 of 8" in text
     assert "missing clear: w = code" in text

@@ -42,7 +42,7 @@ def test_explores_resumes_and_reports(halfbyte, tmp_path):
         (["mine.yaml", "--report", "--accuracy", "t1"], "nu must be 2.01"),
     ],
 )
-def test_mistakes_are_told_in_one_line_before_any_work(halfbyte, tmp_path, arguments, message):
+def test_mistakes_end_in_one_line_before_any_work(halfbyte, tmp_path, arguments, message):
     (tmp_path / "mine.yaml").write_text(SPACE)
     (tmp_path / "bad.yaml").write_text("name: bad\nformats: [int44]\n")
     done = halfbyte("explore", *arguments, check=False)

@@ -46,7 +46,7 @@ def test_formats_that_do_not_fit_the_unit_are_left_out_or_refused(capsys):
         (["pareto", "--unit", "array", "--rows", "0"], "rows must be an integer from 1"),
         (
             ["pareto", "e2m1", "--unit", "dot", "--scale", "e8m0", "--block", "channel"],
-            "--block of a unit with scales is a number",
+            "--block of a unit with scales must be a number",
         ),
         (["pareto", "e2m1", "--unit", "dot", "--lanes", "0"], "Lanes must be 1 to 1024, not 0"),
         (["pareto", "--unit", "dot", "--dataflow", "weight"], "--dataflow is for --unit array"),

@@ -40,7 +40,7 @@ def test_changes_of_order_are_reported(capsys, later, said):
 
 
 def units_of(specs, technology, **_):
-    """Stand-in for synthesis of MACs and dot units: the areas are 1, 2, ... in order."""
+    """Stand-in for synthesis of MACs and dot-product units: the areas are 1, 2, ... in order."""
     return [
         sample(
             DotRecord, format=spec.weight.name, lanes=spec.lanes, um2_per_lane=place,

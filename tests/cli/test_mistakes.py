@@ -89,8 +89,8 @@ FREE = {
     *("segment", "depth", "task_folder"),
 }
 ARRAY = ("rows", "columns", "dataflow")
-# Words that a command needs besides the wrong option; by (command, parameter) if that parameter
-# needs others.
+# Words that a command line needs besides the wrong option. They are listed by command, or by
+# (command, parameter) if this parameter needs other words.
 NEEDED = {
     "recommend": "int4 --max-loss 1%",
     "run": "minilm int4 --layer x --energy",
@@ -124,7 +124,8 @@ NEEDED = {
         [("explore", "block"), ("explore", "width"), ("explore", "output")], "supernormal --report"
     ),
 }
-# Pairs that are left out: names may be free, and models may have a text of their own.
+# Pairs of command and parameter that are not tested: any name is allowed there, or the text is not
+# read because the model has its own.
 ANYTHING = {
     ("derive", "name"),
     ("assign", "name"),
@@ -189,7 +190,7 @@ def test_every_parameter_is_in_the_table():
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "tech"])
-def test_a_mistake_is_told_in_one_line(folder, command):
+def test_a_mistake_ends_in_one_line(folder, command):
     for words, wrong in lines(command):
         done = CliRunner().invoke(app, words)
         said = str(done.exception) if isinstance(done.exception, ValueError) else done.output

@@ -91,7 +91,7 @@ def test_unusable_cards_and_libraries_are_named_in_one_line(halfbyte, tmp_path, 
 @pytest.mark.yosys
 @pytest.mark.usefixtures("tiny")
 def test_a_library_of_nand_inverter_and_flip_flop_is_enough(halfbyte, tmp_path):
-    """Figures that the library cannot give are null, with a reason. A malformed cell is named."""
+    """Values that the library cannot give are null, with a reason. A malformed cell is named."""
     (tmp_path / "own.lib").write_text(LIBRARY % "")
     done = halfbyte(*TINY, "--liberty", "own.lib", "--dont-use", "*_STRONG")
     (record,) = json.loads(done.stdout)

@@ -1,6 +1,7 @@
-"""Tables in the README and the documentation have the figures of the committed records.
+"""Tables in the README and the documentation have the numbers of the committed records.
 
-Records of levels hold areas per lane of a MAC, of dot-product units and of arrays.
+A level is a kind of hardware: a MAC, a dot-product unit or an array. A record of levels holds the
+area of each level per lane, which computes one product per cycle.
 """
 
 import json
@@ -56,7 +57,7 @@ def whole(*names):
 
 
 def percent(row):
-    """Cells with the cost over E2M1 in percent, at every level."""
+    """Cells with the additional area relative to E2M1 in per cent, at every level."""
     return [f"{100 * (row[f'{level}_over_e2m1'] - 1):+.1f} %" for level in LEVELS]
 
 
@@ -103,7 +104,7 @@ def test_a_record_of_levels_says_what_it_was_measured_with(path):
         technology = load_technology(row["technology"])
         assert path.stem == f"levels_{technology.name}"
         assert (row["corner"], row["terms"]) == (technology.corner, 256)
-        # The figures are only valid for the technology card and the tools of this version.
+        # The numbers are only valid for these versions of the technology card and the tools.
         assert technology.content_hash.startswith(row["card_version"])
         for tool in ("amaranth", "pyosys"):
             assert f"\n{tool}=={row[f'{tool}_version']}\n" in constraints

@@ -25,7 +25,7 @@ def test_notebooks_are_committed_without_results():
 @pytest.fixture
 def shell(monkeypatch):
     """IPython as in a notebook, but in this process, which saves the time of imports."""
-    # IPython changes both. monkeypatch restores them.
+    # IPython changes ``__main__`` and ``sys.path``. monkeypatch restores them.
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setattr(sys, "path", [*sys.path])
     interactive = pytest.importorskip("IPython.core.interactiveshell", reason="needs IPython")

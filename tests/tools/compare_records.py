@@ -48,7 +48,7 @@ def read(path: Path) -> object:
 
 
 def compare(before: Path, after: Path) -> tuple[int, list[str]]:
-    """How many files were compared, and what differs between two folders."""
+    """The number of compared files, and a line for each difference between two folders."""
     files = [path for kind in ("json", "csv") for path in sorted(before.rglob(f"*.{kind}"))]
     lines = []
     for path in files:
