@@ -1,4 +1,4 @@
-"""Find the kind of a model from its configuration, and the parameter for each stored tensor."""
+"""Find out what kind of model a configuration describes, and where stored tensors are loaded."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -32,15 +32,15 @@ __all__ = [
 
 DESCRIPTION = "halfbyte.json"  # the file that describes a checkpoint that halfbyte quantized
 _CAUSAL = ("CausalLM", "LMHeadModel")  # how the class names of causal language models end
-_MAX_BYTES = 100_000_000  # of a JSON file
+_MAX_BYTES = 100_000_000  # the most bytes that a JSON file may have
 # Entries of a configuration that describe parts for images and sound.
 _OTHER_PARTS = ("vision_config", "audio_config")
-# Files beside config.json that tools for quantization write.
+# Files that tools for quantization write beside config.json.
 _QUANTIZER_FILES = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
 
 
 def quantization_of(config: Mapping[str, object]) -> Mapping[str, object] | None:
-    """The part of a configuration that describes quantized weights; None if there is none."""
+    """The part of a configuration that describes quantized weights; None if it has no such part."""
     parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
     for part in parts:
         if found := part.get("quantization_config") or part.get("compression_config"):
@@ -49,13 +49,13 @@ def quantization_of(config: Mapping[str, object]) -> Mapping[str, object] | None
 
 
 def is_quantized(folder: Path) -> bool:
-    """Whether the folder holds codes that :mod:`halfbyte.checkpoints.streaming` wrote."""
+    """Whether the folder holds codes of quantized weights that halfbyte wrote."""
     path = folder / DESCRIPTION
     return path.is_file() and read_config(path).get("content") == "codes"
 
 
 def check_not_quantized(config: Mapping[str, object], folder: Path, *, own: bool = False) -> None:
-    """Raise UserError if the weights are quantized. ``own`` allows codes that halfbyte wrote."""
+    """Raise UserError if the weights are quantized. With ``own``, codes by halfbyte are allowed."""
     if own and is_quantized(folder):
         return
     found = quantization_of(config)
@@ -99,7 +99,7 @@ def kind_of(config: Mapping[str, object], folder: Path) -> str:
 
 
 def _kind_by_type(config: Mapping[str, object], folder: Path) -> str:
-    """The kind from the entry ``model_type``, for a configuration without ``architectures``."""
+    """The kind of model by the entry ``model_type``, if the entry ``architectures`` is missing."""
     from transformers.models.auto import modeling_auto
 
     kind = config.get("model_type")
@@ -191,9 +191,9 @@ class Place:
     is_turned : bool
         Whether loading exchanges the last two dimensions of the tensor.
     axes : tuple of int
-        Dimensions of the parameter along which loading joins tensors or cuts the tensor.
+        Dimensions of the parameter along which loading joins several stored tensors or splits one.
     is_converted : bool
-        Whether loading may change the shape.
+        Whether loading may change the shape of the tensor.
     """
 
     name: str
@@ -205,8 +205,8 @@ class Place:
 def places(model: Any, stored: Iterable[str]) -> dict[str, Place]:
     """The parameter for each of the ``stored`` tensors that transformers would load.
 
-    Names in a checkpoint may differ from those in the model: they may have another prefix, or be
-    those of an older version of transformers. In a mixture of experts, a checkpoint may have one
+    Names in a checkpoint may differ from those in the model: they may have another prefix, or
+    come from an older version of transformers. In a mixture of experts, a checkpoint may have one
     tensor for each expert, while the model has one for all experts.
     """
     from transformers.conversion_mapping import get_model_conversion_mapping

@@ -1,7 +1,7 @@
-"""A checkpoint in Hugging Face layout: its configuration, and which tensors it holds.
+"""Open a checkpoint in Hugging Face layout: read its configuration, and list its tensors.
 
 The folder has ``config.json`` and either ``model.safetensors``, or ``model.safetensors.index.json``
-with several files, the shards. A single safetensors file is a checkpoint without configuration.
+with several files, the shards. A single safetensors file is a checkpoint without a configuration.
 Opening a checkpoint reads no data of its tensors.
 """
 
@@ -20,7 +20,8 @@ CONFIG = "config.json"
 SINGLE = "model.safetensors"
 
 # In these models, layers with the names in _CONV1D_LAYERS are of the class ``Conv1D`` of
-# transformers, which stores (inputs, outputs). All other layers store (outputs, inputs).
+# transformers, which stores its weight as (inputs, outputs). Other linear layers store (outputs,
+# inputs).
 _CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
 _CONV1D_LAYERS = ("c_attn", "q_attn", "c_proj", "c_fc")
 
@@ -91,7 +92,7 @@ class Checkpoint:
             if tensor not in shards[path].tensors:
                 raise UserError(
                     f"Tensor {tensor[:200]} is not in {path.name}, where {INDEX} places it; the "
-                    "files are not of one checkpoint"
+                    "files are not from the same checkpoint"
                 )
         return tuple(shards.values())
 

@@ -1,7 +1,7 @@
-"""Check that the stored tensors of a model are those that it needs, in names and shapes.
+"""Check that the stored tensors of a model have the names and shapes that the model needs.
 
 A *head* is a layer on top of an encoder, for example for classification. A *pooler* computes one
-vector for a text. halfbyte evaluates encoders without them.
+vector for a text. halfbyte evaluates encoders without heads and poolers.
 """
 
 import inspect
@@ -21,7 +21,7 @@ __all__ = ["check_complete", "check_names", "check_shapes", "of_the_head"]
 
 
 def check_complete(model: Any, tensors: Mapping[str, StoredTensor], folder: Path) -> None:
-    """Raise UserError unless the tensors are exactly those that the model needs.
+    """Raise UserError unless the tensors are those that the model needs, heads and poolers aside.
 
     The model is on PyTorch's meta device. Tensors that transformers ignores without a warning, such
     as buffers of older versions, are ignored here, too.
@@ -50,7 +50,7 @@ def _tied(model: Any, found: set[str]) -> set[str]:
 
 
 def _tied_names(model: Any) -> dict[str, str]:
-    """The tensors that the model ties to others, so that they share data: name to name."""
+    """For the name of each tensor that shares its data with another, the name of the other."""
     return dict(getattr(model, "all_tied_weights_keys", None) or {})
 
 
@@ -71,7 +71,7 @@ def _wrong_shapes(
 def check_names(
     model: "nn.Module", missing: Iterable[str], unexpected: Iterable[str], folder: Path
 ) -> None:
-    """Raise UserError if a needed tensor is ``missing``, or if one is ``unexpected`` in the model.
+    """Raise UserError for ``missing`` tensors that the model needs, and for ``unexpected`` ones.
 
     The tensors of an encoder's pooler may be missing. Tensors of a head may be present.
     """

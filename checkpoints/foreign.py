@@ -12,7 +12,7 @@ __all__ = ["check_no_codes"]
 # The ends of the names of plain weights, and of the codes that GPTQ, AWQ, compressed-tensors, HQQ,
 # MXFP4 (as in gpt-oss) and Quanto store.
 _WEIGHT = re.compile(r"(?:^|[._])(?:weight|weight_packed|qweight|qzeros|W_q|blocks|_data)$")
-_NOT_CODES = ("BF16", "I64", "U64")  # types that begin like integers or booleans but hold no codes
+_NOT_CODES = ("BF16", "I64", "U64")  # these types begin with I, U or B, but hold no codes
 
 
 def check_no_codes(tensors: Mapping[str, StoredTensor], folder: Path) -> None:

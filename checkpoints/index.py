@@ -1,4 +1,4 @@
-"""Checkpoints in several files, the shards: find the shard of each tensor, and missing shards."""
+"""Find the file of each tensor in a checkpoint of several files (*shards*), and missing files."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,8 @@ __all__ = ["INDEX", "check_shards", "read_index"]
 
 INDEX = "model.safetensors.index.json"
 
-# Such as model-00001-of-00003.safetensors: its stem, its number, the rest of the name, the count.
+# A name such as model-00001-of-00003.safetensors. The groups are its stem, its number, the rest of
+# the name, and the count of shards.
 _SHARD = re.compile(r"(.+)-(\d+)(-of-(\d+)(?:\.\w+)?\.safetensors)")
 
 
@@ -43,7 +44,8 @@ def _checked(index: Path, name: object) -> str:
 def check_shards(paths: Iterable[Path]) -> None:
     """Check that no shard is missing, by names such as ``model-00001-of-00003.safetensors``.
 
-    The numbers begin at 1 or 0. Shards with an index are not checked: the index may list fewer.
+    The numbers begin at 1 or 0. Shards with an index are not checked, since the index
+    may list fewer shards than the names state.
     Raises UserError, which names the first shard that is missing.
     """
     sets: dict[tuple[Path, str, str, int], dict[int, Path]] = {}

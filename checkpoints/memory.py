@@ -1,7 +1,7 @@
 """Find how much memory is available, so that a lack of memory is reported before work starts.
 
-Linux states it as ``MemAvailable`` in ``/proc/meminfo`` (proc(5)). A process may also be in control
-groups, which limit its memory: by ``memory.max`` in version 2 of control groups, and by
+Linux states this size as ``MemAvailable`` in ``/proc/meminfo`` (proc(5)). A process may also be in
+control groups, which limit its memory: by ``memory.max`` in version 2 of control groups, and by
 ``memory.limit_in_bytes`` in version 1. The memory that a group uses includes cached files. Linux
 can drop these, so they count as available here.
 """
@@ -92,7 +92,7 @@ def readable_size(count: int) -> str:
     return f"{count / 1024**power:.{1 if power else 0}f} {_UNITS[power]}"
 
 
-def check_memory(needed_bytes: int, what: str, remedy: str = "take a smaller model") -> None:
+def check_memory(needed_bytes: int, what: str, remedy: str = "use a smaller model") -> None:
     """Raise UserError if more memory is needed than is available.
 
     The message begins with ``what``, the work that needs the memory, and ends with ``remedy``.

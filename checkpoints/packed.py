@@ -1,8 +1,8 @@
 """A quantized checkpoint on disk: write its description, ``halfbyte.json``, and read its weights.
 
 A checkpoint has one or several safetensors files, the *shards*. An :class:`Operand` says how
-weights are quantized: blocks, scales, clipping and signs. A *mirrored* block is quantized with the
-negated values of the format.
+weights are quantized: the size of blocks, the type of scales, the clipping, and whether blocks may
+be mirrored. A *mirrored* block is quantized with the negated values of the format.
 """
 
 import json
@@ -63,7 +63,7 @@ class Settings:
     format : Format
         The format, with the operand's rule for ties.
     operand : Operand
-        Blocks, scales, clipping, signs.
+        The size of blocks, the type of scales, the clipping, and whether blocks may be mirrored.
     dequantize : bool
         Whether to write dequantized values in the original type instead of codes and scales.
     storage : Storage
@@ -100,7 +100,7 @@ def _comparable(operand: Operand) -> tuple[Any, ...]:
 
 
 def format_record(fmt: Format) -> FormatDescription:
-    """A record with everything that is needed to decode a format's codes: values as fractions."""
+    """A record with everything that is needed to decode a format's codes. Values are fractions."""
     return FormatDescription(
         name=fmt.name,
         title=fmt.title,

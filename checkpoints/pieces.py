@@ -1,7 +1,8 @@
 """Read the weights of a checkpoint in pieces of whole rows, to need little memory.
 
 A piece is a pair: the number of its first row in the matrix, and its rows, (rows, inputs), in the
-stored type. A weight has several matrices if its tensor holds one for each of several experts.
+stored type. In a mixture of experts, the tensor of a weight may hold several matrices, one for
+each expert.
 """
 
 from collections.abc import Iterator
@@ -16,11 +17,11 @@ from halfbyte.golden.layers import Layout, to_matrix
 
 __all__ = ["blaming", "matrices", "pieces_of", "rows_per_piece"]
 
-PIECE_ELEMENTS = 1 << 18  # of a piece, unless a single row has more
+PIECE_ELEMENTS = 1 << 18  # the most elements of a piece, unless a single row has more
 
 
 def rows_per_piece(inputs: int) -> int:
-    """Rows of a piece, if a row has this many elements."""
+    """The number of rows in a piece, if each row has this many elements."""
     return max(1, PIECE_ELEMENTS // inputs)
 
 
@@ -50,7 +51,7 @@ def pieces_of(weight: StoredWeight, number: int) -> Iterator[tuple[int, Tensor]]
 
 @contextmanager
 def blaming(weight: StoredWeight, first: int, rows: Tensor) -> Iterator[None]:
-    """Within this context, an error becomes a UserError that names the layer and the tensor.
+    """Within this context, a ValueError or UserError becomes a UserError that names the tensor.
 
     ``rows`` is the piece that is quantized, and ``first`` is its first row. If a value in the piece
     is not finite, the error names its row, too.

@@ -31,8 +31,8 @@ from halfbyte.golden.layers import Layout, WeightMatrix, survey
 
 __all__ = ["Plan", "StoredWeight", "plan_of"]
 
-# If only names decide: a tensor whose name has one of these parts, or a part that contains one of
-# these words, is not quantized. It is an embedding, an output layer or a norm.
+# If only names decide, a tensor is not quantized if a part of its name, between two dots, is one of
+# these parts or contains one of these words. It is then an embedding, an output layer or a norm.
 _KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
 _KEPT_WORDS = ("embed", "norm")
 _ELSEWHERE = "not in the model that is evaluated"
@@ -54,7 +54,7 @@ class StoredWeight:
     groups : int
         Groups of a convolution; 1 for other layers.
     family : str
-        A name that tensors share if the model joins them to one matrix. Such tensors share the
+        A name that tensors share if the model joins them into one matrix. Such tensors share the
         clipping ratio of the layer, and the scale of the whole tensor if there is one.
     kind : str
         The class name of the layer in the model; empty if only names decided.
@@ -148,12 +148,12 @@ def _kind(config: Mapping[str, object], path: Path) -> str:
 
 
 def _is_matrix(tensor: StoredTensor) -> bool:
-    """Whether a tensor has two or more dimensions, elements, and a floating-point type."""
+    """Whether a tensor has two or more dimensions, any elements, and a floating-point type."""
     return len(tensor.shape) >= 2 and tensor.elements > 0 and tensor.dtype in FLOATING
 
 
 def _by_model(model: Any, tensors: Mapping[str, StoredTensor]) -> Plan:
-    """The plan by the layers of the model into which transformers would load the tensors."""
+    """Make the plan from the layers into which transformers would load the tensors."""
     found = survey(model, not_read(model))
     matrices_of: dict[int, list[WeightMatrix]] = {}
     for matrix in found.matrices.values():
@@ -185,10 +185,11 @@ def _by_model(model: Any, tensors: Mapping[str, StoredTensor]) -> Plan:
 def _stored(
     tensor: StoredTensor, place: Place, matrices: list[WeightMatrix]
 ) -> StoredWeight | None:
-    """The tensor with its layout; None if it cannot be quantized block by block as it is stored.
+    """The tensor as a weight; None if it cannot be quantized block by block as it is stored.
 
     Blocks run along the inputs. If loading joins or cuts tensors along the inputs, or rearranges
-    them in another way, the blocks in the model would contain other elements.
+    them in another way, the blocks in the model would contain other elements than the
+    blocks in the file.
     """
     first = matrices[0]
     kind = type(first.layer).__name__
@@ -217,7 +218,7 @@ def _stored(
 
 
 def _by_names(tensors: Mapping[str, StoredTensor]) -> Plan:
-    """The plan by the names of the tensors alone."""
+    """Make the plan from the names of the tensors alone."""
     weights, kept = [], {}
     for name, tensor in tensors.items():
         if not _is_matrix(tensor):

@@ -1,7 +1,8 @@
 """Records of what was done to models on disk.
 
 Lossless compression stores tensors in a shorter code, or copies them if that is not smaller. Check
-bytes are extra bytes that allow a reader to correct one wrong bit in each 64 (SECDED).
+bytes are extra bytes that allow a reader to correct one wrong bit in each 64 (SECDED). A *mirrored*
+block is quantized with the negated values of the format.
 """
 
 from collections.abc import Mapping
@@ -60,7 +61,7 @@ class CompressionRecord(Record):
     secded: bool
     """Whether check bytes were added, which correct one wrong bit in each 64."""
     verified: bool
-    """Whether everything was decoded and compared with the original before the end."""
+    """Whether the whole output was decoded and compared with the original."""
     tensors: int
     """Number of tensors that are stored. A large tensor that repeats another is not stored."""
     coded: int
@@ -197,8 +198,8 @@ class PartRecord(Record):
     raw_bits: float | None
     """Bits per element in the original; null if the part has no elements."""
     entropy_bits: float | None
-    """Bits per element of an ideal code: the entropy of exponent and upper mantissa bits, plus all
-    other bits; null for a copy."""
+    """Bits per element with an ideal code: the entropy of exponent and upper mantissa bits, and
+    all other bits; null for a copy."""
     stored_bits: float | None
     """Bits per element as stored; null if the part has no elements."""
     bytes: int
@@ -218,7 +219,7 @@ class QuantizationRecord(Record):
     block: int | None
     """Elements that share a scale; null for whole rows."""
     operand: JsonObject
-    """How weights were quantized: blocks, scales, clipping, signs."""
+    """How weights were quantized: block size, type of scales, clipping, mirrored blocks."""
     dequantized: bool
     """Whether dequantized values were written instead of codes and scales."""
     storage: str
@@ -298,7 +299,7 @@ class CheckpointDescription(Record):
     block: int | None
     """Elements that share a scale; null for whole rows."""
     operand: JsonObject
-    """How weights were quantized: blocks, scales, clipping, signs."""
+    """How weights were quantized: block size, type of scales, clipping, mirrored blocks."""
     content: str
     """What the files hold: ``codes`` with their scales, or dequantized ``values``."""
     storage: str

@@ -48,7 +48,7 @@ def is_packed(fmt: Format) -> bool:
 
 
 Shapes = dict[str, tuple[str, tuple[int, ...]]]
-"""Tensor name to dtype (named as in safetensors) and shape."""
+"""For the name of each tensor, its dtype (named as in safetensors) and its shape."""
 
 
 class Storage(Protocol):
@@ -94,7 +94,7 @@ def _blocks(inputs: int, operand: Operand) -> int:
 
 
 def _lead(weight: StoredWeight) -> tuple[int, ...]:
-    """The dimension of the experts, which precedes those of a matrix; empty for one matrix."""
+    """The dimension of the experts, which precedes the others; empty if there is one matrix."""
     return () if weight.experts is None else (weight.experts,)
 
 
@@ -221,7 +221,7 @@ class CompressedTensors:
         for weight in plan.weights:
             if weight.matrix_shape[1] % size:
                 raise UserError(
-                    f"compressed-tensors wants rows in whole blocks of {size}, but those of "
+                    f"compressed-tensors needs rows of whole blocks of {size}, but those of "
                     f"{weight.name} have {weight.matrix_shape[1]} elements: leave out --layout"
                 )
 

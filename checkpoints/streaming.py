@@ -4,7 +4,8 @@ Tensors are read in *pieces* of whole rows, about a quarter of a million element
 piece at a time is in memory in FP32. Tensors that are not quantized are copied in pieces, too.
 
 A checkpoint has one or several files, the *shards*. An :class:`Operand` says how weights are
-quantized: blocks, scales, clipping and signs.
+quantized: the size of blocks, the type of scales, the clipping, and whether blocks may use the
+negated values of the format.
 """
 
 import time
@@ -74,8 +75,8 @@ def needed_memory(checkpoint: Checkpoint, *, dequantize: bool = False) -> int:
 class _Shared:
     """What all blocks of a matrix of the model have in common.
 
-    ``tensor_absmax`` is the largest absolute value, for formats of scales that need it. ``clip`` is
-    the clipping ratio of the layer, by which the largest value of each block is multiplied.
+    ``tensor_absmax`` is the largest absolute value, if the tensor has a scale of its own. ``clip``
+    is the clipping ratio of the layer, by which the largest value of each block is multiplied.
     """
 
     tensor_absmax: Tensor | None = None
@@ -91,7 +92,7 @@ class _Quantizer:
 
     def __init__(self, checkpoint: Checkpoint, to: Settings) -> None:
         self.to = to
-        # The model may join several stored tensors to one matrix. They have the same ``family``.
+        # The model may join several stored tensors into one matrix. They have the same ``family``.
         self._families: dict[str, list[StoredWeight]] = {}
         for weight in checkpoint.weights:
             self._families.setdefault(weight.family, []).append(weight)
@@ -198,7 +199,7 @@ def _layout(
 def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
     """A hash of all that a finished shard depends on.
 
-    For the source file, the hash covers the name, size and time, but not the data.
+    For the source file, the hash covers name, size and time of change, but not the data.
     """
     status = shard.path.stat()
     return content_key(
@@ -309,7 +310,7 @@ def quantize_checkpoint(
     output : Path
         The folder to write to.
     operand : Operand, optional
-        Blocks, scales, clipping and signs; blocks of 128 with FP32 scales if not given.
+        How weights are quantized; by default, in blocks of 128 with FP32 scales.
     dequantize : bool
         Whether to write values instead of codes.
     storage : str
@@ -327,7 +328,7 @@ def quantize_checkpoint(
     ------
     UserError
         The model cannot be read or quantized, there is not enough memory, or ``output`` holds
-        something else.
+        other files.
     """
     begin = time.perf_counter()
     how = operand or Operand()

@@ -1,6 +1,6 @@
 """The folder to which a quantized checkpoint is written, in Hugging Face layout.
 
-``halfbyte.json`` is written first. It shows a later run that the folder may be written to.
+``halfbyte.json`` is written first. By this file, a later run sees that it may write to the folder.
 ``config.json`` is written last, since without it no tool takes the folder for a model. So a run
 that is killed leaves nothing that looks like a complete model.
 """
@@ -54,7 +54,7 @@ class TargetFolder:
     Raises
     ------
     UserError
-        ``path`` is a file, the source itself, or holds something else.
+        ``path`` is a file, the folder of the source, or a folder with other files.
     """
 
     def __init__(self, path: Path, source: Checkpoint) -> None:
@@ -90,8 +90,9 @@ class TargetFolder:
     def begin(self, description: CheckpointDescription) -> None:
         """Write ``halfbyte.json``, and remove files that an earlier run left unfinished.
 
-        These are configuration, index, partial files, and shards with other names. Raises UserError
-        if the folder holds another model, or this model quantized in another way.
+        These are the configuration, the index, partial files, and shards whose names the source
+        does not have. Raises UserError if the folder holds another model, or this model quantized
+        in another way.
         """
         content = description.as_json()
         self._check_same(content)

@@ -37,8 +37,8 @@ __all__ = [
 ]
 
 MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors package
-METADATA = "__metadata__"  # the entry of a header that is not a tensor; it maps text to text
-_LENGTH_BYTES = 8  # of the header's length, at the start of a file
+METADATA = "__metadata__"  # the only entry of a header that is not a tensor; it maps text to text
+_LENGTH_BYTES = 8  # bytes at the start of a file that hold the length of the header
 _COPY_BYTES = 1 << 22  # how many bytes are read at a time when data is copied
 
 FLOATING = {
@@ -168,7 +168,7 @@ class StoredTensor:
 
 
 def memory_for(size: int) -> Tensor:
-    """New memory, (size,) uint8, with any content.
+    """New memory, (size,) uint8, with undefined content.
 
     Large memory comes from NumPy, which asks for large pages; their first use is quicker.
     """
@@ -294,22 +294,22 @@ class TensorFileWriter:
 
     The pieces go to a hidden file in the same folder, which gets the name ``path`` when it is
     complete. After an error, the hidden file is removed. If the process is killed, the next writer
-    of ``path`` removes it. Each process that writes ``path`` has its own hidden file.
+    of ``path`` removes the hidden file. Each process that writes ``path`` has its own hidden file.
 
     Parameters
     ----------
     path : Path
         The file to write.
     layout : mapping
-        Tensor name to dtype (named as in safetensors) and shape.
+        For the name of each tensor, its dtype (named as in safetensors) and its shape.
     metadata : mapping
         The header's metadata, text to text.
     replace : bool
         Whether to replace an existing file. If False, UserError is raised at the end if ``path``
         exists.
     check : callable, optional
-        Called with the path of the complete hidden file before it gets its name. If it raises, the
-        file is removed.
+        Called with the path of the complete hidden file before it gets its final name. If it
+        raises, the file is removed.
     """
 
     def __init__(
@@ -368,7 +368,7 @@ class TensorFileWriter:
         self._next[name] = position + len(raw)
 
     def _complete(self) -> None:
-        """Wait until the file is on the disk, and call ``check`` in the meantime.
+        """Wait until the file's data is on the disk, and call ``check`` in the meantime.
 
         A later run assumes that a file with its final name is complete. So all data must be on the
         disk before the file gets this name, in case the power fails.

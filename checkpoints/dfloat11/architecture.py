@@ -40,7 +40,7 @@ def _parameters_without_data() -> Iterator[None]:
 
 
 def _class_of(config: Any) -> Any:
-    """The class that a configuration's ``architectures`` names; else AutoModel, without a head."""
+    """The class that a configuration's ``architectures`` names, else AutoModel (no head)."""
     import transformers
 
     for name in getattr(config, "architectures", None) or []:
@@ -51,7 +51,7 @@ def _class_of(config: Any) -> Any:
 
 
 def _diffusers_class(folder: Path) -> str | None:
-    """The class name in a configuration of diffusers; None if it is not one of diffusers."""
+    """The class name in a configuration of diffusers; None for any other configuration."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

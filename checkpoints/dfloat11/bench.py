@@ -1,4 +1,4 @@
-"""Time the compression and decompression of files, and models whose weights stay compressed."""
+"""Time the compression and decompression of files, and runs of models with compressed weights."""
 
 import tempfile
 from collections.abc import Callable
@@ -31,9 +31,9 @@ def benchmark_files(
     """Time compression and decompression of a file of normally distributed weights in BF16.
 
     Returns a record for each layout and direction, with the median time of ``repeats`` runs. The
-    layouts are ``joint``, the smaller one, and ``prefix``, which hardware decodes. The times
-    include verification. Files are in the system's folder for temporary files. Raises ToolError if
-    the restored file differs from the original.
+    layouts are ``joint``, the smaller one, and ``prefix``, which halfbyte's hardware decodes. The
+    times include verification. Files are in the system's folder for temporary files. Raises
+    ToolError if the restored file differs from the original.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
@@ -56,7 +56,9 @@ def benchmark_files(
                 bits = 8 * packed.stat().st_size / elements
                 records.append(replace(record, bits_per_weight=bits))
             if plain.read_bytes() != source.read_bytes():
-                raise ToolError(f"{layout} does not give the file back")
+                raise ToolError(
+                    f"The file that the layout {layout} restores differs from the original"
+                )
     return records
 
 

@@ -33,10 +33,10 @@ from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
 __all__ = ["CompressedFile", "is_compressed"]
 
 _CODED = ".df11"  # the end of a coded part's name
-_KEPT = 12  # decoded parts that stay in memory: the tensor that is read next may be in one of them
+_KEPT = 12  # how many decoded parts stay in memory; the next tensor may be in one of them
 
 OnBytes = Callable[[int, str], None]
-"""Called with the bytes of the original done since the last call, and the current tensor's name."""
+"""Called with the number of bytes done since the last call, and the name of the current tensor."""
 
 
 def is_compressed(file: TensorFile) -> bool:
@@ -69,7 +69,7 @@ class CompressedFile:
     index : Index
         Its index. For files of version 1, it is made from their description.
     salvaged : bool
-        Whether the index was guessed, because the file's own is damaged or missing.
+        Whether the index was guessed, because the file's own index is damaged or missing.
     """
 
     def __init__(self, file: TensorFile, index: Index, *, salvaged: bool = False) -> None:

@@ -59,7 +59,7 @@ _RAW = "halfbyte.raw"  # the part with all tensors that are copied
 _GROUP = "halfbyte.group"  # the start of the name of a part with several coded tensors
 
 OnBytes = Callable[[int, str], None]
-"""Called with the bytes of the original done since the last call, and the current tensor's name."""
+"""Called with the number of bytes done since the last call, and the name of the current tensor."""
 
 
 def _nothing(count: int, name: str) -> None:
@@ -76,7 +76,7 @@ class Coding:
         ``joint``, which is smaller, or ``prefix``, which halfbyte's hardware decoder reads.
     codes : str
         How the layout ``prefix`` codes weights: ``best`` makes the shortest code for each tensor,
-        ``fixed`` takes the best of eight codes that are built into the hardware.
+        ``fixed`` uses the shortest of eight codes that are built into the hardware.
 
     Raises
     ------
@@ -207,7 +207,7 @@ class _Compressor:
             for piece in self._tensors[number].pieces():
                 self._writer.append(_RAW, piece)
                 crc = zlib.crc32(memory_of(piece), crc)
-                if self._secded:  # a check byte covers eight bytes, also across tensors
+                if self._secded:  # a check byte covers eight bytes, even of two tensors
                     held = torch.cat([held, piece])
                     whole = len(held) // 8 * 8
                     checks.append(check_bytes(held[:whole]))
@@ -268,7 +268,7 @@ def compress_file(
     """Write the compressed form of ``source`` to ``target``, which appears when it is complete.
 
     Tensors of BF16, FP16, FP32, FP8 and 8-bit integers are coded if that makes them smaller; the
-    layout ``prefix`` does not take FP32. Small tensors are coded together. If several tensors of
+    layout ``prefix`` cannot code FP32. Small tensors are coded together. If several tensors of
     4096 elements or more are equal, only the first is stored.
 
     Parameters
@@ -284,8 +284,8 @@ def compress_file(
     verify : bool
         Whether to decode the new file and to compare it with the source.
     on_bytes : callable
-        Called with the bytes of the original done since the last call, and the current tensor's
-        name.
+        Called with the number of bytes of the original done since the last call, and the name of
+        the current tensor.
 
     Returns
     -------
@@ -295,7 +295,7 @@ def compress_file(
     Raises
     ------
     UserError
-        The source is compressed already or changes meanwhile, or ``target`` exists.
+        The source is compressed already or changes during the run, or ``target`` exists.
     """
     if is_compressed(source):
         raise UserError(f"{source.path} is compressed already")
@@ -334,8 +334,9 @@ def compress_file(
 
 def _room(names: list[str]) -> int:
     """The most bytes that the header of the compressed file can take for parts with these names."""
-    entry = 140  # type, shape, two offsets of up to 19 digits, punctuation, the end of the name
-    # 400: the parts of copies and of the index. JSON writes a UTF-16 unit in at most 6 characters.
+    entry = 140  # bytes: type, shape, two offsets of up to 19 digits, punctuation, end of the name
+    # 400: for the parts of copies and of the index. JSON writes a UTF-16 unit in at most 6
+    # characters.
     return 400 + sum(6 * (len(name.encode("utf-16")) // 2) + entry for name in names)
 
 

@@ -1,8 +1,8 @@
 """Find how many bits a model's weights need: the weights themselves, or their codes in a format.
 
-There are two figures. The order-0 entropy is the least that any code can need if it codes every
-symbol separately, by its frequency in the tensor. The figure for halfbyte's own lossless code is
-the size of the whole compressed tensor, with index, table and header.
+This number is computed in two ways. The order-0 entropy is the least that any code can need if it
+codes every symbol separately, by its frequency in the tensor. The number for halfbyte's own
+lossless code is the size of the whole compressed tensor, with index, table and header.
 
 A tensor is *coded* if it is stored in the lossless code. The *codes* of a format are the bits that
 stand for its values.
@@ -103,7 +103,7 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class _Bits:
-    """Three figures per element, in bits, and whether compression makes the tensor smaller."""
+    """Three numbers of bits per element, and whether compression makes the tensor smaller."""
 
     raw_bits: float
     entropy_bits: float
@@ -129,7 +129,7 @@ def _read(tensor: StoredTensor) -> Tensor:
 
 
 def _bits(tensor: Tensor, codes: str = "best") -> _Bits:
-    """The bits per element of a tensor; ``codes`` chooses the lossless code."""
+    """The bits per element of a tensor; ``codes`` chooses the variant of the lossless code."""
     kind = element_type(tensor.dtype)
     assert kind is not None  # noqa: S101 (callers have checked)
     measured = measure(tensor, codes=codes)
@@ -153,10 +153,12 @@ def _checkpoint(path: Path) -> Checkpoint:
 def tensor_entropies(
     path: Path, *, codes: str = "best", on_progress: Progress | None = None
 ) -> list[TensorEntropy]:
-    """Find the bits that each tensor of a folder or a safetensors file needs: a record for each.
+    """Find the bits that each tensor of a folder or a safetensors file needs.
+
+    Returns a record for each tensor.
 
     Tensors of U8, and of types that the lossless code does not take, are left out. FP32 and FP64
-    are rounded to BF16 first. ``codes`` chooses the lossless code, as in
+    are rounded to BF16 first. ``codes`` chooses the variant of the lossless code, as in
     :func:`halfbyte.golden.dfloat11.measure`. Raises UserError if no tensor is left.
     """
     tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]
@@ -245,7 +247,7 @@ def code_entropies(
 
 
 def total(records: Sequence[_Entropy]) -> Totals:
-    """The mean of each figure over all elements of the records' tensors."""
+    """The mean of each number of bits over all elements of the records' tensors."""
     return Totals(
         tensors=len(records),
         elements=sum(record.elements for record in records),
@@ -256,7 +258,7 @@ def total(records: Sequence[_Entropy]) -> Totals:
 
 
 def mean_bits(records: Sequence[_Entropy], figure: Callable[[_Entropy], float]) -> float:
-    """The mean of a figure over all elements of the records' tensors."""
+    """The mean of the number that ``figure`` gives for a record, weighted by its elements."""
     elements = sum(record.elements for record in records)
     return sum(record.elements * figure(record) for record in records) / elements
 

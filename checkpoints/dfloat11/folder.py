@@ -56,9 +56,9 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def other_files(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files to copy with the weights, and the names of the files to leave out.
+    """The paths of the files to copy with the weights, and of the files to leave out.
 
-    Both are relative to the folder, and include files in subfolders. Hidden files, links to
+    All paths are relative to the folder, and include files in subfolders. Hidden files, links to
     folders, and weights in other file formats are left out.
     """
     found = [path for path in _walk(folder) if path.suffix != PLAIN]
@@ -138,7 +138,7 @@ def _check_shard(path: Path, names: Sequence[str]) -> None:
     if missing:
         raise UserError(
             f"Tensor {min(missing)[:200]} is not in {path.name}, where the index places it; the "
-            "files are not of one checkpoint"
+            "files are not from the same checkpoint"
         )
 
 
@@ -204,7 +204,8 @@ def compress_path(
     verify : bool
         Whether to decode every new file and to compare it with its source.
     on_progress : callable, optional
-        Called with the bytes that are done, all bytes, and the name of the current tensor.
+        Called with the number of bytes that are done, the number of all bytes, and the name of the
+        current tensor.
 
     Returns
     -------
@@ -288,7 +289,8 @@ def decompress_path(
     salvage : bool
         Whether to write the tensors that can still be decoded if the index of a file is damaged.
     on_progress : callable, optional
-        Called with the bytes that are done, all bytes, and the name of the current tensor.
+        Called with the number of bytes that are done, the number of all bytes, and the name of the
+        current tensor.
 
     Returns
     -------

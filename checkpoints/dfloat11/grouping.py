@@ -32,11 +32,11 @@ The codec takes some types as plain bytes, U8.
 # A tensor with this many elements or more is coded alone: its table costs less than 0.02 bits per
 # element.
 _LARGE = 1 << 18
-# Smaller tensors, in elements, are always grouped, and are not compared to find repetitions.
+# Tensors with fewer elements than this are always grouped, and are not compared to find duplicates.
 _TINY = 1 << 12
-_MOST = 1 << 22  # elements of a group; reading one tensor of a group decodes the whole group
-_OWN_BITS = 8 * 400  # bits of a separate code, without those of the coded elements
-_SAMPLE = 1 << 12  # bytes at the start that are compared first: most tensors differ there
+_MOST = 1 << 22  # the most elements of a group; reading one of its tensors decodes all of it
+_OWN_BITS = 8 * 400  # bits that a separate code costs, besides the coded elements
+_SAMPLE = 1 << 12  # bytes at the start that are compared first; most tensors differ there
 
 
 @dataclass

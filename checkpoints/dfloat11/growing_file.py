@@ -15,7 +15,7 @@ from halfbyte.checkpoints.tensor_file import METADATA, TensorFileWriter, memory_
 
 __all__ = ["GrowingTensorFileWriter", "PlainFileWriter"]
 
-_LENGTH_BYTES = 8  # of the header's length, at the start of a safetensors file
+_LENGTH_BYTES = 8  # bytes at the start of a safetensors file that hold the length of the header
 _FEW = 2000  # at most one byte in 2000 of a file may be an unused blank
 _AT_ONCE = 1 << 20  # bytes that are moved at a time
 _TO_DISK = 1 << 24  # bytes after which the system is told to write a file's data to the disk

@@ -37,8 +37,8 @@ class Part:
     tensors : tuple of int
         Numbers of the tensors of the original that it contains.
     crc : int, optional
-        CRC-32 of a copy, as zlib computes it. Compressed parts contain their own checksums. Files
-        of version 1 have one digest for all copies instead.
+        CRC-32 of a copied part, as zlib computes it. Compressed parts contain their own checksums.
+        Files of version 1 have one digest for all copied parts instead.
     """
 
     name: str
@@ -111,7 +111,8 @@ class Index:
     def tensors(self, path: Path) -> tuple[StoredTensor, ...]:
         """The tensors of the original, in the order of their data.
 
-        Their places are those in the original; ``path`` is the file that errors name.
+        Their places are those in the original; ``path`` is the file that error messages
+        name.
         """
         found, _ = parse_header(self.header, path)
         return tuple(found.values())
@@ -130,7 +131,7 @@ class Index:
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path) -> "Index":
-        """Undo :meth:`to_bytes`. Raises CorruptError, which names ``path``, for other bytes.
+        """Undo :meth:`to_bytes`. Raises CorruptError, which names ``path``, for any other bytes.
 
         Damage is found by zlib's checksum. The content is checked for contradictions.
         """

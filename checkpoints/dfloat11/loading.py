@@ -181,8 +181,8 @@ class _Placing:
     def _fitting(self, data: Tensor) -> Tensor:
         """The compressed data in the layout that suits the device that decodes.
 
-        For a GPU, the weight is compressed again in the layout ``prefix``, if that takes its type:
-        it is decoded in shorter runs, so that a small weight also fills a GPU with work.
+        For a GPU, the weight is compressed again in the layout ``prefix``, if that layout can code
+        its type. It is decoded in shorter runs, so that a small weight also fills a GPU with work.
         """
         if self.on_cpu:
             return data

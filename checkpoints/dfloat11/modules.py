@@ -23,7 +23,7 @@ __all__ = ["CompressedEmbedding", "CompressedLinear", "compress_weight"]
 
 
 def compress_weight(weight: Tensor) -> Tensor | None:
-    """The compressed form of a weight: (bytes,) uint8, in the smaller of the two layouts, joint.
+    """The compressed form of a weight: (bytes,) uint8, in ``joint``, the smaller of two layouts.
 
     Returns None if it is not smaller than the weight, or if the weight's type cannot be compressed.
     """

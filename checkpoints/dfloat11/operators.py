@@ -1,4 +1,6 @@
-"""PyTorch operators on compressed weights, which can be traced, compiled and differentiated.
+"""Define PyTorch operators that work on compressed weights.
+
+These operators can be traced, compiled and differentiated.
 
 A compressed weight is a tensor of bytes, (bytes,) uint8. Its decoder is created on first use, and
 kept as long as the tensor exists. A *chunk* is a run of neighbouring elements that can be decoded
@@ -131,7 +133,8 @@ compressed_linear.register_autograd(_backward, setup_context=_keep)
 def decode_weight(data: Tensor, shape: Sequence[int], dtype: torch.dtype, decode_on: str) -> Tensor:
     """Decode a compressed weight, and convert it to ``dtype``.
 
-    ``shape`` is that of the weight. It is an argument because a traced tensor has no bytes to read.
+    ``shape`` is the shape of the weight. It must be given, since a traced tensor has no bytes that
+    state it.
     """
     return decoder_of(data, decode_on)().to(dtype)
 

@@ -3,10 +3,10 @@
 This layout is called the *published layout* here. A *module* is a transformer block, the linear
 layers of which are compressed together, or a single linear layer or embedding.
 
-A folder has one ``model.safetensors``: six tensors, the *parts*, of each compressed module, and all
-other tensors unchanged. ``config.json`` has an entry ``dfloat11_config``. The package stores no
-shapes of weights, since it creates the model to find them. halfbyte also writes the shapes into the
-file's metadata, which the package ignores.
+A folder has one ``model.safetensors``. This file holds six tensors, the *parts*, of each compressed
+module, and all other tensors unchanged. ``config.json`` has an entry ``dfloat11_config``. The
+package stores no shapes of weights, since it creates the model to find them. halfbyte also writes
+the shapes into the file's metadata, which the package ignores.
 """
 
 import json
@@ -98,7 +98,7 @@ class _Compressor:
     kept : dict
         The modules that stay as they are, with the reason.
     elements, stored : int
-        Weights that were compressed, and the bytes of their parts.
+        The number of weights that were compressed, and the number of bytes of their parts.
     """
 
     def __init__(self, checkpoint: Checkpoint, writer: GrowingTensorFileWriter) -> None:
@@ -165,7 +165,8 @@ def compress_published(
     verify : bool
         Whether to decode each module, and to compare it with the original.
     on_progress : callable, optional
-        Called with the modules that are done, all modules, and the name of the next.
+        Called with the number of modules that are done, the number of all modules, and the name of
+        the next module.
 
     Raises
     ------
@@ -264,9 +265,10 @@ def decompress_published(
         The folder to write.
     config : Path, optional
         A folder with the original's configuration or weights. It is needed if ``source`` states
-        neither architecture nor shapes.
+        neither the architecture nor the shapes of the weights.
     on_progress : callable, optional
-        Called with the modules that are done, all modules, and the name of the next.
+        Called with the number of modules that are done, the number of all modules, and the name of
+        the next module.
 
     Raises
     ------

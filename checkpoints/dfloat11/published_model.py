@@ -2,8 +2,8 @@
 
 A compressed *module* is a transformer block, or a single linear layer or embedding. It is stored in
 six tensors, its *parts*: the coded exponents of all its weights, their other bits, a table of the
-code, and positions. The split positions say where one weight ends and the next begins. This file
-finds the parts and checks that they agree.
+code, and three tensors of positions. One of these, the split positions, says where one weight ends
+and the next begins. The functions here find the parts and check that they agree.
 """
 
 import json
@@ -147,7 +147,7 @@ def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, 
     if not is_published(folder):
         for path in _paths(folder):
             shapes |= {name: each.shape for name, each in TensorFile.open(path).tensors.items()}
-    if not shapes.keys() >= set(wanted):  # files have weights that share data under one name only
+    if not shapes.keys() >= set(wanted):  # files store weights that share data under one name only
         shapes |= {n: tuple(t.shape) for n, t in empty_model(folder).state_dict().items()}
     return shapes
 
@@ -206,7 +206,7 @@ def _check_sizes(
         wanted = sum(math.prod(shapes[name]) for name in plan.weights)
         if stored is None or stored.elements != wanted:
             count = "no" if stored is None else stored.elements
-            raise CorruptError(f"Module {plan.name} has {count} elements, its weights {wanted}")
+            raise CorruptError(f"Module {plan.name} has {count} elements, but its weights {wanted}")
 
 
 @dataclass(frozen=True)

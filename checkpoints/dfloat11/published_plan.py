@@ -116,7 +116,7 @@ def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ..
     Raises UserError if it has another form, or a pattern that may take too long.
     """
     if not isinstance(pattern_dict, dict):
-        raise UserError("dfloat11_config has no pattern_dict of names to lists")
+        raise UserError("dfloat11_config has no pattern_dict that maps names to lists")
     if len(pattern_dict) > _MAX_PATTERNS:
         raise UserError(
             f"pattern_dict has {len(pattern_dict)} patterns; {_MAX_PATTERNS} is the limit"
