@@ -32,12 +32,12 @@ def benchmark_gemm(
     repeats: int = 7,
     seed: int = 0,
 ) -> GemmBenchRecord:
-    """Time both products of (m, k) by (n, k) random numbers on the CPU; return the record.
+    """Time both products of random matrices, (m, k) and (n, k), on the CPU; return the record.
 
-    The products take turns, ``repeats`` times each, and the record has the medians. :func:`gemm`
-    starts from codes and scales, so its time excludes quantization. On a busy machine, set
-    ``OMP_WAIT_POLICY=passive`` before Python starts. Otherwise waiting threads spin, which slows
-    down the many short operations of the golden GEMM far more than the one long operation of
+    The products take turns, ``repeats`` times each, and the record has the median times.
+    :func:`gemm` starts from codes and scales, so its time excludes quantization. On a busy machine,
+    set ``OMP_WAIT_POLICY=passive`` before Python starts. Otherwise waiting threads spin, which
+    slows down the many short operations of the golden GEMM far more than the one long operation of
     ``torch.matmul``.
     """
     generator = torch.Generator().manual_seed(seed)

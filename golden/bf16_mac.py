@@ -1,11 +1,11 @@
-"""The golden BF16 MAC: exact products, and sums that are rounded once to FP32, nearest even.
+"""The golden BF16 MAC: exact products, and sums that are rounded once to FP32.
 
-It computes in Python's floats, whose significands have 53 bits. They hold every product of two BF16
-numbers exactly, but not every sum of such a product and an FP32 number. That sum is rounded twice:
-to 53 bits, then to 24. The second rounding could go wrong if the first result lay half-way between
-two FP32 numbers. So the first rounding is *to odd*, which makes the second correct (Boldo and
-Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions on Computers 57(4),
-2008).
+Each sum is rounded to the nearest FP32 number, ties to even. The golden MAC computes in Python's
+floats, whose significands have 53 bits. They hold every product of two BF16 numbers exactly, but
+not every sum of such a product and an FP32 number. That sum is rounded twice: to 53 bits, then to
+24. The second rounding could go wrong if the first result lay half-way between two FP32 numbers. So
+the first rounding is *to odd*, which makes the second correct (Boldo and Melquiond, "Emulation of a
+FMA and correctly rounded sums", IEEE Transactions on Computers 57(4), 2008).
 """
 
 import ctypes
@@ -54,7 +54,7 @@ def bf16_multiply_accumulate(w: int, a: int, acc: int) -> int:
 
 
 def bf16_mac_stream(w: Iterable[int], a: Iterable[int], clear: Iterable[bool]) -> list[int]:
-    """The accumulator after each cycle, as bits of FP32; it is 0 before the first.
+    """The accumulator after each cycle, as bits of FP32; it is 0 before the first cycle.
 
     ``w`` and ``a`` are bits of BF16 numbers. Where ``clear`` is true, that cycle starts a new sum.
     """

@@ -1,4 +1,4 @@
-"""Checks on arguments that the public functions of the golden model share."""
+"""Check arguments; the public functions of the golden model share these checks."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ def _kind(value: object) -> str:
 
 
 def check_format(fmt: object) -> Format:
-    """Return ``fmt`` if it is a :class:`Format`; TypeError for anything else, such as a name."""
+    """Return ``fmt`` if it is a :class:`Format`; raise TypeError otherwise, such as for a name."""
     if not isinstance(fmt, Format):
         raise TypeError(f"A format must be a halfbyte.formats.Format, not {fmt!r:.60}")
     return fmt

@@ -8,16 +8,16 @@ from halfbyte.golden.rounding import BlockRounding
 
 __all__ = ["RATIOS", "clip_ratios", "layer_errors"]
 
-# 1.000, 0.995 ... 0.805 (Dotzel et al., 2024).
+# The ratios that are tried: 1.000, 0.995 ... 0.805 (Dotzel et al., 2024).
 RATIOS = tuple(1 - index / 200 for index in range(40))
 
 
 def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
-    """The factors by which absmax is multiplied, as ``rounding.operand.clip`` chooses them.
+    """The factors by which absmax is multiplied, by the rule ``rounding.operand.clip``.
 
     weight: (..., K) float32. Returns 1.0 without clipping, one ratio for all blocks, or one for
     each block: (..., blocks) float32. If several ratios have the smallest squared error, the
-    largest is taken.
+    largest of these is used.
     """
     clip = rounding.operand.clip
     if clip is Clipping.NONE or weight.numel() == 0:
@@ -35,7 +35,7 @@ def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
 
 
 def layer_errors(rounding: BlockRounding, weight: Tensor) -> Tensor:
-    """Squared error of a part of a layer with each of :data:`RATIOS`; (40,) float64.
+    """The squared error of a part of a layer, for each ratio in :data:`RATIOS`; (40,) float64.
 
     weight: (..., K) float32.
     """

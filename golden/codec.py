@@ -2,8 +2,8 @@
 
 All values of a format are integers times one number, its *quantum*.
 
-The encoder compares with one threshold for each pair of neighbouring values. The threshold is a
-float for which ``x > threshold`` chooses the nearer value for every float ``x``, even if the
+The encoder compares a number with one threshold for each pair of neighbouring values. The threshold
+is a float for which ``x > threshold`` chooses the nearer value for every float ``x``, even if the
 midpoint itself is not a float. So the encoder always finds the nearest value.
 """
 
@@ -60,18 +60,18 @@ def nearest_fp32(value: Fraction) -> float:
 
 @cache
 def check_fp32_range(fmt: Format) -> None:
-    """Raise :class:`UserError` if FP32 cannot hold the format's values."""
+    """Raise :class:`UserError` if the quantum or a value of a format is out of bounds for FP32."""
     largest = max(abs(value) for value in check_format(fmt).values)
     if fmt.quantum < MIN_QUANTUM or largest > MAX_MAGNITUDE:
         raise UserError(
-            f"{fmt.name}: in FP32 the quantum must be at least 2^-126 and no value beyond 2^126, "
-            f"not {float(fmt.quantum):.3g} and {float(largest):.3g}; rescale the values"
+            f"{fmt.name}: in FP32 the quantum must be at least 2^-126, and magnitudes at most "
+            f"2^126, not {float(fmt.quantum):.3g} and {float(largest):.3g}; rescale the values"
         )
 
 
 @cache
 def integer_table(fmt: Format) -> Tensor:
-    """Values in units of the quantum, by code; (2^bits,) int64. Callers must not write to it."""
+    """A table of values in units of the quantum, by code; (2^bits,) int64, not to be written to."""
     with torch.device("cpu"):  # the table outlives the caller's default device
         return torch.tensor(fmt.integers, dtype=torch.int64)
 
@@ -113,11 +113,11 @@ def _encoder(fmt: Format, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 
 def encode(x: Tensor, fmt: Format) -> Tensor:
-    """Codes of the values nearest to ``x``; ``fmt.ties`` decides midpoints.
+    """Codes of the values nearest to ``x``; ``fmt.ties`` decides at midpoints.
 
     x: any shape, floating point, in the units of ``fmt.values``. Numbers beyond the range and
     infinities become the largest or smallest value; -0 counts as 0. Returns uint8 of the same
-    shape. If two codes have the same value, the result is the smaller one.
+    shape. If two codes have the same value, the result is the smaller code.
 
     Raises TypeError if ``x`` is not floating point, ValueError if it holds a NaN.
     """

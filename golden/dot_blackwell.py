@@ -1,7 +1,7 @@
 """Matrix products as a published model of Blackwell's FP4 tensor core computes them.
 
-Published model, not verified by us: MMA-Sim (arXiv 2511.10909).
-:func:`halfbyte.golden.dot_scalar.blackwell` has the definition.
+The model is MMA-Sim (arXiv 2511.10909). We have not verified it.
+:func:`halfbyte.golden.dot_scalar.blackwell` defines it for single numbers.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from halfbyte.golden.unit_gemm import block_sums, check_products
 
 __all__ = ["blackwell_gemm", "check_blackwell"]
 
-# Products of one instruction, and the groups of 16 into which they are divided.
+# The number of products of one instruction, and the number of groups of 16 products among them.
 PRODUCTS = 64
 GROUPS = PRODUCTS // BLACKWELL_GROUP
 SUM_BITS = 3  # a sum of five terms can be this many bits longer than its largest term
@@ -35,10 +35,10 @@ INT64_BITS = 64
 
 
 def check_blackwell(weight: Format, activation: Format, scale: ScaleCode, block: int) -> None:
-    """Raise UserError unless a block is whole groups of 16 products and its sums fit 64 bits."""
+    """Raise UserError unless a block has whole groups of 16 products, and sums fit in 64 bits."""
     if block % BLACKWELL_GROUP:
         raise UserError(
-            f"The Blackwell model takes blocks of a multiple of {BLACKWELL_GROUP} products, "
+            f"The Blackwell model needs blocks of a multiple of {BLACKWELL_GROUP} products, "
             f"not {block}"
         )
     largest = BLACKWELL_GROUP * max(map(abs, product_extremes(weight, activation)))
@@ -47,7 +47,7 @@ def check_blackwell(weight: Format, activation: Format, scale: ScaleCode, block:
     if bits + max(up, 0) + SUM_BITS >= INT64_BITS:
         raise UserError(
             f"The Blackwell model takes formats of few bits, not {weight.name} with "
-            f"{activation.name}: sums of {BLACKWELL_GROUP} products would not fit 64 bits"
+            f"{activation.name}: sums of {BLACKWELL_GROUP} products would not fit in 64 bits"
         )
 
 
@@ -95,7 +95,7 @@ def blackwell_gemm(
 
 
 def _summed(c: Tensor, terms: Tensor, places: Tensor, exponents: Tensor) -> Tensor:
-    """Bits of ``c`` plus the sum of ``terms * 2**places``, as the model aligns and cuts them off.
+    """Bits of ``c`` plus the sum of ``terms * 2**places``, aligned and truncated as in the model.
 
     c: (M, N) int64, bits of FP32. terms, places, exponents: (M, N, groups) int64. Returns (M, N)
     int64.
@@ -117,14 +117,14 @@ def _summed(c: Tensor, terms: Tensor, places: Tensor, exponents: Tensor) -> Tens
 
 
 def _toward_zero(x: Tensor, up: Tensor) -> Tensor:
-    """``x * 2**up``, cut off toward zero; the result must fit 63 bits."""
+    """``x * 2**up``, truncated toward zero; its magnitude must fit in 63 bits."""
     most = INT64_BITS - 1
     down = x.abs() >> (-up).clamp(0, most)
     return torch.where(up >= 0, x << up.clamp(0, most), down * x.sign())
 
 
 def _truncated(total: Tensor, place: Tensor) -> Tensor:
-    """``total * 2**place`` as bits of FP32, truncated toward zero; infinite beyond FP32."""
+    """``total * 2**place`` as bits of FP32, truncated toward zero; infinity if it is too large."""
     magnitude = total.abs()
     # The conversion to FP64 may round up to the next power of two; the next line corrects that.
     length = torch.frexp(magnitude.double()).exponent.long()

@@ -1,4 +1,4 @@
-"""Dot-product units one number at a time, as ``docs/architecture.md`` defines them.
+"""Compute the results of dot-product units, one number at a time (``docs/architecture.md``).
 
 The functions use only ints and Fractions, as in :mod:`halfbyte.golden.scalar`. The tensor code in
 :mod:`halfbyte.golden.dot_unit` is tested against them. All values of a format are integers times
@@ -34,7 +34,7 @@ FRACTION_BITS = 23
 # The least exponent of normal numbers, and the exponent of the last bit of subnormal numbers.
 MIN_EXPONENT, LEAST_PLACE = -126, -149
 # NVIDIA Blackwell's FP4 tensor core: products in a group, bits kept below the largest exponent, and
-# the bits of its NaN. Published model, not verified by us (MMA-Sim, arXiv 2511.10909).
+# the bits of its NaN. They are those of MMA-Sim (arXiv 2511.10909), which we have not verified.
 BLACKWELL_GROUP, BLACKWELL_BITS, BLACKWELL_NAN = 16, 35, 0x7FFF_FFFF
 
 
@@ -50,7 +50,7 @@ def fp32_value(bits: int) -> Fraction | None:
 
 
 def _fp32(value: Fraction, *, nearest: bool = True) -> int:
-    """Bits of FP32: ``value`` rounded to nearest, ties to even, or else toward zero.
+    """Bits of FP32: ``value`` rounded to nearest, ties to even; without ``nearest``, toward zero.
 
     A negative value that is rounded to 0 becomes -0. Every other 0 is +0.
     """
@@ -80,9 +80,9 @@ def fp32_step(
 ) -> int:
     """The FP32 accumulator after a block: ``fl((clear ? +0 : acc) + block_sum * quantum * s)``.
 
-    ``fl`` rounds to FP32, nearest even. ``acc`` and the result are bits of FP32. ``block_sum`` is
-    the exact sum of a block's products, in units of ``quantum``. s is the product of both scales,
-    whose codes are ``w_scale`` and ``a_scale``. Without ``scale``, s is 1.
+    ``fl`` rounds to the nearest FP32 number, ties to even. ``acc`` and the result are bits of FP32.
+    ``block_sum`` is the exact sum of a block's products, in units of ``quantum``. s is the product
+    of both scales, whose codes are ``w_scale`` and ``a_scale``. Without ``scale``, s is 1.
     """
     base = 0 if clear else acc
     w, a = _scale(w_scale, scale), _scale(a_scale, scale)
@@ -121,11 +121,11 @@ def exact_step(
     """The exact accumulator after a cycle, and whether it is NaN.
 
     ``lane_sum`` is the exact sum of the cycle's products. ``window`` is the lowest and the highest
-    sum of both scales' exponents that the accumulator can take. The accumulator counts units of the
+    sum of both scales' exponents that the accumulator allows. The accumulator counts units of the
     product of both formats' quanta times ``2**window[0]``. Without a window, it counts units of
     that product times both scales' quanta. It wraps at ``acc_width`` bits. If a scale is NaN, or
     the sum of the exponents lies outside the window, the cycle adds nothing and the accumulator is
-    NaN until a clear.
+    NaN until the next clear.
     """
     base, base_is_nan = (0, False) if clear else (acc, is_nan)
     w, a = scale.values[w_scale], scale.values[a_scale]
@@ -164,16 +164,17 @@ def blackwell(
 ) -> int:
     """One instruction of Blackwell's FP4 tensor core: ``c`` plus a scaled dot product.
 
-    ``c`` and the result are bits of FP32. Published model, not verified by us: MMA-Sim (arXiv
-    2511.10909).
+    ``c`` and the result are bits of FP32. The definition is that of the model MMA-Sim (arXiv
+    2511.10909), which we have not verified.
 
-    The number of codes is a multiple of 16. Blocks of equal length have one scale each. Every group
-    of 16 products is summed exactly and multiplied by its scales. These results and ``c`` are
-    truncated toward zero, 35 bits below the largest exponent. The exponent of a group is that of
-    the product of both scales. A group or ``c`` that is 0 has no exponent. The sum is truncated to
-    FP32. The model does not say what happens beyond FP32; here the result is infinite. All formats
-    of the chip have a power of two as quantum. For other formats, the sum includes the power of two
-    in the product of the quanta, but no other factor, such as 1/127.
+    The number of codes is a multiple of 16. The codes form blocks of equal length, each with one
+    scale. Every group of 16 products is summed exactly and multiplied by its scales. These results
+    and ``c`` are truncated toward zero, at the bit 35 places below the largest exponent. The
+    exponent of a group is that of the product of both scales. A group or ``c`` that is 0 has no
+    exponent. The sum is truncated to FP32. The model does not say what happens beyond FP32; here
+    the result is infinite. All formats of the chip have a power of two as quantum. For other
+    formats, the sum includes the power of two in the product of the quanta, but no other factor,
+    such as 1/127.
     """
     block = len(w_codes) // len(w_scales)
     quantum = Fraction(2) ** _twos(weight.quantum * activation.quantum)

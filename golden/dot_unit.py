@@ -1,4 +1,4 @@
-"""Dot-product units on tensors, bit for bit, as ``docs/architecture.md`` defines them.
+"""Compute the results of dot-product units on tensors, bit for bit (``docs/architecture.md``).
 
 A unit has several *lanes*. In each cycle, every lane multiplies one weight and one activation. A
 *block* is a run of products that share two scales. All values of a format are integers times one
@@ -77,12 +77,13 @@ def fp32_stream(
     P is the exact sum of a block's products, and s the product of both scales.
 
     w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, codes of
-    ``scale``, or (T, B) if a cycle takes B blocks. Then each block has the next lanes / B lanes,
-    and the blocks are added in that order, each with one rounding. last: (T,) bool, true in the
-    last cycle of each block; needed if a block takes several cycles. The unit rounds only in that
-    cycle, and uses the scales of that cycle. Returns (T,) float32. Like the hardware, the function
-    multiplies by the power of two in the product of both quanta, but not by another factor, such as
-    1/127. Every NaN is 7FC00000. ``initial`` is the accumulator before the first cycle.
+    ``scale``, or (T, B) if a cycle has B blocks. Then the first block has the first lanes / B
+    lanes, and so on. The blocks are added in that order, each with one rounding. last: (T,) bool,
+    true in the last cycle of each block; needed if a block takes several cycles. The unit rounds
+    only in that cycle, and uses the scales of that cycle. Returns (T,) float32. Like the hardware,
+    the function multiplies by the power of two in the product of both quanta, but not by another
+    factor, such as 1/127. Every NaN is 7FC00000. ``initial`` is the accumulator before the first
+    cycle.
     """
     blocks = _blocks_per_cycle(w_scales)
     sums = dot(_each_block(w_codes, blocks), _each_block(a_codes, blocks), weight, activation)
@@ -120,13 +121,13 @@ def _first_of_each(clear: Tensor, blocks: int) -> Tensor:
 def check_block_bits(
     weight: Format, activation: Format, block: int, scale: ScaleCode | None
 ) -> None:
-    """Raise UserError if the value of a block has more bits than the 53 that FP64 holds."""
+    """Raise UserError if the value of a block may need more bits than the 53 that FP64 holds."""
     significand = scale.largest_significand if scale else 1
     largest = max(map(abs, product_extremes(weight, activation)))
     bits = (block * largest * significand**2).bit_length()
     if bits > FP64_BITS:
         raise UserError(
-            f"A block may have at most {FP64_BITS} significant bits, not {bits}: take smaller "
+            f"A block may have at most {FP64_BITS} significant bits, not {bits}: use smaller "
             "blocks or a narrower format"
         )
 
@@ -148,8 +149,8 @@ def block_values(
     """Exact values of blocks, scales included; float64 of the shape of ``sums``.
 
     sums: int64, the exact sums of the products. w_scales, a_scales: uint8, codes of ``scale``, of
-    the same shape. ``quantum`` is the unit of the sums. The values include its power of two, but no
-    other factor, such as 1/127. A block with a NaN scale has the value NaN.
+    the same shape. ``quantum`` is the unit of the sums. The values include the power of two in it,
+    but no other factor, such as 1/127. A block with a NaN scale has the value NaN.
     """
     exponent = _twos(quantum.numerator) - _twos(quantum.denominator)
     values = sums.to(torch.float64) * 2.0**exponent
@@ -196,7 +197,7 @@ def _by_segments(values: Tensor, clear: Tensor, last: Tensor, initial: float) ->
 
 
 def add_rounded_once(acc: Tensor, values: Tensor) -> Tensor:
-    """``acc + values``, rounded once to FP32, nearest even; every NaN is 7FC00000.
+    """``acc + values``, rounded once to FP32, to nearest, ties to even; every NaN is 7FC00000.
 
     acc: float32. values: float64, of the same shape.
     """

@@ -1,11 +1,11 @@
 """Find the parameters of a model that are multiplied in MACs, and return each of them as a matrix.
 
-All code that quantizes a model uses this one rule. It goes by the kind of layer, not by the name
-that a model gives the layer. These are quantized:
+All code that quantizes a model uses the rule below. The rule goes by the kind of layer, not by the
+name that a model gives the layer. These parameters are quantized:
 
 - the weights of linear layers (``Linear``, the ``Conv1D`` of transformers, the projections of
   attention), convolutions (grouped, depthwise and transposed ones too), recurrent layers and cells;
-- experts that share one parameter of three dimensions: one matrix for each expert.
+- in mixtures of experts, parameters of three dimensions that hold one matrix for each expert.
 
 These stay as they are: the output head, which the model itself names; routers in mixtures of
 experts, which have one output for each expert; embeddings, and weights that are shared with an
@@ -43,7 +43,7 @@ _INPUT_SIZES = ("in_features", "input_size")
 
 
 class Kept(Enum):
-    """Why a parameter stays as it is."""
+    """Why a parameter is not quantized."""
 
     HEAD = "output head"
     ROUTER = "router"
@@ -160,7 +160,7 @@ class Survey:
         Every weight that can be quantized, by layer name, in the model's order. If a layer has
         several weights, the parameter's name follows. For an expert, its index follows too.
     kept : dict of str to Kept
-        Every other floating parameter of two dimensions or more, by its name in the model.
+        Every other floating-point parameter of two dimensions or more, by its name in the model.
     """
 
     matrices: dict[str, WeightMatrix] = field(default_factory=dict)
@@ -170,7 +170,7 @@ class Survey:
 def survey(model: nn.Module, left_out: Iterable[nn.Module] = ()) -> Survey:
     """Separate the weights of ``model`` that are quantized from those that stay.
 
-    ``left_out`` are modules to ignore, such as a pooler whose output nobody reads.
+    ``left_out`` are modules to ignore, such as a pooler whose output is not used.
     """
     ignored = {id(layer) for each in left_out for layer in each.modules()}
     rule = _Rule(model)
@@ -191,7 +191,7 @@ def survey(model: nn.Module, left_out: Iterable[nn.Module] = ()) -> Survey:
 
 
 def weight_matrices(model: nn.Module) -> dict[str, WeightMatrix]:
-    """Every weight that can be quantized, by layer name, in the module's order."""
+    """Every weight that can be quantized, by layer name, in the model's order."""
     return survey(model).matrices
 
 
@@ -286,7 +286,7 @@ def _flat_config(model: nn.Module) -> dict[str, Any]:
 
 
 def _counts(values: Mapping[str, Any]) -> set[int]:
-    """Values that may be a number of experts, by their keys."""
+    """Those of the values that are numbers of experts, as their keys suggest."""
     return {
         value
         for key, value in values.items()

@@ -1,4 +1,4 @@
-"""Exact products, dot products and the MAC unit's stream of accumulator values, in integers.
+"""Compute exact products, dot products, and the accumulator of a MAC in each cycle, in integers.
 
 All values of a format are integers times one number, its *quantum*.
 """
@@ -33,7 +33,7 @@ def dot(w_codes: Tensor, a_codes: Tensor, weight: Format, activation: Format) ->
     lengths = {codes.shape[-1] if codes.ndim else None for codes in (w_codes, a_codes)}
     if len(lengths) != 1 or None in lengths:
         raise ValueError(
-            "dot wants two last dimensions of the same length, "
+            "dot needs codes whose last dimensions have the same length, "
             f"not {tuple(w_codes.shape)} and {tuple(a_codes.shape)}"
         )
     # A product has at most 40 bits of magnitude, so 2^20 of them stay below 2^60.
@@ -75,13 +75,13 @@ def accumulate(
 ) -> Tensor:
     """The accumulator after each cycle of ``acc <= (clear ? 0 : acc) + addend``.
 
-    addends: (T,) int64; for an accumulator that wraps they may be reduced modulo 2^64.
+    addends: (T,) int64; for an accumulator that wraps, they may be reduced modulo 2^64.
     clear: (T,) bool. Returns (T,) int64.
     """
     check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
         raise TypeError(
-            f"overflow must be an Overflow, not {overflow!r}: take halfbyte.Overflow.SATURATE"
+            f"overflow must be an Overflow such as halfbyte.Overflow.SATURATE, not {overflow!r}"
         )
     half = 1 << acc_width - 1
     low, high = -half, half - 1
@@ -92,10 +92,10 @@ def accumulate(
 
 
 def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
-    """Raise TypeError or ValueError unless ``mac_stream`` takes these types and shapes."""
+    """Raise TypeError or ValueError unless ``mac_stream`` accepts these types and shapes."""
     if not all(isinstance(tensor, Tensor) for tensor in (w_codes, a_codes, clear)):
         raise TypeError(
-            "mac_stream wants tensors of codes and of clear: torch.as_tensor converts arrays"
+            "mac_stream needs tensors for the codes and for clear: torch.as_tensor converts arrays"
         )
     if clear.dtype != torch.bool:
         raise TypeError(f"clear must be a bool tensor, not {clear.dtype}")

@@ -1,9 +1,9 @@
-"""Block-scaled matrix multiplication, bit-exact, by one float matrix multiplication per block.
+"""Multiply block-scaled matrices bit-exactly, by one float matrix multiplication per block.
 
 All values of a format are integers times one number, its *quantum*. In units of the quanta, the dot
 product of a block is an integer. A float matrix multiplication computes it exactly if the
-significand holds every partial sum, in whatever order. This is so if ``max|w| * max|a| * block`` is
-at most ``2^24`` for float32, or ``2^53`` for float64, with the integers w and a. Then blocking,
+significand holds every partial sum, in whatever order. This is so if ``max|w| * max|a| * block``,
+for the integers w and a, is at most ``2^24`` for float32, or ``2^53`` for float64. Then blocking,
 vectors, fused multiply-add and threads cannot change a bit. Otherwise int64 is used.
 
 The scales are applied in FP32 with separate multiplications and additions. ``addcmul`` and
@@ -55,7 +55,8 @@ def gemm(a: Quantized, w: Quantized, *, arithmetic: Arithmetic | None = None) ->
 
     Each result starts at +0. For each block b, in ascending order, it becomes
     ``y = fl(y + fl(fl(P_b) * fl(step_a * step_w)))``. P_b is the exact integer dot product of the
-    block, a step is a scale times its format's quantum, and ``fl`` rounds to FP32, nearest even.
+    block, a step is a scale times its format's quantum, and ``fl`` rounds to the nearest FP32
+    number, ties to even.
 
     ``arithmetic`` is for tests. By default, :func:`exact_arithmetic` chooses.
 

@@ -1,4 +1,4 @@
-"""``Operand``: format, blocks, scales, clipping and ties of quantized weights or activations.
+"""``Operand`` says how weights or activations are quantized: blocks, scales, clipping, ties.
 
 *Absmax* is the largest magnitude in a block. The block's scale is computed from it.
 """
@@ -22,11 +22,12 @@ class Clipping(enum.Enum):
     """absmax is not shrunk."""
 
     MSE_BLOCK = "mse_block"
-    """Each block takes the one of 40 ratios that gives it the smallest squared error."""
+    """Each block's absmax is multiplied by the one of 40 ratios that gives the block the smallest
+    squared error."""
 
     MSE_LAYER = "mse_layer"
-    """The layer takes the one of 40 ratios that gives it the smallest squared error (Dotzel et al.,
-    2024)."""
+    """The absmax of each block in a layer is multiplied by the same ratio, the one of 40 that gives
+    the whole layer the smallest squared error (Dotzel et al., 2024)."""
 
 
 class TieRule(enum.Enum):
@@ -101,7 +102,7 @@ class Operand:
         return dataclasses.replace(fmt, ties=ties)
 
     def record(self) -> dict[str, Json]:
-        """The fields as JSON; with a ``format``, also ``format_key``, a digest of its values."""
+        """The fields as JSON; with a ``format``, also ``format_key``, a digest of its content."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain = {
             key: value.value if isinstance(value, enum.Enum) else value

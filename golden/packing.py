@@ -1,4 +1,4 @@
-"""Two 4-bit codes per byte, as a memory holds them."""
+"""Pack two 4-bit codes into each byte, as a memory holds them, and unpack them."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Powers of two as block scales (E8M0): the rules that choose their exponents."""
+"""Choose the exponents of block scales that are powers of two (E8M0), by one of several rules."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -67,7 +67,7 @@ E8M0_RULES: dict[str, Callable[[Tensor, Format, Tensor], Tensor]] = {
 
 
 def _rounded_up(fraction: Fraction) -> float:
-    """The smallest FP32 number that is at least ``fraction``, so that ``x >=`` compares exactly."""
+    """The smallest FP32 number that is at least ``fraction``, for exact comparisons with ``>=``."""
     rounded = np.float32(nearest_fp32(fraction))
     if Fraction(float(rounded)) < fraction:
         rounded = np.nextafter(rounded, np.float32(np.inf))

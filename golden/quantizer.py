@@ -1,11 +1,12 @@
-"""Block quantizer: codes, and for each block of the last dimension a scale and perhaps its sign.
+"""Quantize tensors in blocks: find a code for each element, and a scale for each block.
 
 A *supernormal* value is an extra value that takes the code of negative zero, such as the +8 of the
 format E2M1+SR. It makes a format asymmetric. So a block may be *mirrored*: it is negated before it
 is encoded and after it is decoded, and +8 serves as -8. To the hardware, a mirrored block has a
 negative scale.
 
-All values of a format are integers times one number, its *quantum*.
+Blocks run along the last dimension. All values of a format are integers times one number, its
+*quantum*.
 """
 
 import enum
@@ -170,10 +171,10 @@ def to_blocks(x: Tensor, block: int) -> Tensor:
 def prefer_mirrored(ratios: Tensor, plain: Tensor, negated: Tensor, fmt: Format) -> Tensor:
     """Which blocks have a smaller squared error when mirrored; (..., blocks) bool.
 
-    ratios: (..., blocks, block) float32, values over their block's scale. ``plain`` and ``negated``
-    are the format's integers for ``ratios`` and for ``-ratios``, as float32. The errors are
-    compared in units of the scale, where nothing underflows. With equal errors the block is not
-    mirrored.
+    ratios: (..., blocks, block) float32, values divided by their block's scale. ``plain`` and
+    ``negated`` are the format's integers for ``ratios`` and for ``-ratios``, as float32. The errors
+    are compared in units of the scale, where nothing underflows. If both errors are equal, the
+    block is not mirrored.
     """
     quantum = exact_tensor(fmt.quantum, ratios.device)
     mirrored_error = (ratios + negated * quantum).square().sum(-1)
@@ -192,8 +193,8 @@ def quantize(
 ) -> Quantized:
     """Quantize blocks of the last dimension, each scaled by its absolute maximum (absmax).
 
-    The scale of a block maps absmax to the format's largest value, as far as ``scale_format`` can.
-    The codes are those of ``x / scale`` (in FP32), or of ``-x / scale`` in mirrored blocks.
+    The scale of a block maps absmax to the format's largest value, as far as ``scale_format``
+    allows. The codes are those of ``x / scale`` (in FP32), or of ``-x / scale`` in mirrored blocks.
 
     Parameters
     ----------
@@ -207,8 +208,8 @@ def quantize(
     scale_format : ScaleFormat
         Type of the scales, and the rule that chooses them: see :func:`scale_blocks`.
     clip : float or Tensor
-        Absmax is multiplied by it first: one number above 0 and at most 1, or float32 that
-        broadcasts to the scales' shape (..., blocks).
+        The factor by which absmax is multiplied first: a number above 0 and at most 1, or a float32
+        tensor of such numbers that broadcasts to the scales' shape (..., blocks).
     supernormal_sign : SupernormalSign
         Whether blocks may be mirrored.
     tensor_absmax : Tensor, optional

@@ -19,11 +19,11 @@ class GemmBenchRecord(Record):
     activation: str
     """Format of the activations."""
     m: int
-    """Rows of activations."""
+    """Number of rows of activations."""
     n: int
-    """Rows of weights."""
+    """Number of rows of weights."""
     k: int
-    """Length of the sums."""
+    """Number of products in each sum."""
     block: int
     """Elements that share a scale."""
     arithmetic: str
@@ -35,7 +35,7 @@ class GemmBenchRecord(Record):
     ratio: float
     """Time of the exact product divided by that of torch.matmul."""
     repeats: int
-    """Timed runs of each product."""
+    """Number of timed runs of each product."""
     threads: int
     """Threads that PyTorch used."""
     versions: Mapping[str, str | None]
@@ -61,7 +61,7 @@ class CodecBenchRecord(Record):
     bits_per_weight: float
     """Bits of the compressed form per weight."""
     repeats: int
-    """Timed runs."""
+    """Number of timed runs."""
     cores: int
     """Cores of the machine."""
     engine: str

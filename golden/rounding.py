@@ -62,7 +62,7 @@ class _Cells:
 
 
 def _floats(bits: Tensor, sign: int) -> Tensor:
-    """float32 with these bits of the magnitude and a sign; bits beyond infinity give infinity."""
+    """float32 numbers with this sign and these bits of the magnitude, at most infinity."""
     return bits.clamp(max=FP32_INFINITY_BITS).to(torch.int32).view(torch.float32) * sign
 
 
@@ -137,8 +137,8 @@ class BlockRounding:
     fmt : Format
         The format that is evaluated.
     operand : Operand
-        Blocks, scales, signs and ties, and perhaps a format to use instead of ``fmt``. The caller
-        does the clipping.
+        How to round: blocks, scales, signs and ties, and perhaps a format to use instead of
+        ``fmt``. The caller does the clipping.
     tensor_absmax : Tensor, optional
         float32 without dimensions: the largest magnitude (absmax) of the whole tensor. It is needed
         if a tensor with E4M3 scales is rounded in parts.
@@ -153,7 +153,7 @@ class BlockRounding:
     def nearest(self, ratios: Tensor) -> Tensor:
         """The format's values nearest to ``ratios``, in units of the quantum; float32.
 
-        ratios: any shape, float32: values over their block's scale.
+        ratios: any shape, float32: values divided by their block's scale.
         """
         if self._cells is not None:
             return self._cells.nearest(ratios)
@@ -196,7 +196,7 @@ class BlockRounding:
         return rounded[..., : x.shape[-1]]
 
     def _scales(self, blocks: Tensor, clip: float | Tensor) -> Tensor:
-        """The scale of each block; UserError if values are not finite."""
+        """The scale of each block. Raises UserError if values are not finite."""
         absmax = blocks.abs().amax(-1)
         if not bool(absmax.isfinite().all()):
             raise UserError("values to quantize must be finite, but there are NaN or infinities")

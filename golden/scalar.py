@@ -35,7 +35,7 @@ FP32_LIMIT = Fraction(2) ** 128
 
 
 def round_to_fp32(value: Fraction) -> Fraction:
-    """``value`` rounded to FP32, nearest even. Raises ValueError beyond the range of FP32."""
+    """The FP32 number nearest to ``value``, ties to even. Raises ValueError beyond FP32's range."""
     if value == 0:
         return value
     magnitude = abs(value)
@@ -60,7 +60,7 @@ def decode_integer(code: int, fmt: Format) -> int:
 
 
 def encode(value: Fraction, fmt: Format) -> int:
-    """The code of the format's value nearest to ``value``; ``fmt.ties`` decides midpoints."""
+    """The code of the format's value nearest to ``value``; ``fmt.ties`` decides at midpoints."""
     distance = min(abs(candidate - value) for candidate in fmt.values)
     nearest = {candidate for candidate in fmt.values if abs(candidate - value) == distance}
     codes = {candidate: _smallest_code(candidate, fmt) for candidate in nearest}
@@ -70,7 +70,7 @@ def encode(value: Fraction, fmt: Format) -> int:
 
 
 def _smallest_code(value: Fraction, fmt: Format) -> int:
-    """The smallest code with ``value`` that is not NaN in the format's standard."""
+    """The smallest code with this value that is not NaN in the standard that defines the format."""
     return min(
         code
         for code, candidate in enumerate(fmt.values)
@@ -102,7 +102,7 @@ def dot(w_codes: Sequence[int], a_codes: Sequence[int], weight: Format, activati
 def mac(acc: int, addend: int, *, clear: bool, acc_width: int, overflow: Overflow) -> int:
     """One cycle of the MAC: ``acc <= (clear ? 0 : acc) + addend`` in ``acc_width`` bits."""
     total = (0 if clear else acc) + addend
-    half = 1 << acc_width - 1  # the word holds -half to half - 1
+    half = 1 << acc_width - 1  # the accumulator holds -half to half - 1
     if overflow is Overflow.SATURATE:
         return max(-half, min(half - 1, total))
     return (total + half) % (2 * half) - half
@@ -119,7 +119,7 @@ def mac_stream(
     overflow: Overflow,
     initial: int = 0,
 ) -> list[int]:
-    """The accumulator after each cycle, as :func:`mac` defines it; ``initial`` before the first."""
+    """The accumulator after each cycle, as :func:`mac` defines it; at first, it is ``initial``."""
     acc, seen = initial, []
     for w, a, start in zip(w_codes, a_codes, clear, strict=True):
         addend = product(w, a, weight, activation)
@@ -170,7 +170,7 @@ def gemm(
     weight: Format,
     block: int,
 ) -> list[list[Fraction]]:
-    """Block-scaled ``A W^T`` of M rows of activations and N rows of weights; M rows of N results.
+    """Block-scaled ``A W^T`` of M rows of activations and N rows of weights: M rows of N results.
 
     Each row has K codes, and a scale for each block.
     """

@@ -16,7 +16,7 @@ FP32_SMALLEST = Fraction(1, 2**149)
 
 
 def floor_log2(value: Fraction) -> int:
-    """The exponent of the largest power of two that does not exceed ``value``, above 0."""
+    """The exponent of the largest power of two that does not exceed ``value``, which is above 0."""
     exponent = value.numerator.bit_length() - value.denominator.bit_length()
     return exponent if Fraction(2) ** exponent <= value else exponent - 1
 
@@ -27,7 +27,7 @@ def _ceil_log2(value: Fraction) -> int:
 
 
 def e8m0_code(absmax: Fraction, fmt: Format, rule: str) -> int:
-    """The byte of a block's E8M0 scale by the named rule: the exponent plus 127, 0 to 254.
+    """The byte of a block's E8M0 scale by the rule of this name: its exponent plus 127, 0 to 254.
 
     absmax: a value of FP32, above 0. Raises ValueError for an unknown rule.
     """
@@ -78,7 +78,7 @@ def e4m3_tensor_scale(absmax: Fraction, fmt: Format, rule: str) -> Fraction:
 
 
 def ue4m3_code(absmax: Fraction, tensor_scale: Fraction, fmt: Format, rule: str) -> int:
-    """The byte of a block's E4M3 scale by the named rule: 1 to 126, the code of 448."""
+    """The byte of a block's E4M3 scale by the rule of this name: 1 to 126, the code of 448."""
     largest = round_to_fp32(fmt.max_value)
     if rule == "e4m3":
         ratio = round_to_fp32(round_to_fp32(absmax / largest) / tensor_scale)

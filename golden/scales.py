@@ -1,4 +1,4 @@
-"""Block scales: from a block's absolute maximum (absmax) to the scale that the hardware stores."""
+"""Compute block scales, as the hardware stores them, from absolute maxima of blocks (absmax)."""
 
 import enum
 from collections.abc import Callable
@@ -43,10 +43,10 @@ class ScaleFormat(enum.Enum):
     """absmax over the format's largest value, in FP32."""
 
     FP16 = "fp16"
-    """The FP32 scale rounded to FP16, nearest even."""
+    """The FP32 scale rounded to the nearest FP16 number, ties to even."""
 
     BF16 = "bf16"
-    """The FP32 scale rounded to BF16, nearest even."""
+    """The FP32 scale rounded to the nearest BF16 number, ties to even."""
 
     E8M0_FLOOR = "e8m0_floor"
     """2^(floor(log2 absmax) - floor(log2 largest value)): OCP MX 1.0, section 6.3. The
@@ -62,21 +62,22 @@ class ScaleFormat(enum.Enum):
     """2^(ceil(log2 absmax) - floor(log2 largest value)): "CEIL" of torchao's MX formats."""
 
     E8M0_NEAREST = "e8m0_nearest"
-    """The floor rule, but one power higher unless absmax is nearer to the format's largest value
-    than to the next power of two. For E2M1 this equals "EVEN" of torchao and AMD Quark, and the
-    rule of compressed-tensors."""
+    """Like ``e8m0_floor``, but one power of two higher unless absmax is nearer to the format's
+    largest value than to the next power of two. For E2M1 this equals "EVEN" of torchao and AMD
+    Quark, and the rule of compressed-tensors."""
 
     E8M0_RCEIL = "e8m0_rceil"
     """absmax over the largest value in FP32, rounded up to a power of two. This is the rule for
     UE8M0 in NVIDIA's cuBLAS manual, and "RCEIL" of torchao. It differs from ``e8m0_up`` where the
-    quotient rounds."""
+    FP32 quotient is not exact."""
 
     E4M3_MODELOPT = "e4m3_modelopt"
     """Like ``e4m3``, but with the order of operations of NVIDIA's ModelOpt. The tensor's scale is
     absmax / (largest * 448). A block's scale is absmax / (largest * the tensor's scale)."""
 
     UE5M3 = "ue5m3"
-    """The FP32 scale rounded to unsigned E5M3, nearest even. The tensor has no scale of its own."""
+    """The FP32 scale rounded to the nearest number of unsigned E5M3, ties to even. The tensor has
+    no scale of its own."""
 
     @property
     def bits(self) -> int:
@@ -155,10 +156,10 @@ def scale_blocks(
     absmax : Tensor
         (..., blocks) float32: the blocks' absolute maxima, finite.
     fmt : Format
-        Format of the elements; the scale maps absmax to its largest value.
+        Format of the elements. The scale maps absmax to the largest value of the format.
     scale_format : ScaleFormat
-        Type and rule. Each scale is a value of the type. With E4M3, it is such a value times the
-        tensor's scale, rounded to FP32.
+        The type of the scales, and the rule that chooses them. Each scale is a value of the type.
+        With E4M3, it is such a value times the tensor's scale, rounded to FP32.
     clip : float or Tensor
         Absmax is first multiplied by this number, or by this tensor, which broadcasts to
         ``absmax``. The scale of a whole tensor ignores clipping.
@@ -167,11 +168,11 @@ def scale_blocks(
         it.
 
     A scale that is too small or too large for its type becomes the smallest or largest one. A
-    block of zeros has scale 1 (with E4M3, the tensor's scale). A block whose FP32 scale underflows
-    to 0 also has scale 1.
+    block of zeros has scale 1 (with E4M3, the tensor's scale). With the type FP32, a block whose
+    scale underflows to 0 also has scale 1.
 
-    Raises UserError if absmax over the format's largest value exceeds FP32, or if PyTorch flushes
-    subnormal numbers to zero.
+    Raises UserError if absmax divided by the format's largest value exceeds FP32, or if PyTorch
+    flushes subnormal numbers to zero.
     """
     _check_subnormals(absmax)
     largest = exact_tensor(fmt.max_value, absmax.device)
@@ -234,7 +235,7 @@ def _largest_of(absmax: Tensor) -> Tensor:
 
 
 def _float_narrowed(dtype: torch.dtype, smallest: float) -> Callable[[Tensor], Tensor]:
-    """A function that rounds scales to ``dtype``, nearest even, and clamps them.
+    """A function that rounds scales to ``dtype``, to nearest, ties to even, and clamps them.
 
     The result is float32, from ``smallest`` to the largest value of ``dtype``.
     """
@@ -247,7 +248,7 @@ def _float_narrowed(dtype: torch.dtype, smallest: float) -> Callable[[Tensor], T
 
 
 def _ue5m3_narrowed(scales: Tensor) -> Tensor:
-    """Round to unsigned E5M3, nearest even, within its positive finite range; float32."""
+    """Round to the nearest positive finite number of unsigned E5M3, ties to even; float32."""
     wide = scales.double().clamp(UE5M3_SMALLEST, UE5M3_LARGEST)
     _, exponent = torch.frexp(wide)  # wide < 2^exponent, at least half of it
     place = (exponent - 1 - UE5M3_MANTISSA_BITS).clamp_min(1 - UE5M3_BIAS - UE5M3_MANTISSA_BITS)

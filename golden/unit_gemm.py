@@ -41,7 +41,8 @@ def check_products(
 ) -> tuple[int, int, int]:
     """Check the operands of :func:`unit_gemm`; return M, N and the number of blocks along K.
 
-    Raises ValueError if shapes do not fit, TypeError if scales are missing, in excess or not uint8.
+    Raises ValueError for shapes that do not fit each other, and TypeError if scales are missing,
+    not expected, or not uint8.
     """
     for codes, fmt in ((a_codes, activation), (w_codes, weight)):
         if check_codes(codes, fmt).ndim != 2:
@@ -101,8 +102,8 @@ def unit_gemm(
     (N, ceil(K / block)) uint8, codes of ``scale``. Like the hardware, the function multiplies by
     the power of two in the product of both quanta, but not by another factor, such as 1/127.
 
-    Raises ValueError if shapes do not fit, TypeError if scales are missing or in excess, UserError
-    if the value of a block may need more than 53 bits.
+    Raises ValueError for shapes that do not fit each other, TypeError if scales are missing or not
+    expected, and UserError if the value of a block may need more than 53 bits.
     """
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)
@@ -131,7 +132,7 @@ def integer_gemm(
     """``A W^T`` by integer accumulators that add ``block`` products a cycle; (M, N) int64.
 
     The operands are those of :func:`unit_gemm`, without scales. The result is in units of the
-    product of the quanta. Raises ValueError if shapes do not fit.
+    product of the quanta. Raises ValueError for shapes that do not fit each other.
     """
     check_acc_width(acc_width)
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
@@ -172,7 +173,7 @@ def exact_gemm(
 
     The operands are those of :func:`unit_gemm`.
     :func:`halfbyte.golden.dot_scalar.exact_step` defines the units, the window and NaN. Raises
-    ValueError if shapes do not fit, TypeError if a scale is not uint8.
+    ValueError for shapes that do not fit each other, and TypeError if scales are not uint8.
     """
     check_acc_width(acc_width)
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
