@@ -1,4 +1,4 @@
-"""``Checkpoint``, which describes a model's files without loading the weights, or refuses them."""
+"""``Checkpoint`` describes a model's files without loading the weights, and refuses bad files."""
 
 import json
 import shutil

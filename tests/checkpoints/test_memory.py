@@ -1,6 +1,6 @@
-"""Available memory, read from a made-up Linux system.
+"""Available memory is read from the files of a made-up Linux system.
 
-Besides the system's figure, the limits of control groups (cgroups) of version 1 and 2 count.
+It is limited by the size that the system states, and by control groups (cgroups) of version 1 or 2.
 """
 
 import pytest
@@ -27,7 +27,7 @@ def system(tmp_path):
     return tmp_path
 
 
-def test_without_control_groups_the_system_s_figure_counts(system):
+def test_without_control_groups_the_size_that_the_system_states_counts(system):
     assert available_memory(system) == 1000 * MIB
 
 

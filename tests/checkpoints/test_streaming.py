@@ -1,4 +1,4 @@
-"""Quantizing from disk to disk: exact, in little memory, and safe to interrupt."""
+"""Quantizing from disk to disk is exact, needs little memory, and may be interrupted."""
 
 import fcntl
 import json
@@ -374,7 +374,7 @@ def test_memory_stays_below_a_few_fp32_layers(tmp_path):
 
 
 def test_a_7b_llama_needs_less_than_a_quarter_of_a_layer_in_fp32(tmp_path):
-    """The need is computed from the header, so the file has a sparse hole in place of data."""
+    """The needed memory is computed from the header, so the file needs no data, only its size."""
     folder = tmp_path / "m"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')

@@ -1,4 +1,4 @@
-"""Encoder and decoder against the definition and against the package ``ml_dtypes``.
+"""Encoder and decoder agree with the definition, and with the package ``ml_dtypes``.
 
 The definition is ``scalar``: plain Python that computes in exact fractions, one value at a time.
 """
@@ -35,7 +35,7 @@ def all_codes(fmt: Format) -> torch.Tensor:
 
 
 def with_neighbours(points: list[Fraction], kind: type[np.floating]) -> np.ndarray:
-    """The floats next to each point, on both sides, and the point where it is a float."""
+    """The floats next to each point, on both sides, and the point itself if it is a float."""
     middle = np.array([float(point) for point in points], dtype=kind)
     below, above = (np.nextafter(middle, kind(end)) for end in (-np.inf, np.inf))
     return np.unique(np.concatenate([below, middle, above]))
@@ -102,7 +102,7 @@ def test_encoding_agrees_with_ml_dtypes(name: str) -> None:
     random = np.random.default_rng(1).uniform(-limit, limit, 50_000).astype(np.float32)
     small = random * np.float32(2.0**-6)  # includes subnormals of E4M3
     x = np.concatenate([random, small, with_neighbours(decision_points(fmt), np.float32)])
-    x = x[np.abs(x) <= limit]  # beyond, E4M3 of ml_dtypes gives NaN, but our encoder saturates
+    x = x[np.abs(x) <= limit]  # above it, E4M3 of ml_dtypes gives NaN, but our encoder saturates
     theirs = x.astype(OCP_TYPES[name])
     negative_zero = 2 ** (fmt.bits - 1)
     codes = theirs.view(np.uint8)

@@ -1,4 +1,4 @@
-"""A published model of the tensor cores in NVIDIA's Blackwell GPUs.
+"""Test the published model of the tensor cores in NVIDIA's Blackwell GPUs.
 
 The code for tensors is tested against the definition ``dot_scalar``, which computes one result.
 """
@@ -12,7 +12,7 @@ from halfbyte.golden import dot_scalar
 from halfbyte.golden.dot_blackwell import blackwell_gemm
 
 E2M1 = load("e2m1")
-# Ranges of scale codes: near 1, all codes, the smallest, the largest.
+# Ranges of scale codes: for scales near 1, for all, for the smallest, and for the largest.
 RANGES = {
     "e8m0": [(115, 139), (0, 256), (0, 40), (200, 255)],
     "e4m3": [(44, 68), (0, 128), (0, 24), (100, 127)],
@@ -35,7 +35,7 @@ def operands(scale, reach, length, block, seed=1):
 def scalar(a, w, a_scales, w_scales, formats, scale, block):
     """One result by the definition.
 
-    An instruction adds 64 products. The last one is filled up with products of 0.
+    An instruction adds 64 products. The last instruction is filled up with products of 0.
     """
     c, length = 0, -(-len(a) // 64) * 64
     a, w = (row.tolist() + [0] * (length - len(row)) for row in (a, w))

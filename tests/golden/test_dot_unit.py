@@ -1,4 +1,4 @@
-"""Dot-product units, which add several products (lanes) a cycle.
+"""Test dot-product units, which add the products of several lanes in each cycle.
 
 The code for tensors is tested against the definitions, ``scalar`` and ``dot_scalar``, which compute
 one value at a time, and against the block-scaled GEMM.
@@ -243,7 +243,7 @@ def blackwell(c, w, a, w_scales, a_scales, scale="e4m3"):
     )
 
 
-def test_the_blackwell_model_is_exact_where_nothing_is_cut_off():
+def test_the_blackwell_model_is_exact_where_nothing_is_truncated():
     """Sums of a few groups near 1 fit into the 24 bits of an FP32 significand."""
     generator = random.Random(6)
     scale = find_scale_code("e4m3")
@@ -261,7 +261,7 @@ def test_the_blackwell_model_is_exact_where_nothing_is_cut_off():
         assert dot_scalar.fp32_value(seen) == exact + 1
 
 
-def test_the_blackwell_model_cuts_off_toward_zero():
+def test_the_blackwell_model_truncates_toward_zero():
     w, a = [2, *[0] * 15], [2, *[0] * 15]  # a sum of 1
     scale = find_scale_code("e8m0")
     one = scale.values.index(1)
@@ -269,7 +269,7 @@ def test_the_blackwell_model_cuts_off_toward_zero():
     def of(c, exponent):
         return blackwell(c, w, a, [one + exponent], [one], "e8m0")
 
-    # 1 + 2^-25 is cut off to 1, and -1 + 2^-25 to -(1 - 2^-24).
+    # 1 + 2^-25 is truncated to 1, and -1 + 2^-25 to -(1 - 2^-24).
     assert of(0x3F80_0000, -25) == 0x3F80_0000
     assert of(0xBF80_0000, -25) == 0xBF7F_FFFF
     # A product 36 places below the largest exponent is lost entirely.

@@ -1,4 +1,4 @@
-"""The weights of layers as matrices, with the dimension that a MAC sums over as the last one."""
+"""Weights of layers are read as matrices whose last dimension is the one that a MAC sums over."""
 
 import pytest
 import torch
@@ -76,7 +76,10 @@ def test_rows_of_a_transposed_convolution_are_the_inputs_of_a_group():
 
 
 class Experts(nn.Module):
-    """Three experts as transformers holds them: one parameter, (outputs, inputs) each."""
+    """Three experts in one parameter, as the library transformers stores them.
+
+    The matrix of each expert is (outputs, inputs), or (inputs, outputs) if transposed.
+    """
 
     def __init__(self, *, transposed=None):
         super().__init__()
@@ -89,7 +92,7 @@ class Experts(nn.Module):
 
 
 class Mixture(nn.Module):
-    """A mixture of experts, with a router of an unusual name."""
+    """A mixture of experts, with a router that has an unusual name."""
 
     def __init__(self, experts, outputs=3):
         super().__init__()
@@ -110,7 +113,7 @@ def test_every_expert_is_a_matrix_along_its_inputs(transposed):
     assert torch.equal(model.many.up[[0, 2]], before[[0, 2]])
 
 
-def test_a_router_is_left_out_and_is_told_by_its_outputs_not_by_its_name():
+def test_a_router_is_left_out_and_recognized_by_its_number_of_outputs():
     assert survey(Mixture(Experts())).kept == {"chooses.weight": Kept.ROUTER}
     assert "chooses" in weight_matrices(Mixture(Experts(), outputs=4))
     a_list = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
@@ -119,14 +122,14 @@ def test_a_router_is_left_out_and_is_told_by_its_outputs_not_by_its_name():
     assert list(weight_matrices(model)) == ["many.0", "many.1", "many.2"]
 
 
-def test_experts_are_left_out_if_inputs_and_outputs_cannot_be_told_apart():
+def test_experts_are_left_out_if_inputs_cannot_be_distinguished_from_outputs():
     experts = Experts()
     del experts.input_size
     assert survey(experts).kept == {"up": Kept.UNKNOWN}
 
 
 class Named(nn.Module):
-    """A model that names its head, with an embedding that shares its weight with a layer."""
+    """A model that says which layer is its head. Its embedding shares a weight with a layer."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Products, dot products and MAC streams of tensors against the definition.
+"""Products, dot products and MAC streams of tensors agree with the definition.
 
 The definition is ``scalar``: plain Python that computes one value at a time.
 """
@@ -178,13 +178,13 @@ def call(**changes: Any) -> torch.Tensor:
             TypeError,
             "clear must be a bool tensor, not torch.int64",
         ),
-        ({"clear": [True, False]}, TypeError, "wants tensors"),
+        ({"clear": [True, False]}, TypeError, "needs tensors"),
         ({"a_codes": torch.tensor([1, 2])}, TypeError, "must be a uint8 tensor"),
         ({"w_codes": codes([1, 16])}, ValueError, "below 16, not 16"),
         ({"acc_width": 1}, ValueError, "Accumulator width must be 2 to 64, not 1"),
         ({"acc_width": 65}, ValueError, "Accumulator width must be 2 to 64, not 65"),
         ({"acc_width": 16.0}, TypeError, "Accumulator width must be an integer"),
-        ({"overflow": "wrap"}, TypeError, "overflow must be an Overflow, not 'wrap'"),
+        ({"overflow": "wrap"}, TypeError, "overflow must be an Overflow such as .*, not 'wrap'"),
         ({"initial": 2**15}, ValueError, "initial must be -32768 to 32767, not 32768"),
         ({"initial": 0.5}, TypeError, "initial must be an integer, not 0.5"),
     ],

@@ -1,4 +1,4 @@
-"""The block-scaled GEMM agrees with its definition in every bit, in each of its arithmetics.
+"""The block-scaled GEMM agrees with its definition in every bit, in each type that it uses.
 
 The definition is ``scalar``: plain Python that computes in exact fractions.
 """

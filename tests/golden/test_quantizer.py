@@ -1,7 +1,8 @@
-"""The block quantizer against its definition, and its corner cases.
+"""The block quantizer agrees with its definition, also in corner cases.
 
 The definition is ``scalar``: plain Python that computes in exact fractions. A *mirrored* block
-holds the codes of its negated values, so that the supernormal has the other sign there.
+holds the codes of its negated values. So the *supernormal*, the extra value that takes the code of
+negative zero, has the other sign there.
 """
 
 import math
@@ -224,7 +225,7 @@ def test_mirroring_never_makes_a_block_worse(fmt: Format, numbers: list[float], 
     chosen = signed.mirrored.repeat_interleave(block, dim=-1)[:, : x.shape[1]]
     assert torch.equal(signed.codes, torch.where(chosen, negated.codes, plain.codes))
     # Errors in units of the scale, in double precision. The quantizer compares them in FP32, so it
-    # may choose the worse side if they differ by less than 1e-5.
+    # may choose the worse sign if they differ by less than 1e-5.
     scales = plain.scales.double().repeat_interleave(block, dim=-1)[:, : x.shape[1]]
     errors = [
         ((each.dequantize().double() - x.double()) / scales).square().sum().item()

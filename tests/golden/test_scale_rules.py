@@ -26,7 +26,7 @@ magnitudes = st.floats(min_value=2.0**-149, width=32, allow_nan=False, allow_inf
 
 
 def around(points: list[float]) -> torch.Tensor:
-    """Every positive float32 within three steps of the points."""
+    """The positive, finite float32 among the points and the three floats on each side of them."""
     bits = torch.tensor(points).view(torch.int32).unsqueeze(1)
     near = (bits + torch.arange(-3, 4, dtype=torch.int32)).view(torch.float32).ravel()
     return near[(near > 0) & near.isfinite()]
@@ -77,7 +77,10 @@ def test_rules_for_e2m1_by_hand(
 
 
 def test_nearest_is_the_rounding_of_compressed_tensors_for_e2m1() -> None:
-    """``round_to_power_2`` there adds half a step of E2M1's mantissa, then clears the mantissa."""
+    """The function ``round_to_power_2`` of compressed-tensors works on bits of FP32 numbers.
+
+    It adds half a unit of E2M1's mantissa to the mantissa of absmax, and then clears the mantissa.
+    """
     absmax = torch.rand(5000, generator=torch.Generator().manual_seed(3)) * 2.0**40
     bits = absmax.view(torch.int32) + (1 << 23 - 1 - 1)
     power = (bits & 0x7F800000).view(torch.float32)
@@ -85,9 +88,10 @@ def test_nearest_is_the_rounding_of_compressed_tensors_for_e2m1() -> None:
 
 
 def test_rceil_is_the_rounding_of_cublas_for_ue8m0() -> None:
-    """cuBLAS adds one to the exponent of the FP32 quotient if any mantissa bit is set.
+    """cuBLAS divides absmax by the largest value of the format, in FP32.
 
-    If the quotient is subnormal, it adds one only above 2^-127.
+    It adds one to the exponent of the quotient if any bit of the quotient's mantissa is set. If the
+    quotient is subnormal, it adds one only if the quotient is above 2^-127.
     """
     fmt = load("e2m1")
     absmax = around([6 * 2.0**e for e in range(-148, 124)])

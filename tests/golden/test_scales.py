@@ -1,4 +1,4 @@
-"""Scale formats against ``ml_dtypes`` and against exact arithmetic."""
+"""Scale formats agree with ``ml_dtypes`` and with exact arithmetic."""
 
 import math
 from fractions import Fraction
@@ -153,7 +153,7 @@ def test_clipping_shrinks_absmax_before_it_is_rounded() -> None:
     assert single.tolist() == [[float(np.float32(4) / np.float32(7)), 1.0]]
     floor = block_scales(absmax, load("int4"), ScaleFormat.E8M0_FLOOR, clip)
     assert floor.tolist() == [[1.0, 1.0]]
-    # Clipping leaves the scale of the tensor: the clipped block has the scale code of 448 * 0.5.
+    # Clipping does not change the scale of the tensor. The clipped block has the scale code of 224.
     e4m3 = block_scales(absmax, load("int4"), ScaleFormat.E4M3, clip)
     assert e4m3[0, 0].item() == pytest.approx(4 / 7, rel=1e-6)
 

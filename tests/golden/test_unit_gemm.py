@@ -1,4 +1,4 @@
-"""Products of matrices as dot-product units compute them, against streams of single units."""
+"""Matrix products by dot-product units agree with the streams of single units."""
 
 import pytest
 import torch

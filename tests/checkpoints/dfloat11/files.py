@@ -15,7 +15,7 @@ def compressed(original, folder, **options):
 
 
 def restored(path, folder):
-    """Decompress a file. Returns the bytes of the restored file and the count of corrected bits."""
+    """Decompress a file. Returns the restored bytes, and how many words were corrected."""
     target = folder / "restored.safetensors"
     target.unlink(missing_ok=True)
     corrected, lost = decompress_file(TensorFile.open(path), target)

@@ -1,6 +1,6 @@
 """Compressed safetensors files are restored to the bytes of the original.
 
-The tests have many kinds of headers, names and tensors. ``secded`` adds an error-correcting code.
+The files have many kinds of headers, names and tensors. ``secded`` adds an error-correcting code.
 """
 
 import pytest
@@ -157,7 +157,7 @@ class TestSize:
         assert goes_round(tmp_path / "m.safetensors", tmp_path) < 1.001 * size
 
     def test_long_names_of_uncoded_tensors_cost_hardly_any_space(self, tmp_path):
-        """Space is reserved for their entries, but the entries are not written in the end."""
+        """The header reserves space for the names, which are not written in the end."""
         torch.manual_seed(0)
         noise = torch.randint(-(2**15), 2**15, (6, 5000), dtype=torch.int16).view(torch.bfloat16)
         tensors = {f"{i}" + "n" * 250: each.clone() for i, each in enumerate(noise)}

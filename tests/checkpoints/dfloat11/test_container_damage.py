@@ -50,7 +50,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("secded", [False, True])
     def test_no_single_tensor_is_read_wrongly(self, original, tmp_path, secded):
-        """Tensors that are not coded share the tensor ``halfbyte.raw``, which has a checksum."""
+        """Tensors that are only copied share the tensor ``halfbyte.raw``, which has a checksum."""
         path, _ = compressed(original, tmp_path, secded=secded)
         stored = TensorFile.open(path).tensors["halfbyte.raw"]
         raw = bytearray(path.read_bytes())
@@ -89,7 +89,7 @@ class TestDamage:
             restored(path, tmp_path)
 
     def test_an_index_with_a_wrong_digest_is_refused(self, original, tmp_path):
-        """Everything is right except the digest of the whole."""
+        """Everything is right except the SHA-256 of the original file."""
         path, _ = compressed(original, tmp_path)
         tensors = load_file(path)
         index = CompressedFile.open(path).index

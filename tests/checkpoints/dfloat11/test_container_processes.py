@@ -1,6 +1,7 @@
 """Compression in several processes: pairs that write the same file, and runs that are killed.
 
-Each test starts one process that loads PyTorch, which takes seconds. It then forks the others.
+Each test starts one process that loads PyTorch, which takes seconds. This process then forks the
+others.
 """
 
 import os
@@ -22,8 +23,8 @@ from halfbyte.checkpoints.tensor_file import TensorFile
 
 source, folder = Path(sys.argv[1]), Path(sys.argv[2])
 
-# Calls the job. Returns 0 if it succeeds, 1 if its output exists already, 2 for another error that
-# is made for users, 3 for any other exception.
+# Call the job. Return 0 if it succeeds, 1 if its output exists already, 2 for another UserError,
+# and 3 for any other exception.
 def outcome(job, *paths):
     try:
         job(*paths)
@@ -50,8 +51,9 @@ def end(child):
 """
 
 PAIRS = """
-# Two workers do the same job at once. A byte tells a worker its job: a number below UNPACK means
-# to compress file number n, n + UNPACK to decompress it, STOP to end. A byte tells the outcome.
+# Two workers do the same job at once. The parent sends each worker a byte that names the job: n,
+# below UNPACK, to write compressed file n; n + UNPACK to decompress that file; STOP to end. The
+# worker sends back a byte, the outcome of the job.
 UNPACK, STOP = 100, 200
 
 def paths(number):

@@ -55,7 +55,7 @@ class TestRefusals:
     def test_a_wrong_digest_of_a_tensor_never_gets_the_final_name(
         self, original, tmp_path, monkeypatch
     ):
-        """A byte of a tensor's stored digest is wrong; the head that holds it has a valid CRC."""
+        """A byte of a tensor's stored digest is wrong; the header that holds it has a valid CRC."""
         append = container.GrowingTensorFileWriter.append
 
         def wrong(writer, name, data):
@@ -133,7 +133,7 @@ print(resident("VmHWM") - baseline)
 
 @pytest.mark.slow
 def test_memory_stays_below_four_times_the_largest_tensor(tmp_path):
-    """About three times are needed. The file is so large that holding it whole would be noticed."""
+    """About three times are needed. With the whole file in memory, too, the test would fail."""
     largest = 12 << 20  # elements, of 24 MiB in BF16
     torch.manual_seed(0)
     tensors = {f"layers.{i}": (torch.randn(1 << 20) * 0.02).bfloat16() for i in range(16)}

@@ -1,6 +1,6 @@
 """Compressed files of version 1, which earlier releases wrote, can still be read.
 
-Their metadata hold a description instead of the index that files have today.
+The metadata of such files hold a description. Newer files have an index instead.
 """
 
 import hashlib

@@ -315,7 +315,7 @@ class TestWhereModelsAreUsed:
         assert same_bits(logits(merged[0]), logits(merged[1]))
 
     def test_products_while_decoding(self, packed):
-        """``exact=False`` multiplies while decoding. Its sums differ by rounding."""
+        """With ``exact=False``, layers multiply while decoding. Their sums differ by rounding."""
         exact, other = dfloat11.load(packed), dfloat11.load(packed, exact=False)
         found, wanted = logits(other).float(), logits(exact).float()
         assert torch.allclose(found, wanted, atol=0.02)

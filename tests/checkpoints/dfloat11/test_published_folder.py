@@ -1,7 +1,8 @@
 """Folders in the layout of the published ``dfloat11`` package, tested against that package.
 
-Its encoder and its loader run unchanged. Its decoder runs on a GPU only, so ``emulated_kernel``,
-written from its ``decode.cu``, replaces it. Empty modules replace other packages that it imports.
+Its encoder and its loader run unchanged. Its decoder runs on a GPU only, so it is replaced by
+``emulated_kernel``, which is written from the package's ``decode.cu``. Empty modules replace other
+packages that it imports.
 """
 
 import ctypes
@@ -117,9 +118,9 @@ def assert_same_state(found, wanted):
 
 
 def folder_with(model, compressed, folder):
-    """Make a folder with a config.json of all fields of two others.
+    """Make a folder whose config.json has the fields of those in two other folders.
 
-    The one in ``model`` states the architecture, the one in ``compressed`` what is compressed.
+    The one in ``model`` states the architecture; the one in ``compressed``, what is compressed.
     """
     folder.mkdir()
     whole = json.loads((model / "config.json").read_text())
@@ -160,13 +161,13 @@ class TestAgainstThePackage:
         assert found == wanted
 
     def test_files_of_the_package_are_read(self, theirs, llama, tmp_path):
-        """The package stores no shapes: they are computed from the architecture."""
+        """The package stores no shapes, so halfbyte computes them from the architecture."""
         assert is_published(theirs)
         decompress_published(theirs, tmp_path / "plain")
         assert_same_state(state(tmp_path / "plain"), state(llama))
 
     def test_default_output_of_the_package_is_read(self, package, llama, tmp_path):
-        """By default it writes one file, and a configuration that only says what is compressed."""
+        """The package writes one file, and a configuration that only says what is compressed."""
         folder = tmp_path / "single"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("builtins.print", lambda *_, **__: None)

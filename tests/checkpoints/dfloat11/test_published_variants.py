@@ -1,8 +1,8 @@
 """Folders in the layouts of releases 0.2 to 0.5 of the ``dfloat11`` package, made by our encoder.
 
 Releases up to 0.3.2 only read folders. They expect one file for each module, and no split
-positions for a module of one weight. Release 0.5 also writes folders. It leaves out the
-configuration of models of diffusers.
+positions for a module of one weight. Release 0.5 also writes folders. For models of
+diffusers, it leaves out the model's configuration.
 """
 
 import json
@@ -36,7 +36,7 @@ def parts_of(weights, *, splits, positions=torch.uint8):
 
 
 def write(tensors, modules, folder, rest, *, pattern_dict, version, config=None, **options):
-    """Write a folder: a file for each module, one named ``rest`` for other tensors, config.json.
+    """Write a folder: a file for each module, ``rest`` for all other tensors, and config.json.
 
     ``modules`` maps the name of a module to the names of its weights.
     """
@@ -117,7 +117,7 @@ SHAPES = {
 
 
 def flux_state():
-    """Random weights of these layers."""
+    """Random weights of the layers in ``SHAPES``, by their names."""
     torch.manual_seed(3)
     return {f"{n}.weight": (torch.randn(s) * 0.1).bfloat16() for n, s in SHAPES.items()}
 
@@ -133,7 +133,7 @@ def write_flux(tensors, folder):
 
 
 def test_a_compressed_model_of_diffusers_is_read(tmp_path):
-    """Its folder states neither class nor shapes: they come from the folder of the original."""
+    """Its folder states neither class nor shapes, so the folder of the original is needed."""
     tensors = flux_state()
     (tmp_path / "plain").mkdir()
     save_file(tensors, tmp_path / "plain/diffusion_pytorch_model.safetensors")

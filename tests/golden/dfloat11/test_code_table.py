@@ -20,7 +20,7 @@ weights = st.lists(st.integers(1, 10**6), min_size=2, max_size=60)
 
 
 def huffman_cost(counts):
-    """Bits of an unlimited Huffman code: the sum of the weights of its inner nodes."""
+    """Bits of all symbols in an unlimited Huffman code: the sum of the weights of inner nodes."""
     heap, cost = list(counts), 0
     heapq.heapify(heap)
     while len(heap) > 1:

@@ -1,4 +1,4 @@
-"""SHA-256 of messages that come in pieces, alone and two at once, against :mod:`hashlib`."""
+"""SHA-256 of one message, or of two at once, given in pieces, agrees with :mod:`hashlib`."""
 
 import gc
 import hashlib
@@ -73,7 +73,7 @@ def test_one_reading_gives_counts_and_digests(engine, monkeypatch, cores, kind, 
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_the_memory_of_a_tensor_is_free_at_once(engine, cores, monkeypatch):
-    """The next tensor needs it, so it must not wait for the garbage collector."""
+    """The next tensor needs this memory, which must not wait for the garbage collector."""
     monkeypatch.setattr(threads, "cores", lambda: cores)
     monkeypatch.setattr(digests, "cores", lambda: cores)
     data = some_bytes(1 << 12)

@@ -1,4 +1,4 @@
-"""Damaged inputs for the decoders, with bounds checks on every array access of numba's loops.
+"""Feed damaged inputs to the decoders, with bounds checks on all array accesses in numba.
 
 The docstring of :mod:`halfbyte.golden.dfloat11.fuzz` says how to run a million inputs.
 """
@@ -13,7 +13,7 @@ from halfbyte.golden.dfloat11.fuzz import fuzz
 
 COUNT = 12_000
 
-# First makes sure that bounds are checked: reading 9 of 8 bytes must raise IndexError.
+# The program first makes sure that bounds are checked: reading 9 of 8 bytes must raise IndexError.
 PROGRAM = f"""\
 import runpy, sys
 import numpy as np

@@ -1,7 +1,8 @@
 """Layout 2 of compressed tensors, ``joint``: all bits are restored, and damage is found.
 
 A symbol is the exponent and some upper mantissa bits. Rare symbols share a code, the escape, and
-are stored apart. A tensor is divided into chunks of 65536 elements, and those into blocks of 4096.
+are stored apart. A tensor is divided into chunks of 65536 elements, and each chunk into blocks of
+4096.
 The loops exist in C++ (the engine "native") and in numba. ``reference_decode`` is an independent
 decoder, written from ``docs/dfloat11.md``.
 """
@@ -57,7 +58,7 @@ def normal(count, seed=0, scale=0.02):
 
 
 def values(count, dtype):
-    """Random values, of which some have rare exponents."""
+    """Random values, some of which have rare exponents."""
     made = normal(count, count, 20)
     if dtype.is_floating_point:
         made[::97] *= 1e-30
@@ -178,7 +179,7 @@ def test_a_decoder_written_from_the_description_agrees(dtype):
 
 
 class TestSize:
-    """Sizes of a million normal weights. In BF16, the entropy of a weight is 10.46 bits."""
+    """Sizes of a million normally distributed weights. In BF16, the entropy is 10.46 bits each."""
 
     @pytest.mark.parametrize(
         ("dtypes", "share"),
@@ -288,8 +289,8 @@ class TestDamage:
     def test_bits_that_cannot_be_left_out(self, data, word):
         """A word of each chunk has the number of low bits left out, and the blocks that keep them.
 
-        Refused are: too many bits; a set bit that has no meaning; a block that keeps bits although
-        none are left out; a block that does not exist.
+        These are refused: too many bits; a set bit that has no meaning; a block that keeps bits
+        although none are left out; a block that does not exist.
         """
         raw = data.numpy().copy()
         last = read_header(raw).size + 8 + 12 + 8  # the second chunk's word, after two CRCs

@@ -25,7 +25,7 @@ def with_numba(monkeypatch):
 
 
 def values(count, dtype):
-    """Random values, of which some have rare exponents."""
+    """Random values, some of which have rare exponents."""
     made = torch.randn(count, generator=torch.Generator().manual_seed(count)) * 20
     made[::97] *= 1e-30
     return made.to(dtype)
@@ -51,7 +51,7 @@ def test_long_codes_and_many_escapes(with_numba):
         assert torch.equal(decompress(data).view(torch.int16), x.view(torch.int16))
 
 
-def test_the_same_words_for_damage(with_numba):
+def test_the_same_messages_for_damage(with_numba):
     data = compress(values(40_000, torch.bfloat16))
     refused = 0
     for place in range(600, len(data), 997):

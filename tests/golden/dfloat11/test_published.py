@@ -1,6 +1,6 @@
 """The layout of the published ``dfloat11`` package.
 
-We write the same bytes as the package does, and also weights that the package cannot write.
+halfbyte writes the same bytes as the package, and also encodes weights that the package cannot.
 """
 
 from dataclasses import replace
@@ -109,7 +109,7 @@ class TestAgainstThePackage:
         assert {symbol: tuple(code) for symbol, code in found.items()} == theirs
 
     def test_a_last_block_in_which_no_code_starts(self, package):
-        """The package does not store the block's output position. We do: the kernel reads it."""
+        """The package lacks the block's output position. We store it, since the kernel reads it."""
         exponents = last_code_crosses_a_block()
         weights = [with_exponents(exponents)]
         theirs = encode_with_package(weights, package)
@@ -130,7 +130,7 @@ def last_code_crosses_a_block():
         missing = 8 * (BLOCK_BYTES + 1) - total
         if missing == 0:
             break
-        # The most frequent exponent has a code of one bit, so each one more adds a bit.
+        # The most frequent exponent has a code of one bit, so each further use of it adds a bit.
         counts[111] += missing
     long = max(counts, key=lambda symbol: codes[symbol].bits)
     assert codes[long].bits >= 9

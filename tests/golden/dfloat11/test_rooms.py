@@ -1,4 +1,4 @@
-"""Memory for results (a room). It is kept for the next result when nobody uses it any more."""
+"""A *room* is memory for a result. It is kept for the next result when it is no longer used."""
 
 import gc
 import threading
