@@ -67,7 +67,10 @@ class _Parser:
         return UserError(f"Not a Liberty function: {self.expression[:80]!r}")
 
     def _next(self) -> str:
-        """The next binary operator: ``&`` if an operand follows directly, empty at the end."""
+        """The next binary operator, which is ``&`` if an operand follows directly.
+
+        Empty at the end of the expression, or of an expression in brackets.
+        """
         if not self.tokens or self.tokens[-1] == ")":
             return ""
         return _OPERATORS.get(self.tokens[-1], "&").replace("!", "&")

@@ -82,7 +82,10 @@ def _none_usable(left_out: Mapping[str, str]) -> str:
 
 
 def _common_name(names: Sequence[str]) -> str:
-    """The words at which all names agree: ``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``."""
+    """The words that all names have at the same place.
+
+    For example, it is ``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``.
+    """
     words = zip(*(name.split("_") for name in names), strict=False)
     common = [first for first, *others in words if all(other == first for other in others)]
     return "_".join(common) or names[0]
@@ -101,7 +104,7 @@ def _conditions(library: Group) -> tuple[float | None, float | None]:
 
 
 def _corner(library: Group, name: str) -> str:
-    """Process, temperature and voltage, as far as the library states them."""
+    """Process, temperature and voltage as text, as far as the library states them."""
     conditions = library.text("default_operating_conditions")
     match = _PROCESS.search(f"{conditions} {name}".lower())
     process = _PROCESSES.get(match[1], match[1]) if match else conditions or "process unknown"

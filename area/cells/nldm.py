@@ -101,7 +101,7 @@ def total(tables: Sequence[Table]) -> Table:
 
 
 def _combined(tables: Sequence[Table], combine: Callable[[list[float]], float]) -> Table:
-    """One table: at each point of the table with the most entries, the values are combined."""
+    """One table with the combined values of all ``tables`` at each point of the largest table."""
     pattern = max(tables, key=lambda table: math.prod(table.shape))
     if len(tables) == 1:
         return pattern

@@ -106,10 +106,10 @@ def _dense(axis: _Axis) -> _Axis:
 
 @cache
 def _fit(knots: _Axis, points: _Axis) -> NDArray[np.float64]:
-    """The matrix that turns values at ``points`` into values at ``knots``, the rows that are kept.
+    """The matrix that turns values at ``points`` of an axis into values at its ``knots``.
 
-    The values at the knots define a function that is linear between them. It is the function of
-    this kind with the least squared errors at ``points``.
+    Knots are the entries of the axis that are kept. Their values define a function that is linear
+    between the knots. It is the function of this kind with the least squared errors at ``points``.
     """
     unit = np.eye(len(knots))
     weights = [
