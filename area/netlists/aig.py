@@ -99,7 +99,7 @@ class Aig:
         )
 
     def add(self, left: Sequence[int], right: Sequence[int], carry: int = FALSE) -> list[int]:
-        """The sum of two words of equal width, without its last carry, by a ripple-carry chain."""
+        """The sum of two words of equal width, without the last carry, as a ripple-carry chain."""
         total = []
         for one, other in zip(left, right, strict=True):
             total.append(self.exclusive(self.exclusive(one, other), carry))

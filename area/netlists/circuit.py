@@ -61,7 +61,7 @@ class Register(NamedTuple):
 
 @dataclass(frozen=True)
 class Circuit:
-    """One module. Its ports and wires are given by name, as nets, the least significant bit first.
+    """One module. Ports and wires are given by name, as their nets, least significant bit first.
 
     In ``gates``, each gate comes after the gates that drive it. ``inputs`` does not contain the
     clock. Every net has at most one driver.

@@ -87,8 +87,8 @@ def lower(
     Parameters
     ----------
     components : mapping of str to component
-        RTL by name. All names, also in ``netlists``, must be lower-case identifiers that differ
-        from the names of the netlists' own modules.
+        RTL by name. All names, also those in ``netlists``, must be lower-case identifiers that
+        differ from the names of the netlists' own modules.
     netlists : mapping of str to (Path, str), optional
         For each name, the Verilog file and the module in it.
     cells : mapping of str to Cell, optional
@@ -102,8 +102,8 @@ def lower(
     ToolError
         Yosys fails.
     CircuitError
-        A netlist is not Verilog, is refused by :func:`check_source`, contains other modules, or
-        does not describe a synchronous circuit.
+        A netlist is not Verilog, is refused by :func:`check_source`, instantiates modules of its
+        own, or does not describe a synchronous circuit.
     """
     lines = []
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:

@@ -73,7 +73,7 @@ class Netlist:
 
     @cached_property
     def loads(self) -> Mapping[Net, float]:
-        """Capacitance of the pins on each net in fF, without wires."""
+        """Capacitance in fF of the pins on each net, without wires."""
         return {
             net: sum(sink.instance.cell.inputs[sink.pin] for sink in sinks)
             for net, sinks in self.sinks.items()
@@ -94,7 +94,7 @@ class Netlist:
 
     @property
     def leakage(self) -> float | None:
-        """Leakage of all cells in nW; None if the library does not state it for one of them."""
+        """Leakage power of all cells in nW; None if the library does not state it for each cell."""
         stated = [each.cell.leakage for each in self.instances if each.cell.leakage is not None]
         return round(sum(stated), 4) if len(stated) == len(self.instances) else None
 

@@ -1,7 +1,7 @@
 """Refuses Verilog netlists that Yosys and another tool might read differently.
 
 A proof reads a netlist with Yosys, but simulators and chip tools also read it. So nothing in the
-text may mean one thing to one tool and another thing to the next.
+text may mean one thing to one tool and another thing to another tool.
 """
 
 import re
@@ -11,7 +11,8 @@ from halfbyte.area.netlists.circuit import CircuitError
 __all__ = ["check_source"]
 
 # The parts of a text that matter here: directives, and keywords that begin a module. Comments,
-# strings and escaped names are matched too, so that nothing inside them is taken for such a part.
+# strings and escaped names are matched too, so that nothing inside them counts as a directive or a
+# keyword.
 _TOKENS = re.compile(
     r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"|\\\S+|`\w*|(?<![\w$])(?:macro)?module(?![\w$])',
     re.DOTALL,
