@@ -1,6 +1,6 @@
-"""Lists the recipes that trade area for speed to meet a clock, in the order of their trial.
+"""Lists the recipes that synthesis tries in order to meet a clock; they trade area for speed.
 
-A recipe consists of an ABC script, a kind of adder and a delay target for ABC. There are three
+A recipe consists of an ABC script, a kind of adder and a delay target for ABC. A search has three
 rounds. The first maps every promising multiplier architecture with a few recipes. The second tries
 the best architecture with more scripts and adders. The third repeats the best two results with
 other delay targets, since ABC's timing differs a little from our own timing analysis. If no netlist
@@ -73,9 +73,9 @@ FIRST = (
     named_recipe("level", "sklansky"),
     named_recipe("swift", "kogge_stone"),
 )
-# For carry-save accumulators: after how many bits a carry is saved, and the recipes of the first
-# round. The adders between saved carries are short, so `QUICK`, which minimizes only area, may be
-# fast enough.
+# For carry-save accumulators: the numbers of bits after which a carry is saved, and the recipes of
+# the first round. The adders between saved carries are short, so `QUICK`, which minimizes only
+# area, may be fast enough.
 SEGMENTS = (1, 2, 4, 8)
 SAVED = (QUICK, *FIRST)
 # The recipes of the second round.

@@ -59,7 +59,7 @@ def other_ways(best: Sequence[DotWay], near: Sequence[DotWay]) -> list[DotWay]:
     """The first few ways of both lists, without repetitions, each with several delay targets.
 
     ``best`` are all ways tried so far, the best first. ``near`` are the ways whose netlists miss
-    the clock but need at most ``NEAR`` clock periods, the smallest first.
+    the clock but need at most ``NEAR`` clock periods, those with the smallest netlists first.
     """
     chosen = dict.fromkeys((*best[:FINALISTS], *near[:FINALISTS]))
     return [DotWay(way.final, recipe) for way in chosen for recipe in retargeted(way.recipe)]

@@ -129,8 +129,8 @@ ANNEAL = Recipe(
     (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_MAP),
     moves=100_000,
 )
-# A short annealing, to compare architectures. It predicts the result of a long annealing better
-# than mapping does.
+# A short annealing, to compare architectures. The area after it predicts the area after a long
+# annealing better than the area after mapping does.
 SKETCH = replace(
     ANNEAL,
     name="sketch",

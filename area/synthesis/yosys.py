@@ -101,7 +101,7 @@ def synthesize_rtlil(
 
 
 def addend_gates(rtlil: str, technology: Technology, recipe: Recipe, folder: Path) -> Network:
-    """The gates from which a recipe anneals the addend of a MAC, given as RTLIL.
+    """The gates of a MAC's addend with which a recipe's annealing starts; ``rtlil`` is the MAC.
 
     Yosys works in ``folder``. Raises ToolError if Yosys or ABC fails.
     """
@@ -146,7 +146,7 @@ def _searched(top: str) -> str:
 def write_netlist(technology: Technology) -> list[str]:
     """Yosys commands that write the netlist and its statistics for :func:`read_result`.
 
-    Constant pins are driven by the technology's tie cells, one cell for each level.
+    The technology's tie cells drive constant pins, with one cell for each constant.
     """
     ties = ""
     for option, cell in (("hi", technology.tie(1)), ("lo", technology.tie(0))):

@@ -46,8 +46,8 @@ TURN, OTHER_TURN = np.uint64(23), np.uint64(41)
 def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
     """Fill the pool: nodes that do not depend on the gate, and a few new gates.
 
-    The last two inputs are the constants. They come after the pool, since candidates do not read
-    them; they can only take the place of the gate (:func:`offer_constants`).
+    The last two of the first ``inputs`` nodes are the constants. They come after the pool, since
+    candidates do not read them. They can only replace the gate (:func:`offer_constants`).
     """
     values = work.pool_values
     count = 0

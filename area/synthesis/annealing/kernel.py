@@ -110,7 +110,10 @@ def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int)
 
 @borrowing_jit
 def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
-    """The node at a place of the pool; a new gate is built in a free node. -1 if none is free."""
+    """The node at a place of the pool. A new gate is built first, in a free node.
+
+    Returns -1 if no node is free for a new gate.
+    """
     found: int = work.pool[place]
     if found >= 0:
         return found

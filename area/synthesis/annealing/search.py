@@ -27,7 +27,7 @@ def anneal(
     hot: float = HOT,
     cold: float = COLD,
 ) -> Network:
-    """The cheapest network found with the same outputs as ``network``, or the alternative ones.
+    """The cheapest network found with the outputs of ``network``, or with alternative outputs.
 
     It never costs more than ``network``. The same arguments give the same result. Raises
     AssertionError if the outputs are wrong.
