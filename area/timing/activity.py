@@ -201,7 +201,7 @@ class _Program:
 
 
 def _run(program: _Program, known: Mapping[int, list[int]], cycles: int) -> list[list[Any]]:
-    """The list of values in each cycle, once the registers' values repeat.
+    """The list of values in each cycle, if the cycles repeat.
 
     The registers start at 0. The first run over the cycles gives the registers' values at the end.
     The second run starts with these values, and stops as soon as it agrees with the first run.

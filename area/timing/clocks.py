@@ -13,7 +13,10 @@ _LEAST_PS, _MOST_PS = 1.0, 1e9
 
 
 def parse_clock(text: str) -> float:
-    """The period in ps; raises UserError unless ``text`` is a clock from 1 ps to 1 ms."""
+    """The period of a clock in ps.
+
+    Raises UserError unless ``text`` is a clock with a period from 1 ps to 1 ms.
+    """
     match = _CLOCK.fullmatch(text.strip())
     unit = match[2].lower() if match else ""
     if match is None or unit not in {**_PERIODS, **_FREQUENCIES}:

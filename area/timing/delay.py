@@ -65,9 +65,9 @@ class Timing:
 
 
 class _Event(NamedTuple):
-    """The latest arrival of an edge at a net in ps, the driving cell, and the edge that causes it.
+    """The latest arrival in ps of an edge at a net, and the name of the cell that drives the net.
 
-    ``after`` is that causing edge; None if the path starts here.
+    ``after`` is the edge that causes this edge; None if the path starts here.
     """
 
     arrival: float
@@ -80,7 +80,7 @@ _Point = tuple[Net, int]
 
 
 def typical_slew(technology: Technology) -> float:
-    """The transition time in ps of the smallest inverter in a chain with a fan-out of four.
+    """The transition time in ps of the smallest inverters in a chain, if each drives four of them.
 
     Raises UserError if the inverter has no timing tables.
     """

@@ -21,8 +21,8 @@ __all__ = ["distill"]
 # than with the whole library (found for a MAC with a table of products on ASAP7). With five, the
 # difference is below 1 % on all shipped cards.
 MAX_INPUTS = 5
-# The card keeps at most this many inverters, and as many buffers: the smallest ones, all of
-# different areas.
+# The card keeps at most this many inverters, and at most this many buffers. It keeps the smallest
+# ones, with different areas.
 STRENGTHS = 4
 # For netlists with a clock to meet, the card also keeps up to two stronger cells of a function.
 # Each is the smallest cell that drives a load at least this many times as fast as the function's

@@ -163,7 +163,7 @@ class DotMeasured(Record):
     delay_ps: float | None = None
     """Least clock period, in ps."""
     critical_path: str | None = None
-    """Where the slowest path begins and ends, and how many points it has."""
+    """Where the slowest path begins and ends, and how many nets it has."""
     energy_fj: float | None = None
     """Energy per product, in fJ, without glitches."""
     glitch_energy_fj: float | None = None

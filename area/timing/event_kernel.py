@@ -1,4 +1,4 @@
-"""The compiled loop of :mod:`.glitches`, which handles events in the order of their times.
+"""The compiled loop that handles the events of :mod:`.glitches` in the order of their times.
 
 An event is a change of a net at a time. A net has at most one pending event, which inverts its
 value. Events wait in a binary heap: ``times`` and ``items`` are the times and nets of its entries,

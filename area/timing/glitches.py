@@ -59,12 +59,12 @@ def cell_delays(
 
 
 def _slew(instance: Instance, source: str, timing: Timing) -> float:
-    """The transition time of the net at a pin; the typical one at a clock pin or a constant."""
+    """The transition time of the net at a pin; the typical slew for the clock or a constant."""
     return timing.slews.get(instance.pins[source], timing.slew_ps)
 
 
 def _delays(cell: Cell, output: str, source: str, slew: float, load: float) -> Delays:
-    """The mean delays from one input; a delay stated for one edge only counts for both edges."""
+    """The mean delays from one input; if the library states only one edge, it counts for both."""
     arcs = cell.arcs.get(output, {}).get(source, ())
     found = [
         [edge.delay.at(slew, load) for arc in arcs if (edge := (arc.rise, arc.fall)[direction])]
@@ -100,7 +100,7 @@ def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> S
 def glitch_energy(
     netlist: Netlist, technology: Technology, timing: Timing, activity: Activity
 ) -> Energy:
-    """Energies with glitches.
+    """The energies of a netlist, with glitches.
 
     Raises the errors of :func:`delayed_switching` and :func:`analyse_energy`.
     """

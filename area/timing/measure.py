@@ -23,7 +23,7 @@ __all__ = ["Measured", "acc_cycles", "measure_netlist", "slack"]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured(Record):
-    """Delay, energies and leakage of a MAC's netlist; None if the library lacks the tables."""
+    """Delay, energies and leakage of a MAC; a field is None if the library lacks its tables."""
 
     delay_ps: float | None = None
     """Least clock period, in ps."""

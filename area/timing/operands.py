@@ -35,8 +35,8 @@ FOLDER = Path(__file__).parent / "samples"
 
 LAYERS, ROWS, CYCLES = 4, 4, 256
 _SHAPE = (LAYERS, ROWS, CYCLES)
-# Values from -1 to 1 are stored as integers in units of 1/32767, which is less than the distance
-# between two values of any format.
+# Values from -1 to 1 are stored as integers in units of 1/32767. This is less than the distance
+# between two values of any 4-bit format with the largest value 1.
 _SCALE = 32767
 _MAX_FILE = 2**20  # bytes; `halfbyte operands` writes much less
 _SEED = 1

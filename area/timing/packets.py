@@ -36,7 +36,7 @@ ELEMENTS = 256  # weights of a chunk
 
 
 class _Arrays:
-    """The base of dataclasses whose fields are arrays, to be stored in a file."""
+    """The base of dataclasses with arrays as fields, which are stored together in one file."""
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""How often nets change, and how often each input of a cell causes a change of an output."""
+"""Counts how often nets change, and how often each input of a cell makes an output change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
