@@ -1,4 +1,4 @@
-"""Cell libraries read from Liberty files, the usual text format for them.
+"""Cell libraries are read from Liberty files, the usual text format for such libraries.
 
 Tables of delays and energies depend on the slew of an input and the load of an output. A *sense*
 says whether the output has the same edge as the input or the opposite edge.

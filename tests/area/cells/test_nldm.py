@@ -1,4 +1,4 @@
-"""NLDM tables: numbers by slew and load, with linear interpolation."""
+"""NLDM tables hold numbers by slew and load, and are interpolated linearly."""
 
 import numpy as np
 import pytest

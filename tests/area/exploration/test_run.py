@@ -1,4 +1,4 @@
-"""Runs over a space: what they compute, share with other runs, repeat and report.
+"""Tests runs over a space: what they compute, share with other runs, repeat and report.
 
 A space defines many designs. A trial is one of them, stored under its key. A worker computes tasks
 of a few trials each.
@@ -46,7 +46,7 @@ def store(tmp_path):
 
 
 class FakeWorkers:
-    """Runs tasks in this process, two at a time. Both fail if either has a key in ``deadly``."""
+    """Runs tasks in this process, in pairs. Both tasks fail if one has a key in ``deadly``."""
 
     def __init__(self, deadly=()):
         self.deadly = set(deadly)
@@ -162,7 +162,7 @@ register_pickle_by_value(sys.modules[__name__])
 
 
 class SpaceWithBadDesigns:
-    """The small space with two more trials: Yosys fails in one, and one kills its worker."""
+    """The trials of ``SPACE``, one in which Yosys fails, and one that kills its worker."""
 
     @staticmethod
     def trials():

@@ -121,7 +121,7 @@ def test_supernormal_grid_has_every_new_value_on_the_grid():
 
 
 def test_value_sets_are_all_sets_without_a_common_divisor():
-    """A set has 0, the greatest magnitude and some between, each with both signs."""
+    """A set has 0, the greatest magnitude and some smaller ones, each with both signs."""
     formats = list(ValueSets(bits=3, greatest=6).formats())
     sets = [tuple(map(int, fmt.values[:4])) for fmt in formats]
     expected = [(0, *inner, 6) for inner in combinations(range(1, 6), 2) if gcd(*inner, 6) == 1]
@@ -221,7 +221,7 @@ def test_two_formats_of_one_name_are_refused(tmp_path):
     parse_space("name: mine\nformats: [one.yaml, same.yaml]", tmp_path)
     with pytest.raises(UserError, match="Two formats of the space have the name own"):
         parse_space("name: mine\nformats: [one.yaml, other.yaml]", tmp_path)
-    # The name of a shipped format is refused even alone.
+    # The name of a shipped format is refused even if no other format of the space has it.
     (tmp_path / "int4.yaml").write_text(f"name: int4\nvalues: {values}")
     with pytest.raises(UserError, match="int4 is the name of a shipped format"):
         parse_space("name: mine\nformats: [int4.yaml]", tmp_path)

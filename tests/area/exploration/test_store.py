@@ -132,7 +132,7 @@ def test_killed_writers_leave_whole_batches_and_no_claims(path):
 
 
 def add_many(path, name, barrier):
-    """Add the records that this process can claim: 60 shared ones and 60 of its own."""
+    """Add 60 records of this process, and those of 60 shared records that it can claim."""
     store = ResultStore(path)
     barrier.wait()
     for index in range(60):

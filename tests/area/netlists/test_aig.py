@@ -9,7 +9,7 @@ from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
 
 
 def values(aig, literal, variables):
-    """The truth table of ``literal``: one value for each row of ``variables``."""
+    """The truth table of ``literal``: its value for each combination of ``variables``."""
     return [
         aig.evaluate([[literal]], dict(zip(variables, row, strict=True)), variables)[0]
         for row in itertools.product((0, 1), repeat=len(variables))

@@ -123,7 +123,7 @@ def test_a_register_that_may_be_cleared_is_refused():
         loose = circuit(wrong)
         with pytest.raises(CircuitError, match="not tied inactive"):
             after_clock(loose, inputs, state_of(loose, [state]))
-    # If the pin is on a net that is replaced by a constant, the constant counts.
+    # If a constant replaces the net at the pin, the constant must be the inactive level.
     held = circuit(4)
     active, inactive = held.rewired({4: str(1 - level)}), held.rewired({4: str(level)})
     assert after_clock(inactive, inputs, state_of(inactive, [state])) == {3: w}

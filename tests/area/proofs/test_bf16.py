@@ -1,6 +1,7 @@
-"""Proofs that the BF16 MAC's RTL follows IEEE 754. Faulty RTL is refuted.
+"""The RTL of the BF16 MAC is proved to follow IEEE 754. Faulty RTL is refuted.
 
-The proof of the addition has one case for each difference of exponents. Only some are tested here.
+The proof of the addition has one case for each difference of exponents. Only some cases are tested
+here.
 """
 
 import math

@@ -115,14 +115,14 @@ def unit():
     return spec, read_trees(spec)[0]
 
 
-def test_wires_that_are_swapped_are_seen(unit):
+def test_swapped_wires_are_detected(unit):
     spec, tree = unit
     lanes = [list(bits) for bits in tree.lanes]
     lanes[0][1], lanes[1][2] = lanes[1][2], lanes[0][1]
     assert "the weight of net" in wrong_sum(replace(tree, lanes=lanes), spec)[0]
 
 
-def test_an_adder_that_drops_its_carry_is_seen(unit):
+def test_an_adder_that_drops_its_carry_is_detected(unit):
     spec, tree = unit
     cells = list(tree.cells)
     index = next(place for place, cell in enumerate(cells) if len(cell.outputs) == 2)
@@ -130,7 +130,7 @@ def test_an_adder_that_drops_its_carry_is_seen(unit):
     assert wrong_sum(replace(tree, cells=cells), spec)[0] is not None
 
 
-def test_a_missing_clear_is_seen(unit):
+def test_a_missing_clear_is_detected(unit):
     spec, tree = unit
     around = tree.around.rewired({tree.around.inputs["clear"][0]: "0"})
     assert prove_accumulator(replace(tree, around=around), spec).equal is False
@@ -148,7 +148,7 @@ def test_a_fault_on_which_the_solver_gives_up_is_undecided(unit, monkeypatch):
     assert set(found.values()) == {"refuted"}
 
 
-def test_a_lane_for_another_value_table_is_seen():
+def test_a_lane_for_another_value_table_is_detected():
     spec = DotSpec(E2M1, E2M1, 2, "exponent_shift")
     lane = lower({"lane": spec.lane()})["lane"]
     assert wrong_product(lane, spec) is None

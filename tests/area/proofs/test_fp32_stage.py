@@ -1,4 +1,4 @@
-"""Proofs that a small FP32 stage equals one that was written independently.
+"""A small FP32 stage is proved equal to logic that was written independently.
 
 The stage adds a block's scaled sum to an FP32 accumulator. There is one case for each difference of
 the two exponents.

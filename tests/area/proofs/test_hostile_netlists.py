@@ -141,7 +141,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("line", "message"), MALFORMED.values(), ids=MALFORMED)
-def test_malformed_netlists_get_one_line(line, message, units, technology, tmp_path):
+def test_malformed_netlists_give_a_one_line_error(line, message, units, technology, tmp_path):
     with pytest.raises(CircuitError, match=message) as error:
         prove(MAC, with_line(units[1][MAC], line), units, technology, tmp_path)
     assert "\n" not in str(error.value)
@@ -188,7 +188,7 @@ def test_the_word_module_in_names_and_comments_is_harmless(units, technology, tm
         (b"module mac (); part p (); endmodule module part (); endmodule", "modules of its own"),
     ],
 )
-def test_files_without_the_module_get_one_line(text, message, units, technology, tmp_path):
+def test_files_without_the_module_give_a_one_line_error(text, message, units, technology, tmp_path):
     with pytest.raises(CircuitError, match=message) as error:
         prove(MAC, text, units, technology, tmp_path)
     assert "\n" not in str(error.value)

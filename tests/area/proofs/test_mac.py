@@ -162,7 +162,7 @@ def test_wide_formats_are_proved(name, architecture, width):
     assert prove_mac(circuits["wrong"], mac).status == REFUTED
 
 
-def test_different_formats_and_unsigned_ones_are_proved():
+def test_macs_of_two_different_formats_are_proved():
     mixed = make_mac("e2m1_sp", "twos_complement", activation="int5", terms=3)
     circuits = lower({"mixed": mixed.component()})
     assert prove_mac(circuits["mixed"], mixed).status == PROVED
@@ -196,7 +196,7 @@ def test_netlists_equal_their_rtl_in_every_technology(technology, tmp_path):
         assert prove_netlist(wrong, rtl, mac).status == REFUTED, gate
 
 
-def test_a_full_library_works_too(library_files, tmp_path):
+def test_a_netlist_in_a_full_library_is_proved(library_files, tmp_path):
     from halfbyte.area import from_liberty
 
     technology = from_liberty(library_files("sky130hd"))

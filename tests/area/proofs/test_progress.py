@@ -1,7 +1,7 @@
 """The DFloat11 decoder is proved never to hang. The proof fails for a decoder that can hang.
 
-DFloat11 compresses BF16 weights without loss. A lane decodes one stream of them. Its *verdict* says
-whether the stream was correct.
+DFloat11 compresses BF16 weights without loss. A lane decodes one stream of compressed weights. Its
+*verdict* says whether the stream was correct.
 """
 
 import pytest

@@ -67,6 +67,6 @@ def test_integers_that_are_not_the_values_are_noticed(code):
     fmt = replace(load("e2m1_sp"))
     wrong = list(fmt.integers)
     wrong[code] += 1
-    vars(fmt)["integers"] = tuple(wrong)  # the cached property
+    vars(fmt)["integers"] = tuple(wrong)  # replaces the cached property
     with pytest.raises(AssertionError, match="Integers of e2m1_sp or int4 are not its values"):
         product_tables(fmt, load("int4"))

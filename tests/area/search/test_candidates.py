@@ -1,7 +1,7 @@
-"""The choice of the multiplier architectures that a search tries.
+"""Tests the choice of the multiplier architectures that a search tries.
 
-The *promising* ones are worth trying. The *likely* ones are the promising ones without those that
-are never the smallest.
+The *promising* architectures are worth trying. The *likely* architectures are the promising ones
+without those that never give the smallest MAC.
 """
 
 import pytest

@@ -10,7 +10,7 @@ from halfbyte.rtl.dot import Accumulator, DotSpec
 
 pytestmark = pytest.mark.yosys
 E2M1, INT4 = load("e2m1"), load("int4")
-# A factor on the length of the lanes' annealing, to save time.
+# A factor for the number of annealing moves of a lane, to save time.
 EFFORT = 0.002
 
 

@@ -42,7 +42,7 @@ def test_every_unit_is_proved_and_every_fault_refuted(build):
     assert all(record.proof.counterexample is None for record in records)
     overflows = {(record.overflow, record.enable) for record in records}
     assert {("wrap", True), ("saturate", True), ("saturate", False)} <= overflows
-    assert prove_designs([design], technology) == records  # from the store
+    assert prove_designs([design], technology) == records  # now read from the store
 
     proof = records[0].proof
     wrong = replace(

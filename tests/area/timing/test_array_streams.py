@@ -22,7 +22,7 @@ OPERANDS = load_operands(shipped_operands()[0])
 
 
 def streams(**options):
-    """The data of the middle element of a column, by port; options are those of its unit."""
+    """The data of the middle element of a column, by port; ``options`` are for its unit."""
     unit = DotSpec(E2M1, E2M1, 4, "exponent_shift", **options)
     return element_streams(ArraySpec(unit, 5, 5), OPERANDS)
 

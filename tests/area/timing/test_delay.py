@@ -27,7 +27,10 @@ def plane(constant, per_slew, per_load):
 
 
 def arc(sense, rise, fall, rise_slew=0.0, fall_slew=0.0):
-    """Delays ``rise`` and ``fall`` plus 0.1 times the slew plus 1 ps per fF; constant slews."""
+    """An arc whose output slews are constant.
+
+    Its delays are ``rise`` and ``fall``, plus 0.1 times the input slew, plus 1 ps per fF of load.
+    """
     return Arc(
         sense,
         Edge(plane(rise, 0.1, 1), Table.constant(rise_slew)),
@@ -135,7 +138,7 @@ def test_edges_follow_the_sense_of_an_arc(tmp_path):
 
 
 def test_the_slowest_input_counts_with_the_real_fan_out(tmp_path):
-    # Net 3 drives two pins of a NAND and the D of a register.
+    # Net 3 drives two pins of a NAND and pin D of a register.
     cells = [
         ("INV", {"A": 2, "Y": 3}),
         ("NAND", {"A": 3, "B": 3, "Y": 4}),

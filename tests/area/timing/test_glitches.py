@@ -120,7 +120,7 @@ PERIOD_FS = 20_000_000  # 20 ns, longer than any delay
 
 
 def slowest(instance, output, netlist, timing):
-    """The delays of an output, by input; all inputs get the longest one."""
+    """The delays of an output, by input; all inputs get the longest delay."""
     found = cell_delays(instance, output, netlist, timing)
     longest = Delays(*(max(edges) for edges in zip(*found.values(), strict=True)))
     return dict.fromkeys(found, longest)
@@ -154,9 +154,9 @@ def bench(netlist, timing, streams, delays=cell_delays):
     """A Verilog test bench: the netlist, a module with delays for each cell, and the inputs.
 
     One stream runs twice, and only the second run counts. At its start, the registers hold their
-    values after the last cycle, as in our simulation. If all delays of an output are equal, a
-    continuous assignment has the delay. Otherwise :func:`follows` models the delays. Icarus' own
-    module paths would not do: they drop a single short pulse but let a series of pulses pass.
+    values after the last cycle, as in our simulation. If all delays of an output are equal, one
+    continuous assignment has this delay. Otherwise :func:`follows` models the delays. Icarus' own
+    module paths are not suitable: they drop a single short pulse but let a series of pulses pass.
     """
     name = {"0": "1'b0", "1": "1'b1", netlist.clock: "clk"}
     for nets in netlist.inputs.values():

@@ -127,7 +127,7 @@ def test_a_row_has_either_all_outputs_or_all_alternatives():
     assert anneal(network, unit_gates(), 2000).cost(unit_gates()) == 2
 
 
-def test_a_network_that_changed_is_noticed(monkeypatch):
+def test_a_network_with_a_changed_function_is_detected(monkeypatch):
     network = read_network(table_circuit(adder(2), 4), ["x"], ["y"])
 
     def broken(inputs, current, best, *rest):
