@@ -32,7 +32,8 @@ def cluster_workers(
 
     The function yields the results of the calls as they come. Dask itself gives the tasks of a dead
     worker to other workers. If the cluster has no workers for ``empty_seconds``, the function
-    raises ToolError. Any other exception comes from one of the running tasks.
+    raises ToolError. If no result arrives for 15 minutes, it raises TimeoutError. Any other
+    exception comes from one of the running tasks.
 
     Parameters
     ----------
@@ -87,11 +88,13 @@ def _quiet() -> Iterator[None]:
 def _check_address(address: str) -> None:
     """Raise UserError if the address is wrong or nothing answers there.
 
-    Dask's own client would take longer to notice, and would print tracebacks.
+    Dask's own client would take longer to notice the mistake, and would print tracebacks.
     """
     match = _ADDRESS.fullmatch(address)
     if match is None:
-        raise UserError(f"A scheduler's address is like tcp://host:8786, not {address[:100]!r}")
+        raise UserError(
+            f"A scheduler's address must look like tcp://host:8786, not {address[:100]!r}"
+        )
     try:
         host, port = match[1] or match[2], int(match[3])
         socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
@@ -106,12 +109,12 @@ def _run(
     client: Any, address: str, empty_seconds: float, poll_seconds: float, calls: Iterator[Any]
 ) -> Iterator[Any]:
     """Run joblib's delayed calls on the cluster, and yield their results as they come."""
-    # This name is not public, but there is no other way to make joblib use a cluster of one thread.
+    # This class is not public. But joblib has no other way to use a cluster that has one thread.
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]
         def effective_n_jobs(self, n_jobs: int) -> int:
-            """Return at least 2, since joblib runs the tasks in this process if there is 1 job."""
+            """Return at least 2: for 1 job, joblib would run the tasks in this process."""
             return max(2, int(super().effective_n_jobs(n_jobs)))
 
         def give_up(self) -> None:

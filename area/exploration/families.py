@@ -1,6 +1,7 @@
-"""Families of formats for a space: a few parameters define many named formats.
+"""Families of formats: a few parameters define many named formats.
 
-A supernormal value is a value that takes the code of negative zero.
+An exploration synthesizes designs for each of these formats. A supernormal value is a value that
+takes the code of negative zero.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ __all__ = ["MAX_FORMATS", "Family", "SupernormalGrid", "ValueSets"]
 
 MAX_FORMATS = 100_000
 MINUS = "\N{MINUS SIGN}"
-# Least and greatest width in bits of a value set's codes, with the sign.
+# The least and the greatest width of the codes of a value set, in bits. The sign counts as a bit.
 SET_BITS = (2, 5)
 MAX_MAGNITUDE = 64
 
@@ -28,13 +29,14 @@ class SupernormalGrid:
     """Variants of a format: each gives one value of a grid to the code of negative zero.
 
     Values that the format already has are left out. Midpoints round to the lower value, as in
-    Dotzel et al. (2024). The rule ``ties: even`` works only if one of two neighbouring values has
-    an even code and the other an odd one. In many of these formats, this is not so.
+    Dotzel et al. (2024). The rule ``ties: even`` works only if, of any two neighbouring values, one
+    has an even code and the other an odd code. Many of these formats have neighbours for which this
+    is not true.
 
     Parameters
     ----------
     base : Format
-        The format; its codes 0 and ``2^(bits-1)`` must both be zero.
+        The format. Its codes 0 and ``2^(bits-1)`` must both have the value zero.
     start, stop : Fraction
         Ends of the grid, both included, in the units of the format's values.
     step : Fraction
@@ -43,8 +45,8 @@ class SupernormalGrid:
     Raises
     ------
     UserError
-        Ends and step do not fit each other, the grid has too many values, or the format has no code
-        for negative zero.
+        ``stop`` is below ``start``, ``step`` is not positive or does not lead from ``start`` to
+        ``stop``, the grid has too many values, or the format has no code for negative zero.
     """
 
     base: Format
@@ -70,7 +72,7 @@ class SupernormalGrid:
             )
 
     def formats(self) -> Iterator[Format]:
-        """The formats, named by the value: ``e2m1_p5`` for +5, ``e2m1_m39_16`` for -39/16.
+        """The formats, named after the new value: ``e2m1_p5`` for 5, ``e2m1_m39_16`` for -39/16.
 
         The quantum is the largest number that divides all values. Formats with a larger quantum
         come first, so a run that stops early has finished a coarser grid.
@@ -97,11 +99,11 @@ class SupernormalGrid:
 
 @dataclass(frozen=True)
 class ValueSets:
-    """Formats whose codes are a sign and a magnitude, one for every choice of the magnitudes.
+    """Formats whose codes consist of a sign and a magnitude: one format for each set of magnitudes.
 
-    The magnitudes are integers: 0, m, and others between them. A choice whose magnitudes have a
-    common divisor is left out, since the magnitudes divided by it are a choice for a smaller m. Bit
-    ``bits - 1`` of a code is the sign, so there are two zeros.
+    The magnitudes are integers: 0, the largest magnitude m, and others between them. A set whose
+    magnitudes have a common divisor above 1 is left out, since the magnitudes divided by it are a
+    set for a smaller m. Bit ``bits - 1`` of a code is the sign, so there are two zeros.
 
     Parameters
     ----------
@@ -142,7 +144,7 @@ class ValueSets:
         return (1 << (self.bits - 1)) - 2
 
     def formats(self) -> Iterator[Format]:
-        """The formats, named by the magnitudes: ``set_0_1_2_3_4_6_8_12``."""
+        """The formats. Their names list the magnitudes, as in ``set_0_1_2_3_4_6_8_12``."""
         for inner in combinations(range(1, self.greatest), self._free):
             magnitudes = (0, *inner, self.greatest)
             if reduce(gcd, magnitudes) > 1:

@@ -1,4 +1,7 @@
-"""Proofs of chosen designs of a space. A run over a space proves nothing, to save time."""
+"""Proves that chosen designs of a space are correct.
+
+A run over a space only synthesizes designs, and proves nothing, to save time.
+"""
 
 import tempfile
 from pathlib import Path
@@ -13,9 +16,10 @@ __all__ = ["prove_trial"]
 
 
 def prove_trial(trial: MacTrial) -> MacProof:
-    """Prove a design by synthesizing it again, which gives the same netlist.
+    """Prove that the netlist of a design is correct.
 
-    Raises ProofError with a counterexample if the netlist is wrong, ToolError if synthesis fails.
+    The design is synthesized again, which gives the same netlist as before. Raises ProofError with
+    a counterexample if the netlist or its RTL is wrong, and ToolError if synthesis fails.
     """
     design, clock = trial.design, trial.clock_ps
     with tempfile.TemporaryDirectory(prefix="halfbyte-prove-") as temporary:

@@ -1,9 +1,9 @@
 """Compute the records of a space's designs in local processes or on a Dask cluster.
 
 A trial is one design of the space, with everything that its record depends on. The record is stored
-under the trial's key, and a run skips the trials whose records are stored. So a run can be stopped
-and continued, and several runs can share the work of a space. A worker is a process that computes
-tasks. A task is a few trials.
+under the trial's key, a hash of everything that the record depends on. A run skips the trials whose
+records are stored. So a run can be stopped and continued, and several runs can share the work of a
+space. A worker is a process that computes tasks. A task consists of a few trials.
 """
 
 import os
@@ -78,7 +78,7 @@ class Exploration:
     seconds: float
 
     def trial_of(self, record: SynthesisRecord) -> MacTrial:
-        """The trial of a MAC's record; raises LookupError if it is not one of ``records``."""
+        """The trial to which a MAC's record belongs; raises LookupError if there is none."""
 
         def named(trial: MacTrial) -> tuple[object, ...]:
             design = trial.design
@@ -121,12 +121,14 @@ def explore(
         Address of a Dask scheduler, ``tcp://host:port``. Its workers need the same version of
         halfbyte.
     on_progress : callable, optional
-        Called with ``(done, total, label)``; the first call counts the records in the store.
+        Called with ``(done, total, label)``. In the first call, ``done`` is the number of records
+        that the store already has.
 
     Raises
     ------
     UserError
-        There is no scheduler at that address, or it has no workers; or the store is damaged.
+        Dask is not installed, no scheduler answers at that address, the scheduler has no workers,
+        or the store holds a damaged record.
     ToolError
         Workers keep failing, or a cluster lost its last worker. Finished records stay in the store.
     """
@@ -201,8 +203,8 @@ class _Run:
         self._done = len(known)
         self.on_progress(self._done, len(self.trials), "")
         missing = [key for key in self.trials if key not in known]
-        # Other runs are computing the trials in ``elsewhere``. Wait for their records. If a run
-        # ends before it has computed its trials, compute them here.
+        # Other runs are computing the trials in ``elsewhere``. Wait for their records. If one of
+        # these runs ends before it has computed its trials, compute them here.
         elsewhere = self._round(workers, _portions(missing))
         while elsewhere:
             known = self.store.get(elsewhere)
@@ -251,8 +253,8 @@ class _Run:
     ) -> None:
         """Run tasks until ``waiting`` is empty, and keep their outcomes.
 
-        ``elsewhere`` gets the keys that another run has claimed. After an exception, ``at_work``
-        holds the keys of the tasks that were running.
+        ``elsewhere`` gets the keys that another run has claimed or finished. After an exception,
+        ``at_work`` holds the keys of the tasks that were running.
         """
 
         def tasks() -> Iterator[Any]:
@@ -300,12 +302,12 @@ class _Run:
         if self._failures_in_a_row > MAX_FAILURES_IN_A_ROW:
             raise ToolError(
                 f"The workers failed {self._failures_in_a_row} times in a row, the last time with "
-                f"{reason}; {self._done} of {len(self.trials)} designs are in the store, and the "
+                f"{reason}; {self._done} of {len(self.trials)} designs are finished, and the "
                 "next run continues from there"
             )
 
 
 def _portions(keys: Sequence[str]) -> list[list[str]]:
-    """The keys divided into tasks."""
+    """The keys, divided into lists; each list is a task."""
     size = min(DESIGNS_PER_TASK, max(1, len(keys) // LEAST_TASKS))
     return [list(keys[start : start + size]) for start in range(0, len(keys), size)]

@@ -29,7 +29,7 @@ from halfbyte.rtl import ARCHITECTURES, MacSpec, applicable_architectures
 
 __all__ = ["Space", "load_space", "parse_space", "space_names"]
 
-# The recipes that meet a clock.
+# The recipes that try to meet a clock.
 CLOCKED = (*clocked.FIRST, *clocked.SECOND)
 _OF_MACS = (*RECIPES, *CLOCKED)
 SPACES = Path(__file__).parent / "spaces"
@@ -58,14 +58,15 @@ class Space:
     activations : tuple of Format or None
         Activation formats; None means the weight's own format.
     architectures : tuple of str
-        Architectures; one that does not fit a pair of formats is left out for that pair.
+        Multiplier architectures. Those that cannot multiply a pair of formats are left out for this
+        pair.
     recipes : tuple of Recipe
         Synthesis recipes. A recipe for a clock gives one design for each clock.
     terms : tuple of int
         Numbers of products that the accumulator can add without loss.
     clocks : tuple of float or None
-        Periods in ps for the recipes that meet a clock. None must be among them if there are also
-        recipes without a clock.
+        Periods in ps for the recipes that try to meet a clock. None must be among them if there are
+        also recipes without a clock.
     technologies : tuple of Technology
         Technologies to whose cells every design is mapped.
     multipliers : bool
@@ -82,7 +83,7 @@ class Space:
     Raises
     ------
     UserError
-        Clocks, recipes and units do not fit each other.
+        The recipes do not fit the clocks, or none of them is for the MACs or units of the space.
     """
 
     name: str
@@ -119,7 +120,7 @@ class Space:
             raise UserError(f"With clocks, one of these recipes is needed: {names}")
 
     def trials(self) -> Iterator[AnyTrial]:
-        """All designs, format by format, so that a run that stops early has finished some."""
+        """All designs, format by format. So a run that stops early has finished some formats."""
         for weight in self.formats:
             for other in self.activations:
                 for terms in self.terms:
@@ -156,10 +157,10 @@ def space_names() -> tuple[str, ...]:
 
 
 def load_space(reference: str | Path) -> Space:
-    """The space that ``reference`` names: a shipped name, or a path that ends in ``.yaml``.
+    """Read a space. ``reference`` is the name of a shipped space, or the path of a YAML file.
 
-    Raises UserError if the file does not describe a space, or for an unknown name. The message then
-    lists all names and suggests the most similar one.
+    Raises UserError if the file does not describe a space, or for an unknown name. For an unknown
+    name, the message lists all names and suggests the most similar one.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):
@@ -254,7 +255,7 @@ def _axis(
 
 
 def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, ...]:
-    """The names under ``key``, which must be in ``known``; all known ones if it is missing."""
+    """The names under ``key``, which must be in ``known``; for ``all`` or no key, all of them."""
     if data.get(key, ALL) == ALL:
         return tuple(known)
     chosen = _entries(data, key, [])
@@ -267,7 +268,7 @@ def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, 
 
 
 def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple[Recipe, ...]:
-    """The space's recipes: by default the first of ``RECIPES``; for ``all``, all for the clocks."""
+    """The recipes: by default the first of ``RECIPES``; for ``all``, all that fit the clocks."""
     by_name = {recipe.name: recipe for recipe in (*_OF_MACS, *DOT_RECIPES)}
     if "recipes" not in data:
         return RECIPES[:1]
@@ -289,7 +290,7 @@ def _activation(entry: object, folder: Path) -> Format | None:
 
 
 def _check_names(formats: list[Format]) -> None:
-    """Check that formats of the same name are equal, since records hold only the name."""
+    """Check that formats of the same name have equal values: records hold only the name."""
     seen: dict[str, Format] = {}
     for fmt in formats:
         if seen.setdefault(fmt.name, fmt).values != fmt.values:
@@ -304,10 +305,12 @@ def _terms(entry: object) -> int:
 
 
 def _technology(entry: object, folder: Path) -> Technology:
-    """A technology: a shipped one by its name, or a library in one Liberty file or several."""
+    """The shipped technology of this name, or the library in one or more Liberty files."""
     files: list[Any] = entry if isinstance(entry, list) else [entry]
     if not files or not all(isinstance(each, str) for each in files):
-        raise UserError(f"A technology must be a name or Liberty files, not {entry!r:.60}")
+        raise UserError(
+            f"A technology must be a name, a Liberty file or a list of them, not {entry!r:.60}"
+        )
     if isinstance(entry, str) and not entry.endswith((".lib", ".lib.gz")):
         return load_technology(entry)
     return from_liberty([folder / each for each in files])

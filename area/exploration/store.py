@@ -31,7 +31,7 @@ CREATE VIEW IF NOT EXISTS designs AS SELECT
   json_extract(record, '$.area_um2') AS area_um2,
   record FROM results;
 """
-# Parameters in one statement. SQLite takes at most 32766, and older versions take 999.
+# The most parameters in one SQL statement. SQLite allows 32766, and older versions allow 999.
 _MANY = 900
 # The longest wait for another run's transaction, which takes milliseconds.
 _PATIENCE_SECONDS = 60.0
@@ -43,10 +43,11 @@ class ResultStore:
     Many processes of one machine may use the same file at the same time. Each may be killed at any
     moment: a record is stored completely or not at all. A run claims a key before it computes the
     record, so that no other run does the same work. Each run locks a file of its own. The operating
-    system drops the lock when the process ends. The claims of a run that holds no lock do not
+    system drops the lock when the process ends. The claims of a run that has lost its lock do not
     count.
 
-    SQL programs can read the records through the view ``designs``. Threads may share a store.
+    SQL programs can read the records through the view ``designs``. Several threads may use one
+    object of this class at the same time.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Trials: the designs of a space, each with everything that its record depends on.
 
-A design is a MAC or a dot-product unit. A lane is the part of such a unit that multiplies one pair
-of codes.
+A space is a set of designs that an exploration synthesizes. A design is a MAC or a dot-product
+unit. A lane is the part of a dot-product unit that multiplies one pair of codes.
 """
 
 from dataclasses import astuple, dataclass, replace
@@ -61,7 +61,7 @@ class MacTrial:
 
     @property
     def label(self) -> str:
-        """Formats, architecture, recipe and technology in one line."""
+        """Formats, architecture, recipe, technology and clock in one line."""
         weight, activation = self.design.weight.name, self.design.activation.name
         formats = weight if weight == activation else f"{weight} x {activation}"
         parts = [formats, self.design.architecture, self.recipe.name, self.technology.name]
@@ -96,8 +96,8 @@ class MacTrial:
 class DotTrial:
     """One dot-product unit of a space, with everything that its record depends on.
 
-    A search finds the best lane first. The lane is stored, and all units with the same formats use
-    it.
+    A search finds the best lane first. The lane is stored. All units with the same formats,
+    technology and effort use this lane.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class DotTrial:
 
     @property
     def label(self) -> str:
-        """Formats, architecture, recipe and technology in one line."""
+        """A description of the unit, the recipe and the technology in one line."""
         return f"{self.design.title}, {self.recipe.name}, {self.technology.name}"
 
     def compute(self) -> DotRecord:

@@ -1,6 +1,7 @@
-"""The dot-product units of a space: all combinations of lanes, scales and block sizes.
+"""The dot-product units of a space: all combinations of lane counts, scale types and block sizes.
 
-A lane multiplies one pair of codes in a cycle. A block is a group of products that share a scale.
+A space is a set of designs, read from a YAML file. A lane multiplies one pair of codes in a cycle.
+A block is a group of products that share a scale.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,8 +23,8 @@ NO_SCALE = "none"
 MAX_EFFORT = 1000
 
 Read = Callable[[Any], Any]
-# A function that reads a list of a space. It takes the space's YAML data, the list's key, a default
-# list, and a function that reads an entry.
+# A function that reads one list of a space. It gets the space's YAML data, the list's key, a
+# default list, and a function that reads an entry.
 ReadAxis = Callable[[Mapping[Any, Any], str, list[Any], Read], tuple[Any, ...]]
 
 

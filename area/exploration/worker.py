@@ -1,4 +1,7 @@
-"""What a worker process does: it computes a few designs, one after another."""
+"""Computes the records of a few designs, one after another, in a worker process.
+
+A trial is a design with everything that its record depends on.
+"""
 
 import os
 import threading
@@ -34,7 +37,7 @@ def compute(tasks: Sequence[tuple[str, AnyTrial]], sender: int) -> list[Outcome]
     A trial that fails does not stop the others. ``sender`` is the ID of the process that sent the
     trials. If the sender is the parent of this process, this process ends when its parent ends.
     Raises :class:`OtherVersionError` if a trial's key here is not the key that the sender gave: the
-    record would then differ, too.
+    record could then differ, too.
     """
     if os.getppid() == sender:
         _end_with(sender)

@@ -36,7 +36,10 @@ def test_explores_resumes_and_reports(halfbyte, tmp_path):
         (["nosuch"], "Unknown space 'nosuch'; "),
         (["none.yaml"], "none.yaml: cannot be read"),
         (["bad.yaml"], "bad.yaml: Unknown format 'int44'; did you mean int4?"),
-        (["mine.yaml", "--scheduler", "there"], "A scheduler's address is like tcp://host:8786"),
+        (
+            ["mine.yaml", "--scheduler", "there"],
+            "A scheduler's address must look like tcp://host:8786",
+        ),
         (["mine.yaml", "--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "give one"),
         (["mine.yaml", "--store", "mine.yaml"], "cannot be used as a store"),
         (["mine.yaml", "--report", "--accuracy", "t1"], "nu must be 2.01"),

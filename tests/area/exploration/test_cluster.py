@@ -123,5 +123,5 @@ def test_a_missing_scheduler_is_reported_in_one_line(store):
     "address", ["localhost:8786", "tcp://host", "http://host:1", "", "tcp://h:99999"]
 )
 def test_wrong_addresses_are_refused(store, address):
-    with pytest.raises(UserError, match=r"address is like tcp://host:8786|No Dask scheduler"):
+    with pytest.raises(UserError, match=r"must look like tcp://host:8786|No Dask scheduler"):
         explore(SPACE, store, scheduler=address)
