@@ -1,15 +1,15 @@
-"""The proof that the RTL of the BF16 MAC is IEEE 754's fused multiply-add.
+"""The proof that the RTL of the BF16 MAC computes IEEE 754's fused multiply-add.
 
 The proof has three parts, each for all inputs. First, the product stage gives the exact product of
 two BF16 numbers. Second, the sum stage adds this product to an FP32 number, the *augend*, and
-rounds once. Third, the MAC consists of these two stages. The sum stage is proved separately for
-each difference of the two exponents: the exact sum is then an integer of fixed width.
+rounds once. Third, the MAC consists of these two stages. The proof of the sum stage has
+one case for each difference of the two exponents: the exact sum is then an integer of fixed width.
 
 If one summand is far smaller than the other, only its sign, and whether it is zero, affect
-rounding. The proof replaces it by a small number of the same sign: one unit, far below the last bit
-of the larger summand. This does not change the rounded result: the nearest midpoint between
-neighbouring FP32 numbers is more than twice as far from the larger summand as the smaller summand
-is from zero.
+rounding. If the smaller summand is not zero, the proof replaces it by a small number of the same
+sign: one unit, far below the last bit of the larger summand. This does not change the rounded
+result: the nearest midpoint between neighbouring FP32 numbers is more than twice as far from the
+larger summand as the smaller summand is from zero.
 """
 
 import time
@@ -41,24 +41,24 @@ __all__ = [
 
 CLAIM = "bf16_mac = fused multiply-add of IEEE 754, rounded once to nearest even"
 FAR = 28
-"""At this difference of exponents, the smaller summand is far below the larger one's last bit."""
+"""From this difference of exponents on, the smaller summand counts as far smaller."""
 
 _SIGNIFICAND = 16  # bits of the product's significand
 _GAP = 36  # bits between the unit that replaces a far summand and the last bit of the product
 
 _ABOVE, _BELOW, _NEAR = "product far above", "product far below", "exponents "
 SUM_CASES = (_ABOVE, _BELOW, *(f"{_NEAR}{difference:+d}" for difference in range(-FAR, FAR)))
-"""The cases of the sum stage: the product's exponent minus the augend's."""
+"""The cases of the sum stage, named by the product's exponent minus the augend's."""
 
 Pair = tuple[int, int]
-# Called with the name of each case before its proof, to show progress.
+# A function that is called with the name of each case before its proof, to show progress.
 OnCase = Callable[[str], None]
 
 
 def _outputs(
     aig: Aig, circuit: Circuit, words: Mapping[str, Sequence[int]]
 ) -> dict[str, list[int]]:
-    """The outputs of a stage for given inputs, by name."""
+    """The outputs of a stage, by name, if its inputs have the values ``words``."""
     literals = circuit.evaluate(aig, circuit.known(words))
     return {name: circuit.word(literals, nets) for name, nets in circuit.outputs.items()}
 
@@ -108,7 +108,7 @@ def prove_product(circuit: Circuit) -> Verdict:
 def _where(aig: Aig, condition: int, expected: Iterable[int], seen: Sequence[int]) -> list[Pair]:
     """Pairs that compare two words only where ``condition`` is 1.
 
-    Bits of the longer word above the shorter one are ignored.
+    If the words have different widths, the upper bits of the wider word are ignored.
     """
     both = zip(expected, seen, strict=False)
     return [(FALSE, aig.conjunction(aig.exclusive(*pair), condition)) for pair in both]
@@ -176,7 +176,7 @@ class _Sum:
 
 
 def _near(circuit: Circuit, difference: int) -> Verdict:
-    """Prove the sum stage where the product's exponent is ``difference`` above the augend's."""
+    """Prove that the sum is right if the product's exponent is the augend's plus ``difference``."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -205,7 +205,7 @@ def _difference(words: Words, inputs: _Sum) -> list[int]:
 
 
 def _far_above(circuit: Circuit) -> Verdict:
-    """Prove the sum stage where the augend is far below the product."""
+    """Prove that the sum is right if the augend is far below the product."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -220,7 +220,7 @@ def _far_above(circuit: Circuit) -> Verdict:
 
 
 def _far_below(circuit: Circuit) -> Verdict:
-    """Prove the sum stage where the product is far below the augend, or 0."""
+    """Prove that the sum is right if the product is far below the augend, or 0."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -240,7 +240,7 @@ def prove_sum(
     on_case: OnCase = lambda name: None,
     only: Sequence[str] = SUM_CASES,
 ) -> dict[str, Verdict]:
-    """Prove the sum stage against the exactly rounded sum, in the cases of ``only``."""
+    """Prove that the sum stage rounds the exact sum correctly, in the cases of ``only``."""
     found = {}
     for name in only:
         on_case(name)
@@ -254,7 +254,7 @@ def prove_sum(
 
 
 def prove_wiring(mac: Circuit, product: Circuit, accumulate: Circuit) -> Verdict:
-    """Prove that from any state, the MAC's next register value is the output of its two stages."""
+    """Prove that from any state, the MAC's next state is what its two stages compute."""
     aig = Aig()
     w, a, clear, register = aig.word(16), aig.word(16), aig.variable(), aig.word(32)
     of_product = _outputs(aig, product, {"w": w, "a": a})
@@ -274,10 +274,10 @@ def prove_wiring(mac: Circuit, product: Circuit, accumulate: Circuit) -> Verdict
 def prove_bf16_mac(
     parts: Sequence[wiring.Component] | None = None, on_case: OnCase = lambda name: None
 ) -> UnitProof:
-    """Prove the BF16 MAC for all inputs.
+    """Prove that the BF16 MAC is correct for all inputs.
 
     ``parts`` are the MAC, the product stage and the sum stage; by default those of ``rtl.bf16``.
-    Raises ProofError if the proof of a part is refuted.
+    Raises ProofError if a part is refuted.
     """
     start = time.monotonic()
     mac, product, accumulate = parts or (Bf16Mac(), Product(), Accumulate())
@@ -297,7 +297,10 @@ def prove_bf16_mac(
     return UnitProof(
         status=PROVED if decided else UNDECIDED,
         claim=CLAIM,
-        method=f"any operands and accumulators, {len(verdicts)} cases by SAT, {queries} queries",
+        method=(
+            f"all operands and accumulators were checked by SAT, in {len(verdicts)} cases and "
+            f"{queries} queries"
+        ),
         counterexample=None,
         seconds=round(time.monotonic() - start, 3),
     )

@@ -1,7 +1,9 @@
-"""FP32 and BF16 by their definition (IEEE 754-2019, 3.4 and 4.3.1), as a specification for proofs.
+"""Defines FP32 and BF16 as IEEE 754-2019 does (3.4 and 4.3.1), as a specification for proofs.
 
 This module does not use the RTL. A number is an integer times a power of two. Sums and products are
-exact. Rounding picks the place of the last bit, then looks at all bits below it.
+exact. Rounding picks the place of the last bit, then looks at all bits below it. A bit is a
+*literal*: a node of an and-inverter graph (:class:`Aig`) or its inverse. A word is a sequence of
+literals, the least significant first.
 """
 
 from collections.abc import Sequence
@@ -54,7 +56,7 @@ def unpack(aig: Aig, word: Word, fraction_bits: int) -> Number:
 
 
 def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
-    """The FP32 magnitude, 31 bits, nearest to ``integer * 2 ** exponent``; ties to even.
+    """The 31 bits of the FP32 magnitude nearest to ``integer * 2 ** exponent``; ties go to even.
 
     The result keeps 24 bits from the highest 1 down, but no bit below exponent -149. For each
     possible place of the last bit, the bits from this place up are kept. The bits below it decide
@@ -86,7 +88,8 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
         stickies.append(aig.conjunction(words.any(integer[: max(place - 1, 0)]), here))
         chosen.append(here)
     kept, guard, sticky = words.merged(kept_words), words.any(guards), words.any(stickies)
-    # The exponent field is 0 for subnormals and grows by one with each place; a hidden bit adds 1.
+    # The hidden bit of a normal number is a bit of ``kept`` and adds 1 to the exponent field.
+    # Without it, the field is 0 for the lowest place, and grows by one with each place.
     field = words.merged(
         [
             words.masked(words.difference(words.constant(place, EXPONENT), least), here)
@@ -106,8 +109,8 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
 def pack(aig: Aig, one: Number, other: Number, magnitude: Word, negative: int) -> list[int]:
     """The FP32 word of the sum of two numbers.
 
-    ``magnitude`` and ``negative`` are those of the rounded sum. They are used if both numbers are
-    finite.
+    ``magnitude`` and ``negative`` are the magnitude and the sign of the rounded sum. They are used
+    if both numbers are finite.
     """
     words = Words(aig)
     opposite = aig.exclusive(one.negative, other.negative)

@@ -1,17 +1,19 @@
-"""The proof of a dot-product unit in parts, each with the method that suits it.
+"""The proof that a dot-product unit is correct. Each part of the proof has its own method.
 
-A *lane* multiplies one pair of codes. Each of its output bits has a weight, and the weighted sum of
-the bits is the product. A *tree* of adders adds the bits of all lanes.
+A *lane* multiplies one pair of codes. Each of its output bits has a weight (a factor), and the
+weighted sum of the bits is the product. A *tree* of adders adds the bits of all lanes.
 
 1. *Lane = table.* The weighted sum of a lane's bits is the product of the codes' values. All pairs
    of codes are tried, on the RTL and on the netlist.
 2. *Tree = sum.* The output of the tree is the weighted sum of its input bits. This is shown by
    substitution (:mod:`.linear`), for any values of the lanes' bits.
-3. *Netlist = RTL.* They are equal from any state and for any inputs, by SAT. In this RTL, each lane
+3. *Netlist = RTL.* A SAT solver shows that they are equal from any state and for any inputs. In
+this RTL, each lane
    is replaced by the lane's netlist, so that RTL and netlist have many signals in common.
 
 From 1 and 2, the tree gives the sum of the products. From 3, the logic after the tree is the same
-in RTL and netlist. Simulation compares this logic with the golden model in PyTorch.
+in RTL and netlist. For an integer accumulator, :func:`prove_accumulator` proves this logic. For
+other accumulators, simulation compares it with the golden model in PyTorch.
 """
 
 import json
@@ -51,7 +53,7 @@ _BASE = "base"
 
 @dataclass(frozen=True)
 class Tree:
-    """The part of a unit that adds the products of one block.
+    """The part of a unit that adds the products of one block, a group of products.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ class Tree:
     lanes : sequence of sequence of Net
         The output bits of each lane.
     around : Circuit
-        The unit without its lanes and adders, whose output nets have no driver here.
+        The unit without its lanes and adders. The outputs of these have no driver in the circuit.
     """
 
     cells: Sequence[TreeCell]
@@ -79,7 +81,7 @@ class Tree:
 
 
 def read_trees(spec: DotSpec) -> list[Tree]:
-    """The trees of a unit's RTL, one for each block that the unit takes in a cycle.
+    """The trees of a unit's RTL, one for each block that the unit adds in a cycle.
 
     Raises CircuitError if a lane does not read its own codes, or if the final adder is not proved
     to add.
@@ -108,9 +110,10 @@ def _tree(
     spec: DotSpec,
     block: int,
 ) -> Tree:
-    """The tree of one block in the module ``top``, given as Yosys' JSON.
+    """The tree of one block.
 
-    ``tables`` has the inputs and truth tables of each adder module.
+    ``top`` is the module of the unit, in Yosys' JSON. ``tables`` has the inputs and truth tables of
+    each adder module.
     """
     codes = {name: top["ports"][name]["bits"] for name in ("w", "a")}
     cells: list[TreeCell] = []
@@ -165,7 +168,7 @@ def _check_final_adder(circuit: Circuit) -> None:
         raise CircuitError("The final adder of a tree is not proved to add")
 
 
-# Gates of a tree other than its adders, as (inputs, truth table).
+# The gates of a tree other than its adders: their inputs and their truth tables.
 _GATES = {"$_NOT_": (("A",), 0b01), "$_XOR_": (("A", "B"), 0b0110), "$_XNOR_": (("A", "B"), 0b1001)}
 
 
@@ -201,7 +204,7 @@ def _products(spec: DotSpec) -> NDArray[np.int64]:
 
 
 def wrong_product(circuit: Circuit, spec: DotSpec) -> str | None:
-    """The first pair of codes whose product differs from the lane's bits; None if all agree."""
+    """Say for which pair of codes the lane gives a wrong product; None if there is none."""
     inputs = [*circuit.inputs["w"], *circuit.inputs["a"]]
     meaning, rows = spec.lane_bits, _rows(circuit, inputs)
     count = 2 ** len(inputs)
@@ -218,7 +221,11 @@ def wrong_product(circuit: Circuit, spec: DotSpec) -> str | None:
 
 
 def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
-    """How the tree's output differs from the sum, or None; and the number of substitutions."""
+    """Compare the tree's output with the sum of the products and the base.
+
+    Returns a text that says how they differ, or None if they are equal, and the number of
+    substitutions.
+    """
     seen = reduce_to_inputs(tree.cells, *tree.rows)
     expected = LinearForm(seen.modulus)
     for place, net in enumerate(tree.base):
@@ -249,10 +256,10 @@ def _augend_port(spec: DotSpec) -> str:
 
 
 def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
-    """Prove that an integer unit stores its tree's output, and gives the tree ``clear ? 0 : acc``.
+    """Prove that an integer unit stores its tree's output, and gives the right base to the tree.
 
-    A chained unit adds its products to an input, ``addend``, so it must give the tree ``addend``
-    instead. The proof holds for any state, and for any values on the outputs of lanes and adders.
+    The base must be ``clear ? 0 : acc``, or the input ``addend`` in a chained unit. The proof
+    covers any state, and any values on the outputs of lanes and adders.
     """
     aig, around = Aig(), tree.around
     driven = {gate.output for gate in around.gates}
@@ -277,7 +284,7 @@ def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
 
 
 def read_rtl(spec: DotSpec, lane: str, technology: Technology) -> Circuit:
-    """The RTL of a unit, with each lane replaced by the netlist ``lane`` (Verilog of cells)."""
+    """The RTL of a unit, with each lane replaced by the netlist ``lane``, a Verilog text."""
     used = [name for name in technology.cells if re.search(rf"\b{name}\b", lane)]
     lines = [
         "read_rtlil design.il",

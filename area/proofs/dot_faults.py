@@ -1,6 +1,6 @@
-"""Bugs put into dot-product units to check that a proof refutes them.
+"""Puts bugs into dot-product units, to check that the proofs refute the faulty units.
 
-A lane of such a unit multiplies one pair of codes. Its tree adds the lanes' products, and in most
+A lane of a unit multiplies one pair of codes. The unit's tree adds the lanes' products, and in most
 units also a *base*: the accumulator or another number to which the products are added.
 """
 
@@ -58,7 +58,7 @@ def _wrong_base(spec: DotSpec, tree: Tree) -> tuple[str, Tree]:
 def fault_verdicts(
     spec: DotSpec, tree: Tree, lane: Circuit, rtl: Circuit, netlist: MappedUnit
 ) -> Mapping[str, str]:
-    """Try to prove the unit with each fault in turn; returns the status of each proof.
+    """Try to prove the faulty units correct, one for each fault; returns the status of each proof.
 
     The keys are the names of the faults. Every status must be ``refuted``.
     """

@@ -1,4 +1,4 @@
-"""Which mutants of a dot-product unit are harmless: a proof from every state that can occur.
+"""Finds the harmless mutants of a dot-product unit, by proofs from every state that can occur.
 
 A mutant is the unit with one small change (:mod:`.mutation`). A change does no harm if it has an
 effect only in states that never occur, so the proof leaves these states out. An FP32 accumulator
@@ -36,7 +36,8 @@ def equivalent_dot_mutants(mutated: Mutated, name: str, spec: DotSpec) -> set[in
 def _is_equivalent(circuit: Circuit, number: int, held: Sequence[Net], spec: DotSpec) -> bool:
     """Whether the mutant does what the unchanged unit does.
 
-    ``held`` are the registers of an FP32 accumulator, or empty for other accumulators.
+    ``held`` has the registers of an FP32 accumulator whose states are limited to those that can
+    occur. It is empty if the proof starts from all states.
     """
     aig = Aig()
     known = _variables(aig, circuit)
@@ -46,7 +47,7 @@ def _is_equivalent(circuit: Circuit, number: int, held: Sequence[Net], spec: Dot
 
 
 def _variables(aig: Aig, circuit: Circuit) -> dict[Net, int]:
-    """A variable for each input and register."""
+    """A variable for each bit of the registers, and of the inputs other than ``SELECT``."""
     nets = [net for name, nets in circuit.inputs.items() if name != SELECT for net in nets]
     nets += [register.output for register in circuit.registers]
     return {net: aig.variable() for net in nets}

@@ -1,6 +1,7 @@
-"""The record of a dot-product unit's proof: its parts, their methods, and what is unproved.
+"""Proves that a dot-product unit is correct, and makes the record of this proof.
 
-A lane multiplies one pair of codes, and a tree adds the products (:mod:`.dot`).
+The record states the parts of the proof, their methods, and what is only simulated. A lane
+multiplies one pair of codes, and a tree adds the products (:mod:`.dot`).
 """
 
 import tempfile
@@ -36,10 +37,10 @@ def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circui
 
 
 def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) -> DotProof:
-    """Prove the unit that :func:`synthesis.dot.synthesize_dot` wrote to ``folder``.
+    """Prove that the unit whose netlist is in ``folder`` is correct.
 
-    ``lane`` is the netlist of a lane, as Verilog. Raises ProofError if any part of the unit is
-    refuted.
+    :func:`synthesis.dot.synthesize_dot` has written this netlist. ``lane`` is the netlist of a
+    lane, as Verilog. Raises ProofError if any part of the unit is refuted.
     """
     start = time.monotonic()
     parts: dict[str, str] = {}
@@ -73,7 +74,8 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
         accumulator=parts.get("accumulator"),
         netlist=parts["netlist"],
         method=(
-            f"lane: all {2**spec.code_bits} pairs of codes; tree: substitution in {steps} steps; "
+            f"lane: all {2**spec.code_bits} pairs of codes were tried; "
+            f"tree: its sum was found by {steps} substitutions; "
             f"netlist: {netlist.method}"
         ),
         simulated=_simulated(spec),

@@ -1,12 +1,13 @@
-"""Equality of two words for all values of their variables, by simulation and SAT.
+"""Proves or refutes that two words are equal for all values of their variables.
 
 Both words belong to one and-inverter graph (:class:`Aig`). A bit of a word is a *literal*: a node
 of the graph or its inverse. Some of the graph's variables are the bits of the operands' *codes*.
 Every node of the graph is simulated for *all* codes, with random values of the other variables. For
 nodes that depend on the codes alone, this simulation is complete: two such nodes that agree are
-equal. Other nodes that agree are candidates. From the inputs to the outputs, a SAT solver proves
-the candidates equal one by one, and each equal pair becomes one node (SAT sweeping: Kuehlmann and
-Krohm, DAC 1997). So the solver never sees a multiplier, and sees an adder only bit by bit.
+equal. Other nodes that agree are candidates. From the inputs to the outputs, a SAT solver checks
+the candidates one by one, and each pair that it proves equal becomes one node (SAT sweeping:
+Kuehlmann and Krohm, DAC 1997). So in the proof of a MAC, the solver never sees a multiplier, and
+sees an adder only bit by bit.
 """
 
 import random
@@ -30,11 +31,12 @@ SOLVER = "glucose4"
 
 @dataclass(frozen=True)
 class Verdict:
-    """``equal`` is True (proved), False (refuted) or None (the solver gave up).
+    """The result of a comparison.
 
-    ``codes`` is the number of combinations of the codes' bits; all were simulated. ``queries`` is
-    the number of questions to the solver. ``model`` is a counterexample: for each variable's
-    literal, a value such that the words differ. It is None if there is no counterexample.
+    ``equal`` is True (proved), False (refuted) or None (the solver gave up). ``codes`` is the
+    number of combinations of the codes' bits; all were simulated. ``queries`` is the number of
+    questions to the solver. ``model`` is a counterexample: for each variable's literal, a value
+    such that the words differ. It is None if there is no counterexample.
     """
 
     equal: bool | None
@@ -53,10 +55,10 @@ def compare(
     aig : Aig
         Graph that holds the literals.
     codes : sequence of int
-        Literals of the variables whose combinations are all simulated, at most 16 or so. The first
-        one changes fastest. Tables of ``aig`` are functions of these variables.
+        Literals of about 16 variables at most. All combinations of their values are simulated, and
+        the first variable changes fastest. Tables of ``aig`` are functions of these variables.
     pairs : sequence of (int, int)
-        Pairs of literals, in the order in which they are proved.
+        Pairs of literals, in the order in which they are compared.
     extremes : sequence of int
         Literals of a word that half of the patterns set near the ends of its range, since random
         values alone hardly ever saturate an adder. Literals that are not variables are left alone.
@@ -106,7 +108,7 @@ class _Simulation:
     def _spread(
         self, values: dict[int, int], nodes: Sequence[int], generator: random.Random
     ) -> None:
-        """In half of the patterns, set the bits below the sign in a word to one common value.
+        """In half of the patterns, make all upper bits of a word except the sign equal.
 
         The lowest third of the bits stays random.
         """
@@ -142,9 +144,9 @@ class _Sweep:
         self._codes = codes
         self._simulation = simulation
         self._solver = solver
-        self._solver.add_clause([-1])  # node 0, the constant; the solver counts from 1
+        self._solver.add_clause([-1])  # node 0 is the constant 0; the solver's first number is 1
         self.queries = 0
-        self.model: dict[int, int] | None = None  # of the last pair that was found to differ
+        self.model: dict[int, int] | None = None  # from the last pair found to differ
         self._merged = [FALSE] * len(aig)
         self._of_codes = [False] * len(aig)
         self._by_values = {0: 0}
@@ -185,7 +187,7 @@ class _Sweep:
             self._merged[node] = candidate
 
     def _simplified(self, left: int, right: int, own: int) -> int:
-        """A known literal equal to ``left & right``, or ``own``."""
+        """A known literal equal to ``left & right``, or ``own`` if there is none."""
         if left == FALSE or left == right ^ 1:
             return FALSE
         if left in (TRUE, right):

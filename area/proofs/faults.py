@@ -1,4 +1,4 @@
-"""Typical design bugs, put into units to check that a proof refutes them."""
+"""Puts typical design bugs into units, to check that the proofs refute the faulty units."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -30,8 +30,9 @@ def altered_table(weight: Format, activation: Format, architecture: str) -> Form
 
 
 def _changed(fmt: Format, code: int, change: Fraction, both_signs: bool) -> Format | None:
-    """``fmt`` with ``change`` added to a value; with ``both_signs`` its negative changes too.
+    """``fmt`` with ``change`` added to the value of ``code``.
 
+    With ``both_signs``, the negative of this value changes, too, so that it stays the negative.
     Returns None if the quantum or the largest magnitude would change.
     """
     values = list(fmt.values)
@@ -48,13 +49,13 @@ def _changed(fmt: Format, code: int, change: Fraction, both_signs: bool) -> Form
 
 
 def _swapped(circuit: Circuit) -> Circuit:
-    """The circuit that reads the second operand in place of the first."""
+    """The circuit, changed so that it reads the second operand in place of the first."""
     w, a = circuit.inputs["w"], circuit.inputs["a"]
     return circuit.rewired({net: a[place % len(a)] for place, net in enumerate(w)})
 
 
 def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
-    """The MAC with each fault, by the fault's name.
+    """Copies of the MAC, each with one fault; the keys are the names of the faults.
 
     ``altered`` is a MAC made from an altered table, or None. The dropped carry is the carry into
     the accumulator's adder. A carry-save accumulator has one more fault: it drops the carries that
@@ -70,7 +71,7 @@ def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
 
 
 def faulty_multipliers(multiplier: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
-    """The multiplier with each fault that does not need an accumulator, by the fault's name.
+    """Copies of the multiplier, each with one fault; the keys are the names of the faults.
 
     ``altered`` is a multiplier made from an altered table, or None. A multiplier's product is
     ``-term`` if ``negate`` is 1, otherwise ``term``. The dropped sign is ``negate``, or the top bit

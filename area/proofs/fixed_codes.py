@@ -1,11 +1,11 @@
-"""The proof that a DFloat11 lane with fixed codes decodes correctly: one step from any state.
+"""The proof that a DFloat11 lane with fixed codes decodes correctly.
 
-DFloat11 compresses BF16 weights without loss. A lane reads chunks of a compressed tensor and
-outputs the weights. Eight fixed codes encode the weights' exponents. Each chunk names the code that
-it uses, and the *highest* exponent. The code's words stand for exponents that count down from the
-highest one, and a rare word stands for the exponent above it. A code word of more than eight bits
-is eight ones and a *rest*. The rest 1111 is the escape: the exponent itself follows in eight plain
-bits.
+The proof covers one cycle from any state. DFloat11 compresses BF16 weights without loss. A lane
+reads chunks of a compressed tensor and outputs the weights. Eight fixed codes encode the weights'
+exponents. Each chunk names the code that it uses, and the *highest* exponent. The code's words
+stand for exponents that count down from the highest one, and a rare word stands for the exponent
+above it. A code word of more than eight bits consists of eight ones and a *rest*. The rest 1111 is
+the escape: the eight bits after it are the exponent itself.
 
 The specification says, for every state in which a lane decodes and for all inputs, what the lane
 outputs and which state follows. It looks up the next exponent among the code words, which are
@@ -40,10 +40,10 @@ __all__ = [
 CLAIM = "lane = fixed codes and CRC-32C, one step from any state of decoding"
 
 _ONES = "1" * 8  # the start of every code word that has a rest
-_CODE, _REST, _PLAIN = range(3)  # modes: the kind of the next bits
+_CODE, _REST, _PLAIN = range(3)  # modes of a lane: the kind of the bits that come next
 _DECODE, _CHECK, _DRAIN = 1, 2, 3  # states of a lane
 _WRONG_LENGTH = 3  # the verdict on a chunk that is shorter or longer than it says
-_POLYNOMIAL = 0x82F63B78  # of CRC-32C, the lowest power in the highest bit
+_POLYNOMIAL = 0x82F63B78  # that of CRC-32C, with the lowest power in the highest bit
 _XOR = 0b0110  # truth table of an XOR gate
 
 
@@ -51,9 +51,9 @@ _XOR = 0b0110  # truth table of an XOR gate
 def code_words(number: int) -> Mapping[str, int]:
     """The words of at most eight bits in one code.
 
-    The value of a word says how far its exponent is below the highest one. If bit 2 of ``number``
-    is 1 (*flat*), there are two words of three bits that begin with 10, not one of two bits. The
-    number in bits 0 and 1 (*late*), plus 4, is the length of the highest exponent's word.
+    Returns a number for each word: how far the word's exponent is below the highest one. If bit 2
+    of ``number`` is 1 (*flat*), the words 100 and 101 replace the word 10. The number in bits 0 and
+    1 (*late*), plus 4, is the length of the highest exponent's word.
     """
     flat, late = number >= 4, number % 4
     short = {"00": 2, "01": 3, "100" if flat else "10": 1}
@@ -73,9 +73,9 @@ def code_words(number: int) -> Mapping[str, int]:
 
 @cache
 def rest_words(number: int) -> Mapping[str, int]:
-    """The rests of longer words in one code, with values as in :func:`code_words`.
+    """The rests of longer words in one code, with numbers as in :func:`code_words`.
 
-    The value -1 is the exponent above the highest one. The escape, 1111, is left out.
+    The number -1 stands for the exponent above the highest one. The escape, 1111, is left out.
     """
     lowest = max(code_words(number).values())
     return {
@@ -85,10 +85,10 @@ def rest_words(number: int) -> Mapping[str, int]:
 
 @dataclass(frozen=True)
 class _Step:
-    """What a lane does with the next bits.
+    """A step of a lane, in which it consumes some bits and may complete an exponent.
 
-    ``lengths`` has a literal for each number of bits that the step can take. The literal is 1 if
-    the step takes this number of bits. ``following`` is the mode after the step. ``exponent`` is
+    ``lengths`` has a literal for each number of bits that the step can consume. The literal is 1 if
+    the step consumes this number of bits. ``following`` is the mode after the step. ``exponent`` is
     valid if ``is_exponent`` is 1.
     """
 
@@ -109,7 +109,7 @@ class _Specification:
         self.aig = aig = Aig()
         self.words = Words(aig)
         self.symbols = symbols
-        self.beat = 8 * symbols  # bits of codes that arrive at once
+        self.beat = 8 * symbols  # bits of code words in one transfer
         self.known: dict[Net, int] = {}
         self._circuit = circuit
         self.inputs = {
@@ -185,14 +185,14 @@ class _Specification:
         )
 
     def after(self, bits: Sequence[int], lengths: Mapping[int, int]) -> list[int]:
-        """The bits that follow those that a step takes."""
+        """The bits that follow those that a step consumes."""
         count = len(bits) - max(lengths)
         return self.words.merged(
             [self.words.masked(bits[n : n + count], here) for n, here in lengths.items()]
         )
 
     def number(self, lengths: Mapping[int, int], width: int) -> list[int]:
-        """The number of bits that a step takes, as a word."""
+        """The number of bits that a step consumes, as a word."""
         constants = [
             self.words.masked(self.words.constant(n, width), here) for n, here in lengths.items()
         ]
@@ -237,7 +237,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
     is_last = words.any(state["left"]) ^ 1
     empty = state["is_empty"][0]
 
-    # Read the next exponent or the next two. ``crosses`` says that the last kept bit is taken,
+    # Read the next exponent or the next two. ``crosses`` says that the last kept bit is consumed,
     # ``overruns`` that bits of the next transfer are needed, too.
     bits = spec.window()
     first = spec.step(bits[:8], state["mode"])
@@ -325,7 +325,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
         for one, other in zip(weights, outputs[name], strict=True):
             pairs.append((FALSE, aig.conjunction(aig.exclusive(one, other), valid)))
     for name, word in following.items():
-        if name != "half":  # compared below, where there is a half
+        if name != "half":  # compared below, if the lane keeps a half
             pairs += zip(word, seen[name], strict=True)
     if symbols == 2:
         (will_have,) = following["has_half"]
@@ -335,7 +335,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
 
 
 def crc_is_right(circuit: Circuit, bits: int) -> bool:
-    """Whether a circuit is CRC-32C's step over ``bits`` bits.
+    """Whether a circuit updates a CRC-32C for the next ``bits`` bits of data.
 
     It must consist of XOR gates, and each output must be the XOR of the right inputs.
     """
@@ -371,5 +371,8 @@ def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1
         raise ProofError(f"Refuted: {CLAIM}; its CRC stage computes another function")
     aig, pairs = _pairs(circuits["lane"], symbols)
     verdict = compare(aig, (), pairs)
-    method = f"any state by SAT, {verdict.queries} queries; CRC by comparing XOR sums"
+    method = (
+        f"any state was checked by SAT, in {verdict.queries} queries; "
+        "the CRC was checked by comparing XOR sums"
+    )
     return unit_proof(CLAIM, verdict.equal, method, start)

@@ -1,4 +1,4 @@
-"""The proof that a small FP32 stage equals an independent one, by cases of exponents.
+"""The proof that a small FP32 stage gives the same results as an independent one.
 
 A block is a group of products that share a scale. An FP32 stage (:class:`Fp32Sum`) adds a block's
 scaled sum to an FP32 accumulator, its *augend*. The specification is
@@ -65,10 +65,10 @@ def _lower(component: wiring.Component, style: AdderStyle | None = None) -> Circ
 
 
 def augend_fields(aig: Aig, *, limited: bool) -> tuple[list[int], list[int]]:
-    """Fraction and exponent field, as functions of variables, of any number in the accumulator.
+    """The fraction and exponent field of any number that the accumulator can hold.
 
-    The only NaN is 7FC00000. With ``limited``, exponent fields are 64 to 191, or those of 0 and
-    NaN.
+    Both are functions of new variables. The only NaN is 7FC00000. With ``limited``, exponent fields
+    are 64 to 191, or those of 0 and NaN.
     """
     words = Words(aig)
     field = aig.word(_EXPONENT)
@@ -138,7 +138,7 @@ def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]
 
 
 def _total(aig: Aig, circuit: Circuit, words: Mapping[str, Sequence[int]]) -> list[int]:
-    """The output ``total`` for given input words, by name; words of other names are ignored."""
+    """The output ``total`` for input words given by name; words of other names are ignored."""
     known = circuit.known({name: words[name] for name in circuit.inputs})
     return circuit.word(circuit.evaluate(aig, known), circuit.output("total"))
 
@@ -177,7 +177,10 @@ def prove_fp32_stage(make: Callable[[], Fp32Sum], cases: Sequence[Case] = ALL_CA
     return StageProof(
         status=status,
         cases=len(cases),
-        method=f"{len(cases)} cases of the exponents' difference, {queries} queries",
+        method=(
+            f"{len(cases)} cases of the exponents' difference were checked by SAT, "
+            f"in {queries} queries"
+        ),
         counterexample=counterexample,
         seconds=round(time.monotonic() - start, 3),
     )

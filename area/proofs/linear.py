@@ -1,4 +1,4 @@
-"""The proof that a tree of adders is a sum, by substitution from its output to its inputs.
+"""The proof that a tree of adders computes a sum, by substitution from its output to its inputs.
 
 The output is the number ``sum(2**k * bit[k])`` modulo a power of two. If the two outputs of an
 adder occur in this sum with weights ``c`` and ``2c``, they are replaced by the adder's three
@@ -78,8 +78,9 @@ class LinearForm:
 def reduce_to_inputs(cells: Sequence[TreeCell], *words: Sequence[Net]) -> LinearForm:
     """The sum of ``words`` as a linear form of the tree's inputs.
 
-    The modulus is 2 to the power of the width of a word. If a cell's outputs cannot be replaced at
-    their weights, they stay in the form. Raises CircuitError for a loop.
+    The modulus is 2 to the power of the width of a word. If a cell's outputs cannot be replaced by
+    its inputs, they stay in the form. Raises CircuitError if the cells form a
+    loop.
     """
     form = LinearForm(1 << len(words[0]))
     for word in words:

@@ -130,7 +130,7 @@ class Proof:
 
 
 def prove_mac(rtl: Circuit, spec: MacSpec) -> Proof:
-    """Prove that ``rtl``, the MAC of ``spec`` as a circuit, agrees with the formats' values."""
+    """Prove that ``rtl``, the circuit of the MAC ``spec``, agrees with the formats' values."""
     inputs = _inputs(spec)
     aig = inputs.aig
     state = initial_state(aig, rtl)
@@ -158,7 +158,7 @@ def prove_netlist(netlist: Circuit, rtl: Circuit, spec: MacSpec) -> Proof:
 
 
 def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
-    """Prove that ``rtl``, ``multiplier`` as a circuit, gives the products of the formats."""
+    """Prove that ``rtl``, the circuit of ``multiplier``, gives the exact products."""
     inputs = _inputs(multiplier)
     # Add the logic to the graph before the tables. A table that equals earlier logic does not have
     # to go to the solver.
@@ -191,7 +191,7 @@ def _product(
 
 
 def _inputs(unit: MacSpec | MultiplierArchitecture) -> Inputs:
-    """A variable for each bit of a unit's inputs; 0 for a missing clear, 1 for a missing enable."""
+    """A variable for each input bit; 0 if the unit has no ``clear``, 1 if it has no ``enable``."""
     aig = Aig()
     is_mac = isinstance(unit, MacSpec)
     return Inputs(
@@ -234,5 +234,5 @@ def _proof(
 
 
 def _signed(number: int, width: int) -> int:
-    """``number`` of ``width`` bits as two's complement."""
+    """The value of the word ``number``, read as two's complement of ``width`` bits."""
     return number - (1 << width) if number >> (width - 1) & 1 else number

@@ -37,7 +37,7 @@ class Inputs:
 
     @property
     def codes(self) -> list[int]:
-        """The variables of both codes, the weight's first."""
+        """The variables of both operands' codes, those of the weight first."""
         return [*self.w, *self.a]
 
     def of(self, circuit: Circuit) -> dict[Net, int]:
@@ -59,7 +59,7 @@ def initial_state(aig: Aig, circuit: Circuit) -> dict[Net, int]:
 
 
 def accumulator(aig: Aig, circuit: Circuit, state: State) -> list[int]:
-    """The output ``acc``, which must follow from the state alone."""
+    """The output ``acc`` of a circuit in ``state``, from which alone it must follow."""
     return circuit.word(circuit.evaluate(aig, state), circuit.output("acc"))
 
 
@@ -97,8 +97,8 @@ def _hint(aig: Aig, circuit: Circuit, literals: Mapping[Net, int]) -> None:
     """Add the product to the graph, from the outputs of ``rtl.Addend`` inside the MAC.
 
     The product is ``odd + 2 * (rest + (negate & ~odd))``. The MAC itself does not compute it, and
-    the proofs hold without these nodes. They only make proofs faster: the specification's product
-    then equals known nodes, and does not enter the solver as a table.
+    the proofs do not depend on these nodes. They only make proofs faster: the specification's
+    product then equals known nodes, and does not enter the solver as a table.
     """
     odd, rest, negate = (
         [literals[net] for net in circuit.wires.get(f"addend.{name}", ()) if net in literals]

@@ -1,4 +1,4 @@
-"""Mutants of units: each is a small change of a unit's RTL.
+"""Makes mutants of units. A mutant is a unit with one small change in its RTL.
 
 All mutants of a unit are in one design, and a port selects one of them.
 """
@@ -29,7 +29,7 @@ __all__ = [
 
 # The port that selects a mutant by number, and its width; 0 selects the unchanged unit.
 SELECT, SELECT_BITS = "mutant", 16
-# A circuit with a mutated clock is not synchronous, so it cannot be proved.
+# A circuit with a mutated clock is not synchronous, so nothing can be proved about it.
 _CLOCK_PORT = "-port CLK "
 _CHANGES = {
     "inv": "inverted",
@@ -42,7 +42,7 @@ _CHANGES = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: its number on the port ``mutant``, the name of its unit, and what it changes."""
+    """A mutant: its number on the port ``mutant``, the name of its unit, and what it changes."""
 
     number: int
     unit: str
@@ -124,7 +124,8 @@ def _list_script(names: Sequence[str]) -> str:
     # cases, so that proof and simulator agree. The opt passes remove logic in which a change would
     # have no effect.
     lines += ["pmuxtree", "setundef -zero", "opt_expr", "opt_merge", "opt_clean -purge"]
-    # List all mutations. Yosys can also choose some, but never ends if a module has too few.
+    # List all mutations. Yosys can also choose some at random, but it does not end if a module has
+    # fewer mutations than it shall choose.
     lines += [f"mutate -list 0 -module {name} -o {name}.mutants" for name in names]
     return "\n".join([*lines, "write_rtlil prepared.il", ""])
 

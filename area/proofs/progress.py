@@ -6,8 +6,9 @@ all input streams are valid and all output streams are ready, a beat must cross 
 few cycles. A chunk has a limited number of beats, so every chunk ends. If a stream is not valid or
 not ready, the unit may wait for it.
 
-The proof starts with any values in the registers, even values that cannot occur. So it holds for
-every code table and for everything that came before. Payloads may have any value in every cycle.
+The proof starts with any values in the registers, even values that cannot occur. So it covers
+every code table, and everything that the decoder may have read before. Payloads may have any value
+in every cycle.
 """
 
 import tempfile
@@ -99,7 +100,7 @@ def _streams(unit: wiring.Component) -> list[Any]:
 
 
 def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProof:
-    """Prove that ``unit`` lets a beat cross at least every ``max_idle + 1`` cycles.
+    """Prove that a beat crosses some stream of ``unit`` at least every ``max_idle + 1`` cycles.
 
     ``unit`` is a :class:`Lane` or a :class:`Decoder`. For a decoder, beats on its stream of code
     tables count too. Raises ProgressError if the unit can be idle for longer, or if Yosys fails.

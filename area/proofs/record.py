@@ -1,4 +1,4 @@
-"""Proves a synthesized MAC, and makes the part of its synthesis record that states the proof."""
+"""Proves that a synthesized MAC is correct. The result becomes a part of the MAC's record."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,10 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["prove_chosen"]
 
-_METHOD = "all {pairs} pairs of codes simulated; all states by SAT, {queries} queries"
+_METHOD = (
+    "all {pairs} pairs of codes were simulated; "
+    "all states were checked by SAT, in {queries} queries"
+)
 
 
 def prove_chosen(
@@ -26,10 +29,11 @@ def prove_chosen(
     netlist: Path,
     multiplier_netlist: Path,
 ) -> MacProof:
-    """Prove that RTL equals specification and netlist equals RTL, for MAC and multiplier.
+    """Prove that the MAC and its multiplier are correct.
 
-    ``netlist`` and ``multiplier_netlist`` are Verilog files of ``technology``'s cells. Raises
-    ProofError with a counterexample if anything is refuted.
+    For each of them, the proof shows that the RTL equals the specification and that the netlist
+    equals the RTL. ``netlist`` and ``multiplier_netlist`` are Verilog files of netlists made of the
+    cells of ``technology``. Raises ProofError with a counterexample if a claim is refuted.
     """
     start = time.monotonic()
     multiplier = spec.multiplier()

@@ -1,4 +1,4 @@
-"""The proof that the netlist of any unit equals its RTL, register by register.
+"""The proof that a unit's netlist equals its RTL, register by register.
 
 A register of the netlist has the name of the RTL register it was mapped from, so it holds a known
 bit of a signal. From *any* common state of the registers and for any inputs, all outputs and the
@@ -30,7 +30,9 @@ __all__ = ["Bit", "MappedUnit", "prove_circuits", "prove_unit", "read_mapped_uni
 Bit = tuple[str, int]
 """The name of a signal, and the place of a bit in it."""
 
-_METHOD = "any state by SAT, {pairs} outputs and registers, {queries} queries"
+_METHOD = (
+    "any state was checked by SAT: {pairs} bits of outputs and registers, in {queries} queries"
+)
 _RTL = "rtl"
 
 
@@ -38,8 +40,8 @@ _RTL = "rtl"
 class MappedUnit:
     """A netlist and its registers.
 
-    For bits of the RTL's signals, ``registers`` has the output net of the register that holds the
-    bit.
+    ``registers`` maps a bit of a signal in the RTL to the output net of the register that holds
+    this bit in the netlist.
     """
 
     circuit: Circuit
@@ -47,7 +49,7 @@ class MappedUnit:
 
 
 def read_mapped_unit(folder: Path, top: str, cells: Mapping[str, Cell]) -> MappedUnit:
-    """Module ``top`` as :func:`synthesis.synthesize_rtlil` wrote it to ``folder``.
+    """Read the module ``top`` that :func:`synthesis.synthesize_rtlil` wrote to ``folder``.
 
     Raises CircuitError for a netlist that is not a synchronous circuit of ``cells``.
     """
@@ -77,10 +79,10 @@ def _signals(netnames: Any) -> dict[Net, list[Bit]]:
 def prove_unit(
     component: wiring.Component, folder: Path, top: str, cells: Mapping[str, Cell]
 ) -> UnitProof:
-    """Prove the netlist in ``folder`` equal to the RTL of ``component``.
+    """Prove that the netlist in ``folder`` equals the RTL of ``component``.
 
-    ``status`` is ``proved``, or ``undecided`` if the solver gave up. Raises ProofError with a
-    counterexample if the netlist is refuted.
+    The ``status`` of the result is ``proved``, or ``undecided`` if the solver gave up. Raises
+    ProofError with a counterexample if the netlist is refuted.
     """
     start = time.monotonic()
     rtl = lower({_RTL: component}, fused=True)[_RTL]

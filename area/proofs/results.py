@@ -27,7 +27,7 @@ STATUS: Mapping[bool | None, str] = {True: PROVED, False: REFUTED, None: UNDECID
 
 
 class ProofError(ToolError):
-    """A circuit was refuted; the message has the counterexample."""
+    """A claim about a circuit was refuted; the message has the counterexample, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class UnitProof(Record):
     counterexample: str | None
     """What differs, and where; null if the claim was not refuted."""
     seconds: float
-    """Time that it took, in s."""
+    """Time that the proof took, in s."""
 
 
 def unit_proof(claim: str, equal: bool | None, method: str, start: float) -> UnitProof:
@@ -90,8 +90,9 @@ class ProofStatus(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MacProof(ProofStatus):
-    """Proofs of a MAC and its multiplier: RTL against the formats' values, netlist against RTL.
+    """The results of the proofs about a MAC and its multiplier.
 
+    For each of them, the RTL is compared with the formats' values, and the netlist with the RTL.
     Each of the four parts has a status of its own: ``proved``, ``refuted`` or ``undecided``.
     """
 
@@ -104,28 +105,28 @@ class MacProof(ProofStatus):
     multiplier_netlist: str
     """Whether the multiplier's netlist gives the products of its RTL."""
     method: str
-    """How it was proved."""
+    """The methods of proof."""
     seconds: float
-    """Time that it took, in s."""
+    """Time that the proof took, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageProof(ProofStatus):
-    """What was proved of an FP32 stage, which adds a block's scaled sum to an FP32 accumulator."""
+    """What was proved about an FP32 stage, which adds scaled sums to an FP32 accumulator."""
 
     cases: int
-    """The number of cases; each is a difference between the exponents of the two summands."""
+    """The number of cases; each covers some differences of the summands' exponents."""
     method: str
-    """How it was proved."""
+    """The methods of proof."""
     counterexample: str | None
     """The case in which the stage fails; null if the proof found none."""
     seconds: float
-    """Time that it took, in s."""
+    """Time that the proof took, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DotProof(ProofStatus):
-    """What was proved of a dot-product unit.
+    """What was proved about a dot-product unit.
 
     A lane of the unit multiplies one pair of codes. The tree adds the products of all lanes. Each
     part has a status of its own: ``proved``, ``refuted`` or ``undecided``.
@@ -144,10 +145,10 @@ class DotProof(ProofStatus):
     fp32_stage: str | None = None
     """Whether the FP32 stage equals an independent one; null if no proof was asked for."""
     method: str
-    """How it was proved."""
+    """The methods of proof."""
     simulated: str | None
     """The parts that were only simulated, against the PyTorch model; null if there are none."""
     faults: Mapping[str, str]
     """For each injected fault: the verdict of the proof, which must be ``refuted``."""
     seconds: float
-    """Time that it took, in s."""
+    """Time that the proof took, in s."""

@@ -1,7 +1,7 @@
-"""What a MAC must compute, straight from its formats' values. The RTL is proved to do the same.
+"""Specifies what a MAC must compute from its formats' values. The RTL is proved to do the same.
 
 This module does not use the RTL. The product is a table of all products of the formats' integers.
-The rest is one addition and, if the MAC saturates, a clamp.
+The rest of a MAC is one addition and, if it saturates, a clamp.
 """
 
 import math
@@ -31,12 +31,14 @@ def _tables(weight: Format, activation: Format) -> tuple[int, ...]:
 def _check_products(products: Sequence[int], weight: Format, activation: Format) -> None:
     """Assert that products, times both quanta, are the products of the formats' exact values.
 
-    RTL and golden model (PyTorch) trust a format's integers. Only this function checks them.
+    The RTL and the golden model (PyTorch) use a format's integers without checking them.
     """
     (w_values, w_unit), (a_values, a_unit) = map(_over_one_denominator, (weight, activation))
     exact = [one * other for one in a_values for other in w_values]
     if [product * w_unit * a_unit for product in products] != exact:
-        raise AssertionError(f"Integers of {weight.name} or {activation.name} are not its values")
+        raise AssertionError(
+            f"The integers of {weight.name} or {activation.name} do not give the format's values"
+        )
 
 
 def _over_one_denominator(fmt: Format) -> tuple[list[int], int]:
@@ -54,7 +56,7 @@ def product_tables(weight: Format, activation: Format) -> tuple[int, ...]:
 
 
 def product(aig: Aig, weight: Format, activation: Format, width: int | None = None) -> list[int]:
-    """The product of the codes, two's complement, in units of the quanta's product.
+    """The product of the codes' values, in two's complement, in units of the quanta's product.
 
     Bits above ``width`` are left out.
     """
@@ -67,7 +69,7 @@ def _extended(word: Sequence[int], width: int) -> list[int]:
 
 
 def saturated(aig: Aig, total: Sequence[int], width: int) -> list[int]:
-    """``total`` clamped to ``width`` bits; both are two's complement.
+    """``total`` clamped to ``width`` bits; both are in two's complement.
 
     ``total`` fits if all its bits from the new sign bit up are equal.
     """
@@ -90,7 +92,7 @@ def step(
 ) -> list[int]:
     """The accumulator after the clock edge: ``enable ? limit((clear ? 0 : acc) + term) : acc``.
 
-    ``term`` and ``acc`` are two's complement, least significant bit first.
+    ``term`` and ``acc`` are in two's complement, least significant bit first.
     """
     width = len(acc)
     whole = max(width, len(term)) + 1

@@ -4,7 +4,7 @@ The specification is the rule by which DFloat11 assigns codes. A code table has 
 symbol. Rows are sorted by code length. The first code is all zeros. Each later code is its
 predecessor plus 1, shifted left to its own length. Codes that follow this rule are *canonical*.
 They are *complete* if every stream of bits begins with one of them. One row may be the *escape*:
-after its code, a symbol follows as eight plain bits and is called *escaped*.
+the eight bits after its code are a symbol, which is called *escaped*.
 
 The reader looks at the bits at some place in the stream, and finds the row whose code they begin
 with. It gives the row's symbol and the place after the code. The proof covers all complete
@@ -45,7 +45,7 @@ class Table:
     bits : sequence of int
         The bits of the table, as literals of ``aig``, laid out as ``table_layout(rows, longest)``.
     rows, longest : int
-        The number of rows, and of bits in the longest code.
+        The number of rows, and the number of bits in the longest code.
     """
 
     def __init__(self, aig: Aig, bits: Sequence[int], rows: int, longest: int) -> None:
@@ -121,7 +121,8 @@ class Table:
     def fits(self, longest: int) -> list[int]:
         """Conditions for a prefix code with the right ``base``, for lengths up to ``longest``.
 
-        The table's ``base`` of length n must be the row of a code minus the code, plus ``2**n``.
+        For a code of length n, the table's ``base`` of this length must be the row of the code,
+        minus the code, plus ``2**n``.
         """
         words, found = self._words, []
         for n in range(1, longest + 1):
@@ -159,13 +160,13 @@ class _Specification:
         self.words = Words(aig)
         self.longest, self.rows = longest, rows
         self.inputs = {name: aig.word(len(nets)) for name, nets in circuit.inputs.items()}
-        self.inputs["position"][-1] = FALSE  # 0 to 31
+        self.inputs["position"][-1] = FALSE  # a place in a word, 0 to 31
         self.table = Table(aig, self.inputs["table"], rows, longest)
         self.is_valid = is_canonical(aig, self.inputs["table"], rows, longest)
         self.known = circuit.known(self.inputs)
 
     def found(self, bits: Sequence[int]) -> tuple[list[int], list[list[int]]]:
-        """For each length, whether the bits begin with a code of this length, and its row.
+        """For each length, whether the bits begin with a code of this length, and the code's row.
 
         ``bits`` has the first bit of the stream first.
         """
@@ -182,7 +183,7 @@ class _Specification:
         return here, rows
 
     def window(self) -> list[int]:
-        """The bits at the place in the stream, the first one first."""
+        """The bits from the place in the stream on, the first one first."""
         words, count = self.words, max(self.longest, 8)
         text = [*self.inputs["word"][::-1], *self.inputs["following"][::-1]]
         position = self.inputs["position"][:5]
@@ -231,7 +232,7 @@ class _Specification:
         }
 
     def _no_two(self, here: Sequence[int]) -> list[int]:
-        """Conditions that no two lengths match at once."""
+        """For each two lengths, the condition that the bits do not begin with codes of both."""
         return [
             self.aig.conjunction(one, other) ^ 1
             for place, one in enumerate(here)
@@ -260,8 +261,9 @@ def _pairs(circuit: Circuit, rows: int, longest: int) -> tuple[Aig, list[tuple[i
 def prove_symbol_reader(
     component: wiring.Component | None = None, *, rows: int = 16, longest: int = 10
 ) -> UnitProof:
-    """Prove the reader for all tables of up to ``rows`` rows, with codes of up to ``longest`` bits.
+    """Prove that the reader is correct for all tables of up to ``rows`` rows.
 
+    The codes in the tables have up to ``longest`` bits.
     ``component`` is the reader; by default ``rtl.dfloat11.symbol_reader.SymbolReader``. Raises
     ProofError if the claim is refuted.
     """
@@ -270,5 +272,8 @@ def prove_symbol_reader(
     circuit = lower({"reader": reader}, fused=True)["reader"]
     aig, pairs = _pairs(circuit, rows, longest)
     verdict = compare(aig, (), pairs)
-    method = f"all codes of up to {rows} rows and {longest} bits by SAT, {verdict.queries} queries"
+    method = (
+        f"all codes of up to {rows} rows and {longest} bits were checked by SAT, in "
+        f"{verdict.queries} queries"
+    )
     return unit_proof(CLAIM, verdict.equal, method, start)

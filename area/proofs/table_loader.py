@@ -1,6 +1,6 @@
 """The proof that the DFloat11 decoder loads only code tables that its reader can decode with.
 
-The loader takes one number of a code table per cycle: the number of rows, the row of the escape
+The loader reads one number of a code table per cycle: the number of rows, the row of the escape
 (the code after which a symbol follows in plain bits), the number of codes of each length, and the
 symbols. The proof is by induction over these numbers. An invariant holds after reset, and every
 step from a state in which it holds leads to a state in which it holds again. The invariant has two
@@ -133,5 +133,5 @@ def prove_loader(
     is_loaded = words.all([holds, *state["loaded"]])
     pairs.append((FALSE, aig.conjunction(is_loaded, invariant.conclusion(state) ^ 1)))
     verdict = compare(aig, (), pairs)
-    method = f"induction by SAT, {verdict.queries} queries"
+    method = f"induction by SAT, in {verdict.queries} queries"
     return unit_proof(CLAIM, verdict.equal, method, start)

@@ -1,4 +1,4 @@
-"""All proofs of the BF16 MAC and the DFloat11 decoders.
+"""All proofs about the BF16 MAC and the DFloat11 decoders.
 
 There are three kinds of claims: a netlist does what its RTL does, a decoder's lane never hangs
 (progress), and the RTL does what the specification says.
@@ -31,7 +31,7 @@ __all__ = ["UnitClaim", "prove_bf16", "prove_decoder", "prove_fixed_decoder"]
 
 _TOP = "unit"
 
-# Called with the name of each case of a long proof, to show progress.
+# A function that is called with the name of each case of a long proof, to show progress.
 OnCase = Callable[[str], None]
 
 
@@ -101,7 +101,7 @@ def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> lis
 
 
 def _key(rtlil: str, module: str) -> str:
-    """A hash of all that the proof in ``module`` of this RTLIL depends on."""
+    """A hash of all that a proof depends on: the RTLIL of the unit, and the code in ``module``."""
     return content_key(["specification", rtlil, code_fingerprint(module)])
 
 
@@ -109,7 +109,11 @@ def _netlists(unit: str, statuses: Mapping[str, str | None]) -> list[UnitClaim]:
     """The claims about a unit's netlists, from their statuses by part."""
     return [
         UnitClaim(
-            unit=unit, part=part, claim=NETLIST_CLAIM, status=status, method="any state by SAT"
+            unit=unit,
+            part=part,
+            claim=NETLIST_CLAIM,
+            status=status,
+            method="any state was checked by SAT",
         )
         for part, status in statuses.items()
         if status is not None

@@ -38,7 +38,7 @@ def test_words_are_those_of_the_codec(number: int) -> None:
 def test_a_lane_decodes_from_any_state(symbols: int) -> None:
     record = prove_fixed_lane(symbols=symbols)
     assert record.status == "proved"
-    assert "any state by SAT" in record.method
+    assert "any state was checked by SAT" in record.method
 
 
 class MistakesOneWord(Prefix):
