@@ -1,6 +1,6 @@
-"""The parts of a systolic array other than its dot-product units, as jobs.
+"""Jobs for the parts of a systolic array other than its dot-product units.
 
-Each part is synthesized, proved and measured alone.
+Each job synthesizes and measures one part alone. If asked to, it also proves the part's netlist.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _PROOF = "halfbyte.area.proofs.registers"
 
 @dataclass(frozen=True)
 class PartJob(Job[MappedPart]):
-    """Maps one of ``spec.parts`` to cells and measures it; with ``proves``, also proves it."""
+    """Maps one of ``spec.parts`` to cells and measures it; ``proves`` asks for a proof, too."""
 
     spec: SystolicSpec
     part: str
@@ -69,7 +69,7 @@ class PartJob(Job[MappedPart]):
         return 1.0
 
     def run(self) -> MappedPart:
-        """Area, energies and proof; raises ProofError if the netlist differs from the RTL."""
+        """Synthesize and measure the part. Raises ProofError if the proof finds a difference."""
         cells = self.technology.cells
         with TemporaryDirectory(prefix="halfbyte-array-") as temporary:
             folder = Path(temporary)

@@ -15,7 +15,7 @@ __all__ = ["ArrayRecord", "MappedPart"]
 
 @dataclass(frozen=True, kw_only=True)
 class MappedPart(Record):
-    """A part of an array, other than its units, on a cell library."""
+    """A part of an array, other than its units, mapped to the cells of a library."""
 
     area_um2: float
     """Area of all cells, in um^2."""
@@ -24,9 +24,9 @@ class MappedPart(Record):
     flip_flops: int
     """Number of flip-flops."""
     data_energy_fj: float | None
-    """Energy per cycle without the clock pins, in fJ; null if the library lacks tables."""
+    """Energy per cycle without the clock pins, in fJ; null if the library has no energy tables."""
     clock_energy_fj: float | None
-    """Energy per cycle of the clock pins, in fJ; null if the library lacks tables."""
+    """Energy per cycle of the clock pins, in fJ; null if the library has no energy tables."""
     proof: str | None
     """Whether the netlist does what its RTL does; null if no proof was asked for."""
 
@@ -35,22 +35,22 @@ class MappedPart(Record):
 class ArrayRecord(DotRecord):
     """Area, delay, energy and proof of an array on a cell library.
 
-    Areas, cells and flip-flops count the whole array. Delay, proof and netlist are those of one
-    unit. The energy of a product counts all parts.
+    ``area_um2``, ``cells`` and ``flip_flops`` are those of the whole array. Delay, proof and
+    netlist are those of one unit. The energy of a product includes all parts.
     """
 
     dataflow: str
     """What stays in an element: ``output`` (the sum) or ``weight``."""
     rows: int
-    """Rows of units; each row handles another token, or other products of a sum if weights stay."""
+    """Number of rows. Each handles its own token, or its own products of a sum if weights stay."""
     columns: int
-    """Columns of units; each column computes another output."""
+    """Number of columns; each column computes its own output."""
     depth: int | None
     """Number of tokens whose sums a column holds; null in an output-stationary array."""
     weight_cycles: int | None
-    """Cycles that weights stay while energies are measured; null in an output-stationary array."""
+    """Cycles for which a weight stays in its element in energy measurements; null if it moves."""
     um2_per_mac: float
-    """Area divided by the products per cycle, in um^2."""
+    """Area divided by the number of products per cycle, in um^2."""
     unit_um2: float
     """Area of one unit, in um^2."""
     element_registers_um2: float

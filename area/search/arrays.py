@@ -1,4 +1,4 @@
-"""Synthesis of systolic arrays: the area, and the energy of a product, as sums over all parts.
+"""Synthesizes systolic arrays. The area and the energy per product are sums over all parts.
 
 Each place in the grid of an array is an element, which holds a dot-product unit. The other parts
 are synthesized alone: the registers of an element, the registers that delay the inputs of rows and
@@ -40,15 +40,15 @@ def synthesize_arrays(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[ArrayRecord]:
-    """A record of each array, in order: the fields of its unit's record, and the array's own.
+    """The records of the arrays, in order, with the fields of a unit's record and further ones.
 
     Areas are in um^2. ``area_um2`` is the area of the whole array, and ``um2_per_mac`` is this area
     divided by the products per cycle. ``unit_um2`` and ``element_registers_um2`` are the areas of
     the unit and of the registers in one element. ``skew_um2`` is the area of all registers that
     delay rows and columns. ``return_um2`` is the area of all registers that bring sums back.
     ``energy_fj`` is the energy per product of all parts together. ``element_registers_fj``,
-    ``skew_fj`` and ``return_fj`` are the shares of the parts other than units, with their clock
-    pins. Wires are left out.
+    ``skew_fj`` and ``return_fj`` are the energies per product of the parts other than units, with
+    their clock pins. Wires are left out.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def _measured_cycles(spec: SystolicSpec) -> int | None:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The mapped parts of an array, by name, other than its units."""
+    """The mapped parts of an array other than its units, by name."""
 
     spec: SystolicSpec
     mapped: Mapping[str, MappedPart]

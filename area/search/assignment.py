@@ -1,4 +1,4 @@
-"""Code assignment: the order of a format's values that makes the smallest MAC.
+"""Code assignment: a search for the order of a format's values that gives the smallest MAC.
 
 The codes of weights are permuted offline at no cost, so any order may be chosen. A permuted format
 has the same values and is a format like any other: RTL, golden model, simulation and packing work
@@ -25,7 +25,7 @@ __all__ = ["ROUNDS", "Assignment", "assign_codes", "permuted", "signed_orders"]
 # For each round: the number of orders in it, and the length of the annealings that compare them.
 # Annealing is a random search for a smaller netlist; its length is counted in moves, which are
 # tried changes. The results of short annealings scatter by a few percent, about as much as the
-# orders differ. The later rounds have longer annealings, which tell the best orders apart.
+# orders differ. The later rounds have longer annealings, which rank the best orders more reliably.
 ROUNDS = ((60, 40_000), (15, 160_000), (5, 640_000))
 
 
@@ -116,15 +116,15 @@ def assign_codes(
 ) -> Assignment:
     """Search for the order of the weight's values that gives the smallest MAC.
 
-    The first round compares random orders. Each later round keeps the best orders of the round
-    before, and anneals their MACs for longer.
+    The first round compares the order by magnitude and many random orders. Each later round keeps
+    the best orders of the round before, and anneals their MACs for longer.
 
     Parameters
     ----------
     fmt, activation : Format
-        Formats of the weight, whose codes are permuted, and of the activation.
+        The format of the weights, whose codes are permuted, and the format of the activations.
     technology : Technology
-        The cells to use.
+        The technology to whose cells the netlists are mapped.
     name : str
         Name of the permuted format.
     terms : int
@@ -132,7 +132,7 @@ def assign_codes(
     seed : int
         Seed of the random orders.
     jobs : int, optional
-        Processes at a time; all cores by default.
+        Number of processes at a time; by default one for each core.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
 

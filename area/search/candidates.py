@@ -1,6 +1,6 @@
-"""The choice of the multiplier architectures in which a design is synthesized.
+"""Chooses the multiplier architectures in which a design is synthesized.
 
-The quick recipe is the shortest sequence of synthesis steps.
+A recipe is a fixed sequence of synthesis steps; the quick recipe is the shortest.
 """
 
 from halfbyte.formats import Format, signed_width
@@ -49,14 +49,12 @@ def promising(design: MacSpec) -> list[MacSpec]:
 
 
 def likely(design: MacSpec) -> list[MacSpec]:
-    """The promising architectures without those that are never the smallest.
-
-    Returns at least one.
+    """The design in each promising architecture that may be the smallest; at least one.
 
     The search makes a sketch, a short synthesis (:mod:`halfbyte.area.search.sketches`), of each of
     these. If the codes are too wide for sketches, it tries only these, unless the caller asks for a
     clock or for every architecture. For every shipped format, the smallest architecture is among
-    these. In a test with 20 random formats and the quick recipe, ``twos_complement`` and
+    these. In a test of 20 random formats with the quick recipe, ``twos_complement`` and
     ``sign_magnitude_early`` were at least 2 % larger than the smallest wherever this function
     leaves them out.
     """
@@ -68,7 +66,7 @@ def likely(design: MacSpec) -> list[MacSpec]:
         unlikely.add(_TABLE)
     if all(min(fmt.integers) < 0 for fmt in formats):
         unlikely.add(_SIGNED)
-    # To negate the product in the multiplier itself (early) does not pay if every sign is a bit of
+    # Negating the product in the multiplier itself (early) does not pay if every sign is a bit of
     # the code, since such a sign needs no logic. It does not pay either if ``booth`` fits, because
     # that architecture is smaller.
     if _DIGITS in names or all(map(_has_sign, formats)):

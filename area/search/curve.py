@@ -36,10 +36,10 @@ def sweep_clocks(
     Parameters
     ----------
     designs, technology, operands, jobs, on_progress
-        As for :func:`halfbyte.area.synthesize`.
+        The same as for :func:`halfbyte.area.synthesize`.
     clocks : sequence of float, optional
-        Periods in ps. By default there are ten in each factor of ten. The first is a period that
-        the smallest MAC of every design meets. The last is one that no MAC meets, or the 20th.
+        Periods in ps. By default there are ten periods in each factor of ten. The first is a period
+        that the smallest MAC of every design meets. The last is one that no MAC meets, or the 20th.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The files of a finished MAC: netlist, RTL, constraints and report, with readable names."""
+"""Writes the files of a finished MAC: netlist, RTL, constraints and report."""
 
 import re
 from dataclasses import replace
@@ -24,8 +24,8 @@ set_input_delay 0 -clock clk $inputs
 set_input_transition {slew:.7g} $inputs
 set_output_delay 0 -clock clk [get_ports {{acc[*]}}]
 """
-# A carry-save accumulator keeps carries in registers. A last adder adds these carries to give
-# ``acc``, and may take several cycles.
+# A carry-save accumulator keeps carries in registers. A final adder adds these carries to get
+# ``acc``, and may need several cycles.
 _SLOW_SUM = """\
 set_multicycle_path {cycles} -setup -to [get_ports {{acc[*]}}]
 set_multicycle_path {less} -hold -to [get_ports {{acc[*]}}]
@@ -70,7 +70,7 @@ def _renamed(netlist: str, name: str) -> str:
 
 
 def _constraints(spec: MacSpec, record: SynthesisRecord, technology: Technology) -> str:
-    """SDC with the requested clock, or else the shortest period that the netlist meets."""
+    """SDC text with the requested clock, or else the shortest period that the netlist meets."""
     clock, delay = record.clock_ps, record.delay_ps
     if clock is not None:
         what, period = f"the clock of {clock:,g} ps that was asked for", clock

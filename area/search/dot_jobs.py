@@ -1,7 +1,9 @@
-"""The jobs of the search for a dot-product unit: synthesize a netlist, and prove an FP32 stage.
+"""Jobs of the search for the smallest dot-product unit.
 
-A lane is the part of a unit that multiplies one pair of codes. The FP32 stage of a unit with scales
-adds the sum of a block to the FP32 result. A recipe is a fixed sequence of synthesis steps.
+One job makes and measures a netlist, the other proves that an FP32 stage is correct. A lane is the
+part of a unit that multiplies one pair of codes. A block is a group of products that share a scale.
+The FP32 stage of a unit with scales adds the sum of a block to the FP32 result. A recipe is a fixed
+sequence of synthesis steps.
 """
 
 import shutil
@@ -37,12 +39,12 @@ _CODE = ("halfbyte.area.synthesis.dot", "halfbyte.area.timing.dot_streams")
 
 @dataclass(frozen=True)
 class DotJob:
-    """Synthesizes a unit from copies of a lane with a recipe, and measures it.
+    """Synthesizes a unit that consists of copies of ``lane`` and an adder tree, and measures it.
 
-    With ``proves``, the netlist is also proved. Energies are measured on ``operands``; without
-    operands, energies are left out. A chained unit (of a weight-stationary array) adds its products
-    to an input instead of its own accumulator. While the energy of such a unit is measured, its
-    weights stay for ``held`` cycles.
+    With ``proves``, the job also proves that the netlist is correct. Energies are measured on
+    ``operands``; without operands, energies are left out. A chained unit (of a weight-stationary
+    array) adds its products to an input instead of its own accumulator. While the energy of such a
+    unit is measured, its weights stay for ``held`` cycles.
     """
 
     spec: DotSpec
@@ -85,11 +87,11 @@ class DotJob:
         return self.spec.lanes * (4.0 if self.proves else 1.0)
 
     def is_complete(self, result: MappedDot) -> bool:
-        """Whether the netlist is still there, and still the one that was measured."""
+        """Whether the netlist's file still exists and is unchanged."""
         return is_kept(result.netlist, result.netlist_sha256)
 
     def run(self) -> MappedDot:
-        """Synthesize in a temporary folder; ``build/failed`` keeps it after a failure."""
+        """Synthesize in a temporary folder, which is kept in ``build/failed`` after a failure."""
         with run_folder() as folder:
             result = self._run(folder)
             netlist = netlist_path(f"{self.key[:16]}.v")
@@ -148,7 +150,7 @@ class DotJob:
 
 @dataclass(frozen=True)
 class StageJob(Job[StageProof]):
-    """Proves a unit's FP32 stage."""
+    """Proves that a unit's FP32 stage is correct."""
 
     spec: DotSpec
     result_type = StageProof

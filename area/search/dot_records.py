@@ -80,7 +80,7 @@ class DotRecord(DotFields):
     glitch_energy_fj: float | None
     """Energy per product, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None
-    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
+    """The share of ``energy_fj`` that the clock pins of the cells consume, in fJ."""
     leakage_nw: float | None
     """Leakage, in nW."""
     not_measured: str | None

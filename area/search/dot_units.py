@@ -161,8 +161,8 @@ def synthesize_dots(
     """Records of the smallest netlist of each unit, in the order of ``specs``.
 
     The search for the best lane comes first, once for each pair of formats. It tries every
-    architecture (:mod:`halfbyte.area.search.lanes`). Then every recipe is tried on the unit. Each
-    result is stored at once, and stored results are not computed again.
+    architecture (:mod:`halfbyte.area.search.lanes`), unless the unit names one. Then every recipe
+    is tried on the unit. Each result is stored at once, and stored results are not computed again.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def synthesize_dots(
         The units. If the technology's full-adder cell has inverted outputs, the adder tree is built
         for such outputs.
     technology : Technology
-        The cells to use.
+        The technology to whose cells the netlists are mapped.
     clock_ps : float, optional
         A clock period in ps to meet (:mod:`halfbyte.area.synthesis.dot_clocked`). The record is
         then that of the smallest netlist that meets it. If no netlist meets it, the record is that
@@ -185,12 +185,12 @@ def synthesize_dots(
     effort : float
         Factor on the length of the annealing, a random search for a smaller lane.
     prove : bool
-        Prove every netlist that is returned; otherwise ``proof`` is None.
+        Prove that every returned netlist is correct. Without this, ``proof`` is None.
     stages : bool
-        Prove FP32 stages too, which takes minutes. Such a proof is about the RTL alone, and holds
-        for all units with an equal stage.
+        Prove FP32 stages too, which takes minutes. Such a proof covers only the RTL. Units with
+        equal stages share one proof.
     jobs : int, optional
-        Processes at a time; all cores by default.
+        Number of processes at a time; by default one for each core.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
 

@@ -41,11 +41,11 @@ class FpgaTarget:
     Parameters
     ----------
     name, title : str
-        Short name, and name for people.
+        Short name, and readable name.
     command : str
         The Yosys command that synthesizes for the family.
     luts, carries, flip_flops : str
-        The first letters of the names of these cells.
+        The letters with which the names of LUTs, carry cells and flip-flops begin.
     others : tuple of str
         Names of all other cells that may occur.
     """
@@ -88,7 +88,7 @@ TARGETS = {
 
 
 def pick_target(name: str) -> FpgaTarget:
-    """The target of that name; for an unknown name, raises UserError with all known ones."""
+    """The target of that name; for an unknown name, raises UserError that lists all names."""
     if name not in TARGETS:
         raise UserError(f"Target must be one of {', '.join(TARGETS)}, not {name[:60]!r}")
     return TARGETS[name]
@@ -201,7 +201,8 @@ def synthesize_fpga(
 ) -> list[FpgaRecord]:
     """Records of the MACs on an FPGA: for each design, the architecture with the fewest LUTs.
 
-    Parameters are those of :func:`halfbyte.area.synthesize`. Raises ToolError if Yosys fails.
+    The parameters mean the same as in :func:`halfbyte.area.synthesize`. Raises ToolError if Yosys
+    fails.
     """
     runner = JobRunner("fpga", jobs or os.cpu_count() or 1, on_progress)
     try:

@@ -36,7 +36,7 @@ class Job(Protocol[_Result]):
         """Compute the result. Raises ToolError if a tool fails."""
 
     def is_complete(self, result: _Result) -> bool:
-        """Whether a stored result can be used: False if files that belong to it are gone."""
+        """Whether a stored result can be used: False if its files are missing or have changed."""
         return True
 
 
@@ -48,7 +48,7 @@ class JobRunner:
     store : str
         Name of the record store under ``build/records``.
     processes : int
-        Jobs at a time.
+        Number of jobs at a time.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
 

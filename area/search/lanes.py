@@ -1,7 +1,7 @@
-"""The search for the smallest lane of a dot-product unit, by the same rule for every format.
+"""The search for the best lane of a dot-product unit, which follows the same rules for all formats.
 
-A lane is the part of a unit that multiplies one pair of codes. The search for the best lane comes
-before the search for the unit. Lanes are compared by their own area plus a full adder for each
+A lane is the part of a unit that multiplies one pair of codes. The search for the lane comes before
+the search for the unit. Lanes are compared by their own area plus the area of a full adder for each
 output bit, since the unit's adder tree needs one full adder to add one bit. Annealing is a random
 search for a smaller netlist, and its moves are changes that it tries. Every architecture is
 annealed briefly, the best two are annealed for longer, and the better of these two for longer
@@ -34,9 +34,9 @@ _MODULE = "lane"
 
 @dataclass(frozen=True)
 class _Stage:
-    """One round of annealing: each of the best ``lanes`` architectures, once for each seed.
+    """One stage of the search, which anneals the best architectures once for each seed.
 
-    ``moves`` is the number of moves for each seed.
+    ``lanes`` is the number of these architectures. ``moves`` is the number of moves for each seed.
     """
 
     lanes: int
@@ -44,7 +44,7 @@ class _Stage:
     seeds: int
 
 
-# The first stage takes all architectures, since there are fewer than 64. A move takes about 3 us,
+# The first stage anneals all architectures, since there are fewer than 64. A move takes about 3 us,
 # so all stages take about a minute. In the last stage, more seeds give smaller lanes than more
 # moves.
 _STAGES = (_Stage(64, 50_000, 1), _Stage(2, 500_000, 2), _Stage(1, 1_000_000, 16))
@@ -63,7 +63,7 @@ class FoundLane:
     area_um2 : float
         Area of the cells in um^2.
     moves : int
-        Moves of the annealing that found the lane; 0 if its codes are too wide to anneal.
+        Number of moves of the annealing that found the lane; 0 if its codes are too wide to anneal.
     """
 
     architecture: str
@@ -135,7 +135,7 @@ class LaneJob(Job[LaneResult]):
 def _adder_area(technology: Technology) -> float:
     """The area that the adder tree needs to add one bit.
 
-    This is a full adder, or about five NANDs if the library lacks a cell for it.
+    This is the area of a full adder, or of five NANDs if the library has no full-adder cell.
     """
     cell = technology.full_adder
     return technology.cells[cell.cell].area if cell else 5 * technology.nand2_area

@@ -1,4 +1,4 @@
-"""Delay and energies of a MAC's netlist, measured as a job whose result is stored.
+"""A job that measures delay and energies of a MAC's netlist; its result is stored.
 
 Measuring energies takes longer than most syntheses. So the search measures them only on the
 netlists that it returns, and not on all that it has tried.
@@ -34,7 +34,7 @@ class MeasureJob(Job[Measured]):
 
     @cached_property
     def key(self) -> str:
-        """A hash of all that the figures depend on, including the netlist."""
+        """A hash of all that the results depend on, including the netlist."""
         technology = self.job.technology.content_hash
         netlist = [self.mapped.json_sha256, self.job.design.content, technology]
         return content_key(["measured", netlist, _conditions(self.operands)])
@@ -50,13 +50,13 @@ class MeasureJob(Job[Measured]):
         return self.job.design.width
 
     def run(self) -> Measured:
-        """Measure the netlist that was kept."""
+        """Measure the stored netlist."""
         netlist = netlist_path(self.mapped.netlist or "")
         return _measure(self.job, json_path(netlist), self.operands)
 
 
 def _conditions(operands: Operands | None) -> list[str | None]:
-    """What the figures depend on besides the netlist: the operands and the code."""
+    """What the results depend on besides the netlist: the operands and the code."""
     code = code_fingerprint("halfbyte.area.timing.measure")
     return [operands.content_hash if operands else None, code]
 

@@ -1,4 +1,4 @@
-"""The proof of synthesized netlists, as a job whose result is stored."""
+"""A job that proves that synthesized netlists are correct; its result is stored."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ _PROVERS = ("python-sat",)
 
 @dataclass(frozen=True)
 class ProofJob(Job[MacProof]):
-    """Proves the two netlists of a synthesis: the MAC, and its multiplier alone."""
+    """Proves that two netlists are correct: that of a MAC, and that of its multiplier alone."""
 
     job: SynthesisJob
     netlist: Path

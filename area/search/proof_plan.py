@@ -1,4 +1,4 @@
-"""Proofs of a design's multiplier, MACs and netlists.
+"""Proves that the multipliers, MACs and netlists of designs are correct.
 
 To check the proofs themselves, faults are put into the circuits. Proofs about these faulty circuits
 must fail: the solver must refute them with a counterexample.
@@ -43,7 +43,7 @@ _ALONE = "alone"
 
 @dataclass(frozen=True)
 class Netlist:
-    """Two netlists from one recipe: the MAC, and its multiplier alone."""
+    """Two netlists from one recipe: that of a MAC, and that of its multiplier alone."""
 
     recipe: str
     mac: Path
@@ -166,7 +166,7 @@ class ProofTask(Job[_TaskRecord]):
 
     @cached_property
     def _altered(self) -> MacSpec | None:
-        """The lossless MAC for a format with one wrong value; None if no value can be changed."""
+        """The lossless MAC for weights with a wrong value; None if no value can be changed."""
         lossless = self._variants[LOSSLESS]
         table = altered_table(lossless.weight, lossless.activation, lossless.architecture)
         return replace(lossless, weight=table, acc_width=lossless.width) if table else None
@@ -297,7 +297,9 @@ def prove_designs(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[ProofRecord]:
-    """Prove every architecture of the designs, and every netlist that synthesis tries for them.
+    """Prove that the designs are correct in every architecture, as RTL and as netlists.
+
+    The netlists are all those that synthesis tries for the designs.
 
     Returns a record for each unit and netlist, with the results for its faulty copies.
     :func:`failures` lists the proofs in a record that did not end as they must. Proofs are stored,

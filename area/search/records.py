@@ -111,7 +111,7 @@ class SynthesisRecord(Record):
     uniform_energy_fj: float | None = None
     """Energy per MAC on uniformly random codes, in fJ, without glitches."""
     clock_energy_fj: float | None = None
-    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
+    """The share of ``energy_fj`` that the clock pins of the cells consume, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
@@ -153,7 +153,7 @@ class SynthesisRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class FpgaRecord(Record):
-    """The resources that a MAC takes on an FPGA.
+    """The resources that a MAC uses on an FPGA.
 
     The fields are those of :class:`SynthesisRecord`; those that do not apply to FPGAs are null.
     """

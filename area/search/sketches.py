@@ -1,8 +1,8 @@
-"""Sketches: short syntheses that tell which architecture will give the smallest MAC.
+"""Sketches: short syntheses that show which architecture probably gives the smallest MAC.
 
-The addend is the part of a MAC that turns two codes into the number that the accumulator adds.
-Architectures differ only in the addend, except for one gate. So a sketch anneals only the addend,
-and only briefly. Annealing is a random search for a smaller netlist.
+The addend is the part of a MAC that turns two codes into the number that the accumulator adds. MACs
+of different architectures differ only in the addend and in one gate outside it. So a sketch anneals
+only the addend, and only briefly. Annealing is a random search for a smaller netlist.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class SketchJob(MacJob, Job[Sketch]):
         return (self.design.architecture,)
 
     def run(self) -> Sketch:
-        """Anneal the addend in a temporary folder; ``build/failed`` keeps it after a failure."""
+        """Anneal the addend in a temporary folder, kept in ``build/failed`` after a failure."""
         with run_folder() as folder:
             rtlil = design_rtlil(self.design)
             addend = annealed_addend(rtlil, self.technology, self.recipe, folder)

@@ -1,4 +1,4 @@
-"""The search for the smallest MAC: it tries the same recipes for every format.
+"""The search for the smallest MAC, which follows the same rules for every format.
 
 A recipe is a fixed sequence of synthesis steps. The quick recipe has the fewest steps. Some recipes
 end in an annealing, a random search that changes the netlist gate by gate. A sketch is a short
@@ -64,8 +64,8 @@ def synthesize(
     """The records of the smallest netlist of each design, in the order of ``designs``.
 
     The module :mod:`halfbyte.area.search.candidates` says which architectures are promising, and
-    which of these are likely to be the smallest. A sketch is made of every likely architecture. The
-    architecture with the smallest sketch, and the second one if it is close, are annealed for
+    which of these are likely to be the smallest. A sketch is made for every likely architecture.
+    The architecture with the smallest sketch, and the second one if it is close, are annealed for
     longer. The smaller of the two is annealed for longer still. If the codes are too wide for
     annealing, every likely architecture gets the quick recipe, and the best two get longer recipes.
     With ``every`` or a clock, each promising architecture gets the quick recipe, too. Each result
@@ -76,7 +76,7 @@ def synthesize(
     designs : sequence of MacSpec
         The MACs to synthesize.
     technology : Technology
-        The cells to use.
+        The technology to whose cells the netlists are mapped.
     clock_ps : float, optional
         A clock period to meet. The record is then that of the smallest netlist that meets it. If no
         netlist meets it, the record is that of the fastest (its ``wns_ps`` is negative).
@@ -90,9 +90,9 @@ def synthesize(
     effort : int
         Factor on the length of the annealing.
     prove : bool
-        Prove every netlist that is returned; otherwise ``proof`` is None.
+        Prove that every returned netlist is correct. Without this, ``proof`` is None.
     jobs : int, optional
-        Processes at a time; all cores by default.
+        Number of processes at a time; by default one for each core.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
 
@@ -101,8 +101,8 @@ def synthesize(
     ProofError
         A netlist or its RTL is wrong; the message has the counterexample.
     ToolError
-        Yosys or ABC failed with every recipe; script and log are kept in ``build/failed``. If only
-        some recipes fail, a warning names them.
+        Yosys or ABC failed with every recipe of a design; script and log are kept in
+        ``build/failed``. If only some recipes fail, a warning names them.
     UserError
         ``clock_ps`` is given, but the technology has no timing tables.
     """
@@ -273,7 +273,7 @@ def _annealed(sketches: Sequence[tuple[SketchJob, Sketch]], effort: int) -> list
 
 
 def _longer(group: Sequence[Scored], effort: int) -> list[SynthesisJob]:
-    """A job that anneals again, for longer, the design whose annealed netlist is the smallest."""
+    """A job that anneals, for longer, the architecture whose annealed netlist is the smallest."""
     annealed = [job for job, _ in group if job.recipe == annealing(ANNEAL, effort)]
     return [replace(job, recipe=annealing(LONG, effort)) for job in annealed[:1]]
 

@@ -1,4 +1,4 @@
-"""One synthesis of a MAC, as a job that runs one recipe on one design and stores the result.
+"""A synthesis of a MAC, as a job that runs one recipe on one design; its result is stored.
 
 A recipe is a fixed sequence of synthesis steps. Some recipes end in an annealing, a random search
 for a smaller netlist. The length of an annealing is counted in moves, which are tried changes. The
@@ -44,8 +44,8 @@ VERSIONED = ("amaranth", "pyosys")
 # The modules that netlists depend on; their imports count too. The code that measures netlists is
 # not among them.
 SYNTHESIS_CODE = ("halfbyte.area.synthesis.yosys", "halfbyte.rtl.spec")
-# A multiplier is synthesized alone only to report its area. Its annealing has fewer moves than that
-# of the MAC, by this factor.
+# A multiplier is synthesized alone only to report its area. So its annealing has fewer moves: their
+# number is divided by this.
 MULTIPLIER_SHARE = 8
 
 
@@ -100,7 +100,7 @@ class SynthesisJob(MacJob):
         return self.design.architecture, self.design.segment or 0, self.recipe.name
 
     def run(self) -> MappedRecord:
-        """Synthesize in a temporary folder; ``build/failed`` keeps it after a failure."""
+        """Synthesize in a temporary folder, which is kept in ``build/failed`` after a failure."""
         with run_folder() as folder:
             result = self.map(folder)
             netlist = netlist_path(f"{self.key[:16]}.v")
@@ -165,12 +165,13 @@ class SynthesisJob(MacJob):
         measured: Measured | None,
         operands: Operands | None,
     ) -> SynthesisRecord:
-        """The result record from the figures of the MAC and its multiplier.
+        """The record of the MAC, from the results for the MAC and its multiplier.
 
-        ``measured`` holds the figures of the MAC on ``operands``. The accumulator's area (adder,
-        clear and sign logic) is the MAC's area minus the areas of the multiplier and the registers.
-        This split is not exact, since synthesis optimizes across the border. The areas of
-        multiplier and accumulator are null if the multiplier was not synthesized alone.
+        ``measured`` holds the MAC's delay, and its energies on ``operands``. The accumulator's area
+        (adder, clear and sign logic) is the MAC's area minus the areas of the multiplier and the
+        registers. This split is not exact, since synthesis optimizes logic across the border
+        between multiplier and accumulator. The areas of multiplier and accumulator are null if the
+        multiplier was not synthesized alone.
         """
         technology = self.technology
         area, register = whole.area_um2, whole.register_um2

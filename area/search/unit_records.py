@@ -31,7 +31,7 @@ class UnitPart(CellFigures):
 
 @dataclass(frozen=True, kw_only=True)
 class UnitFigures(Record):
-    """What is stored about a unit: the figures of its parts, and its energies."""
+    """What is stored about a unit: the results for its parts, and its energies."""
 
     parts: Mapping[str, UnitPart]
     """The parts, by name."""
@@ -109,7 +109,7 @@ class UnitRecord(Record):
     """The same energy, in fJ, with the glitches that the cells' delays cause."""
     uniform_energy_fj: None = None
     clock_energy_fj: float | None
-    """The part of ``energy_fj`` that the clock's pins take, in fJ."""
+    """The share of ``energy_fj`` that the clock pins of the cells consume, in fJ."""
     leakage_nw: float | None
     """Leakage, in nW."""
     not_measured: str | None

@@ -93,9 +93,9 @@ def _synthesized(
     measure: Callable[[Path], DecoderEnergy | MacEnergy | None],
     inputs: str,
 ) -> UnitFigures:
-    """Synthesize, time and prove each component, and measure energies.
+    """Synthesize each component, find its delay, prove its netlist, and measure energies.
 
-    Returns the components' figures by name, and what ``measure`` returns. ``measure`` gets the
+    Returns the components' results by name, and what ``measure`` returns. ``measure`` gets the
     folder that has each component's netlist as ``NAME/netlist.json``. ``inputs`` is a hash of the
     data on which ``measure`` measures. The folder of a failed run is kept under ``build/failed``.
     """

@@ -1,4 +1,4 @@
-"""Netlists of a MAC with each kind of accumulator that simulations test.
+"""Makes netlists of a MAC, one for each kind of accumulator that simulations test.
 
 A variant is the MAC with one of these accumulators.
 """
