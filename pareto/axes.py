@@ -1,7 +1,8 @@
 """What a format costs: the horizontal axis of the plots.
 
-An area per lane is an area per product of a cycle. DFloat11 compresses BF16 weights without loss;
-BF16 with DFloat11 is a point to compare the 4-bit formats with.
+The area per lane is the area of the hardware, divided by the number of products that it computes in
+a cycle. DFloat11 compresses BF16 weights without loss. BF16 with DFloat11 is an extra point, with
+which the 4-bit formats are compared.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ class Axis:
     cost : function
         Gives the cost from a synthesis record; None if the record lacks it.
     lossless : function
-        Gives the cost from the record of BF16 with DFloat11.
+        Gives the cost from the record of BF16 with DFloat11; None if the record lacks it.
     """
 
     name: str
@@ -63,7 +64,7 @@ def _area(record: HardwareRecord | LosslessRecord) -> float:
 
 
 def _no_point(_: LosslessRecord) -> None:
-    """BF16 with DFloat11 has no such figure."""
+    """Return None: BF16 with DFloat11 has no cost on this axis."""
 
 
 MAC_AREA = Axis("mac_area", "area_um2", "MAC area, µm²", "Area of this project", "", _area, _area)
@@ -87,10 +88,10 @@ def default_axis(unit: str) -> str:
 
 
 def check_axis(name: str, unit: str = "mac") -> None:
-    """Raise UserError for an axis that the unit does not have."""
+    """Raise UserError unless ``name`` is one of the axes of this kind of unit."""
     if name not in AXES[unit]:
         others = [other for other, names in AXES.items() if name in names]
-        hint = f"; that is one of --unit {others[0]}" if others else ""
+        hint = f"; that is an axis of --unit {others[0]}" if others else ""
         raise UserError(
             f"Axis of {unit} must be one of {', '.join(AXES[unit])}, not {name[:60]!r}{hint}"
         )
@@ -132,8 +133,9 @@ def make_axis(
     Raises
     ------
     UserError
-        If all records lack the figure of the axis, if INT4 is missing for ``chip_overhead``, or if
-        no SRAM of the technology is known for ``array_area``.
+        If all records lack the number that the axis shows, if ``effective_bits`` is empty for
+        ``bits``, if INT4 is missing for ``chip_overhead``, or if no SRAM of the technology is known
+        for ``array_area``.
     """
     by_name = {fmt.name: fmt for fmt in formats}
     if name in _PLAIN:
@@ -157,7 +159,7 @@ def _array_axis(
     array: ArrayModel,
     storage: Storage,
 ) -> Axis:
-    """The axis of the area of an array with its buffers, per MAC."""
+    """The axis that shows the area of an array with its buffers, per MAC."""
     sram, layer = array.sram(technology), array.layer
 
     def cost(record: HardwareRecord) -> float | None:
@@ -195,10 +197,13 @@ def _array_axis(
 
 
 def _chip_axis(formats: Mapping[str, Format], areas: Records, chip: ChipModel) -> Axis:
-    """The axis of how much larger a chip is than one for INT4, in %."""
+    """The axis that shows by how many percent a chip is larger than a chip for INT4."""
     baseline = {record.format: area_per_mac(record) for record in areas}.get(_BASELINE)
     if baseline is None:
-        raise UserError(f"The chip overhead is counted from {_BASELINE}: add it to the formats")
+        raise UserError(
+            f"The chip overhead is relative to a chip for {_BASELINE}: add {_BASELINE} to the "
+            "formats"
+        )
 
     def cost(record: HardwareRecord) -> float:
         bits = formats[record.format].bits
@@ -221,7 +226,7 @@ def _chip_axis(formats: Mapping[str, Format], areas: Records, chip: ChipModel) -
 
 def _bits_axis(bits: Mapping[str, float]) -> Axis:
     if not bits:
-        raise UserError("No format has known effective bits")
+        raise UserError("The effective bits per weight are not known for any format")
     return Axis(
         "bits",
         "effective_bits",
@@ -252,7 +257,7 @@ def _delay_axis(areas: Records) -> Axis:
 
 
 def _left_out(areas: Records, column: str, costs: Sequence[float | None]) -> str:
-    """A note that names the formats without a figure; raises UserError if all formats lack it."""
+    """A note that names the formats whose cost is None; raises UserError if all costs are None."""
     missing = [record.format for record, cost in zip(areas, costs, strict=True) if cost is None]
     if len(missing) == len(areas):
         raise UserError(f"There is nothing to draw: {column} is null in every record")

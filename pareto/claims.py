@@ -1,4 +1,4 @@
-"""The claims of Dotzel et al. (2024), *the paper*, checked against this project's figures.
+"""Check the claims of Dotzel et al. (2024), *the paper*, against this project's results.
 
 The paper compares MACs. The same questions are answered for dot-product units and arrays, whose
 areas are counted per lane: per product of a cycle. SR (super-range) and SP (super-precision) are
@@ -36,7 +36,7 @@ Records = Mapping[str, HardwareRecord]
 class _Quality:
     """One measure of accuracy, and a point (area, accuracy) for each format.
 
-    ``certainty`` says how wide the measure's intervals are.
+    ``certainty`` says how wide the confidence intervals of the measure are.
     """
 
     name: str
@@ -57,7 +57,9 @@ def points_of(
 
 
 def claims(areas: Records, quality: Quality | None) -> list[Claim]:
-    """The claims that these records can check; none if INT4 or E2M1, the baselines, is missing.
+    """The claims that these records can check.
+
+    The list is empty if INT4 or E2M1 is missing, since areas are compared with theirs.
 
     Parameters
     ----------
@@ -191,7 +193,10 @@ def _cost(ratio: float, unit: str) -> str:
 
 
 def _causes(areas: Records, name: str) -> list[str]:
-    """The parts that cause the extra area over E2M1, in the paper and here, and other reasons."""
+    """What explains the extra area over E2M1, in the paper and here: the parts, and other reasons.
+
+    Each text is one explanation.
+    """
     theirs = published()["mac_area_28nm"]
     record, baseline = areas[name], areas["e2m1"]
     paper_parts = {
@@ -214,7 +219,7 @@ def _causes(areas: Records, name: str) -> list[str]:
 
 
 def _both_parts(record: HardwareRecord, baseline: HardwareRecord) -> dict[str, tuple[float, float]]:
-    """For each part that both records know, its area per MAC or lane in both records."""
+    """For each part whose area both records give, the two areas, per MAC or per lane."""
     others = area_parts(baseline)
     return {
         part: (area, other)

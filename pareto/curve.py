@@ -1,4 +1,4 @@
-"""Plots and data of area against clock: for each format, a staircase of areas, and the slack."""
+"""Plot the area and the slack of each format's MACs against the clock, and write the data."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -68,9 +68,10 @@ def _line(place: int) -> _Line:
 def draw_area(
     axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[str, str]
 ) -> list[Label]:
-    """Draw the least area that meets each clock, as steps, and rings at the fastest netlists.
+    """Draw, for each format, the least area that meets each clock, as a staircase.
 
-    Returns the labels of the rings, to be placed when the limits are final.
+    A ring marks the fastest netlist of each format. Returns the labels of the rings, to be placed
+    when the limits of the axes are final.
 
     Parameters
     ----------
@@ -114,9 +115,10 @@ def draw_area(
 
 
 def draw_slack(axes: Axes, records: Sequence[SynthesisRecord]) -> list[Label]:
-    """Draw the slack of the best netlist over the clock period; below zero the clock is missed.
+    """Draw the slack of each record against its clock period; below zero, the clock is not met.
 
-    Returns a label with the worst slack of each format, to be placed when the limits are final.
+    Returns a label with the worst slack of each format that misses a clock. The labels are to be
+    placed when the limits of the axes are final.
     """
     labels = []
     for place, (_, group) in enumerate(_by_format(records)):
@@ -154,7 +156,7 @@ def _lines(axes: Axes) -> list[list[tuple[float, float]]]:
 
 
 def _tidy(axes: Axes, periods: Sequence[float]) -> None:
-    """Make the horizontal axis logarithmic, with limits and ticks for these periods in ns."""
+    """Make the horizontal axis logarithmic, with limits and ticks that suit ``periods`` in ns."""
     axes.set_xscale("log")
     low, high = min(periods), max(periods)
     axes.set_xlim(low / MARGIN, high * MARGIN)
@@ -192,7 +194,7 @@ def write_curve(
     Parameters
     ----------
     records : sequence of SynthesisRecord
-        Results of ``area.sweep_clocks``, by format.
+        Results of ``area.sweep_clocks``, sorted by format.
     titles : mapping of str
         The displayed name of each format.
     folder : Path

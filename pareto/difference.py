@@ -1,4 +1,8 @@
-"""Compares two sets of records: area, delay and energy of circuits; bits and loss of models."""
+"""Compare the numbers in two sets of records, for example before and after a change.
+
+These are area, delay and energy of circuits, and bits per weight and loss of quantized models. The
+*loss* is by how much quantization worsens a model's accuracy.
+"""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -10,7 +14,7 @@ from halfbyte.pareto.page.fields import members, number
 __all__ = ["FIGURES", "Change", "changes"]
 
 FIGURES = ("area_um2", "delay_ps", "energy_fj", "glitch_energy_fj", "bits_per_weight", "loss")
-"""The compared figures; less is better for all of them."""
+"""Fields of records whose numbers are compared; less is better for all of them."""
 # Fields that say how a circuit was found, not what it computes: the architecture, and the recipe,
 # which is a sequence of synthesis commands.
 _FOUND = ("architecture", "recipe")
@@ -18,16 +22,17 @@ _FOUND = ("architecture", "recipe")
 
 @dataclass(frozen=True)
 class Change:
-    """One figure of one circuit or evaluation, before and after.
+    """One number of one circuit or evaluation, before and after.
 
     Parameters
     ----------
     what : str
         Readable name of the circuit or the evaluation.
     figure : str
-        One of :data:`FIGURES`, or ``record`` if only one set has the record.
+        The field of the number: one of :data:`FIGURES`. If only one set has the record, it is
+        ``record``, and the number is the area or the loss.
     before, after : float, optional
-        The figure in the first and in the second set; None if it is missing.
+        The number in the first and in the second set; None if it is missing.
     """
 
     what: str
@@ -43,24 +48,29 @@ class Change:
         return self.after / self.before - 1
 
     def exceeds(self, tolerance: float) -> bool:
-        """Whether the figure changed by more than ``tolerance``, a fraction of ``before``."""
+        """Whether the number changed by more than ``tolerance``, a fraction of ``before``.
+
+        A change for which this fraction is not defined always exceeds it.
+        """
         if self.before == self.after:
             return False
         return self.relative is None or abs(self.relative) > tolerance
 
     def as_json(self) -> dict[str, Json]:
-        """The change as a record."""
+        """The change as a JSON object, with its relative value."""
         return {**asdict(self), "relative": self.relative}
 
 
 def changes(before: Iterable[JsonObject], after: Iterable[JsonObject]) -> list[Change]:
-    """Compare every figure that is in one of two sets of records, or in both.
+    """Compare two sets of records, number by number.
 
     Records are matched by what they measure. For circuits this is format, unit, technology, clock
     and so on; for evaluations it is format, model, text and recipe. If a set has a circuit in
-    several architectures (``synth --every``), architecture and recipe must match too. Other kinds
-    of records are left out. The result has the order of the second set, and also contains figures
-    that did not change. Raises UserError for a record with wrong fields.
+    several architectures, as ``synth --every`` gives them, architecture and recipe must match too.
+    Other kinds of records are left out.
+
+    The result has the order of the second set. Records that only the first set has come last.
+    Numbers that did not change are included. Raises UserError for a record with wrong fields.
     """
     sets = list(before), list(after)
     repeated = any(len(identities(each, *_FOUND)) > len(identities(each)) for each in sets)
@@ -92,7 +102,7 @@ def _whole(
 
 
 def _figure(record: JsonObject, name: str) -> float | None:
-    """A figure of a record; the loss of an evaluation is that of its first measure."""
+    """The number in a field of a record; the loss of an evaluation is that of its first measure."""
     if name == "loss" and "measures" in record:
         measures = members(record, "measures")
         return next((number(members(measures, each), name) for each in measures), None)

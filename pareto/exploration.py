@@ -31,7 +31,7 @@ class Candidate:
     Parameters
     ----------
     format : Format
-        Its values.
+        The explored format.
     base : Format or None
         The explored format that has zero in place of this format's supernormal value; None if it
         was not explored. A format with zero in this place is its own base.
@@ -67,9 +67,10 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """The candidates of an exploration; the first parent decides the frontier.
+    """The candidates of an exploration, and the parents by which they are judged.
 
-    ``block`` is the number of values that share a scale.
+    The frontier compares the area with the distance for the first parent. ``block`` is the number
+    of values that share a scale.
     """
 
     parents: tuple[Parent, ...]
@@ -132,7 +133,7 @@ def find(
     block: int = 128,
     on_progress: Progress = unheard,
 ) -> Findings:
-    """Join an exploration's records with the accuracy of their formats.
+    """Join the records of an exploration with the accuracy of their formats.
 
     Parameters
     ----------
@@ -167,7 +168,10 @@ def find(
 
 
 def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
-    """The smallest design of each format; of equal ones, the first by architecture name."""
+    """The smallest design of each format.
+
+    Of equally small designs, it is the first by the names of architecture and recipe.
+    """
     if not records:
         raise UserError("A report needs at least one design that was synthesized")
     kinds: tuple[tuple[str, set[str | int]], ...] = (
@@ -177,7 +181,8 @@ def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
     for what, found in kinds:
         if len(found) > 1:
             raise UserError(
-                f"A report compares formats in one {what}: explore a space that has only one"
+                f"A report compares formats with the same {what}, but the records have "
+                f"{len(found)}: explore only one at a time"
             )
     if any(record.activation != record.format for record in records):
         raise UserError(
@@ -195,15 +200,16 @@ def _distances(formats: Sequence[Format], parent: Parent, block: int) -> list[fl
         [distance_to_optimum_db(fmt, distribution, nu, block) for fmt in formats]
         for distribution, nu in parent.distributions
     ]
-    # The sums of two mirrored formats differ in their last digits, which must not rank them.
+    # Two formats that mirror each other have distances that differ in the last digits. This
+    # difference must not rank them.
     return [round(fmean(values), _DIGITS) for values in zip(*columns, strict=True)]
 
 
 def _bases(formats: Sequence[Format]) -> dict[str, Format | None]:
-    """The base of each format, by the format's name; None if it is not among the formats."""
+    """The base of each format, by the format's name; None if the base is not in ``formats``."""
 
     def rest(fmt: Format) -> tuple[Fraction, ...]:
-        """All values except that with the code of negative zero."""
+        """All values except the one that has the code of negative zero."""
         half = len(fmt.values) // 2
         return (*fmt.values[:half], *fmt.values[half + 1 :])
 

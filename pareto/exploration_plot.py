@@ -1,7 +1,11 @@
-"""Plots of an exploration: all formats with their frontier, and the gain by supernormal value.
+"""Draw the plots of an exploration.
+
+One plot shows all formats and their frontier. The others show area, and gain in accuracy, against
+the supernormal value.
 
 A *supernormal* value takes the code of negative zero. The *base* of such a format is the same
-format without this value. A *parent* is a distribution of values by which formats are judged.
+format with a second zero instead of this value. A *parent* is a distribution of values by which
+formats are judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +27,10 @@ __all__ = ["count_outside", "draw_area_by_value", "draw_cloud", "draw_gain_by_va
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _NO_BASE = "#777777"
 _NAMED = "#000000"
-# Margins around the frontier and the named formats, as shares of their span. The margin is wider on
-# the side of larger and worse formats.
+# The frame of the plot contains the frontier and the named formats. These are the margins around
+# them, as shares of their span. On the side of larger and worse formats the margin is wider.
 _BETTER_MARGIN, _WORSE_MARGIN = 0.08, 0.3
-_HEADROOM = 0.2  # for a legend
+_HEADROOM = 0.2  # room above the points for a legend, as a share of the axis
 _SHOWN_LOSS_DB = 1.0  # larger losses are cut off
 _RIGHT_SHARE = 0.85  # right of this share of the axis, a title stands to the left of its line
 
@@ -155,7 +159,7 @@ def _limits(
 
 
 def _with_margins(values: Sequence[float]) -> tuple[float, float]:
-    """Axis limits from below the least to above the greatest value; less is better."""
+    """Limits of an axis: the least and greatest values, with a margin around them."""
     span = max(values) - min(values) or 1.0
     return min(values) - _BETTER_MARGIN * span, max(values) + _WORSE_MARGIN * span
 
@@ -168,9 +172,9 @@ def _finish(axes: Axes) -> None:
 def draw_gain_by_value(
     axes: Axes, group: Sequence[Candidate], findings: Findings, named: Mapping[str, str]
 ) -> None:
-    """Draw the gain of each supernormal value over its base, in dB, for every parent.
+    """Draw by how many dB each supernormal value improves the SQNR of its base, for every parent.
 
-    ``group`` holds the base and its variants.
+    SQNR is the signal-to-quantization-noise ratio. ``group`` holds a base and its variants.
     """
     base, variants = _split(group)
     styles = ("-", "--", ":", "-.")
@@ -238,7 +242,8 @@ def _split(group: Sequence[Candidate]) -> tuple[Candidate, list[Candidate]]:
 def _mark_named(axes: Axes, variants: Sequence[Candidate], named: Mapping[str, str]) -> None:
     """Draw a line at the value of each shipped format, with the format's title on top.
 
-    Each title is a line lower than the one before, so that titles of near values do not overlap.
+    Each title is one line of text lower than the one before. So the titles of values that are close
+    together do not overlap.
     """
     shipped = [each for each in variants if each.format.name in named]
     for row, each in enumerate(shipped):

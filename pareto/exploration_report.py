@@ -1,8 +1,8 @@
-"""The findings of an exploration as files: plots, a table of the best formats, CSV and JSON.
+"""Write the findings of an exploration: plots, a table of the best formats, CSV and JSON.
 
-The *frontier* has the formats that no other format beats in area and accuracy. *Shipped* formats
-come with halfbyte. A *base* has a second zero; its variants have a *supernormal* value instead. A
-*parent* is a distribution of values by which formats are judged.
+A format is on the *frontier* if no other format is both smaller and more accurate. *Shipped*
+formats come with halfbyte. A *base* has a second zero; its variants have a *supernormal* value
+instead. A *parent* is a distribution of values by which formats are judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ def write_exploration(
 
 
 def _shipped_titles(findings: Findings) -> dict[str, str]:
-    """Titles of the candidates with the values of a shipped format, by the candidate's name."""
+    """For each candidate with the values of a shipped format, that format's title, by name."""
     shipped = {fmt.values: fmt.title for fmt in reversed(bundled())}
     return {
         each.format.name: shipped[each.format.values]

@@ -1,9 +1,10 @@
-"""The findings of Dotzel et al. (2024): the paper's figures, ours, and whether they hold.
+"""Check the findings of Dotzel et al. (2024), *the paper*, against our own measurements.
 
-A *recipe* says what is quantized, and how. A *case* is a format with a recipe and a block size. A
-comparison takes two cases on one model. It gives the difference of their relative losses, with the
-interval of the paired bootstrap. SR (super-range) and SP (super-precision) are variants of E2M1 in
-which the code of negative zero has a value of its own, the *supernormal*.
+A *recipe* says what is quantized, and how. A *case* is a format with a recipe and a block size. Its
+*loss* on a model is the relative worsening of the model's first measure. A comparison of two cases
+on one model gives the difference of their losses, with an interval from the paired bootstrap. SR
+(super-range) and SP (super-precision) are variants of E2M1 in which the code of negative zero has a
+value of its own, the *supernormal*.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,7 +44,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of ours: what it was measured on, its interval, and the verdict."""
+    """One number that we measured: on which model, its value, its interval, and the verdict."""
 
     where: str
     figure: str
@@ -53,7 +54,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Finding:
-    """A statement of the paper, with the paper's figures and ours."""
+    """A statement of the paper, or one that we add to it, with the paper's numbers and ours."""
 
     statement: str
     paper: str
@@ -84,7 +85,7 @@ def cases() -> list[Case]:
 
 
 def compare(model: str, better: Case, worse: Case, lookup: Lookup) -> Row:
-    """By how many percentage points ``worse`` loses more than ``better`` on ``model``.
+    """A row with the percentage points by which ``worse`` loses more than ``better`` on ``model``.
 
     The verdict is ``not resolved`` unless the 95 % interval excludes 0.
     """
@@ -109,7 +110,7 @@ def compare(model: str, better: Case, worse: Case, lookup: Lookup) -> Row:
 def findings(
     models: Sequence[str], lookup: Lookup, ks_deltas: Mapping[str, Mapping[str, float]]
 ) -> list[Finding]:
-    """Compare all statements of the paper with our figures.
+    """Compare each statement with our measurements.
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ def _order(models: Sequence[str], lookup: Lookup) -> Finding:
         ours = [each.worsening for each in evaluations]
         replicates = np.stack([each.losses() for each in evaluations], axis=1)
         taus = np.array([kendalltau(theirs, each).statistic for each in replicates])
-        low, high = interval(taus) or (-1.0, 1.0)  # the whole range if it is not known
+        low, high = interval(taus) or (-1.0, 1.0)  # if not known, tau's whole range
         order = sorted(zip(ours, _RANKED, strict=True))
         rows.append(
             Row(

@@ -31,10 +31,10 @@ def frontier(points: Sequence[Point]) -> list[Point]:
 
 
 def dominator(point: Point, points: Iterable[Point]) -> Point | None:
-    """The cheapest, then best point that dominates ``point``; None if it is not dominated.
+    """The cheapest point that dominates ``point``; None if no point dominates it.
 
     A point dominates another if it is at least as good in cost and quality, and better in one of
-    them.
+    them. Of equally cheap points, the one of best quality is returned.
     """
     better = (each for each in points if _dominates(each, point))
     return min(better, key=lambda each: (each.cost, -each.quality, each.format), default=None)

@@ -1,6 +1,7 @@
-"""The hardware in which formats are compared: MACs, dot-product units, or arrays of them.
+"""Areas and names of the hardware in which formats are compared.
 
-A dot-product unit has one *lane* for each product of a cycle.
+It is a MAC, a dot-product unit, or an array of such units. A unit has one *lane* for each product
+that it computes in a cycle.
 """
 
 from collections.abc import Iterable
@@ -29,7 +30,7 @@ HardwareRecord = SynthesisRecord | DotRecord
 
 
 def area_per_mac(record: HardwareRecord) -> float:
-    """Area per product of a cycle, in um^2: comparable between MACs, units and arrays."""
+    """Area per product of a cycle, in um^2. It can be compared between MACs, units and arrays."""
     return record.um2_per_lane if isinstance(record, DotRecord) else record.area_um2
 
 

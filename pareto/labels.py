@@ -27,8 +27,8 @@ _LEADER = 16
 _CLEARLY_POINTS = 3
 # Space between two labels, in points.
 _GAP = 2
-# Costs of a label's place are counted in pixels that overlap. This is the cost of each pixel by
-# which another marker is too close.
+# The cost of a place for a label is the number of pixels of the label that overlap something, plus
+# the following. This is the cost of each pixel by which another marker is too close.
 _FOREIGN = 200.0
 # The cost of each pixel on a line: a text that is struck through is hard to read.
 _STRUCK = 8.0
@@ -154,14 +154,14 @@ def _move(text: Annotation, place: tuple[float, float], renderer: RendererBase) 
 
 
 def _cost(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
-    """The cost of a box: its pixels that overlap taken boxes or are outside the frame."""
+    """The cost of a box, for its pixels that overlap ``taken`` boxes or are outside the frame."""
     inside = Bbox.intersection(box, frame)
     outside = _pixels(box) - (_pixels(inside) if inside else 0.0)
     return _overlap(box, taken) + _OUTSIDE * outside
 
 
 def _overlap(box: Bbox, taken: Sequence[Bbox]) -> float:
-    """The pixels of the box that overlap others."""
+    """The number of pixels of the box that overlap the others."""
     shared = [Bbox.intersection(box, other) for other in taken]
     return sum(_pixels(each) for each in shared if each)
 

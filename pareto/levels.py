@@ -1,7 +1,8 @@
-"""Areas of formats in MACs, in dot-product units and in arrays, and how their ranking changes.
+"""Plot the area of each format in MACs, in dot-product units and in arrays.
 
-Each kind of hardware is a *level*. Areas are compared with that of E2M1 at the same level. They are
-counted per lane: per product of a cycle.
+The plot shows how the ranking of the formats changes between these kinds of hardware. Each kind is
+a *level*. An area is given per lane, that is, per product of a cycle, and compared with the area of
+E2M1 at the same level.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ _BESIDE, _ROOM = 0.07, 0.85
 
 @dataclass(frozen=True)
 class Level:
-    """Hardware of one kind for each format.
+    """The records of one kind of hardware, for each format.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ class Level:
 
     @property
     def relative(self) -> dict[str, float]:
-        """The ratio of each area to E2M1's. Raises UserError if E2M1 is not among the formats."""
+        """The ratio of each area to the area of E2M1. Raises UserError if E2M1 is missing."""
         areas = self.areas
         if BASELINE not in areas:
             raise UserError(f"Areas are compared with {BASELINE}: add it to the formats")
@@ -113,7 +114,7 @@ def write_levels(
 
 
 def _dataflow(levels: Sequence[Level]) -> dict[str, Json]:
-    """Dataflow and depth of the arrays; empty without arrays."""
+    """Dataflow and depth of the arrays; empty if no level has arrays."""
     for level in levels:
         first = level.records[0]
         if isinstance(first, ArrayRecord):

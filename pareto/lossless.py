@@ -1,4 +1,4 @@
-"""BF16 weights, compressed without loss, as a point to compare the 4-bit formats with.
+"""The cost of BF16 weights that are compressed without loss, for comparison with 4-bit formats.
 
 DFloat11 compresses BF16 weights by coding their exponents. In hardware, a decoder with several
 *lanes* decompresses the weights, and BF16 MACs use them.
@@ -23,7 +23,10 @@ __all__ = [
 NAME = "bf16_dfloat11"
 TITLE = "BF16 with DFloat11"
 SYMBOLS = 2
-"""Weights per cycle of a plotted lane: with two, the area per weight is less than with one."""
+"""Weights that each lane of the plotted decoder gives in a cycle.
+
+With two, the area per weight is less than with one.
+"""
 MACS_PER_WEIGHT = 16
 """MACs that use each decoded weight: the weight is multiplied by 16 activations."""
 
@@ -35,7 +38,7 @@ def lossless_record(
     macs_per_weight: int = MACS_PER_WEIGHT,
     bits_per_weight: float | None = None,
 ) -> LosslessRecord:
-    """The cost of BF16 with DFloat11 for each MAC, as a record like those of synthesis.
+    """The cost per MAC of BF16 with DFloat11, as a record with the fields of a synthesis record.
 
     Parameters
     ----------
@@ -44,8 +47,9 @@ def lossless_record(
     decoder : DecoderRecord
         Result of ``synthesize_decoder`` or ``synthesize_fixed_decoder``.
     macs_per_weight : int
-        MACs that use a weight. This number times the weights that a lane gives in a cycle is the
-        number of MACs that share the lane. The area of a lane includes its share of a code table.
+        MACs that use each weight. This number, times the weights that a lane gives in a cycle, is
+        the number of MACs that share the lane. The area of a lane includes its share of the code
+        table, if there is one.
     bits_per_weight : float, optional
         Bits per weight that the codec measured on the model's weights.
 
@@ -119,7 +123,7 @@ def _joined(mac: Bf16MacRecord, decoder: DecoderRecord) -> LosslessProof:
 
 
 def lossless_point(record: LosslessRecord, quality: float, axis: Axis = MAC_AREA) -> Point | None:
-    """The point of a plot, or None if its cost is not known.
+    """The point of BF16 with DFloat11 in a plot; None if its cost is not known.
 
     ``quality`` is the quality of the unquantized model.
     """
@@ -137,6 +141,7 @@ def lossless_note(record: LosslessRecord) -> str:
     weights = "" if bits is None else f", {bits:.2f} bits per weight"
     return (
         f"{TITLE}: no loss, by definition, against the model in BF16{weights}; BF16 MAC with FP32 "
-        f"accumulation and a lane of the decoder for {_codes(record)}, {record.symbols} a "
-        f"cycle, for {record.macs_per_lane} MACs, recipe {record.recipe}"
+        f"accumulation, and its share of a lane of the decoder for {_codes(record)}; the lane "
+        f"gives {record.symbols} weights a cycle to {record.macs_per_lane} MACs; recipe "
+        f"{record.recipe}"
     )

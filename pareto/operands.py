@@ -13,15 +13,16 @@ __all__ = ["collect_operands"]
 
 # Values that share a scale.
 BLOCK = 128
-# Values to keep of each layer's input: a few rows of the widest layers in use.
+# The most values that are kept of each layer's input. For the widest layers, these are a few rows.
 _LIMIT = 2**16
 
 
 def collect_operands(model: str) -> Operands:
-    """Rows of weights and activations of four layers, scaled by their blocks' maxima.
+    """Rows of weights and of activations of four layers, each block divided by its maximum.
 
-    The layers are spread from the first to the last. The activations come from the model's
-    calibration text. Raises UserError if the model has too few layers of at least 256 inputs.
+    The layers are spread evenly from the first to the last. The activations come from the model's
+    calibration text. Raises UserError if the model has fewer than four layers that are large
+    enough.
     """
     reference = find_model(model)
     subject = open_subject(reference)

@@ -23,7 +23,7 @@ from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS
 
 __all__ = ["collect_fixed_packets", "collect_packets"]
 
-_ROWS = LANES // LAYERS  # rows that are taken from each matrix
+_ROWS = LANES // LAYERS  # rows of each matrix that are used
 
 
 def collect_packets(model: str) -> Packets:
@@ -84,7 +84,7 @@ def _rows(matrix: Tensor) -> Iterator[Tensor]:
 def _padded(
     packets: Sequence[Sequence[int]], kind: type[np.unsignedinteger]
 ) -> tuple[NDArray[Any], NDArray[np.uint16]]:
-    """Packets as rows of one array, padded with zeros, and their lengths."""
+    """Packets as the rows of one array, padded with zeros, and the length of each packet."""
     counts = [len(packet) for packet in packets]
     rows = np.zeros((len(packets), max(counts)), kind)
     for row, packet in zip(rows, packets, strict=True):

@@ -1,4 +1,4 @@
-"""The published figures of Dotzel et al. (2024), *the paper*, for comparison with our own."""
+"""Read the published numbers of Dotzel et al. (2024), *the paper*, to compare them with our own."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ _FILE = Path(__file__).parent / "published" / "dotzel2024.yaml"
 
 @cache
 def published() -> Any:
-    """All figures of the paper, as ``published/dotzel2024.yaml`` holds them."""
+    """The numbers of the paper that are in ``published/dotzel2024.yaml``, with the file's keys."""
     data: Any = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     return data
 
 
 @dataclass(frozen=True)
 class PublishedAccuracy:
-    """Mean relative accuracy change in %, by format.
+    """The mean relative change of accuracy in %, by format.
 
-    The mean is over ``models``, those with a figure for every format.
+    The mean is over ``models``: the models for which the paper has a number for every format.
     """
 
     models: tuple[str, ...]
@@ -40,9 +40,9 @@ class PublishedAccuracy:
 def w4a4_accuracy(formats: Collection[str], recipe: str = "plain") -> PublishedAccuracy:
     """The published accuracies with 4-bit weights and activations (W4A4).
 
-    Formats that are not in the paper are left out. ``recipe`` is ``plain`` or ``smoothquant``.
-    Averages include only models with a readable cell for all of these formats, so that all formats
-    are compared on the same models. Raises ValueError if no model is left.
+    Formats that are not in the paper are left out. ``recipe`` is ``plain`` or ``smoothquant``. The
+    means include only models with a known number for all of these formats. So all formats are
+    compared on the same models. Raises ValueError if no model is left.
     """
     table = published()["w4a4_delta_percent"]
     rows = {name: row for name, row in table[recipe].items() if name in formats}
@@ -53,7 +53,7 @@ def w4a4_accuracy(formats: Collection[str], recipe: str = "plain") -> PublishedA
     ]
     if not columns:
         raise ValueError(
-            f"No published model has a figure for each of {', '.join(sorted(formats))}"
+            f"The paper has no model with a number for each of {', '.join(sorted(formats))}"
         )
     return PublishedAccuracy(
         models=tuple(table["models"][column] for column in columns),

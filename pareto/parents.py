@@ -1,6 +1,7 @@
-"""The distributions for judging formats: named ones, and those of a model's layers.
+"""Find the distributions by which formats are judged.
 
-A *parent* is one or more distributions of values that a format should represent well.
+A *parent* is one or more distributions of values that a format should represent well: a named
+distribution, or those of the layers of a model.
 """
 
 import re
@@ -17,7 +18,7 @@ _STUDENT_T = re.compile(r"t([0-9]{1,4}(?:\.[0-9]{1,4})?)")
 
 @dataclass(frozen=True)
 class Parent:
-    """One or more distributions; a format's figure is the mean over them.
+    """One or more distributions; the error of a format is the mean over them.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class Parent:
     title : str
         The displayed name.
     distributions : tuple
-        Pairs as ``formats.codebooks`` takes them: ``("normal", None)`` or ``("student_t", nu)``.
+        Pairs of a name and its parameter: ``("normal", None)`` or ``("student_t", nu)``.
     """
 
     name: str
@@ -53,7 +54,7 @@ def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
 
 
 def _of_model(name: str, on_progress: Progress) -> Parent:
-    """The distributions of a model's layers, each a Student's t that was fitted to the weights."""
+    """The parent of a model: for each layer, a Student's t that was fitted to its weights."""
     from halfbyte.accuracy.models.reference import check_source
 
     check_source(name)
@@ -62,7 +63,7 @@ def _of_model(name: str, on_progress: Progress) -> Parent:
     source = open_source(name)
     fitted = nus_of_weights(profile_model(source, on_progress=on_progress))
     if not fitted:
-        raise UserError(f"No layer of {source.name} has weights that follow a distribution")
+        raise UserError(f"No distribution could be fitted to the weights of {source.name}")
     # Layers differ by far more than the fourth digit. Fewer different nus take less time, because
     # the best values are computed for each nu.
     nus = [min(MAX_NU, max(MIN_NU, float(f"{nu:.3g}"))) for nu in fitted]

@@ -1,4 +1,4 @@
-"""Draw accuracy against cost, with the frontier."""
+"""Draw the accuracy of formats against their cost, with the frontier."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -33,10 +33,10 @@ _LOSSLESS = "#7A4F9A"
 # The lossless point is drawn near the right edge if it costs more than _FAR times the greatest cost
 # of the others. Its hollow marker is then _EDGE of the width away from the edge.
 _FAR, _EDGE = 1.5, 0.06
-# Room for labels beside the outermost points, as a share of the axis: in a picture of nine inches,
-# and at most in a narrower picture.
+# Room for labels beside the outermost points, as a share of the axis. A picture nine inches wide
+# has _MARGIN. A narrower one has more, but at most _WIDEST_MARGIN.
 _MARGIN, _INCHES, _WIDEST_MARGIN = 0.1, 9.0, 0.25
-# The vertical axis as a share of the figure's height, and the width of a letter.
+# The length of the vertical axis as a share of the picture's height, and the width of a letter.
 _AXIS_SHARE, _LETTER_POINTS = 0.85, 5.5
 
 

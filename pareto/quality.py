@@ -53,7 +53,7 @@ class Quality:
 
 
 def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
-    """The quality by the first measure of the records; None without records.
+    """The quality of each format by the first measure of the records; None without records.
 
     All records must be of one model and recipe. If less of the measure is better, the quality is
     the negated loss: minus the relative change against the unquantized model, in per cent.
@@ -88,7 +88,7 @@ def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
 
 
 def _known(figure: float | None, measure: MeasureRecord) -> float:
-    """A figure to draw; raises UserError with the reason if it is missing."""
+    """The number ``figure``; raises UserError with the reason if it is missing."""
     if figure is None:
-        raise UserError(f"There is no figure to draw: {measure.note or 'it is not finite'}")
+        raise UserError(f"A number to draw is missing: {measure.note or 'it is not finite'}")
     return figure

@@ -1,4 +1,4 @@
-"""Ranks of formats in several technologies or units, and pairs of formats that change order."""
+"""Rank formats in several technologies or units, and find the pairs that change their order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ __all__ = ["CRITERIA", "Change", "figure_of", "order_changes", "rank_by"]
 
 # Fields of records by which formats are ranked, and names for them; less is better in all fields.
 CRITERIA = {"area_um2": "area", "delay_ps": "delay", "glitch_energy_fj": "energy"}
-# Figures that differ by less than this share are not ranked: another sequence of synthesis commands
-# can reverse their order.
+# If the numbers of two formats differ by less than this share, their order does not count: another
+# sequence of synthesis commands can reverse it.
 RESOLUTION = 0.01
 
 
@@ -31,13 +31,13 @@ class Change:
 
 
 def figure_of(record: HardwareRecord, field: str) -> float | None:
-    """A figure of a record by the name of its field."""
+    """The number in a field of a record; None if it is not known."""
     figure: float | None = getattr(record, field)
     return figure
 
 
 def rank_by(records: Sequence[HardwareRecord], field: str) -> dict[str, int | None]:
-    """The rank of each format, 1 for the least; None if the figure is not known."""
+    """The rank of each format by the number in ``field``: 1 for the least, None if not known."""
     known = {
         each.format: figure for each in records if (figure := figure_of(each, field)) is not None
     }
@@ -51,8 +51,9 @@ def rank_by(records: Sequence[HardwareRecord], field: str) -> dict[str, int | No
 def order_changes(columns: Mapping[str, Sequence[HardwareRecord]], field: str) -> list[Change]:
     """The pairs of formats whose order differs between columns.
 
-    A column counts only if the two figures differ by more than 1 % there. ``columns`` has the
-    records of each technology, or unit, by name; all have the same formats.
+    A column has the records of one technology, or of one unit; ``columns`` gives them by its name.
+    All columns have the same formats. For a pair, a column counts only if their numbers differ by
+    more than 1 % there.
     """
     formats = [each.format for each in next(iter(columns.values()))]
     figures = {

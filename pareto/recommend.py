@@ -1,4 +1,8 @@
-"""Choose one format: the smallest within a loss, or the most accurate within an area.
+"""Choose one format, for the least area or for the greatest accuracy.
+
+It is the smallest format of at most a given loss, or the most accurate format of at most a given
+area. The *loss* is by how much quantization worsens the model's first measure, relative to the
+unquantized model.
 
 The bootstrap says how certain the choice is: the share of resamples of the evaluation text in which
 the same format would have been chosen. A *recipe* says which values of a model are quantized, and
@@ -60,19 +64,20 @@ def within_loss(
     evaluations : sequence of Evaluation
         Evaluations of one model and recipe; formats without an area are left out.
     max_loss : float
-        Greatest relative loss of the primary measure, 0.01 for 1 %.
+        The greatest loss that is allowed, 0.01 for 1 %.
 
     Raises
     ------
     UserError
-        If no format fits; the message names the nearest one.
+        If no format has both an area and an evaluation, or if all formats lose more. The message
+        then names the most accurate one.
     """
     table = _table(areas, evaluations)
     if not (table.losses <= max_loss).any():
         best = int(table.losses.argmin())
         raise UserError(
-            f"No format loses at most {max_loss:.3g} of the unquantized model's figure: the most "
-            f"accurate, {table.names[best]}, loses {table.losses[best]:.3g}"
+            f"No format has a loss of at most {max_loss:.3g}: the most accurate, "
+            f"{table.names[best]}, has {table.losses[best]:.3g}"
         )
 
     def smallest(losses: np.ndarray, areas: np.ndarray) -> np.ndarray:
@@ -86,7 +91,8 @@ def within_area(
 ) -> Recommendation:
     """The most accurate format among those with a MAC of at most ``max_area`` um^2.
 
-    The other parameters and the errors are those of :func:`within_loss`.
+    The other parameters are those of :func:`within_loss`. Raises UserError if no format has both an
+    area and an evaluation, or if every MAC is larger.
     """
     table = _table(areas, evaluations)
     if not (table.areas <= max_area).any():
@@ -103,7 +109,7 @@ def within_area(
 
 
 def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _Table:
-    """The table, sorted by area and then by loss, because the first of equal choices is taken."""
+    """The table, sorted by area and then by loss, because of equal choices the first is chosen."""
     joined = [each for each in evaluations if each.format in areas]
     if not joined:
         raise UserError("A recommendation needs formats that have both an area and an accuracy")
@@ -122,7 +128,7 @@ def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _
 
 
 def _span_of(measure: MeasureRecord) -> tuple[float, float]:
-    """The interval of a loss; raises UserError with the reason if it is missing."""
+    """The interval for a loss; raises UserError with the reason if loss or interval is missing."""
     if measure.loss is None or measure.loss_low is None or measure.loss_high is None:
         raise UserError(f"There is no loss to compare: {measure.note or 'it is not finite'}")
     return measure.loss_low, measure.loss_high

@@ -1,4 +1,4 @@
-"""Records of the cost of lossless BF16 weights, of checked claims, and of recommendations."""
+"""Define the records of lossless BF16 weights, of checked claims, and of recommendations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ class LosslessProof(ProofStatus):
     method: str
     """How it was proved."""
     seconds: float
-    """Time that it took, in s."""
+    """Time that the proofs took, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LosslessRecord(UnitRecord):
     """The cost per MAC of BF16 weights that are compressed without loss, with DFloat11.
 
-    It consists of a BF16 MAC and its share of a decoder's lane, which decompresses weights.
+    The area is that of a BF16 MAC and of its share of the decoder, which decompresses the weights.
     """
 
     proof: LosslessProof
@@ -38,7 +38,7 @@ class LosslessRecord(UnitRecord):
     versions: Mapping[str, str | None]
     """Versions of the tools; ``card`` is a digest of the library."""
     decoder_um2: float
-    """The share of the decoder in the area, in um^2."""
+    """Area of the MAC's share of the decoder, in um^2."""
     macs_per_lane: int
     """MACs that share a lane of the decoder."""
     lanes: int
@@ -62,7 +62,7 @@ class Claim(Record):
     paper: str
     """The paper's answer."""
     ours: str
-    """The answer from this project's figures."""
+    """The answer from this project's results."""
     verdict: str
     """``holds``, ``differs``, or ``new`` if the paper does not answer it."""
     why: str = ""
@@ -78,11 +78,11 @@ class Choice(Record):
     area_um2: float
     """Area of its MAC, in um^2."""
     loss: float
-    """Relative loss of the model's first measure: 0.01 for 1 %."""
+    """Relative worsening of the model's first measure: 0.01 for 1 %."""
     loss_low: float
-    """Lower end of its 95 % interval."""
+    """Lower end of the 95 % interval for the loss."""
     loss_high: float
-    """Upper end of its 95 % interval."""
+    """Upper end of the 95 % interval for the loss."""
     certainty: float
     """Share of bootstrap resamples of the text in which this format is chosen, 0 to 1."""
 

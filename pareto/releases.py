@@ -1,4 +1,4 @@
-"""Areas and speeds of the releases of halfbyte: a record of each release, a table and plots."""
+"""Compare areas and speeds between releases of halfbyte, from a record of each release."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _MARKERS = ("o", "s", "^", "D")
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseRecord(Record):
-    """Areas and speeds that one release of halfbyte measured on one machine."""
+    """Areas and speeds of one release of halfbyte, measured on one machine."""
 
     release: str
     """Version of halfbyte."""
@@ -34,7 +34,7 @@ class ReleaseRecord(Record):
     technology: str
     """The technology of the areas."""
     areas_um2: Mapping[str, float]
-    """Area of the MAC by format, in um^2: for lossless sums of 256 products, without a clock."""
+    """Area of each format's MAC, in um^2: lossless for 256 products, without a clock to meet."""
     delays_ps: Mapping[str, float | None]
     """Shortest clock period of the MAC by format, in ps."""
     energies_fj: Mapping[str, float | None]
@@ -44,13 +44,13 @@ class ReleaseRecord(Record):
     codec_gb_per_second: Mapping[str, float]
     """Speed of the DFloat11 codec by direction and layout, in 10^9 bytes of BF16 per second."""
     not_measured: str | None
-    """Why there are no speeds; null if there are."""
+    """Why no speeds were measured; null if they were."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
 
 
 def read_releases(paths: Sequence[Path]) -> list[ReleaseRecord]:
-    """Read the records in files, the oldest release first.
+    """Read the record of a release from each file; returns the oldest release first.
 
     Raises UserError if a file is not a record, if two records are of the same release, or if
     ``paths`` is empty.
@@ -68,7 +68,7 @@ def read_releases(paths: Sequence[Path]) -> list[ReleaseRecord]:
     names = [record.release for record in records]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UserError(f"There are two records of release {twice[0]}: name one of them")
+        raise UserError(f"There are two records of release {twice[0]}: name only one of them")
     return sorted(records, key=lambda record: _order(record.release))
 
 
@@ -80,7 +80,7 @@ def _order(release: str) -> tuple[tuple[bool, int, str], ...]:
 
 
 def release_rows(records: Sequence[ReleaseRecord]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of a table: the area of each format in each release, and the last change."""
+    """Columns and rows of a table: each format's area in each release, and its last change."""
     columns = ["format", *(f">{record.release} µm²" for record in records)]
     columns += [">last change"] if len(records) > 1 else []
     rows = []

@@ -1,6 +1,6 @@
-"""The Pareto report as files: plots with their data, and a table of the paper's claims.
+"""Write the Pareto report: plots with their data, and a table of the paper's claims.
 
-*The paper* is Dotzel et al. (2024), whose figures are in :mod:`.paper`.
+*The paper* is Dotzel et al. (2024); :mod:`.paper` holds its numbers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,8 +65,8 @@ def write_report(
     folder : Path
         Created if missing; existing files are replaced as a whole.
     axis : Axis
-        The horizontal axis of the plots. The claims are always about the area of a MAC, or per
-        lane of a unit or array.
+        The horizontal axis of the plots. The claims are always about area: that of a MAC, or the
+        area per lane of a unit or array.
     lossless : LosslessRecord, optional
         Result of ``pareto.lossless.lossless_record``, drawn as an extra point.
     look : Look
@@ -330,7 +330,7 @@ def _unit_columns(record: HardwareRecord | LosslessRecord) -> dict[str, Json]:
 
 
 def _measured(record: EvaluationRecord | None) -> dict[str, Json]:
-    """The figures of an evaluation in flat columns."""
+    """The numbers of an evaluation, each in a column of its own."""
     if record is None:
         return {}
     return {

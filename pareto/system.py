@@ -1,4 +1,8 @@
-"""Area of a chip, from one MAC: by the area shares of Dotzel et al., or by an array's parts."""
+"""Estimate the area of a chip, or of an array of units with its memories.
+
+The chip is estimated from the area of one MAC and the area shares of Dotzel et al. (2024). The
+array has units that were synthesized, and estimated buffers.
+"""
 
 import math
 from collections.abc import Mapping
@@ -105,7 +109,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ArrayArea:
-    """Parts of an array with its memories, in um^2 per MAC."""
+    """The areas of the parts of an array with its memories, in um^2 per MAC."""
 
     units: float
     registers: float
@@ -151,8 +155,8 @@ class ArrayModel:
     - The weight buffer holds the weights of one output for each column. The activation buffer holds
       the activations of as many tokens as the array sums at a time. An output-stationary array sums
       one token per row, a weight-stationary array sums ``depth`` tokens. Both buffers hold the
-      values for all inputs of the layer. They never hold more outputs or tokens than the layer has.
-      They have room for ``copies`` of these values: two by default, to load one while the other is
+      values for all inputs of the layer, but for no more outputs or tokens than the layer has. Each
+      buffer has room for ``copies`` of its values: two by default, to load one while the other is
       used.
     - Buffers are SRAM at ``sram_um2_per_bit``, by default that of a public macro of the technology
       (:data:`SRAM`).
@@ -222,14 +226,14 @@ class ArrayModel:
         return self.dataflow == Dataflow.WEIGHT.value
 
     def spec(self, unit: DotSpec) -> SystolicSpec:
-        """The specification of an array of ``unit``.
+        """The specification of an array whose elements contain ``unit``.
 
         Raises UserError for a size or a depth that such an array cannot have.
         """
         return make_array(unit, self.rows, self.columns, self.dataflow, self.depth)
 
     def utilization(self, weight: Format, activation: Format, lanes: int) -> float:
-        """The share of the array's products that the layer uses, 0 to 1."""
+        """The share of the products that the array can compute which the layer uses, 0 to 1."""
         spec = self.spec(DotSpec(weight, activation, lanes))
         return spec.utilization(self.layer.inputs, self.layer.outputs, self.layer.tokens)
 
@@ -241,7 +245,7 @@ class ArrayModel:
         storage: Storage,
         technology: Technology,
     ) -> ArrayArea:
-        """The parts per MAC of a synthesized array, with its buffers.
+        """The areas per MAC of the parts of a synthesized array, and of its estimated buffers.
 
         Raises UserError if no SRAM of the technology is known.
         """
@@ -254,7 +258,7 @@ class ArrayModel:
     def area_of_bf16(
         self, mac_um2: float, *, weight_bits: float, technology: Technology
     ) -> ArrayArea:
-        """The parts per MAC of an array of BF16 MACs, which is estimated, not synthesized.
+        """The areas per MAC of the parts of an array of BF16 MACs, estimated and not synthesized.
 
         Each element has two operand registers. An output-stationary element also has a register for
         the FP32 result on its way out, and three control bits. A weight-stationary element also has
@@ -269,7 +273,7 @@ class ArrayModel:
     def _buffers(
         self, weight_bits: float, activation_bits: float, lanes: int, technology: Technology
     ) -> tuple[float, float]:
-        """Weight and activation buffer, in um^2 per MAC."""
+        """The areas of the weight buffer and of the activation buffer, in um^2 per MAC."""
         held = self.copies * self.layer.inputs * self.sram(technology).um2_per_bit
         macs = self.rows * self.columns * lanes
         summed = self.depth or least_depth(self.rows) if self.keeps_weights else self.rows
@@ -280,7 +284,7 @@ class ArrayModel:
 
 
 def load_array(path: Path) -> ArrayModel:
-    """An array from a YAML file, whose keys are the fields of :class:`ArrayModel`.
+    """Read an array from a YAML file, whose keys are the fields of :class:`ArrayModel`.
 
     Raises UserError, with the file's name, for an unknown key or a wrong value.
     """

@@ -1,7 +1,7 @@
-"""The findings of an exploration of dot-product units: the best lanes and blocks by format.
+"""Find the best number of lanes and the best block size of dot-product units, for each format.
 
-A unit has one *lane* for each product of a cycle. A *block* is a number of values that share a
-scale. The unit applies the scales itself, or the scales stay *outside*.
+A unit has one *lane* for each product of a cycle. The values of a *block* share a scale. The unit
+applies the scales itself, or the scales stay *outside*: the unit does not apply them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,8 @@ DB_PER_BIT = 6.02
 # Areas per lane that differ by at most this share count as equal.
 TOLERANCE = 0.02
 
-# The signal-to-noise ratio of results for a format, a block size and a rule for scales, in dB.
+# A function of a format, a block size and a rule for scales. It gives the signal-to-noise ratio of
+# the results of a model's layers, in dB.
 Accuracy = Callable[[Format, int, ScaleFormat], float]
 
 
@@ -64,7 +65,7 @@ class UnitCandidate:
 
     @property
     def net_db(self) -> float:
-        """``sqnr_db`` minus what the bits of the scales would gain as bits of codes."""
+        """``sqnr_db`` minus the gain that longer codes would bring with the bits of the scales."""
         return self.sqnr_db - DB_PER_BIT * self.scale_bits
 
     @property
@@ -89,16 +90,18 @@ def find_units(
 ) -> list[UnitCandidate]:
     """A candidate for each format, scale type and block size of the records.
 
-    For each number of lanes, the smallest area counts. Raises UserError if the list of records is
-    empty, if technologies or numbers of terms (products per sum) differ, or if a unit has operands
-    in two formats.
+    If several records have the same number of lanes, the one with the smallest area counts. Raises
+    UserError if the list of records is empty, if technologies or numbers of terms (products per
+    sum) differ, or if a unit has operands in two formats.
     """
     if not records:
         raise UserError("A report needs at least one unit that was synthesized")
     if len({record.technology for record in records}) > 1:
-        raise UserError("A report compares units in one technology: explore a space with only one")
+        raise UserError("A report compares units in one technology: explore only one at a time")
     if len({record.terms for record in records} - {None}) > 1:
-        raise UserError("A report compares units for one number of terms")
+        raise UserError(
+            "A report compares units with the same number of terms: explore only one at a time"
+        )
     if any(record.activation != record.format for record in records):
         raise UserError(
             "A report compares units whose operands share a format: write `activations: [same]`"

@@ -1,8 +1,9 @@
-"""The findings on dot-product units as files: a plot, a table of the best units, CSV and JSON.
+"""Write the findings on dot-product units: a plot, a table of the best units, CSV and JSON.
 
-A unit has one *lane* for each product of a cycle. It applies the scales of blocks itself, or the
-scales stay *outside*. SQNR is the signal-to-quantization-noise ratio. *Net* SQNR is SQNR minus what
-the bits of the scales would gain as bits of codes.
+A unit has one *lane* for each product of a cycle. The values of a block share a scale. The unit
+applies the scales itself, or the scales stay *outside*: the unit does not apply them. SQNR is the
+signal-to-quantization-noise ratio. *Net* SQNR is SQNR minus the gain that longer codes would bring
+with the bits of the scales.
 """
 
 from collections.abc import Sequence

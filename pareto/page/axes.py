@@ -1,4 +1,4 @@
-"""The figures that the page can draw or list: for each one its unit, and how to find it."""
+"""The axes of the page's plot and the columns of its table, and how to read them from a record."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["AXES", "TABLE", "PageAxis"]
 
 @dataclass(frozen=True)
 class PageAxis:
-    """A figure of a record that can be an axis of the plot or a column of the table.
+    """A number of a record that can be an axis of the plot or a column of the table.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class PageAxis:
     digits : int
         Number of decimals shown.
     figure : function
-        Gives the figure of a record; None if the record lacks it.
+        Gives the number from a record; None if the record lacks it.
     """
 
     name: str
@@ -67,7 +67,7 @@ def _measure(name: str, key: str, factor: float = 1.0) -> Callable[[JsonObject],
 
 
 def _loss_percent(record: JsonObject) -> float | None:
-    """The loss in the first measure, by which the model is judged."""
+    """The loss in the first measure, by which the model is judged, in %."""
     measures = members(record, "measures")
     for name in measures:
         value = number(members(measures, name), "loss")

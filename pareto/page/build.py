@@ -1,4 +1,4 @@
-"""Write the page: template, style, scripts, plotting library and data in one file."""
+"""Write the page as one file, with its style, scripts, plotting library and data."""
 
 import base64
 import gzip
@@ -46,6 +46,6 @@ def _asset(name: str) -> str:
 
 
 def _plotly() -> str:
-    """The plotting library, compressed to a third of its size, as Base64 text without mark-up."""
+    """The plotting library, compressed to a third of its size, as Base64 text."""
     library = resources.files("plotly") / "package_data" / "plotly.min.js"
     return base64.b64encode(gzip.compress(library.read_bytes(), mtime=0)).decode()

@@ -1,4 +1,4 @@
-"""Refuse records with wrong fields, since people may have edited the files of records."""
+"""Refuse records with wrong fields, since a user may have edited a file of records by hand."""
 
 import difflib
 from functools import cache
@@ -19,7 +19,7 @@ _CIRCUITS = (
     *(SynthesisRecord, DotRecord, ArrayRecord, Bf16MacRecord, DecoderRecord),
     LosslessRecord,
 )
-# Figures that are never less than zero. Slacks and losses may be.
+# Fields whose numbers are never negative. Slacks and losses may be.
 _AMOUNTS = (
     *("area_um2", "area_ge", "um2_per_lane", "multiplier_um2", "accumulator_um2", "register_um2"),
     *("cells", "delay_ps", "clock_ps", "terms", "acc_width", "leakage_nw"),
@@ -28,13 +28,13 @@ _AMOUNTS = (
 
 
 def check_circuit(record: JsonObject) -> None:
-    """Raise UserError for a synthesis record with an unknown field or an impossible figure."""
+    """Raise UserError for a synthesis record with an unknown, missing or impossible field."""
     _check_fields(record, _fields_of(_CIRCUITS), ("format", "unit", "technology"))
     _check_amounts(record, _AMOUNTS)
 
 
 def check_evaluation(record: JsonObject) -> None:
-    """Raise UserError for an evaluation's record with an unknown field or an impossible figure."""
+    """Raise UserError for an evaluation's record with an unknown, missing or impossible field."""
     _check_fields(record, _fields_of((EvaluationRecord,)), ("format", "model", "recipe"))
     _check_amounts(record, ("bits_per_weight", "items"))
     measures = members(record, "measures")

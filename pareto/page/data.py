@@ -1,4 +1,4 @@
-"""Turn records into the page's data: texts, figures, and the command that repeats each result."""
+"""Turn records into the page's data: texts, numbers, and the command that repeats each result."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping

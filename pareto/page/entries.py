@@ -41,7 +41,7 @@ class HardwareEntry(Record):
     command: str
     """The command that repeats the synthesis."""
     file: str
-    """The file name for saving its netlist."""
+    """The name of the file in which the netlist is saved, without its ending."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class AccuracyEntry(Record):
     facts: tuple[tuple[str, ...], ...]
     """Pairs of a title and a text, for the details."""
     grade: str
-    """``measured`` here, or ``published`` by others."""
+    """``measured`` by halfbyte, or ``published`` by others."""
     command: str
     """The command that repeats the evaluation."""
 
@@ -83,7 +83,7 @@ class PageData(Record):
     formats: Mapping[str, FormatEntry]
     """The formats by name."""
     axes: tuple[JsonObject, ...]
-    """All figures that can be an axis or a column."""
+    """The numbers of records that can be an axis of the plot or a column of the table."""
     columns: tuple[str, ...]
     """Names of the table's columns, besides the two axes of the plot."""
     hardware: tuple[NetlistEntry | HardwareEntry, ...]

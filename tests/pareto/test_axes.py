@@ -93,7 +93,7 @@ def test_chip_overhead_counts_macs_and_memory_relative_to_int4():
     other = axis("chip_overhead", RECORDS, chip=ChipModel(0.5, 0.0))
     assert [other.cost(each) for each in RECORDS] == pytest.approx([0, 5.0, 25.0])
     assert "50 % MACs, 0 % memory" in other.note
-    with pytest.raises(UserError, match="counted from int4: add it to the formats"):
+    with pytest.raises(UserError, match="a chip for int4: add int4 to the formats"):
         axis("chip_overhead", RECORDS[1:])
 
 
@@ -131,14 +131,14 @@ def test_array_area_adds_buffers_to_the_area_of_the_array():
 def test_each_unit_has_its_axes():
     check_axis("lane_area", "dot")
     with pytest.raises(
-        UserError, match=r"Axis of mac must be one of mac_area, .*one of --unit dot"
+        UserError, match=r"Axis of mac must be one of mac_area, .*an axis of --unit dot"
     ):
         check_axis("lane_area")
     with pytest.raises(UserError, match="Axis of dot must be one of lane_area, unit_area, chip"):
         check_axis("area", "dot")
 
 
-def test_records_without_the_figure_of_the_axis_are_left_out(tmp_path):
+def test_records_without_the_number_of_the_axis_are_left_out(tmp_path):
     records = [record("int4", delay_ps=2000.0), record("e2m1"), record("int5", delay_ps=2500)]
     found = axis("delay", records)
     assert [found.cost(each) for each in records] == [2000.0, None, 2500.0]
@@ -153,7 +153,7 @@ def test_records_without_the_figure_of_the_axis_are_left_out(tmp_path):
     ("name", "message"),
     [("delay", "delay_ps is null in every"), ("energy", "glitch_energy_fj is null in every")],
 )
-def test_an_axis_without_any_figure_is_refused(name, message):
+def test_an_axis_without_any_number_is_refused(name, message):
     with pytest.raises(UserError, match=message):
         axis(name, RECORDS)
 
@@ -162,7 +162,7 @@ def test_effective_bits_are_those_given():
     bits = {"int4": 3.61, "e2m1": 4.04, "int5": 4.4}
     found = axis("bits", RECORDS, effective_bits=bits)
     assert [found.cost(each) for each in RECORDS] == list(bits.values())
-    with pytest.raises(UserError, match="No format has known effective bits"):
+    with pytest.raises(UserError, match="bits per weight are not known for any format"):
         axis("bits", RECORDS)
 
 
@@ -179,7 +179,7 @@ def test_plots_and_data_follow_the_axis(tmp_path):
     assert {(row["lanes"], row["rows"], row["scale"]) for row in rows} == {("4", "2", "e8m0")}
     svg = (tmp_path / f"{name}.svg").read_text()
     assert "Array area per MAC" in svg
-    # Published accuracies are with FP32 scales, so they do not fit this array.
+    # The published accuracies were measured with FP32 scales. This array has E8M0 scales.
     assert not any(path.name.startswith("published") for path in written)
 
 
@@ -212,11 +212,11 @@ def test_the_lossless_point_has_a_cost_on_every_axis():
     bit, layer = array.sram(technology).um2_per_bit, array.layer
     buffers = layer.inputs * (4 * 10.7 + 8 * 16) * bit / 32
     cost = axis("array_area", measured, array=array).lossless(lossless())
-    # Registers hold both operands, the FP32 result on its way out, and three bits of control.
+    # Registers hold both operands, the FP32 result on its way out, and three control bits.
     assert cost == pytest.approx(9000 + (32 + 32 + 3) * technology.flip_flop.area + buffers)
 
 
-def test_a_lossless_point_of_unknown_bits_has_no_cost_in_memory():
+def test_a_lossless_point_of_unknown_bits_has_no_cost_that_includes_memory():
     unknown = lossless(bits_per_weight=None)
     for name in ("chip_overhead", "array_area"):
         assert axis(name, RECORDS).lossless(unknown) is None

@@ -1,4 +1,4 @@
-"""Changes of figures between two sets of records."""
+"""Changes of numbers between two sets of records."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_a_change_counts_beyond_the_tolerance():
     assert area.relative == 1010.0 / 1000.0 - 1
 
 
-def test_a_figure_that_appears_counts_at_any_tolerance():
+def test_a_number_that_only_the_second_record_has_counts_at_any_tolerance():
     found = changes([BEFORE], [{**BEFORE, "energy_fj": 5.0}])
     assert [change.figure for change in found if change.exceeds(0.5)] == ["energy_fj"]
 
@@ -64,7 +64,8 @@ def test_every_architecture_of_a_circuit_is_compared():
     assert [(each.what, each.figure) for each in changes(others, later) if each.exceeds(0)] == [
         ("int4 mac sky130hd columns", "area_um2")
     ]
-    # With one architecture in each set, it is the best one found, which may change.
+    # If each set has only one architecture, it is the best one that was found. The two sets may
+    # have different ones.
     assert [each.figure for each in changes(others[:1], others[1:]) if each.exceeds(0)] == []
 
 

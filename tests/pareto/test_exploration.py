@@ -1,6 +1,7 @@
 """Explorations: designs of many formats are joined with accuracies, and the frontier is written.
 
-Accuracy is the distance in dB to the best possible values for a parent: one or more distributions.
+A *parent* is one or more distributions of values. The accuracy of a format is its distance, in dB,
+to the best possible values for a parent.
 """
 
 import csv
@@ -225,8 +226,8 @@ def test_formats_on_the_frontier_must_be_proved(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"technology": "asap7"}, "in one technology"),
-        ({"terms": 128}, "in one number of terms"),
+        ({"technology": "asap7"}, "with the same technology, but the records have 2"),
+        ({"terms": 128}, "with the same number of terms, but the records have 2"),
         ({"activation": "int8"}, "share a format"),
     ],
 )

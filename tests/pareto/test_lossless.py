@@ -1,6 +1,7 @@
 """BF16 weights compressed by DFloat11, as a point beside the quantized formats.
 
-Its hardware is a BF16 MAC and a share of a decoder. A lane of the decoder serves several MACs.
+The hardware of the point is a BF16 MAC and a share of a decoder. Several MACs use the weights that
+a lane of the decoder gives.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The figures published by Dotzel et al., 2024: copied exactly, and averaged over models."""
+"""The numbers of Dotzel et al. (2024) are copied exactly, and averaged over models."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ FACTS = Path(__file__).resolve().parents[3] / "shared" / "facts" / "dotzel2024.y
 @pytest.mark.skipif(
     not FACTS.is_file(), reason="the separate copy of the paper's tables is not on this machine"
 )
-def test_figures_agree_with_the_separate_copy():
+def test_numbers_agree_with_the_separate_copy():
     facts, ours = yaml.safe_load(FACTS.read_text()), published()
     table = facts["w4a4_delta_percent"]
     assert {key: ours["w4a4_delta_percent"][key] for key in ("models", "plain", "smoothquant")} == {
@@ -27,9 +27,9 @@ def test_figures_agree_with_the_separate_copy():
     assert ours["system_model"] == facts["system_model"]
 
 
-def test_average_is_over_models_with_figures_for_every_format():
+def test_average_is_over_models_with_numbers_for_every_format():
     both = w4a4_accuracy({"int4", "e2m1"})
-    assert "mistral-7b" not in both.models  # the paper's cell for e2m1 cannot be read
+    assert "mistral-7b" not in both.models  # the paper's number for e2m1 cannot be read
     assert len(both.models) == 6
     assert both.by_format["int4"] == pytest.approx(
         (-20.72 - 9.44 - 6.27 - 16.19 - 17.94 - 24.37) / 6
@@ -40,8 +40,8 @@ def test_average_is_over_models_with_figures_for_every_format():
     assert "sf4_lut6" not in all_formats.by_format
 
 
-def test_formats_without_figures_are_an_error():
-    with pytest.raises(ValueError, match="No published model has a figure for each of e2m3"):
+def test_formats_without_numbers_are_an_error():
+    with pytest.raises(ValueError, match="has no model with a number for each of e2m3"):
         w4a4_accuracy({"e2m3"})
 
 
@@ -55,5 +55,5 @@ def test_system_model_reproduces_the_chip_overheads_of_the_paper():
 def test_parts_of_the_published_macs_add_up():
     for name, row in published()["mac_area_28nm"].items():
         parts = row["multiplier"] + row["accumulator"]
-        # Each of the three figures is rounded to one decimal.
+        # Each of the three numbers is rounded to one decimal.
         assert parts == pytest.approx(row["mac"], abs=0.15), name

@@ -1,4 +1,4 @@
-"""Ranks of formats by a figure, and pairs of formats that change their order in a technology."""
+"""Ranks of formats by one number, and pairs of formats whose order depends on the technology."""
 
 from halfbyte.area import SynthesisRecord
 from halfbyte.pareto.ranking import order_changes, rank_by
@@ -14,7 +14,7 @@ def test_ranks_count_from_the_least_and_share_a_place():
     assert rank_by(records(a=3.0, b=1.0, c=3.0), "area_um2") == {"a": 2, "b": 1, "c": 2}
 
 
-def test_an_unknown_figure_has_no_rank():
+def test_an_unknown_number_has_no_rank():
     assert rank_by(records(a=3.0, b=None), "area_um2") == {"a": 1, "b": None}
     columns = {"x": records(a=1.0, b=None), "y": records(a=2.0, b=1.0)}
     assert order_changes(columns, "area_um2") == []

@@ -22,7 +22,7 @@ def record(name, loss, spread):
 
 
 def evaluations(losses=LOSSES, spread=SPREAD):
-    """Evaluations with bootstrap replicates spread evenly around each loss, in random order."""
+    """Evaluations whose bootstrap losses are spread evenly around the loss, in random order."""
     source = np.random.default_rng(3)
     return [
         Evaluation(
@@ -75,7 +75,7 @@ def test_there_is_no_runner_up_if_only_one_format_fits():
 
 
 def test_an_impossible_limit_is_refused_with_the_nearest_format():
-    with pytest.raises(UserError, match=r"the most accurate, large, loses 0\.005"):
+    with pytest.raises(UserError, match=r"the most accurate, large, has 0\.005"):
         within_loss(AREAS, evaluations(), 0.001)
     with pytest.raises(UserError, match="the smallest, small, has 900"):
         within_area(AREAS, evaluations(), 10)

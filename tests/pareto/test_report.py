@@ -1,4 +1,4 @@
-"""The report made from records: its plots and data, and its answers to the paper's claims."""
+"""The Pareto report: its plots and data, and its check of the claims of Dotzel et al. (2024)."""
 
 import csv
 import json
@@ -126,7 +126,7 @@ def test_same_records_give_the_same_files(tmp_path):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
 
 
-def test_claims_follow_the_figures():
+def test_claims_follow_the_records():
     found = claims(by_format(area_records()), measured_quality(accuracy_records()))
     by_question = {claim.question: claim for claim in found}
     measured = next(claim for question, claim in by_question.items() if "fidelity" in question)
@@ -149,7 +149,7 @@ def test_claims_follow_the_figures():
     assert "sf4_lut6 is dominated by e2m1_sr" in smaller.why
 
 
-def test_claims_change_with_the_figures():
+def test_claims_change_with_the_records():
     areas = by_format(area_records({**AREAS, "apot4": 900.0, "e2m1_sp": 1400.0}))
     fidelities = measured_quality(accuracy_records({**FIDELITIES, "apot4": 0.965}))
     found = claims(areas, fidelities)

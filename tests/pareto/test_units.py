@@ -1,6 +1,7 @@
-"""Formats in dot-product units and arrays: claims of the paper, levels, and explorations.
+"""Formats in dot-product units and arrays: published claims, levels, and explorations.
 
-A level is a kind of hardware, such as MAC, unit or array. Areas are compared within a level.
+The claims are those of Dotzel et al. (2024), the paper. A level is a kind of hardware, such as MAC,
+unit or array. Areas are compared within a level.
 """
 
 import csv
@@ -51,7 +52,7 @@ def array(name, **figures):
     )  # fmt: skip
 
 
-# Figures of a weight-stationary array.
+# Fields of the record of a weight-stationary array.
 WEIGHTS = {"dataflow": "weight", "depth": 5, "return_um2": 256 * 8.0}
 
 
@@ -148,7 +149,7 @@ def test_labels_keep_their_order_and_distance():
 
 
 def explored():
-    """Records of units with blocks of 16 and 32, and of one without scales (``scale=None``)."""
+    """Records of units with blocks of 16 and 32, and of one unit without scales."""
     records = [
         unit("e2m1", area, lanes=lanes, block=block)
         for block, of_lanes in {
@@ -175,7 +176,7 @@ def test_the_best_lanes_and_blocks_of_a_format():
     by_block = {(each.scale, each.block): each for each in found}
     wide = by_block["e8m0", 32]
     assert (wide.lanes, wide.um2_per_lane, wide.enough_lanes) == (32, 600.0, 16)
-    # Net of the scales' storage: 6.02 dB less for each bit of a scale per element.
+    # The net SQNR is lower by 6.02 dB for each bit of scales that is stored with a value.
     assert wide.net_db == pytest.approx(18 - 6.02 * 8 / 32)
     assert by_block["e8m0", 16].net_db == pytest.approx(20 - 6.02 * 8 / 16)
     best = {(each.scale, each.block) for each in best_blocks(found)}
@@ -189,7 +190,7 @@ def test_units_that_cannot_be_compared_are_refused():
     for change, message in (
         ({"technology": "other"}, "in one technology"),
         ({"activation": "int8"}, "share a format"),
-        ({"terms": 7}, "one number of terms"),
+        ({"terms": 7}, "the same number of terms"),
     ):
         fields = {"format": "e2m1", "activation": "e2m1", **change}
         mixed = [*explored(), sample(DotRecord, **fields)]

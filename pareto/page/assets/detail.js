@@ -1,5 +1,5 @@
-// Draws all that is known of one point, and a comparison of two formats. The grade of a figure is
-// "measured" by halfbyte or "published" by others.
+// Draws the details of one point, and a comparison of two formats. The grade of a number is
+// "measured" (by halfbyte) or "published" (by others).
 
 // A picture of a line with a dot at each value of the format.
 function numberLine(format) {
@@ -7,7 +7,7 @@ function numberLine(format) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const place = (value) => 14 + (572 * (value - low)) / (high - low || 1);
   const dots = unique(values).sort((a, b) => a - b);
-  const size = innerWidth < 640 ? 17 : 10;  // of the letters: larger in a narrow window, where the picture shrinks
+  const size = innerWidth < 640 ? 17 : 10;  // of the letters: larger in a narrow window, since the picture is shrunk there
   let end = -Infinity;
   const marks = dots.map((value) => {
     const [x, digits] = [place(value), String(Number(value.toPrecision(4)))];
@@ -32,7 +32,7 @@ function valuesOf(format) {
   return format.values.map((value) => Number(value.toPrecision(5))).join(", ");
 }
 
-// Title, text and grade of each figure that a record has; `of` is "hardware" or "accuracy".
+// Title, text and grade of each number that a record has; `of` is "hardware" or "accuracy".
 function figuresOf(record, of) {
   return DATA.axes.filter((each) => each.of === of && record.figures[each.name] !== undefined)
     .map((each) => [each.title + (each.unit ? `, ${each.unit}` : ""), text(record.figures[each.name], each.name), record.grade]);

@@ -37,7 +37,8 @@ function setTheme(name) {
   $("theme").textContent = name === "dark" ? "Light" : "Dark";  // the theme that a click chooses
 }
 
-// Name and title of each axis that has a figure; `kind` is "cost" or "quality".
+// Name and title of each axis for which a record has a number. `of` is "hardware" or "accuracy",
+// `kind` is "cost" or "quality".
 function axesFor(of, kind) {
   const records = DATA[of];
   return DATA.axes.filter((each) => each.of === of && each.kind === kind && records.some((record) => record.figures[each.name] != null))

@@ -13,7 +13,7 @@ function color(name) { return getComputedStyle(document.documentElement).getProp
 function axisLayout(name, logarithmic, upwards) {
   const each = axis(name);
   const unit = each.unit ? `, ${each.unit}` : "";
-  // On the vertical axis, better figures are higher up, even if less is better.
+  // On the vertical axis, better values are higher up, even if less is better.
   return { autorange: upwards && each.better === "less" ? "reversed" : true, title: { text: `${each.title}${unit} (${each.better} is better)` }, type: logarithmic ? "log" : "linear",
     gridcolor: color("--line"), zeroline: false };
 }
@@ -62,7 +62,7 @@ function drawPlot(shown) {
       array: bars.map((bar, index) => bar[1] - known[index].y), arrayminus: bars.map((bar, index) => known[index].y - bar[0]) },
   }];
   if ($("frontier").checked && best.length) {
-    // The last step goes on to the most costly point: more cost gains nothing there.
+    // The last step of the staircase ends at the cost of the most costly point.
     const far = (axis(state.x).better === "less" ? Math.max : Math.min)(...known.map((point) => point.x));
     const steps = [...best, { x: far, y: best[best.length - 1].y }];
     traces.unshift({ x: steps.map((point) => point.x), y: steps.map((point) => point.y), mode: "lines", name: "frontier",
@@ -73,5 +73,5 @@ function drawPlot(shown) {
     margin: { t: 20, r: 20 }, showlegend: false, hovermode: "closest" };
   Plotly.react("plot", traces, layout, { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", modeBarButtonsToRemove: ["select2d", "lasso2d"] });
   const left = shown.filter((point) => !known.includes(point)).map((point) => point.title);
-  $("note").textContent = `${known.length} formats drawn` + (left.length ? `; without a figure on one of the axes: ${left.join(", ")}` : "");
+  $("note").textContent = `${known.length} formats drawn` + (left.length ? `; without a number for one of the axes: ${left.join(", ")}` : "");
 }

@@ -1,5 +1,5 @@
 "use strict";
-// The state of the controls, and the points that it selects.
+// The state of the controls, and the points that the controls select.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
@@ -40,7 +40,7 @@ function points() {
 
 function axis(name) { return DATA.axes.find((each) => each.name === name); }
 
-// A figure of a point by the name of its axis; null if it is not known.
+// The number of a point on an axis, by the axis's name; null if it is not known.
 function figure(pair, name) {
   const record = pair[axis(name).of];
   const value = record ? record.figures[name] : null;
@@ -63,7 +63,7 @@ function frontierOf(shown) {
   });
 }
 
-// A figure as text, with the decimals of its axis; a dash if it is not known.
+// A number as text, with the decimals of its axis; a dash if it is not known.
 function text(value, name) {
   if (value === null || value === undefined) { return "–"; }
   if (typeof value !== "number") { return String(value); }

@@ -75,7 +75,7 @@ def test_filters_change_what_is_drawn(page):
     assert set(drawn(page)) == {"INT4", "E2M1"}
     page.select_option("#filter-recipe", "w4a4")
     assert drawn(page) == ["E2M1"]
-    assert "without a figure on one of the axes: INT4" in page.inner_text("#note")
+    assert "without a number for one of the axes: INT4" in page.inner_text("#note")
 
 
 def test_frontier_follows_the_axes(page):
