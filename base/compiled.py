@@ -146,9 +146,10 @@ def jit(function: _Function) -> _Function:
     """Compile ``function`` on its first call, to run without the interpreter's lock.
 
     The machine code is kept in ``$NUMBA_CACHE_DIR``. If that is not set, it is kept beside the
-    source, or in the user's cache folder if that place cannot be written. It is used again until
-    the code of the function's module changes, or the code of a module that it imports, directly or
-    not. If several processes need the same function at once, one compiles it and the others wait.
+    source, or in the user's cache folder if nothing can be written beside the source. The machine
+    code is used again until the code of the function's module changes, or the code of a module that
+    this module imports, directly or not. If several processes need the same function at once, one
+    compiles it and the others wait.
     If no folder can be written, every process compiles for itself. Without numba, the function runs
     uncompiled, hundreds of times slower, and a warning says so.
     """

@@ -19,7 +19,7 @@ from halfbyte.base.fingerprint import content_key
 __all__ = ["SHARED_LIBRARY", "Compiler", "host_compiler", "run_tool"]
 
 CXX17 = 201703  # the value of __cplusplus for C++17
-SECONDS = 900  # that a compiler may take
+SECONDS = 900  # the longest time that a compiler may take
 
 SHARED_LIBRARY = ("-std=c++17", "-O3", "-shared")
 # Results are defined with a rounding after every operation, so the compiler must not contract a
@@ -119,7 +119,7 @@ def _host_compiler(chosen: str | None) -> Compiler:
         if shutil.which(name):
             return _checked((name,))
     raise ToolError(
-        "No C++ compiler found: the host build needs one (apt install g++), or CXX set to one"
+        "No C++ compiler found: the host build needs one; install it (apt install g++), or set CXX"
     )
 
 

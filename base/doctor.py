@@ -13,7 +13,7 @@ from halfbyte.base.versions import versions_of
 
 __all__ = ["Finding", "examine"]
 
-SECONDS = 20.0  # that a tool may take to print its version
+SECONDS = 20.0  # the longest time that a tool may take to print its version
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)*")
 
 
@@ -43,7 +43,7 @@ class Finding:
 
     @property
     def status(self) -> str:
-        """``ok`` if it is there, ``missing`` if it is needed, ``absent`` if it is optional."""
+        """``ok`` if it was found; if not, ``missing`` if it is needed, and ``absent`` otherwise."""
         return "ok" if self.version else "missing" if self.needed else "absent"
 
     def as_json(self) -> JsonObject:

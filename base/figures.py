@@ -1,4 +1,4 @@
-"""Write figures as PNG, SVG and PDF. The user's settings of matplotlib do not affect them.
+"""Write pictures as PNG, SVG and PDF. The user's settings of matplotlib do not affect them.
 
 Title and caption go to a text file beside the picture, since a paper or a web page shows them in
 its own font.
@@ -29,9 +29,11 @@ _CAPTION_COLOUR = "#555555"
 _TITLE_LETTERS_PER_INCH = 9.0
 _CAPTION_LETTERS_PER_INCH = 18.5
 _LINE_POINTS = 10.0  # the height that is added for each line of title or caption
-_LEGEND_MARGIN = 55.0  # points that a legend cannot use: the labels of the vertical axis
-_LINE_LETTERS = 100  # in a line of the text file
-# With a fixed salt, the same figure gives the same SVG file. Text is written as text, not as
+# The part of the picture's width, in points, that a legend cannot use, since the labels of the
+# vertical axis are there.
+_LEGEND_MARGIN = 55.0
+_LINE_LETTERS = 100  # the most letters in a line of the text file
+# With a fixed salt, the same picture gives the same SVG file. Text is written as text, not as
 # outlines (TrueType, 42, in PDF), so that it can be searched and edited.
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "halfbyte",
@@ -39,7 +41,7 @@ _STYLE: dict[str, Any] = {
     "pdf.fonttype": 42,
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
 }
-# Metadata for each kind of file: without a date, the same figure gives the same file.
+# Metadata for each kind of file: without a date, the same picture gives the same file.
 _DATES: dict[str, dict[str, Any]] = {
     "png": {},
     "svg": {"Date": None},
@@ -49,7 +51,7 @@ _DATES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure to draw in, with its title and caption; ``look`` says how it is saved."""
+    """A matplotlib figure to draw in, with title and caption; ``look`` says how it is saved."""
 
     figure: Figure
     title: str
@@ -86,7 +88,7 @@ class Picture:
 def picture(
     width: float, height: float, *, title: str, caption: str, look: Look = OWN_LOOK
 ) -> Iterator[Picture]:
-    """Within this context, an empty picture of ``width`` by ``height`` inches to draw in.
+    """A context that gives an empty picture of ``width`` by ``height`` inches to draw in.
 
     If ``look`` has a width, the picture gets that width. Drawing uses matplotlib's defaults and not
     the user's settings. The caller passes all sizes in points through :func:`scaled`. The figure

@@ -135,7 +135,7 @@ def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
 
 @contextmanager
 def partial_file(path: Path) -> Iterator[Path]:
-    """Within this context, a new, empty file in the folder of ``path``, under a temporary name.
+    """A context that gives a new, empty file in the folder of ``path``, under a temporary name.
 
     The caller writes it and gives it to :func:`publish`. Otherwise it is removed at the end of the
     context. Raises OSError if it cannot be created.

@@ -1,4 +1,4 @@
-"""Keys of stored results: hashes of all that a result depends on."""
+"""Compute the keys of stored results, which are hashes of everything that a result depends on."""
 
 import ast
 import hashlib
@@ -12,14 +12,18 @@ __all__ = ["code_fingerprint", "content_key"]
 
 
 def content_key(inputs: Any) -> str:
-    """SHA-256 (hex) of JSON-like ``inputs``. The order of the keys in a mapping does not matter."""
+    """The SHA-256 hash of ``inputs`` as JSON, in hex digits.
+
+    The order of the keys in a mapping does not matter. A value that JSON lacks, such as a fraction,
+    is replaced by its text.
+    """
     text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
 def code_fingerprint(*modules: str) -> str:
-    """SHA-256 (hex) of the code of ``modules`` and of all modules that they import.
+    """The SHA-256 hash of the code of ``modules`` and of all modules that they import.
 
     A stored result has this hash in its key. An edit of the code changes the hash, so the result is
     computed again. An edit of a comment or a docstring does not change the hash. Another version of
@@ -34,7 +38,7 @@ def code_fingerprint(*modules: str) -> str:
 
 @cache
 def _code_digest(source: bytes) -> str:
-    """SHA-256 (hex) of a source's syntax tree, without comments, docstrings and layout."""
+    """The SHA-256 hash of a source's syntax tree, without comments, docstrings and layout."""
     tree = ast.parse(source)
     for node in statements(tree, types=True):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):

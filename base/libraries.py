@@ -34,7 +34,7 @@ def compiled_library(compiler: Compiler, main: str, files: Mapping[str, str], fo
 
 
 def _compile(compiler: Compiler, main: str, files: Mapping[str, str], target: Path) -> None:
-    """Compile in a temporary folder, then move: other processes never see a part of a library."""
+    """Compile in a temporary folder, so that no other process sees an incomplete library."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as temporary:
         place = Path(temporary)
         for name, text in files.items():

@@ -1,8 +1,8 @@
 """Records of measurements: frozen dataclasses that are written and read as JSON.
 
 A subclass of :class:`Record` lists its fields with their types. A text below each field says what
-it is and in which unit. The methods of Record read this list to write JSON, to check JSON, and to
-make the JSON Schema.
+the field holds, and in which unit. The methods of Record use this list to write JSON, to check
+JSON, and to make the JSON Schema.
 """
 
 import ast
@@ -221,7 +221,7 @@ def field_docs(cls: type[Record]) -> dict[str, str]:
     """The text below each field of a record class, by the field's name; inherited fields included.
 
     A field whose type is None needs no text: it is always null. Raises LookupError for any other
-    field without a text, since every figure needs its unit.
+    field without a text, since every number needs its unit.
     """
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):

@@ -11,7 +11,7 @@ from halfbyte.base.user_files import read_start
 
 __all__ = ["keep_results", "kept_results", "read_results"]
 
-MAX_BYTES = 64 * 1024 * 1024  # of a file that is read
+MAX_BYTES = 64 * 1024 * 1024  # the largest file that is read
 # Fields of a record that say what was measured, and how. Records that agree in all of them are
 # results of the same measurement.
 _INPUTS = (
@@ -56,9 +56,10 @@ def kept_results() -> list[Path]:
 
 
 def read_results(paths: Sequence[Path]) -> Iterator[JsonObject]:
-    """Read the records of files that the option ``--json`` or :func:`keep_results` wrote, in order.
+    """Read records from files that the option ``--json`` or :func:`keep_results` wrote.
 
-    Raises UserError for a file that is missing, too large, or not a list of JSON objects.
+    The files are read in the order of ``paths``. Raises UserError for a file that is missing, too
+    large, or not a list of JSON objects.
     """
     for path in paths:
         try:
@@ -70,7 +71,9 @@ def read_results(paths: Sequence[Path]) -> Iterator[JsonObject]:
         try:
             records = parse_json(raw)
         except ValueError as error:
-            raise UserError(f"{path} is not JSON; wanted what `--json` prints: {error}") from error
+            raise UserError(
+                f"{path} is not JSON ({error}); expected the output of `--json`"
+            ) from error
         if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
-            raise UserError(f"{path} is not a list of records; wanted what `--json` prints")
+            raise UserError(f"{path} is not a list of records; expected the output of `--json`")
         yield from records

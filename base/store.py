@@ -12,10 +12,11 @@ __all__ = ["RecordStore"]
 
 
 class RecordStore:
-    """Records in a JSON Lines file. Several processes may share it and may be killed at any time.
+    """Records in a JSON Lines file, which several processes may use at the same time.
 
-    A line is written with one call under a lock. If a process is killed or the disk is full, the
-    last line may be incomplete. Readers skip such a line, and the next writer starts a new one.
+    A process writes each line with one call, under a lock. If the process is killed or the disk is
+    full, the last line may be incomplete. Readers skip such a line, and the next writer starts a
+    new one.
     Each line has a digest of its key and record. Readers skip a line with a wrong digest, for
     example after an edit by hand. Its record then counts as missing.
 

@@ -18,9 +18,10 @@ JsonObject = Mapping[str, Json]
 
 
 def json_text(value: object, indent: int | None = None) -> str:
-    """``value`` as JSON text. It may consist of mappings, lists, tuples, text, numbers and None.
+    """``value`` as JSON text.
 
-    Raises TypeError for anything else.
+    The value may consist of mappings, lists, tuples, text, numbers, booleans and None. Raises
+    TypeError for anything else.
     """
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 

@@ -13,7 +13,7 @@ from halfbyte.base.user_files import read_start
 __all__ = ["check_keys", "parse_mapping", "read_mapping", "read_text"]
 
 
-MAX_BYTES = 64 * 1024  # of a file
+MAX_BYTES = 64 * 1024  # the largest file that is read
 # No sensible number has more digits. Python is slow with very long numbers, or refuses them.
 MAX_DIGITS = 100
 

@@ -1,6 +1,6 @@
-"""Write rows of figures as CSV for spreadsheets, JSON for programs, or Markdown for readers.
+"""Write tables as CSV for spreadsheets, JSON for programs, or Markdown for readers.
 
-A row maps the names of columns to figures.
+A row maps the names of columns to values.
 """
 
 import csv
@@ -17,7 +17,7 @@ Rows = Sequence[Mapping[str, Json]]
 
 
 def csv_text(rows: Rows) -> str:
-    """Rows as CSV, with a line of column names first. Where a row lacks a column, it is empty."""
+    """Rows as CSV, after a line of column names. If a row lacks a column, its cell is empty."""
     text = io.StringIO()
     columns = dict.fromkeys(column for row in rows for column in row)
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")

@@ -1,9 +1,9 @@
 """Run Yosys in separate processes, since an error in Yosys ends the process that runs it.
 
 A server process loads Yosys once and forks for every run. So every run starts quickly and from the
-same state, and a failed run does not affect other runs. Runs at the same time use different
-servers. A server is kept for later runs. It ends with the process that started it, even if that
-process is killed.
+same state, and a failed run does not affect other runs. Runs that take place at the same time use
+different servers. A server is kept for later runs. It ends with the process that started it, even
+if that process is killed.
 """
 
 import atexit
@@ -31,9 +31,9 @@ _LEAST_SPACE = 2**20  # bytes; a disk with less free space counts as full
 _TRIES, _PAUSE = 40, 0.05
 # The program of a server. First it prints the path of its temporary folder. Then it reads lines,
 # each with the path of a folder, runs the script in that folder, and prints the exit status. It has
-# a single thread, since forking is not safe with several. Yosys keeps a library that it has read,
-# by its path under $TMPDIR, and does not read it again. So every run has its own $TMPDIR. A run
-# flushes the buffers of C before it ends, since os._exit would drop their content.
+# a single thread, since forking is not safe with several. Yosys keeps a copy of each library that
+# it reads in $TMPDIR, and does not read a library at the same path again. So every run has its own
+# $TMPDIR. A run flushes the buffers of C before it ends, since os._exit would drop their content.
 _SERVER = """\
 import ctypes, json, os, shutil, sys, tempfile
 from pyosys import libyosys

@@ -31,8 +31,8 @@ def factor():
 """,
     "apart.py": "",
 }
-# Prints the result, the cache hits and the cache folder. A hit is a function whose machine code was
-# loaded, not compiled.
+# Prints the result, the number of cache hits, and the cache folder. A cache hit means that the
+# machine code of the function was loaded, not compiled.
 SCRIPT = f"""
 from {NAME}.high import result
 found = result(21)

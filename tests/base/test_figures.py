@@ -1,4 +1,4 @@
-"""Figures saved as files: their width, title and caption, background, and text in SVG."""
+"""Pictures saved as files: their width, title and caption, background, and text in SVG."""
 
 import re
 import struct

@@ -33,7 +33,7 @@ def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(found: frozenset[str]) -> set[str]:
-    """Names of modules without that of their package."""
+    """The names of the modules, without the name of their package."""
     return {name.removeprefix(f"{NAME}.") for name in found}
 
 

@@ -1,4 +1,8 @@
-"""The record store, a file of JSON lines: with several writers, killed writers, replaced files."""
+"""The record store, a file of JSON lines.
+
+Its records can be read although several processes write to the file, writers are killed, lines are
+damaged, or the file is replaced.
+"""
 
 import multiprocessing
 import os
