@@ -30,7 +30,7 @@ def names() -> tuple[str, ...]:
 
 
 def user_names() -> tuple[str, ...]:
-    """Names of the user's own formats: files ``NAME.yaml`` in the folder for them."""
+    """Names of the files in the user's folder of formats, except names of shipped formats."""
     folder = user_folder("formats")
     found = sorted(path.stem for path in folder.glob("*.yaml")) if folder else []
     return tuple(name for name in found if name not in names())
@@ -64,8 +64,9 @@ def load(reference: str | Path) -> Format:
     Raises
     ------
     FormatError
-        The name is unknown; the message lists all names and says which is the most similar. Or the
-        file is not a valid format, or has the name of a shipped format but other values.
+        The name is unknown, the file is not a valid format, or the file has the name of a shipped
+        format but other values. For an unknown name, the message lists all names and suggests a
+        similar one.
     """
     text = str(reference)
     file = _FILE.fullmatch(text)

@@ -1,4 +1,4 @@
-"""The error of a set of levels on blocks of random values, and the sets with the least error.
+"""Compute the error of a set of levels on blocks of random values, and find the best sets.
 
 A *level* is a value of a format, divided by the format's highest value. A block holds ``n``
 independent values of one distribution, the parent. The block quantizer divides a block by its
@@ -51,8 +51,8 @@ MIN_BLOCK, MAX_BLOCK = 2, 2**20
 # Student's t has a variance only for nu above 2. Below this nu the integrals are inaccurate.
 MIN_NU = 2.01
 _CELLS = 1024  # on each side of 0; their width adds less than 0.001 dB to the error of 16 levels
-_JOINED = 4  # cells that the search for the optimum takes as one
-_NODES = 128  # points of the integral over m; with 512 points, no error changes by 0.01 %
+_JOINED = 4  # cells that the search for the optimum joins to one wide cell
+_NODES = 128  # points of the integral over m; with 512, all errors change by less than 0.01 %
 _FAR_TAIL = 1e-12  # scipy is not asked for quantiles of smaller tail probabilities
 _MAX_ITERATIONS = 20_000
 _SETTLED = 1e-9  # greatest move of a level in the last iteration
@@ -103,7 +103,9 @@ class EntropyCodebook:
 def check_block(block: object) -> None:
     """Raise FormatError unless ``block`` is an integer from 2 to 2^20."""
     if type(block) is not int or not MIN_BLOCK <= block <= MAX_BLOCK:
-        raise FormatError(f"block must be {MIN_BLOCK} to {MAX_BLOCK}, not {block!r:.60}")
+        raise FormatError(
+            f"block must be an integer from {MIN_BLOCK} to {MAX_BLOCK}, not {block!r:.60}"
+        )
 
 
 @lru_cache(maxsize=32)
@@ -308,7 +310,7 @@ def entropy_constrained(
     best = _trade(lloyd_max(blocks, count, pinned=pinned), blocks, 0.0, pinned)
     if best.entropy <= entropy:
         return best
-    # With many bits per code, evenly spaced levels are best: one search begins with them.
+    # With many bits per code, evenly spaced levels are best: two of the searches begin with them.
     starts = (best.levels, np.linspace(-1.0, 1.0, count), np.linspace(-1.0, 1.0, count - 1))
     found = [_at_entropy(start, blocks, entropy, pinned) for start in starts]
     return min(found, key=lambda book: book.relative_mse)
@@ -333,7 +335,7 @@ def _at_entropy(levels: _Array, blocks: Blocks, entropy: float, pinned: bool) ->
 
 
 def _trade(levels: _Array, blocks: Blocks, price: float, pinned: bool) -> EntropyCodebook:
-    """Minimize error plus ``price`` times bits: choose codes, levels, code lengths in turn."""
+    """Minimize error plus ``price`` times bits: choose codes, levels and code lengths in turn."""
     lengths = np.full(len(levels), math.log2(len(levels)))
     rates = price * blocks.share / np.maximum(blocks.energy, 1e-300)
     previous = math.inf

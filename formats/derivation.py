@@ -77,7 +77,7 @@ class Derivation:
     method : str
         One of :data:`METHODS`.
     block : int
-        Elements that share a scale. The method ``quantile`` uses it only in :meth:`errors`.
+        Values that share a scale. For the method ``quantile``, only :meth:`errors` depends on it.
     entropy : float
         Average bits per code, for the method ``entropy``.
 
@@ -101,9 +101,9 @@ class Derivation:
 
     @property
     def default_name(self) -> str:
-        """A name for the format: the distribution, nu, and all settings that are not the default.
+        """A name for the format: the distribution, nu, and the settings that are not the default.
 
-        These are the method, the widths and the block. The entropy is never part of the name.
+        The settings that may be named are the method, the block and the two widths.
         """
         parts = [self.distribution]
         if self.nu is not None:
@@ -116,7 +116,7 @@ class Derivation:
 
     @property
     def parent(self) -> str:
-        """The distribution as people write it."""
+        """The distribution in words, with its parameter."""
         return "normal" if self.nu is None else f"Student's t, nu {self.nu:g}"
 
     @cached_property

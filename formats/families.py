@@ -63,7 +63,8 @@ def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
 def with_supernormal(values: Sequence[Fraction], supernormal: Fraction) -> list[Fraction]:
     """Give the code of negative zero, ``1 0...0``, the value ``supernormal`` (Dotzel et al., 2024).
 
-    Raises FormatError if this code is not a zero, or if ``supernormal`` is a value already.
+    Raises FormatError unless code 0 and the code of negative zero both have the value 0, or if
+    ``supernormal`` is a value of the format already.
     """
     negative_zero = len(values) // 2
     if values[negative_zero] != 0 or values[0] != 0:

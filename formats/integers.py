@@ -1,4 +1,4 @@
-"""Integers in two's complement."""
+"""Compute the widths of integers in two's complement."""
 
 __all__ = ["signed_width"]
 

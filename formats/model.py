@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Ties(enum.Enum):
-    """Which value the encoder takes for an input that lies exactly between two values."""
+    """To which value the encoder rounds an input that lies half-way between two values."""
 
     DOWN = "down"
     """To the lower value (the rule of Dotzel et al., 2024)."""
@@ -66,16 +66,16 @@ class Format:
     values : tuple of Fraction
         ``2 ** bits`` values in the order of the codes; bit 0 of a code is the least significant.
     ties : Ties
-        Which value the encoder takes for an input half-way between two neighbouring values.
+        To which value the encoder rounds an input half-way between two neighbouring values.
     source : str
         Where the values come from.
     family : str
         How the values were given: listed (``values``), or by the parameters of a family
         (``integer``, ``minifloat``, ``apot`` or ``quantile``).
     nan_codes : tuple of int
-        Codes that the format's standard calls NaN. Integer hardware has no NaN. So each of these
-        codes stands here for the largest finite magnitude with its sign. The encoder never gives
-        these codes.
+        Codes that the format's standard calls NaN. Integer hardware has no NaN. So a format file is
+        read with the largest finite value of the same sign for each of these codes. The encoder
+        never gives these codes.
 
     Raises
     ------
@@ -111,14 +111,14 @@ class Format:
         needed = max(abs(integer) for integer in self.integers).bit_length()
         if needed > MAX_INTEGER_BITS:
             raise FormatError(
-                f"{self.name}: as integers times their quantum {self.quantum} the values need "
-                f"{needed} bits of magnitude; at most {MAX_INTEGER_BITS} are supported"
+                f"{self.name}: written as integers times the quantum {self.quantum}, the values "
+                f"need {needed} bits of magnitude; at most {MAX_INTEGER_BITS} are supported"
             )
         if self.ties is Ties.EVEN:
             self._check_even_ties()
 
     def _check_even_ties(self) -> None:
-        """Check that of any two neighbouring values exactly one has an even code."""
+        """Check that exactly one of any two neighbouring values has an even code."""
         codes = self.sorted_codes
         for lower, upper in pairwise(codes):
             if (lower ^ upper) & 1 == 0:

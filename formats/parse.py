@@ -1,4 +1,4 @@
-"""Read a :class:`Format` from YAML text. Shipped files and users' files are read alike."""
+"""Read a :class:`Format` from YAML text, in a shipped file or in a user's file."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ _COMMON_KEYS = {"name", "title", "bits", "ties", "source"}
 
 
 def exact_number(key: str, value: object) -> Fraction:
-    """Return an integer, a decimal as written, or text like ``1/10`` as an exact fraction.
+    """The exact fraction for an integer, a decimal number, or text such as ``1/10``.
 
     Raises FormatError, which names ``key``, for any other value.
     """

@@ -1,7 +1,8 @@
-"""Formats derived from a distribution, such as NF4 and SF4.
+"""Compute the levels of formats that are derived from a distribution, such as NF4 and SF4.
 
 The levels are quantiles at evenly spaced probabilities, divided by the largest magnitude. The
-hardware has them in a look-up table, rounded to ``lut_bits`` bits.
+values of the format are these levels, rounded to ``lut_bits`` bits for the hardware's look-up
+table.
 
 Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2), Algorithm 1. NF4
 uses the normal distribution (Dettmers et al., QLoRA, NeurIPS 2023), SF4 uses Student's t.

@@ -1,8 +1,8 @@
 """Round a format's values to fewer bits, for smaller hardware.
 
 Measured values often have no common divisor above the last decimal place. For example, 0.5251 and
-0.3949 are whole multiples of 1/10000 and of nothing larger. Such values need a wide multiplier and
-a wide accumulator. Rounded to a grid of ``bits`` bits, they change little and cost much less.
+0.3949 are whole multiples of 1/10000 and of no larger number. Such values need a wide multiplier
+and a wide accumulator. Rounded to a grid of ``bits`` bits, they change little and cost much less.
 """
 
 from dataclasses import replace

@@ -100,7 +100,7 @@ SCALE_CODES = {
 def find_scale_code(name: str, *, optional: bool = False) -> ScaleCode:
     """The scale format with this name. Raises UserError, with all names, if there is none.
 
-    ``optional``: whether the caller also takes ``none``. Then the message mentions it.
+    ``optional`` says whether the caller also accepts ``none``. If so, the message mentions it.
     """
     known = _ALIASES.get(name, name)
     if known in SCALE_CODES:

@@ -1,4 +1,4 @@
-"""Accumulator widths from the values of formats, for the golden model, RTL and GPU code.
+"""Compute accumulator widths from formats, for the golden model, RTL and GPU code.
 
 All values of a format are integers times one number, its *quantum*.
 """

@@ -46,8 +46,8 @@ E3M2 = [
     *[8, 10, 12, 14],
     *[16, 20, 24, 28],
 ]
-# In units of 2^-9, the smallest subnormal. The last code is NaN; the list gives it the largest
-# value.
+# The values of E4M3 without a sign, in units of 2^-9, the smallest subnormal. The last code is NaN
+# in the standard; here it has the largest value.
 E4M3_UNITS = [
     *[0, 1, 2, 3, 4, 5, 6, 7],
     *[8, 9, 10, 11, 12, 13, 14, 15],

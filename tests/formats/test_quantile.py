@@ -26,7 +26,7 @@ SF4_PUBLISHED = [
 
 
 def test_nf4_levels_agree_with_the_published_decimals() -> None:
-    # The published figures were computed in FP32.
+    # The published numbers were computed in FP32.
     assert np.abs(quantile_levels("normal") - NF4_PUBLISHED).max() < 2e-7
 
 

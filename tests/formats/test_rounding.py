@@ -23,7 +23,7 @@ def paper(tmp_path):
     return path
 
 
-def test_a_file_is_rounded_to_a_table_of_so_many_bits(paper):
+def test_a_file_is_rounded_to_the_bits_after_the_at_sign(paper):
     fmt, eight = load(paper), load(f"{paper}@8")
     assert (eight.name, eight.title) == ("paper_lut8", "A paper, 8-bit table")
     assert eight.quantum == Fraction(1, 127)

@@ -29,7 +29,7 @@ def test_signed_width_is_the_smallest_that_holds_both_ends(one: int, other: int)
     assert width == 1 or not -(2 ** (width - 2)) <= low <= high < 2 ** (width - 2)
 
 
-def test_signed_width_wants_ordered_ends() -> None:
+def test_signed_width_refuses_ends_in_the_wrong_order() -> None:
     with pytest.raises(ValueError, match="must not exceed the high end, not 1 > 0"):
         signed_width(1, 0)
 
@@ -52,7 +52,8 @@ def test_a_lossless_accumulator_has_the_smallest_width(fmt: Format, terms: int) 
 
 
 def test_super_precision_needs_no_wider_accumulator() -> None:
-    # The paper lists 19 bits; the real extremes are 12 * 12 and -12 * 12, as in E2M1.
+    # Dotzel et al. (2024) list 19 bits. But the extreme products are 12 * 12 and -12 * 12, as in
+    # E2M1.
     assert lossless_acc_width(load("e2m1_sp"), load("e2m1_sp")) == 17
 
 
