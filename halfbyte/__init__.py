@@ -11,7 +11,7 @@ This package offers what a notebook needs:
 - the golden model, the exact reference in PyTorch, on arrays: ``encode``, ``decode``,
   ``quantize``, ``gemm``, ``mac_stream``
 - units: ``mac`` makes a ``MacSpec``, the specification of a multiply-accumulate unit (MAC);
-  ``Overflow`` says what happens if a sum does not fit the accumulator
+  ``Overflow`` says what happens if a sum is outside the range of the accumulator
 - hardware: ``synthesize``, ``simulate``, ``prove``, ``export``
 - models: ``evaluate``
 - tables and plots: ``records_to_frame``, ``plot_frontier``

@@ -49,7 +49,7 @@ __all__ = [
 
 
 def load(reference: "FormatLike") -> Format:
-    """The format with this name, or of this ``.yaml`` file.
+    """The format with this name, or the format in this ``.yaml`` file.
 
     ``NAME@BITS`` is a format whose values are rounded to BITS bits, such as ``sf4@6``. A Format is
     returned unchanged. Raises UserError for an unknown name or an invalid file.
@@ -79,7 +79,7 @@ def mac(
 
     The parameters are those of :class:`halfbyte.MacSpec`; ``overflow`` may also be the text
     ``wrap`` or ``saturate``. Raises UserError for an unknown format, a value out of range, or an
-    architecture that does not fit the formats.
+    architecture that cannot multiply these formats.
     """
     from halfbyte.rtl import MacSpec
 
@@ -112,7 +112,7 @@ def quantize(
     scale_format: "ScaleFormat | str" = "fp32",
     **options: Any,
 ) -> "Quantized":
-    """Quantize blocks of the last dimension of ``x``, each scaled by its absolute maximum.
+    """Quantize ``x`` in blocks along its last dimension, each scaled by its absolute maximum.
 
     ``x`` is a tensor, an array or nested lists of numbers; integers become FP32.
     ``scale_format`` is the type of the scales: fp32, fp16, bf16, e4m3 (as in NVFP4), e8m0_floor (as
@@ -128,7 +128,7 @@ def quantize(
 def gemm(a: "Quantized", w: "Quantized") -> "Tensor":
     """The product ``A W^T`` of two quantized matrices, (M, K) and (N, K): (M, N) float32.
 
-    The bits are those that :func:`halfbyte.golden.gemm` defines.
+    The order of the additions and their rounding are those of :func:`halfbyte.golden.gemm`.
     """
     from halfbyte import golden
 
@@ -177,7 +177,7 @@ def synthesize(
     unit : MacSpec or format
         What to synthesize. A format stands for the MAC with both operands in this format.
     technology : str
-        A technology card by name: a file with the few cells of a library that synthesis uses.
+        The name of a technology card: a file with the few cells of a library that synthesis uses.
     liberty : sequence of path
         Files of a full cell library, which replaces the card.
     clock : str, optional
@@ -198,8 +198,8 @@ def simulate(unit: "Unit", **options: Any) -> "SimulationRecord":
     """Simulate a MAC's RTL and compare it with the golden model.
 
     The options are those of :func:`halfbyte.sim.run_regression`: ``simulator``, ``seed``,
-    ``cycles`` and others. A MAC with the architecture ``auto`` gets the one that synthesis finds
-    smallest. Raises SimulationError if RTL and golden model differ.
+    ``cycles`` and others. If the architecture is ``auto``, synthesis first finds the smallest one.
+    Raises SimulationError if RTL and golden model differ.
     """
     from halfbyte.sim import run_regression
 
@@ -209,7 +209,7 @@ def simulate(unit: "Unit", **options: Any) -> "SimulationRecord":
 def prove(
     unit: "Unit", technology: str = "sky130hd", *, jobs: int | None = None
 ) -> "list[ProofRecord]":
-    """Prove that the RTL of a MAC, and every netlist that synthesis tries for it, are right.
+    """Prove that the RTL of a MAC is correct, and every netlist that synthesis tries for it.
 
     The proofs hold for all codes and accumulator states. Returns a record for each proof. Raises
     ProofError, with a counterexample, if a proof fails.
@@ -227,7 +227,7 @@ def prove(
 def export(unit: "Unit", folder: Path | str, *, seed: int = 0) -> "ExportRecord":
     """Write a MAC as Verilog, with test vectors and a test bench, into ``folder``.
 
-    A MAC with the architecture ``auto`` gets the one that synthesis finds smallest.
+    If the architecture is ``auto``, synthesis first finds the smallest one.
     """
     from halfbyte.sim import export_mac
 
@@ -331,14 +331,14 @@ def _floats(x: "ArrayLike | Tensor") -> "Tensor":
 
 
 def _spec(unit: "Unit") -> "MacSpec":
-    """The specification of a unit; a format stands for the MAC with both operands in it."""
+    """The specification of a MAC; a format stands for the MAC with both operands in this format."""
     from halfbyte.rtl import MacSpec
 
     return unit if isinstance(unit, MacSpec) else mac(unit)
 
 
 def _named(unit: "Unit") -> "MacSpec":
-    """The MAC with a named architecture: ``auto`` becomes the one that synthesis finds smallest."""
+    """The MAC with a named architecture: ``auto`` is replaced by the smallest architecture."""
     from dataclasses import replace
 
     spec = _spec(unit)
