@@ -156,7 +156,7 @@ def skeleton(folder: Path, kind: str) -> Any:
     except UserError:
         raise
     except Exception as error:  # a configuration can fail in many ways
-        raise UserError(f"The model in {folder} cannot be made: {reason_of(error)}") from error
+        raise UserError(f"The model in {folder} cannot be created: {reason_of(error)}") from error
 
 
 def reason_of(error: BaseException) -> str:

@@ -25,7 +25,7 @@ def read_index(folder: Path) -> dict[str, Path]:
     index = folder / INDEX
     places = read_config(index).get("weight_map")
     if not isinstance(places, dict) or not places:
-        raise UserError(f"{index} must hold a weight_map of tensor to shard")
+        raise UserError(f"{index} must hold a weight_map from tensors to shards")
     for name in sorted({_checked(index, each) for each in places.values()}):
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing, but {INDEX} names it; fetch it again")
@@ -44,8 +44,8 @@ def _checked(index: Path, name: object) -> str:
 def check_shards(paths: Iterable[Path]) -> None:
     """Check that no shard is missing, by names such as ``model-00001-of-00003.safetensors``.
 
-    The numbers begin at 1 or 0. Shards with an index are not checked, since the index
-    may list fewer shards than the names state.
+    The numbers begin at 1 or 0. Shards with an index are not checked, since the index may
+    list fewer shards than the names state.
     Raises UserError, which names the first shard that is missing.
     """
     sets: dict[tuple[Path, str, str, int], dict[int, Path]] = {}
@@ -63,5 +63,5 @@ def check_shards(paths: Iterable[Path]) -> None:
             width = len(one) - len(stem) - 1 - len(rest)
             raise UserError(
                 f"{folder / f'{stem}-{missing:0{width}}{rest}'} is missing, but {one} is one of "
-                f"{count}; fetch the folder again"
+                f"{count} files; fetch the folder again"
             )

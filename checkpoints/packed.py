@@ -183,8 +183,8 @@ class _Description:
         for shard in checkpoint.shards:
             if shard.metadata.get(DIGEST_KEY, self.digest) != self.digest:
                 raise UserError(
-                    f"{checkpoint.path / DESCRIPTION} is not the one that {shard.path.name} was "
-                    "written with: restore it, or quantize the model again"
+                    f"{checkpoint.path / DESCRIPTION} is not the description with which "
+                    f"{shard.path.name} was written: restore it, or quantize the model again"
                 )
 
 
@@ -280,7 +280,7 @@ def stored_values(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _as_stored(values: Tensor, about: WeightDescription) -> Tensor:
-    """Values of shape (outputs, inputs), or with experts first, in the layout of the original."""
+    """Put values, (outputs, inputs) or with experts first, into the layout of the original."""
     layout = Layout(about.layout)
     if about.experts is None:
         return from_matrix(values, about.shape, layout, about.groups)

@@ -74,7 +74,7 @@ class StoredWeight:
 
     @property
     def matrix_shape(self) -> tuple[int, int]:
-        """(outputs, inputs) of each matrix."""
+        """The shape (outputs, inputs) of each matrix."""
         shape = self.tensor.shape if self.experts is None else self.tensor.shape[1:]
         first, second, *kernel = shape
         positions = 1

@@ -36,7 +36,7 @@ class TensorRecord(Record):
     tensors: int
     """Number of tensors that are stored together."""
     elements: int
-    """Elements of these tensors."""
+    """Number of elements of these tensors."""
     raw_bytes: int
     """Bytes of these tensors in the original."""
     stored_bytes: int
@@ -69,7 +69,7 @@ class CompressionRecord(Record):
     coded_elements: int
     """Number of elements that are stored in a shorter code."""
     coded_bits_per_element: float | None
-    """Mean bits of these elements, as stored; null if there are none."""
+    """Mean number of bits of these elements, as stored; null if there are none."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
@@ -104,7 +104,7 @@ class PublishedCompressionRecord(Record):
     coded_elements: int
     """Number of weights in these modules."""
     coded_bits_per_element: float | None
-    """Mean bits of these weights, as stored; null if nothing was compressed."""
+    """Mean number of bits of these weights, as stored; null if nothing was compressed."""
     kept: Mapping[str, str]
     """Modules that were copied uncompressed, with the reasons."""
     bytes_before: int
@@ -128,7 +128,7 @@ class DecompressionRecord(Record):
     output: str
     """File or folder that was written."""
     corrected_words: int
-    """Words of 64 bits in which a wrong bit was corrected."""
+    """Number of words of 64 bits in which a wrong bit was corrected."""
     lost: tuple[str, ...]
     """Names of tensors in the compressed files that could not be restored."""
     bytes_before: int
@@ -172,7 +172,7 @@ class VerificationRecord(Record):
     bytes: int
     """Bytes of the file."""
     corrected_words: int
-    """Words of 64 bits in which a wrong bit was corrected."""
+    """Number of words of 64 bits in which a wrong bit was corrected."""
     error: str | None
     """What is damaged; null if nothing is."""
     seconds: float
@@ -217,7 +217,7 @@ class QuantizationRecord(Record):
     format: str
     """Name of the format."""
     block: int | None
-    """Elements that share a scale; null for whole rows."""
+    """Number of elements that share a scale; null for whole rows."""
     operand: JsonObject
     """How weights were quantized: block size, type of scales, clipping, mirrored blocks."""
     dequantized: bool
@@ -297,7 +297,7 @@ class CheckpointDescription(Record):
     format: FormatDescription
     """Format of the quantized weights."""
     block: int | None
-    """Elements that share a scale; null for whole rows."""
+    """Number of elements that share a scale; null for whole rows."""
     operand: JsonObject
     """How weights were quantized: block size, type of scales, clipping, mirrored blocks."""
     content: str

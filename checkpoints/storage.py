@@ -206,16 +206,16 @@ class CompressedTensors:
         size = _NV if is_nv else _MX
         if fmt.values != load("e2m1").values or not (is_nv or is_mx) or operand.block != size:
             raise UserError(
-                "compressed-tensors holds E2M1 with E8M0 scales in blocks of 32 (MXFP4) or with "
+                "compressed-tensors can hold E2M1 with E8M0 scales in blocks of 32 (MXFP4) or with "
                 f"E4M3 scales in blocks of 16 (NVFP4), not {fmt.name} with "
                 f"{operand.scale_format.value} scales in blocks of {operand.block}: choose a "
                 "recipe such as w4_mx or w4_nv"
             )
         if operand.supernormal_sign is SupernormalSign.BLOCK:
-            raise UserError("compressed-tensors holds no mirrored blocks: choose another recipe")
+            raise UserError("compressed-tensors cannot hold mirrored blocks: choose another recipe")
         for weight in _others(plan.weights):
             raise UserError(
-                f"compressed-tensors holds linear layers only, not {weight.name} "
+                f"compressed-tensors can hold linear layers only, not {weight.name} "
                 f"({weight.kind or 'unknown'}): leave out --layout"
             )
         for weight in plan.weights:

@@ -255,7 +255,7 @@ def _write_shard(
 def _check_source(checkpoint: Checkpoint, to: Settings) -> None:
     """Raise UserError if the checkpoint cannot be quantized with these settings."""
     if not checkpoint.path.is_dir():
-        raise UserError(f"{checkpoint.path} is one file: give its directory, with {CONFIG}")
+        raise UserError(f"{checkpoint.path} is one file: give its directory, which has {CONFIG}")
     check_not_quantized(checkpoint.config, checkpoint.path)
     if checkpoint.plan.flaw:
         raise UserError(checkpoint.plan.flaw)
@@ -280,7 +280,7 @@ def _check_source(checkpoint: Checkpoint, to: Settings) -> None:
     }
     if clash := checkpoint.tensors.keys() & taken:
         raise UserError(
-            f"{checkpoint.path} has a tensor {min(clash)}, a name that its quantized form needs"
+            f"{checkpoint.path} has a tensor {min(clash)}, but its quantized form needs this name"
         )
 
 

@@ -69,7 +69,7 @@ def _empty_diffusers_model(folder: Path, name: str, dtype: torch.dtype | None) -
         raise UserError(f"{what}: pip install diffusers") from None
     found = getattr(diffusers, name, None)
     if not (isinstance(found, type) and issubclass(found, diffusers.ModelMixin)):
-        raise UserError(f"The model in {folder} cannot be made: diffusers has no model {name}")
+        raise UserError(f"The model in {folder} cannot be created: diffusers has no model {name}")
     kind: Any = found
     try:
         config = kind.load_config(folder, local_files_only=True)
@@ -78,7 +78,7 @@ def _empty_diffusers_model(folder: Path, name: str, dtype: torch.dtype | None) -
             return nn.Module.to(model, dtype=dtype or torch.float32)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"The model in {folder} cannot be made: {reason[:300]}") from error
+        raise UserError(f"The model in {folder} cannot be created: {reason[:300]}") from error
 
 
 def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
@@ -108,7 +108,7 @@ def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
         return model
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"The model in {folder} cannot be made: {reason[:300]}") from error
+        raise UserError(f"The model in {folder} cannot be created: {reason[:300]}") from error
 
 
 def stored_names(model: Any) -> dict[str, str]:

@@ -91,7 +91,7 @@ class Coding:
         if self.layout not in LAYOUTS:
             raise ValueError(f"The layout must be one of {', '.join(LAYOUTS)}, not {self.layout!r}")
         if self.layout != "prefix" and self.codes != "best":
-            raise ValueError(f"Codes are chosen for the layout prefix only, not {self.layout}")
+            raise ValueError(f"Codes are chosen for the layout prefix only, not for {self.layout}")
 
 
 def _joint(elements: Tensor, part: PlannedPart, whole: Digest | None) -> Tensor | None:

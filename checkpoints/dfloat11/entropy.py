@@ -51,7 +51,7 @@ class TensorEntropy(Record):
     dtype: str
     """Type of the tensor, and the type that it was rounded to, if any."""
     elements: int
-    """Elements of the tensor."""
+    """Number of elements of the tensor."""
     raw_bits: float
     """Bits of an uncompressed element, after the rounding if the type is rounded."""
     entropy_bits: float
@@ -71,9 +71,9 @@ class CodeEntropy(Record):
     format: str
     """Name of the format."""
     elements: int
-    """Elements of the weight."""
+    """Number of elements of the weight."""
     block: int
-    """Elements that share a scale."""
+    """Number of elements that share a scale."""
     scale_format: str
     """Type of the scales."""
     raw_bits: float
@@ -121,7 +121,7 @@ def _readable(tensor: StoredTensor) -> bool:
 
 
 def _read(tensor: StoredTensor) -> Tensor:
-    """A tensor in a type that the lossless code takes; FP32 and FP64 are rounded to BF16."""
+    """A tensor in a type that can be compressed; FP32 and FP64 are rounded to BF16."""
     if tensor.dtype in _WIDE:
         return tensor.read().to(torch.bfloat16)
     kind = ELEMENT_TYPES[tensor.dtype]
@@ -157,7 +157,7 @@ def tensor_entropies(
 
     Returns a record for each tensor.
 
-    Tensors of U8, and of types that the lossless code does not take, are left out. FP32 and FP64
+    Tensors of U8, and of types that the lossless code cannot compress, are left out. FP32 and FP64
     are rounded to BF16 first. ``codes`` chooses the variant of the lossless code, as in
     :func:`halfbyte.golden.dfloat11.measure`. Raises UserError if no tensor is left.
     """

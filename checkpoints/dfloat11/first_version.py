@@ -109,7 +109,7 @@ def guess_index(file: TensorFile) -> Index:
 
     These are the compressed tensors with a readable header, and tensors that were copied under
     their own names. Small tensors that were compressed together become a single one,
-    ``halfbyte.group``: without an index, nothing tells where each begins.
+    ``halfbyte.group``: without an index, nothing says where each begins.
     """
     entries: dict[str, JsonObject] = {}
     parts: list[Part] = []

@@ -162,7 +162,7 @@ class Index:
         copies = {int(copy): int(other) for copy, other in line["copies"]}
         stored = [number for part in parts for number in part.tensors]
         if sorted([*stored, *copies]) != list(range(count)):
-            raise ValueError("every tensor must be in exactly one part, or a copy")
+            raise ValueError("every tensor must be in exactly one part, or be a copy")
         if not set(copies.values()) <= set(stored):
             raise ValueError("a copy refers to a tensor that is not stored")
         if not isinstance(line["sha256"], str) or len(line["sha256"]) != 64:

@@ -64,7 +64,7 @@ def _verified(file: CompressedFile, name: str) -> Tensor | None:
 
 
 def _paths(folder: Path) -> list[Path]:
-    """The safetensors files of a folder: if there are compressed ones, only these."""
+    """The safetensors files of a folder; if some are compressed, only those."""
     paths = [path for path in sorted(folder.glob(f"*{PLAIN}")) if path.name[0] != "."]
     paths = [path for path in paths if path.name.endswith(SUFFIX)] or paths
     if not paths:
@@ -74,7 +74,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _sources(folder: Path, config: Path | None) -> Iterator[_Source]:
-    """Every tensor of a folder, in any of the three forms."""
+    """Every tensor of a folder, whose files may have any of the three forms."""
     paths = _paths(folder)
     if is_published(folder):
         # A published file compresses the weights of a whole transformer block together. So each
@@ -113,7 +113,9 @@ def _place(model: Any, name: str, value: Tensor) -> None:
     module = model.get_submodule(owner)
     wanted = getattr(module, attribute)
     if wanted.shape != value.shape:
-        raise UserError(f"{name} should be {tuple(wanted.shape)}, not {tuple(value.shape)}")
+        raise UserError(
+            f"{name} must have the shape {tuple(wanted.shape)}, not {tuple(value.shape)}"
+        )
     if isinstance(wanted, nn.Parameter):
         setattr(module, attribute, nn.Parameter(value, requires_grad=False))
     else:
@@ -168,7 +170,7 @@ class _Placing:
         plain = self.model.get_submodule(layer)
         wanted, shape = tuple(plain.weight.shape), tuple(read_header(data.numpy()).shape)
         if shape != wanted:
-            raise UserError(f"{layer}.weight should be {wanted}, not {shape}")
+            raise UserError(f"{layer}.weight must have the shape {wanted}, not {shape}")
         made: nn.Module
         if isinstance(plain, nn.Embedding):
             made = CompressedEmbedding(self._fitting(data), plain.padding_idx, self.decode_on)

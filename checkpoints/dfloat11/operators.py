@@ -64,7 +64,7 @@ class _Scratch(threading.local):
         self._held = np.empty(0, dtype=np.uint8)
 
     def of(self, elements: int, size: int) -> NDArray[Any]:
-        """Memory for elements of ``size`` bytes. The next call returns the same memory again."""
+        """Memory for elements of ``size`` bytes each. The next call returns it again."""
         if len(self._held) < elements * size:
             self._held = np.empty(elements * size, dtype=np.uint8)
         room: NDArray[Any] = self._held[: elements * size].view(f"u{size}")

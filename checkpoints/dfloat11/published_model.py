@@ -167,7 +167,7 @@ def _all_shapes(
             found = _stated_shapes(original or _home(source), wanted)
         except UserError as error:
             raise UserError(
-                f"{source} says neither shapes nor architecture: give the folder of the original "
+                f"{source} states neither shapes nor architecture: give the folder of the original "
                 f"model's configuration (--config); {error}"
             ) from None
     for name in wanted:

@@ -113,7 +113,7 @@ def patterns(modules: Sequence[ModulePlan]) -> dict[str, list[str]]:
 def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
     """The patterns and paths of a ``pattern_dict``.
 
-    Raises UserError if it has another form, or a pattern that may take too long.
+    Raises UserError if it does not map texts to lists, or has a pattern that may take too long.
     """
     if not isinstance(pattern_dict, dict):
         raise UserError("dfloat11_config has no pattern_dict that maps names to lists")

@@ -152,4 +152,4 @@ def compare(written: Path, source: Path, heads: Mapping[str, bytes]) -> None:
 
         behind(opened.original(digests=False), check)
         if file.read(1):
-            raise RuntimeError(f"{source}: its compressed form lacks its end; nothing is kept")
+            raise RuntimeError(f"{source}: its compressed form ends too early; nothing is kept")
