@@ -34,11 +34,11 @@ def benchmark_gemm(
 ) -> GemmBenchRecord:
     """Time both products of random matrices, (m, k) and (n, k), on the CPU; return the record.
 
-    The products take turns, ``repeats`` times each, and the record has the median times.
-    :func:`gemm` starts from codes and scales, so its time excludes quantization. On a busy machine,
-    set ``OMP_WAIT_POLICY=passive`` before Python starts. Otherwise waiting threads spin, which
-    slows down the many short operations of the golden GEMM far more than the one long operation of
-    ``torch.matmul``.
+    The two products are :func:`gemm` and ``torch.matmul``. They take turns, ``repeats`` times each,
+    and the record has the median times. :func:`gemm` starts from codes and scales, so its time
+    excludes quantization. On a busy machine, set ``OMP_WAIT_POLICY=passive`` before Python starts.
+    Otherwise waiting threads spin, which slows down the many short operations of the golden GEMM
+    far more than the one long operation of ``torch.matmul``.
     """
     generator = torch.Generator().manual_seed(seed)
     a = torch.randn(m, k, generator=generator)

@@ -96,7 +96,7 @@ def _threshold(midpoint: Fraction, tie_goes_up: bool, kind: type[np.floating]) -
 
 @cache
 def _encoder(fmt: Format, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Ascending thresholds, and the codes of the intervals between them, as tensors."""
+    """The thresholds in ascending order, and the codes of the intervals between them."""
     check_fp32_range(fmt)
     kind: type[np.floating] = np.float64 if dtype == torch.float64 else np.float32
     codes = fmt.sorted_codes
@@ -126,7 +126,7 @@ def encode(x: Tensor, fmt: Format) -> Tensor:
     wide = x if x.dtype == torch.float64 else x.to(torch.float32)
     if bool(wide.isnan().any()):
         raise ValueError(
-            f"encode wants numbers, but {int(wide.isnan().sum())} of {wide.numel()} are NaN"
+            f"encode needs numbers, but {int(wide.isnan().sum())} of {wide.numel()} are NaN"
         )
     thresholds, codes = (table.to(x.device) for table in _encoder(fmt, wide.dtype))
     return codes[torch.bucketize(wide.contiguous(), thresholds, out_int32=True)]

@@ -163,7 +163,7 @@ def block_values(
 
 @cache
 def _scale_table(scale: ScaleCode) -> Tensor:
-    """Values of the codes; (2^bits,) float64, NaN for NaN. Callers must not write to it."""
+    """A table of scales by code: (2^bits,) float64. Callers must not write to it."""
     values = [float("nan") if value is None else float(value) for value in scale.values]
     return torch.tensor(values, dtype=torch.float64, device="cpu")
 

@@ -69,7 +69,7 @@ class WeightMatrix:
     layer : nn.Module
         The module that holds it.
     parameter : str
-        The weight's name in the layer: ``weight``, or ``weight_hh_l0`` and the like.
+        The weight's name in the layer: ``weight``, or a name such as ``weight_hh_l0``.
     expert : int, optional
         Index of the expert, if the parameter holds the weights of several experts.
     layout : Layout

@@ -101,7 +101,7 @@ def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
         raise TypeError(f"clear must be a bool tensor, not {clear.dtype}")
     shapes = [tuple(tensor.shape) for tensor in (w_codes, a_codes, clear)]
     if len(set(shapes)) != 1 or len(shapes[0]) != 1:
-        raise ValueError(f"mac_stream wants three vectors of one length, not {shapes}")
+        raise ValueError(f"mac_stream needs three vectors of one length, not {shapes}")
 
 
 def sums_since(products: Tensor, clear: Tensor, initial: int = 0) -> Tensor:

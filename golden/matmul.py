@@ -26,7 +26,7 @@ __all__ = ["Arithmetic", "exact_arithmetic", "gemm"]
 # Smaller tiles are a little faster on an idle machine, but much slower on a busy machine, since
 # threads wait for each other at the end of every operation.
 TILE_ROWS, TILE_COLUMNS = 1024, 1024
-# float32 products of integers up to 256 stay exact even if PyTorch is told to multiply in bfloat16
+# float32 products of integers up to 256 stay exact even if PyTorch is set to multiply in bfloat16
 # (``torch.set_float32_matmul_precision("medium")``), which has 8 significant bits.
 MAX_BFLOAT16_INTEGER = 256
 
@@ -85,12 +85,12 @@ def _check_operands(a: Quantized, w: Quantized) -> None:
     """Raise TypeError or ValueError unless :func:`gemm` can multiply the operands."""
     for operand in (a, w):
         if not isinstance(operand, Quantized):
-            raise TypeError(f"gemm wants Quantized operands, not {type(operand).__name__}")
+            raise TypeError(f"gemm needs Quantized operands, not {type(operand).__name__}")
     if len(a.shape) != 2 or len(w.shape) != 2 or a.shape[1] != w.shape[1]:
-        raise ValueError(f"gemm wants (M, K) and (N, K), not {tuple(a.shape)} and {tuple(w.shape)}")
+        raise ValueError(f"gemm needs (M, K) and (N, K), not {tuple(a.shape)} and {tuple(w.shape)}")
     # A block size above the row's length means one block per row.
     if min(a.block, a.shape[1]) != min(w.block, w.shape[1]):
-        raise ValueError(f"gemm wants equal block sizes, not {a.block} and {w.block}")
+        raise ValueError(f"gemm needs equal block sizes, not {a.block} and {w.block}")
 
 
 def _slices(length: int, size: int) -> Iterator[slice]:

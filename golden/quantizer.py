@@ -131,12 +131,12 @@ class Quantized:
 def _check_input(x: Tensor) -> Tensor:
     """``x`` as finite float32 with at least one dimension."""
     if check_float(x, "What is quantized").ndim == 0:
-        raise ValueError("quantize wants at least one dimension, not 0")
+        raise ValueError("quantize needs at least one dimension, not 0")
     single = x.detach().to(torch.float32)
     if not bool(single.isfinite().all()):
         nans, infinities = int(single.isnan().sum()), int(single.isinf().sum())
         raise ValueError(
-            f"quantize wants finite FP32 numbers, but of {single.numel()} there are "
+            f"quantize needs finite FP32 numbers, but of {single.numel()} there are "
             f"{nans} NaN and {infinities} infinite"
         )
     return single
@@ -158,7 +158,7 @@ def to_blocks(x: Tensor, block: int) -> Tensor:
     """Split the last dimension into blocks; the last block is filled up with zeros.
 
     x: (..., K). A ``block`` above K counts as K. Returns (..., ceil(K / block), block), as a view
-    if nothing is filled up.
+    if no zeros are added.
     """
     length = x.shape[-1]
     block = min(block, max(length, 1))

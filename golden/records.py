@@ -25,7 +25,7 @@ class GemmBenchRecord(Record):
     k: int
     """Number of products in each sum."""
     block: int
-    """Elements that share a scale."""
+    """Number of elements that share a scale."""
     arithmetic: str
     """Type in which the dot products of blocks are computed: float32, float64 or int64."""
     seconds: float
@@ -37,7 +37,7 @@ class GemmBenchRecord(Record):
     repeats: int
     """Number of timed runs of each product."""
     threads: int
-    """Threads that PyTorch used."""
+    """Number of threads that PyTorch used."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""
 
@@ -63,7 +63,7 @@ class CodecBenchRecord(Record):
     repeats: int
     """Number of timed runs."""
     cores: int
-    """Cores of the machine."""
+    """Number of cores of the machine."""
     engine: str
     """What runs the inner loops: ``native`` (C++) or ``numba``."""
     versions: Mapping[str, str | None]

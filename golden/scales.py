@@ -40,7 +40,7 @@ class ScaleFormat(enum.Enum):
     """The type of stored block scales, and the rule that chooses them."""
 
     FP32 = "fp32"
-    """absmax over the format's largest value, in FP32."""
+    """absmax divided by the format's largest value, in FP32."""
 
     FP16 = "fp16"
     """The FP32 scale rounded to the nearest FP16 number, ties to even."""
@@ -67,9 +67,9 @@ class ScaleFormat(enum.Enum):
     Quark, and the rule of compressed-tensors."""
 
     E8M0_RCEIL = "e8m0_rceil"
-    """absmax over the largest value in FP32, rounded up to a power of two. This is the rule for
-    UE8M0 in NVIDIA's cuBLAS manual, and "RCEIL" of torchao. It differs from ``e8m0_up`` where the
-    FP32 quotient is not exact."""
+    """The FP32 quotient of absmax and the largest value, rounded up to a power of two. This is the
+    rule for UE8M0 in NVIDIA's cuBLAS manual, and "RCEIL" of torchao. It differs from ``e8m0_up``
+    where the FP32 quotient is not exact."""
 
     E4M3_MODELOPT = "e4m3_modelopt"
     """Like ``e4m3``, but with the order of operations of NVIDIA's ModelOpt. The tensor's scale is
@@ -178,7 +178,7 @@ def scale_blocks(
     largest = exact_tensor(fmt.max_value, absmax.device)
     if bool((absmax / largest).isinf().any()):
         raise UserError(
-            f"{fmt.name}: a block scale exceeds FP32: the format's largest value is only "
+            f"{fmt.name}: a block scale exceeds FP32, since the format's largest value is only "
             f"{float(fmt.max_value):.3g}; rescale the values"
         )
     clipped = absmax * clip

@@ -46,14 +46,14 @@ def check_products(
     """
     for codes, fmt in ((a_codes, activation), (w_codes, weight)):
         if check_codes(codes, fmt).ndim != 2:
-            raise ValueError(f"A product wants (M, K) and (N, K) codes, not {tuple(codes.shape)}")
+            raise ValueError(f"A product needs (M, K) and (N, K) codes, not {tuple(codes.shape)}")
     if block < 1:
         raise ValueError(f"A block must have at least 1 product, not {block}")
     (rows, length), (columns, other) = a_codes.shape, w_codes.shape
     blocks = -(-length // block)
     scales = [each for each in (a_scales, w_scales) if each is not None]
     if len(scales) != (2 if scale else 0):
-        raise TypeError("A product wants scale codes for both operands, or no scale format")
+        raise TypeError("A product needs scale codes for both operands, or no scale format")
     if any(each.dtype != torch.uint8 for each in scales):
         raise TypeError("Codes of scales must be uint8 tensors")
     wanted = [(rows, blocks), (columns, blocks)] if scale else []
@@ -61,7 +61,7 @@ def check_products(
     if length != other or seen != wanted:
         shapes = [tuple(a_codes.shape), tuple(w_codes.shape), *seen]
         raise ValueError(
-            f"A product wants (M, K) and (N, K) codes with a scale for each {block} of K, not "
+            f"A product needs (M, K) and (N, K) codes with a scale for each {block} of K, not "
             f"{', '.join(map(str, shapes))}"
         )
     return rows, columns, blocks
