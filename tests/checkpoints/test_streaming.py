@@ -269,7 +269,7 @@ class TestBadInput:
 
     def test_a_tensor_with_a_name_that_the_codes_need(self, tmp_path):
         tensors = {"up.weight": torch.ones(4, 4), "up.weight.codes": torch.ones(2)}
-        with pytest.raises(UserError, match=r"has a tensor up\.weight\.codes, a name that its"):
+        with pytest.raises(UserError, match=r"has a tensor up\.weight\.codes, but its"):
             run(make_model(tmp_path / "m", tensors), tmp_path / "q")
 
     def test_quantized_already(self, llama, tmp_path):
@@ -286,7 +286,9 @@ class TestBadInput:
         text = path.read_text()
         assert before in text
         path.write_text(text.replace(before, after, 1))
-        with pytest.raises(UserError, match=r"halfbyte\.json is not the one that model-00001-of-"):
+        with pytest.raises(
+            UserError, match=r"halfbyte\.json is not the description with which model-00001-of-"
+        ):
             read_quantized(tmp_path / "q", "model.layers.0.mlp.up_proj.weight")
 
     def test_a_single_file(self, llama, tmp_path):

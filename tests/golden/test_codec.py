@@ -158,7 +158,7 @@ def test_strided_input_is_encoded_like_contiguous_input() -> None:
 
 
 def test_nan_is_refused() -> None:
-    with pytest.raises(ValueError, match="wants numbers, but 2 of 3 are NaN"):
+    with pytest.raises(ValueError, match="needs numbers, but 2 of 3 are NaN"):
         encode(torch.tensor([math.nan, 1.0, math.nan]), load("int4"))
 
 

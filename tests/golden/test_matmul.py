@@ -151,8 +151,8 @@ def test_the_worst_sums_within_the_bound_are_exact() -> None:
 
 
 def test_sums_beyond_the_significand_are_rounded_once() -> None:
-    # Long blocks of 20-bit integers have sums near 2^54. In float64 they would be rounded once, and
-    # again to FP32.
+    # Long blocks of 20-bit integers have sums near 2^54. In float64 they would be rounded
+    # twice: to float64, and then to FP32.
     half = 2**20 - 1
     values = tuple(Fraction(value) for value in (0, 1, half, -half))
     fmt = Format(name="wide", title="Wide", bits=2, values=values)
@@ -198,9 +198,9 @@ def test_bad_operands_are_refused() -> None:
         gemm(a, random_operand(2, 7, fmt, 4, seed=0))
     with pytest.raises(ValueError, match="equal block sizes, not 4 and 2"):
         gemm(a, random_operand(2, 8, fmt, 2, seed=0))
-    with pytest.raises(ValueError, match=r"wants \(M, K\) and \(N, K\)"):
+    with pytest.raises(ValueError, match=r"needs \(M, K\) and \(N, K\)"):
         gemm(a, quantize(torch.randn(8), fmt, block=4))
-    with pytest.raises(TypeError, match="wants Quantized operands, not Tensor"):
+    with pytest.raises(TypeError, match="needs Quantized operands, not Tensor"):
         gemm(a, torch.zeros(2, 8))  # type: ignore[arg-type]
 
 

@@ -104,8 +104,8 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"parts": (Part("a", True, (0,)),)}, "in exactly one part, or a copy"),
-            ({"copies": {0: 1}}, "in exactly one part, or a copy"),
+            ({"parts": (Part("a", True, (0,)),)}, "in exactly one part, or be a copy"),
+            ({"copies": {0: 1}}, "in exactly one part, or be a copy"),
             ({"sha256": "12"}, "its digest is not a text of 64"),
             ({"header": b"{"}, "header cannot be read"),
         ],

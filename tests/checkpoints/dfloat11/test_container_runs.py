@@ -1,4 +1,4 @@
-"""Runs of the compression: refusals, three runs at once, an interrupted run, memory, benchmarks."""
+"""Test runs of the compression: refusals, three at once, an interruption, memory, benchmarks."""
 
 import os
 import subprocess

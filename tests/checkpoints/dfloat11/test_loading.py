@@ -140,7 +140,9 @@ class TestErrors:
         config = json.loads((packed / "config.json").read_text())
         config["intermediate_size"] = 168
         (tmp_path / "m/config.json").write_text(json.dumps(config))
-        with pytest.raises(UserError, match=r"\.weight should be \((168, 96|96, 168)\), not"):
+        with pytest.raises(
+            UserError, match=r"\.weight must have the shape \((168, 96|96, 168)\), not"
+        ):
             dfloat11.load(tmp_path / "m")
 
     def test_no_model(self, packed, tmp_path):
@@ -150,7 +152,7 @@ class TestErrors:
             dfloat11.load(tmp_path)
         for shard in packed.glob("*.safetensors"):
             shutil.copy(shard, tmp_path)
-        with pytest.raises(UserError, match="cannot be made"):
+        with pytest.raises(UserError, match="cannot be created"):
             dfloat11.load(tmp_path)
 
 

@@ -1,4 +1,6 @@
-"""Folders in the layouts of releases 0.2 to 0.5 of the ``dfloat11`` package, made by our encoder.
+"""Read folders in the layouts of releases 0.2 to 0.5 of the ``dfloat11`` package.
+
+halfbyte's own encoder makes these folders.
 
 Releases up to 0.3.2 only read folders. They expect one file for each module, and no split
 positions for a module of one weight. Release 0.5 also writes folders. For models of
