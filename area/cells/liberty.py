@@ -84,8 +84,8 @@ class _Reader:
         line = self.text.count("\n", 0, self.start) + 1
         came = repr(self.token[:40]) if self.kind else "the end of the file"
         return UserError(
-            f"{self.origin}, line {line}: {wanted} expected, not {came}: "
-            "not a Liberty library, or not a whole one"
+            f"{self.origin}, line {line}: {wanted} expected, not {came}; "
+            "the file is not a valid and complete Liberty library"
         )
 
     def advance(self) -> None:

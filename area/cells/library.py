@@ -82,9 +82,10 @@ def _none_usable(left_out: Mapping[str, str]) -> str:
 
 
 def _common_name(names: Sequence[str]) -> str:
-    """The words that all names have at the same place.
+    """The words that all names have at the same place, joined by underscores.
 
-    For example, it is ``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``.
+    For example, the result is ``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``. If the names
+    have no such words, it is the first name.
     """
     words = zip(*(name.split("_") for name in names), strict=False)
     common = [first for first, *others in words if all(other == first for other in others)]

@@ -16,7 +16,7 @@ _STRONGER = 1.3
 
 
 class Doubt(NamedTuple):
-    """A cell with a smaller stated area than a weaker cell of the same function."""
+    """A cell for which the library states a smaller area than for a weaker cell of its function."""
 
     strong: Cell
     weak: Cell

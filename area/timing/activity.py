@@ -123,7 +123,9 @@ def simulate_within(
 def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -> dict[Net, Words]:
     """The words of each input net, (cycles,); raises ValueError like :func:`simulate`."""
     if set(inputs) != set(netlist.inputs):
-        raise ValueError(f"Streams must be for {sorted(netlist.inputs)}, not {sorted(inputs)}")
+        raise ValueError(
+            f"There must be streams for the ports {sorted(netlist.inputs)}, not {sorted(inputs)}"
+        )
     shapes = {codes.shape for codes in inputs.values()}
     if len(shapes) != 1 or next(iter(shapes))[1:] != (LANES,):
         raise ValueError(f"Streams must have the shape (cycles, {LANES}), not {sorted(shapes)}")

@@ -83,7 +83,7 @@ def test_toggles_are_the_mean_changes_of_a_bit(mac):
 def test_streams_must_fit(mac):
     _, netlist = mac
     streams = dict(operand_streams(None, load("e2m1_sp"), load("e2m1_sp"), 16))
-    with pytest.raises(ValueError, match=r"for \['a', 'clear', 'w'\], not \['a', 'w'\]"):
+    with pytest.raises(ValueError, match=r"the ports \['a', 'clear', 'w'\], not \['a', 'w'\]"):
         simulate(netlist, {port: streams[port] for port in ("a", "w")})
     with pytest.raises(ValueError, match=r"the shape \(cycles, 64\)"):
         simulate(netlist, {**streams, "a": streams["a"][:5]})
