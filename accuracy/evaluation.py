@@ -219,6 +219,7 @@ class _Run:
         self.items = next(iter(statistics.values())).count
 
     def measure(self, fmt: Format) -> Evaluation:
+        """Quantize the model to a format, evaluate it, and restore the model."""
         from halfbyte.accuracy.recipes import quantized
 
         start = time.monotonic()

@@ -51,7 +51,7 @@ class EvaluationRecord(Record):
     text: str
     """The text, or the tasks, that the model was measured on."""
     text_sha256: str
-    """Digest of the text."""
+    """Digest of the text or the tasks."""
     context: int | None
     """Tokens that a causal model sees at a time; null for others."""
     bos: str | None
@@ -60,9 +60,9 @@ class EvaluationRecord(Record):
     stored: JsonObject | None
     """The format in which the model's files hold the weights; null if they are not quantized."""
     items: int
-    """Number of items, which are the pieces of the text from which the bootstrap draws."""
+    """Number of items: windows, texts or documents, from which the bootstrap draws."""
     item: str
-    """What an item is, such as ``texts``."""
+    """What the items are, such as ``texts``."""
     recipe: str
     """Name of the recipe, which says what is quantized and how."""
     recipe_parameters: JsonObject

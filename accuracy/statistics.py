@@ -1,10 +1,10 @@
 """Find how certain a measured value is, by the paired bootstrap over the items of an evaluation.
 
 Items are texts, windows of a text, or documents of a task. Each of many draws picks as many items
-at random, with replacement. All formats share the same draws, which come from a fixed seed. So an
-item that is equally hard for two formats adds the same to both, and hardly widens the interval for
-their difference (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993). A statistic is a
-number that is computed from items. Its replicates are its values for the draws.
+as there are, at random and with replacement. All formats share the same draws, which come from a
+fixed seed. So an item that is equally hard for two formats adds the same to both, and hardly widens
+the interval for their difference (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
+A statistic is a number that is computed from items. Its replicates are its values for the draws.
 """
 
 import math

@@ -31,6 +31,7 @@ LARGEST_FILE = 64 << 20  # bytes
 
 
 def _module_file(module: str) -> Path:
+    """The source file of a module of the standard library. Raises UserError if there is none."""
     stdlib = Path(sysconfig.get_path("stdlib"))
     for path in (stdlib / f"{module}.py", stdlib / module / "__init__.py"):
         if path.is_file():

@@ -47,6 +47,7 @@ class Corpus:
 
 
 def _stdlib() -> Path:
+    """The folder of the standard library. Raises UserError if it has no source files."""
     folder = Path(sysconfig.get_path("stdlib"))
     if not (folder / "argparse.py").is_file():
         raise UserError(

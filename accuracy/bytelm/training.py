@@ -183,6 +183,7 @@ def train(
 def _train(
     corpus: Corpus, plan: Plan, state_file: Path, on_progress: Progress | None
 ) -> LlamaForCausalLM:
+    """Run the steps of the plan that the state file does not have yet."""
     data = torch.frombuffer(bytearray(corpus.data), dtype=torch.uint8)
     model = build_model(plan.seed).train()
     optimizers = _optimizers(model, plan)

@@ -85,7 +85,7 @@ class CausalSubject(Subject):
         self.items = f"windows of {windows.shape[1] - 1} {unit}"
 
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """Bits per byte or perplexity, and the share of tokens that are predicted right.
+        """Bits per byte or perplexity, and the share of tokens that are predicted correctly.
 
         ``reference`` is not used.
         """
@@ -97,7 +97,10 @@ class CausalSubject(Subject):
         }
 
     def _batches(self, windows: Tensor) -> tuple[Tensor, ...]:
-        """The windows in batches that limit the tokens and logits, at least one window in each."""
+        """The windows, split into batches with a limited number of tokens and logits in each.
+
+        Every batch has at least one window.
+        """
         tokens = min(BATCH_TOKENS, BATCH_LOGITS // self._vocabulary)
         batches: tuple[Tensor, ...] = torch.split(windows, max(1, tokens // windows.shape[1]))
         return batches
@@ -122,9 +125,9 @@ class CausalSubject(Subject):
         return {"bits": bits, "hits": hits, "counts": counts}
 
     def _score(self, windows: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """For each window: bits, right predictions, and number of scored targets.
+        """The cross-entropy in bits, the correct predictions, and the number of scored targets.
 
-        Each is (batch,) float64, over the scored targets alone.
+        Each is (batch,) float64: a sum over the scored targets of each window.
         """
         logits = self.module(input_ids=windows[:, :-1]).logits
         targets = windows[:, 1:]

@@ -89,7 +89,7 @@ class EncoderSubject(Subject):
         )
 
     def _run_calibration(self) -> None:
-        # Only texts of equal length share a batch, so that no padding is observed.
+        # Only texts of equal length share a batch, so that the layers get no padding as inputs.
         for texts in self._of_equal_length(longer_docstrings()):
             self.module(**self._tokens(texts))
 

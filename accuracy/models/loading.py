@@ -1,4 +1,7 @@
-"""Load a model from a folder in Hugging Face layout: config.json and *.safetensors files."""
+"""Load a model from a folder in Hugging Face layout: config.json and *.safetensors files.
+
+The result is a subject: a model with the texts or tasks on which it is evaluated.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,6 +71,7 @@ def open_model(reference: str) -> Subject:
 
 
 def _encoder(reference: ModelReference, module: Any) -> Subject:
+    """The subject for an encoder, with its tokenizer."""
     if reference.name == minilm.NAME:  # the tokenizer of the official release
         tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast(
             tokenizer_file=str(reference.folder / "tokenizer.json"),
@@ -82,6 +86,7 @@ def _encoder(reference: ModelReference, module: Any) -> Subject:
 
 
 def _causal(reference: ModelReference, module: Any) -> Subject:
+    """The subject for a causal model, with its windows of text or its tasks."""
     if reference.kind == "bytes":
         return _on_bytes(reference, module)
     tokenizer = _tokenizer(reference.folder)
@@ -131,6 +136,7 @@ def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tupl
 
 
 def _on_bytes(reference: ModelReference, module: Any) -> Subject:
+    """The subject for a model that reads bytes. Its text is the held-out source of Python."""
     evaluation, calibration = (
         sliding_windows(_bytes(text), reference.context, reference.context)
         for text in (held_out_text().data, calibration_text().data)

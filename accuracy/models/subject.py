@@ -49,7 +49,7 @@ class Subject(ABC):
     """
 
     measures: tuple[Measure, ...]
-    """Plots and recommendations use the first one."""
+    """Plots and recommendations use the first measure."""
     items: str
     """What the bootstrap draws, such as ``texts`` or ``windows of 256 bytes``."""
 

@@ -192,7 +192,7 @@ def _reduce(x: Tensor) -> _Bins:
     median = x.median()
     distances = (x - median).abs()
     unit = distances.median()
-    if not unit > 0:  # half of the values are equal
+    if not unit > 0:  # at least half of the values are equal
         unit = distances.mean()
     if not unit > 0:
         raise ValueError(f"Values to fit must differ, but all are {float(median):g}")

@@ -1,4 +1,4 @@
-"""Fit distributions to one tensor: to its values, and to these divided by their block's largest."""
+"""Fit distributions to a tensor: to its values as they are, and divided by the block's largest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -41,7 +41,7 @@ def smoothing_divisors(
     """The divisors of a layer for a given alpha, or for the best one; (width,) float32.
 
     The search tries no smoothing, and the alphas 0, 0.1 ... 1, on the input vectors that were kept
-    in calibration. It chooses what gives the smallest squared error of the layer's output.
+    in calibration. It chooses the divisors with the smallest squared error of the layer's output.
     """
     if smooth != SEARCH:
         return divisors(inputs, weight, float(smooth))
