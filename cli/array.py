@@ -85,7 +85,7 @@ class ArrayOptions:
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """The numbers of rows and columns."""
         return (
             DEFAULT_SIDE if self.rows is None else self.rows,
             DEFAULT_SIDE if self.columns is None else self.columns,

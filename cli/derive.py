@@ -38,7 +38,7 @@ Method = Annotated[
 Block = Annotated[
     int,
     typer.Option(
-        help="Elements that share a scale, when errors and the best possible values are computed."
+        help="Number of elements that share a scale, for errors and the best possible values."
     ),
 ]
 Entropy = Annotated[

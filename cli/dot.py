@@ -56,9 +56,9 @@ Block = Annotated[
     int | None,
     typer.Option(
         "--block",
-        help="Number of products that share a scale; by default the number of lanes. With a "
-        "multiple of the lanes, a block takes several cycles; with a divisor, a cycle has several "
-        "blocks.",
+        help="Number of products that share a scale; by default the number of lanes. If it is a "
+        "multiple of the lanes, a block takes several cycles. If it is a divisor of the lanes, a "
+        "cycle has several blocks.",
         show_default=False,
     ),
 ]

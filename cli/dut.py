@@ -30,7 +30,7 @@ DutFiles = Annotated[
 ]
 Top = Annotated[
     str | None,
-    typer.Option(help="With --dut: the module; the last file's name if not given."),
+    typer.Option(help="With --dut: name of the module; by default the name of the last file."),
 ]
 Ports = Annotated[
     list[str] | None,
@@ -53,7 +53,9 @@ Ties = Annotated[
 ]
 Latency = Annotated[
     int,
-    typer.Option(help="With --dut: clock edges from an input until acc includes its product."),
+    typer.Option(
+        help="With --dut: number of clock edges from an input until acc includes its product."
+    ),
 ]
 Junit = Annotated[
     Path | None,

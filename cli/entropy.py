@@ -38,7 +38,9 @@ Formats = Annotated[
         show_default=False,
     ),
 ]
-Block = Annotated[int, typer.Option(min=1, max=MAX_TERMS, help="Elements that share a scale.")]
+Block = Annotated[
+    int, typer.Option(min=1, max=MAX_TERMS, help="Number of elements that share a scale.")
+]
 Scale = Annotated[
     str,
     typer.Option("--scale", help="Type of the scales: fp32, bf16, e8m0_floor, e4m3 and others."),
@@ -94,8 +96,8 @@ def entropy(
 def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
     from halfbyte.checkpoints.dfloat11.entropy import total
 
-    rows = [[escape(each.tensor), each.dtype, *_figures(each)] for each in records]
-    rows.append(["all", "", *_figures(total(records))])
+    rows = [[escape(each.tensor), each.dtype, *_bits(each)] for each in records]
+    rows.append(["all", "", *_bits(total(records))])
     columns = ["tensor", "~type", "~>elements", "~>raw", ">entropy", ">ours", "~>over entropy"]
     table(
         f"Bits per weight of {escape(model)}",
@@ -106,7 +108,8 @@ def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
     )
 
 
-def _figures(line: "TensorEntropy | Totals") -> list[str]:
+def _bits(line: "TensorEntropy | Totals") -> list[str]:
+    """The last five columns of a row: the number of elements, and the bits for each."""
     over = line.coded_bits / line.entropy_bits - 1 if line.entropy_bits else None
     return [
         f"{line.elements:,}",

@@ -64,7 +64,8 @@ Block = Annotated[
     str | None,
     typer.Option(
         metavar="N|channel",
-        help="Elements that share a scale, or channel for whole rows; by default as in the recipe.",
+        help="Number of elements that share a scale, or channel for whole rows; by default as in "
+        "the recipe.",
         show_default=False,
     ),
 ]

@@ -66,7 +66,7 @@ Accuracy = Annotated[
         show_default=False,
     ),
 ]
-Block = Annotated[int, typer.Option(help="Elements that share a scale, for the report.")]
+Block = Annotated[int, typer.Option(help="Number of elements that share a scale, for the report.")]
 Output = Annotated[
     Path | None,
     typer.Option(

@@ -58,8 +58,8 @@ UnitBlock = Annotated[
     typer.Option(
         "--block",
         metavar="N|channel",
-        help="Elements that share a scale, in the unit and in the recipe; by default as many as "
-        "the unit has lanes, or as in the recipe if the unit has no scales.",
+        help="Number of elements that share a scale, in the unit and in the recipe; by default the "
+        "number of lanes, or as in the recipe if the unit has no scales.",
         show_default=False,
     ),
 ]

@@ -29,7 +29,10 @@ __all__ = [
 
 
 class _Output(Console):
-    """Standard output as wide as the terminal. In a pipe: the variable COLUMNS, or 80 columns."""
+    """Standard output, as wide as the terminal.
+
+    In a pipe, the variable COLUMNS gives the width; without it, the width is 80 columns.
+    """
 
     @property  # type: ignore[misc]
     def size(self) -> ConsoleDimensions:

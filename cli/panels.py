@@ -5,7 +5,7 @@ from typing import Any
 
 __all__ = ["PANEL_OF", "arrange"]
 
-_MOST_IN_ONE_PANEL = 12  # options; commands with more get panels
+_MOST_IN_ONE_PANEL = 12  # a command with more options gets several panels
 _DESIGN = "Design"
 _LIBRARY = "Technology and clock"
 _SEARCH = "Search"
@@ -16,7 +16,7 @@ _OWN_VERILOG = "Your own Verilog"
 _PLOT = "Plot"
 _PICTURES = "Pictures"
 
-# The names of the options in each panel. Options of no panel stand under "Options".
+# The names of the options in each panel. All other options are listed under "Options".
 _PANELS: Mapping[str, str] = {
     _DESIGN: "arch activation terms acc_width overflow enable segment",
     _LIBRARY: "tech techs liberty dont_use clock clocks fo4 target operands",

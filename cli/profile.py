@@ -26,7 +26,7 @@ Model = Annotated[
         "file (weights only).",
     ),
 ]
-Block = Annotated[int, typer.Option(min=2, help="Elements that share a scale.")]
+Block = Annotated[int, typer.Option(min=2, help="Number of elements that share a scale.")]
 Activations = Annotated[
     bool, typer.Option("--activations", help="Also profile the inputs of each layer, on real text.")
 ]

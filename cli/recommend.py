@@ -38,7 +38,9 @@ __all__ = ["recommend"]
 
 MaxLoss = Annotated[
     str | None,
-    typer.Option(help="Greatest relative loss of accuracy: 1% or 0.01.", show_default=False),
+    typer.Option(
+        help="Greatest relative loss of accuracy, such as 1% or 0.01.", show_default=False
+    ),
 ]
 MaxArea = Annotated[
     float | None,

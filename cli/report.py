@@ -32,7 +32,7 @@ Output = Annotated[
     ),
 ]
 Tolerance = Annotated[
-    str, typer.Option(help="Ignore changes up to this share of the earlier number: 1% or 0.01.")
+    str, typer.Option(help="Ignore changes up to this share of the earlier number, such as 1%.")
 ]
 
 

@@ -53,7 +53,7 @@ def run(
     dataflow: DataflowName = None,
     depth: Depth = None,
     tokens: Annotated[
-        int, typer.Option(help="Tokens of the text that the layer is given.", min=1)
+        int, typer.Option(help="Number of tokens of the text that the layer reads.", min=1)
     ] = DEFAULT_TOKENS,
     energy: Annotated[
         bool,

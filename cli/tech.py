@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 Libraries = Annotated[
-    list[Path], typer.Argument(metavar="FULL.lib...", help="One library in one file or several.")
+    list[Path], typer.Argument(metavar="FULL.lib...", help="One library, in one or several files.")
 ]
 CardName = Annotated[str, typer.Option("--name", help="Name of the card: a lower-case identifier.")]
 CardPath = Annotated[Path, typer.Option("--output", "-o", help="The card file to write (.yaml).")]

@@ -11,7 +11,7 @@ from halfbyte.base import UserError, build_dir
 
 __all__ = ["check_output", "check_writable"]
 
-# Commands whose --output is a file, with the suffixes that it may have; empty: any suffix.
+# Commands whose --output is a file, with the suffixes that are allowed; () allows any suffix.
 _FILES: Mapping[str, tuple[str, ...]] = {
     "report": (),
     "findings": (),
