@@ -41,7 +41,10 @@ def _python_files(folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
-    """``edit("rtl/mac.py")`` changes a file in a copy of the package, whose keys are computed."""
+    """``edit("rtl/mac.py")`` changes a file in a copy of the package.
+
+    During the test, keys are computed from this copy.
+    """
     copy = tmp_path / "halfbyte"
     source = Path(halfbyte.__file__).parent
     for path in [source / "__init__.py", *_python_files(source)]:

@@ -1,6 +1,6 @@
 """An option has an effect on the unit chosen by ``--unit``, or it is refused in one line.
 
-The table ``HONOURED`` says which options each command honours for each unit.
+The table ``HONOURED`` lists the options that have an effect, for each command and each unit.
 """
 
 import pytest
@@ -14,7 +14,7 @@ from halfbyte.cli.honoured import HONOURED
 
 
 def options_of(command):
-    """The options of a command by name, without those that every unit honours."""
+    """The options of a command by name, without those that have an effect for every unit."""
     return {
         each.name: each
         for each in COMMANDS[command].load(command).params
@@ -23,7 +23,7 @@ def options_of(command):
 
 
 def test_every_command_with_units_is_in_the_table():
-    """``pareto`` and ``recommend`` are not in it: they check their options themselves."""
+    """Except ``pareto`` and ``recommend``, which check their options themselves."""
     with_units = {
         command
         for command in COMMANDS
@@ -61,7 +61,7 @@ def test_an_option_without_effect_is_refused(command, unit):
         if name in HONOURED[command][unit].split():
             continue
         words = example(parameter)
-        if unit == "mac" and name in ("dut", "target"):  # with these, other options are honoured
+        if unit == "mac" and name in ("dut", "target"):  # with these, other options have an effect
             continue
         message = refused(command, "--unit", unit, *words)
         assert message.startswith(f"{words[0]} is for "), message

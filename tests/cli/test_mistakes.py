@@ -151,7 +151,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def unit_options(command, name):
-    """Words that choose the first unit for which a command honours an option; empty for a MAC."""
+    """Words that choose the first unit for which an option has an effect; empty for a MAC."""
     for unit, honoured in HONOURED.get(command, {}).items():
         if name in honoured.split():
             return "" if unit == "mac" or unit.startswith("--") else f"--unit {unit}"
