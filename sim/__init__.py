@@ -1,8 +1,7 @@
-"""Simulation of MAC units against the golden model, and test vectors for external benches.
+"""Simulates MAC units against the golden model, and writes test vectors for other simulators.
 
-The golden model is the same arithmetic in PyTorch. Names are imported on first use. Inside the
-simulator, cocotb needs only the test bench from this package, and should not wait until PyTorch is
-imported.
+The golden model is the same arithmetic in PyTorch. Each public name is imported on first use. So
+cocotb, which needs only the test bench from this package, does not wait for the import of PyTorch.
 """
 
 from importlib import import_module

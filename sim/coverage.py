@@ -1,7 +1,7 @@
-"""What a regression covers of one MAC: pairs of codes, and corners.
+"""Counts what a regression covers of one MAC: pairs of codes, and corners.
 
 A regression simulates a MAC in several scenarios and compares all sums with the golden model. A
-corner is a situation that it should produce, such as an accumulator at its limit.
+corner is a situation that a regression should produce, such as an accumulator at its limit.
 """
 
 from collections.abc import Iterable
@@ -31,10 +31,10 @@ CORNERS = {
 
 
 def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> Coverage:
-    """Count the pairs of codes and the corners that occurred in checked plans.
+    """Count the pairs of codes and the corners that occur in the plans of a passed simulation.
 
-    ``field`` is the index of the MAC's accumulator in the plans. The corners are :data:`CORNERS`. A
-    MAC without an enable port lacks those two in which enable is low.
+    ``field`` is the index of the MAC's accumulator in the plans. The corners are those of
+    :data:`CORNERS`, but a MAC without an enable port lacks the two corners in which enable is low.
     """
     pairs = np.zeros(1 << spec.code_bits, dtype=bool)
     corners = dict.fromkeys(CORNERS, 0)

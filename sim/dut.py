@@ -45,11 +45,12 @@ class Dut:
     top : str
         The module of the MAC.
     ports : mapping of str to str
-        The module's names for clk, w, a, clear, enable and acc, if they differ.
+        The module's names for the ports clk, w, a, clear, enable and acc, where they differ.
     tied : mapping of str to int
         Other inputs, such as a reset, whose bits are all held at 0 or all at 1.
     latency : int
-        Clock edges from an input to the ``acc`` that includes it; 1 if ``acc`` is the register.
+        Clock edges from an input to the ``acc`` that includes it. It is 1 if ``acc`` is the
+        accumulator register, and the inputs are not registered.
 
     Raises
     ------
@@ -154,7 +155,7 @@ def run_dut(
 
 
 def _check_ports(verilog: str, dut: Dut) -> None:
-    """Let Verilator's lint check the ports: a simulation would silently accept wrong widths."""
+    """Let Verilator's lint check the ports, since a simulation accepts wrong widths silently."""
     root = verilator_root()
     with tempfile.TemporaryDirectory(prefix="halfbyte-dut-") as temporary:
         (Path(temporary) / "bench.v").write_text(verilog)

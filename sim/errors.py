@@ -1,4 +1,4 @@
-"""The error of a simulation that did not confirm the design."""
+"""Defines the error that is raised if a simulation does not confirm the design."""
 
 from halfbyte.base import ToolError
 

@@ -1,4 +1,4 @@
-"""Export a MAC for use without this package: Verilog, test vectors and a bench."""
+"""Exports a MAC for use without this package: Verilog, test vectors and a bench."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What all cocotb tests share: the clock, the report that the runner reads, and runs of mutants.
+"""Code that all cocotb tests share: the clock, the report for the runner, and runs of mutants.
 
 A scenario is a sequence of inputs with one purpose. A mutant is a design with one fault.
 """
@@ -19,7 +19,7 @@ __all__ = ["Check", "Report", "catch_mutants", "reported", "start_clock"]
 
 CLOCK_PERIOD_NS = 10
 Check = Callable[[], Awaitable[object]]
-"""Drives one scenario; raises MismatchError at the first difference."""
+"""Runs one scenario; raises MismatchError at the first difference."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Report:
     Parameters
     ----------
     products : int
-        Results that were compared and agreed.
+        Number of results that were compared and agreed.
     mismatch : str, optional
         The difference that ended the test.
     cycles : tuple of int
@@ -48,9 +48,10 @@ def start_clock(dut: Any) -> None:
 
 @contextmanager
 def reported(folder: Path, scenario: str) -> Iterator[Report]:
-    """Write the scenario's report to ``folder`` when the block ends, whether it fails or not.
+    """Write the scenario's report to ``folder`` when the ``with`` block ends, even by an error.
 
-    The block fills in the report. :func:`halfbyte.sim.results.confirmed` compares it with the plan.
+    The block fills in the report. :func:`halfbyte.sim.results.confirmed` compares the report with
+    the plan.
     """
     report = Report()
     try:
@@ -63,7 +64,7 @@ def reported(folder: Path, scenario: str) -> Iterator[Report]:
 
 
 async def _first_mismatch(checks: Mapping[str, Check]) -> str | None:
-    """The first scenario that shows a mismatch; None if all pass."""
+    """Run the checks in order; return the first scenario with a mismatch, or None."""
     for scenario, check in checks.items():
         try:
             await check()
@@ -73,10 +74,10 @@ async def _first_mismatch(checks: Mapping[str, Check]) -> str | None:
 
 
 async def catch_mutants(dut: Any, folder: Path, checks: Mapping[str, Check]) -> None:
-    """Drive each mutant with one scenario after the other, until one shows a mismatch.
+    """Run the scenarios on each mutant, one after the other, until one shows a mismatch.
 
-    ``folder`` holds a file with the numbers of the mutants. The scenario that caught each is
-    written to another file there.
+    ``folder`` holds the file :data:`MUTANTS` with the numbers of the mutants. The first scenario
+    that catches each mutant is written to the file :data:`CAUGHT` in the same folder.
     """
     start_clock(dut)
     caught = {}

@@ -1,4 +1,4 @@
-"""Walks: products that lead a sum to the limits of an accumulator, and beyond them."""
+"""Makes walks: sequences of products that lead a sum to an accumulator's limits, and beyond."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from halfbyte.rtl import MacSpec
 __all__ = ["MAX_CYCLES", "Step", "expected_after", "walk_to_limits"]
 
 # The most products that a walk to one limit may have. With so many, formats of 4 bits reach the
-# limits of 32 bits. The walk takes seconds in Verilator and minutes in Icarus Verilog.
+# limits of accumulators of 32 bits. The walk takes seconds in Verilator, minutes in Icarus Verilog.
 MAX_CYCLES = 2**26
 
 
 @dataclass(frozen=True)
 class Step:
-    """Inputs that are held for ``cycles`` clock cycles. A step with ``clear`` takes one cycle."""
+    """Inputs that are held for ``cycles`` clock cycles; with ``clear``, only for one cycle."""
 
     w: int
     a: int
@@ -24,7 +24,7 @@ class Step:
 
 
 def walk_to_limits(spec: MacSpec, max_cycles: int = MAX_CYCLES) -> list[Step]:
-    """A walk to the upper limit, beyond it and back; then the same at the lower limit.
+    """A walk to the upper limit, beyond it and back, then one to the lower limit in the same way.
 
     The last steps before a limit add the smallest products with the sign of the limit. So the sum
     reaches exactly the limit, if possible, and then crosses it by as little as possible. A limit is
@@ -74,8 +74,8 @@ def _pairs_by_magnitude(spec: MacSpec, sign: int) -> list[tuple[tuple[int, int],
 def expected_after(spec: MacSpec, steps: list[Step]) -> list[int]:
     """The golden model's accumulator after each step.
 
-    All products of a step have one sign. So wrapping or saturating after each product gives the
-    same result as once after all of them.
+    All products of a step have one sign. So wrapping or saturating the sum after each product gives
+    the same result as doing so once, after all products of the step.
     """
     acc, seen = 0, []
     for step in steps:

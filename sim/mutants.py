@@ -1,4 +1,4 @@
-"""A test of the regression itself: it runs on mutants of the MACs and must catch each of them.
+"""Tests the regression itself: it runs on mutants of the MACs and should catch all of them.
 
 A regression simulates a MAC in several scenarios and compares all sums with the golden model. A
 mutant is a MAC with one fault in its RTL.
@@ -37,11 +37,13 @@ def run_mutants(
     test_module: str = TEST_MODULE,
     processes: Processes | None = None,
 ) -> dict[int, str | None]:
-    """The name of the first scenario that catches each mutant, or None, by the mutant's number.
+    """Run the scenarios on mutants; return which scenario is the first to catch each mutant.
 
-    A scenario catches a mutant if a result differs from the golden model. One build holds all
-    mutants: the port ``mutant`` of module ``bench`` selects one by its number. The unchanged design
-    is run as well. ``test_module`` is the cocotb test that drives the scenarios.
+    The result maps the number of a mutant to the name of a scenario, or to None if no scenario
+    catches the mutant. A scenario catches a mutant if a result differs from the golden model.
+    One build holds all mutants: the port ``mutant`` of module ``bench`` selects one by its number.
+    The scenarios also run on the unchanged design. ``test_module`` is the cocotb test that drives
+    the scenarios.
 
     Raises
     ------
@@ -100,7 +102,7 @@ class MutantBench:
 
     @cached_property
     def macs(self) -> dict[str, MacSpec]:
-        """The MACs, by the name that the module of each must have."""
+        """Maps the name that the module of each MAC must have to the MAC."""
         names = [field.name for field in self._layout.fields]
         return dict(zip(names, self._variants.values(), strict=True))
 

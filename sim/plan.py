@@ -1,4 +1,4 @@
-"""The plan of one simulation: inputs and expected results.
+"""Holds the plan of one simulation of MACs: inputs and expected results.
 
 The runner writes a plan to files, and the test bench inside the simulator reads them. This module
 avoids PyTorch, so that the simulator starts in a fraction of a second.
@@ -24,7 +24,7 @@ __all__ = [
     "PlanLike",
 ]
 
-# Environment variable with the folder of plans and reports, for the test bench.
+# The environment variable that tells the test bench the folder of plans and reports.
 FOLDER_VARIABLE = "HALFBYTE_SIM_FOLDER"
 # Files in that folder: the mutants (faulty designs) to run, and the scenario that caught each.
 MUTANTS, CAUGHT = "mutants.json", "caught.json"
@@ -42,7 +42,7 @@ class PlanLike(Protocol):
 
     @property
     def products(self) -> int:
-        """Results that are compared when the scenario runs to its end."""
+        """Number of results that are compared when the scenario runs to its end."""
 
     def save(self, folder: Path, scenario: str) -> None:
         """Write the plan for ``scenario`` into ``folder``."""
@@ -52,7 +52,7 @@ class PlanLike(Protocol):
 class Field:
     """One accumulator in the bench's port ``acc``.
 
-    ``enable`` says whether its MAC has an enable port.
+    ``enable`` says whether the accumulator's MAC has an enable port.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Layout:
     w_values, a_values : tuple of str
         The value of every code, in code order.
     unit : str
-        Value of 1 in an accumulator.
+        What the integer 1 in an accumulator stands for.
     fields : tuple of Field
         The accumulators in ``acc``, the first in the lowest bits.
     latency : int
@@ -123,7 +123,7 @@ class Layout:
         return cls(**entries, fields=fields)
 
     def to_json(self) -> str:
-        """The layout as text."""
+        """The layout as JSON text."""
         return json.dumps(asdict(self))
 
 
@@ -147,7 +147,7 @@ class Plan:
 
     @property
     def columns(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]:
-        """The stimulus taken apart: codes w and a, and the flags clear and enable; each (T,)."""
+        """The parts of the stimulus: codes w and a, and the flags clear and enable; each (T,)."""
         w_bits, code_bits = self.layout.w_bits, self.layout.w_bits + self.layout.a_bits
         codes = self.stimulus & (1 << code_bits) - 1
         clear, enable = (self.stimulus >> code_bits + bit & 1 == 1 for bit in (0, 1))
@@ -155,11 +155,14 @@ class Plan:
 
     @property
     def products(self) -> int:
-        """Products that are checked when the scenario runs to its end."""
+        """Number of products that are checked when the scenario runs to its end."""
         return self.products_until(len(self.stimulus))
 
     def products_until(self, cycles: int) -> int:
-        """Products that all MACs add in the first ``cycles``; a MAC adds none while disabled."""
+        """Number of products that all MACs together add in the first ``cycles`` cycles.
+
+        A MAC with an enable port adds none while enable is low.
+        """
         enable_bit = self.layout.w_bits + self.layout.a_bits + 1
         enabled = int((self.stimulus[:cycles] >> enable_bit & 1).sum())
         return sum(enabled if field.enable else cycles for field in self.layout.fields)

@@ -1,4 +1,4 @@
-"""All ports of a component as two wide ports: a bench then reads and writes once per cycle."""
+"""Joins all ports of a component into two, so that a bench reads and writes once per cycle."""
 
 import json
 from collections.abc import Mapping
@@ -38,8 +38,8 @@ def _offsets(widths: Mapping[str, int]) -> dict[str, int]:
 class PortMap:
     """The widths of a module's inputs and outputs, without the clock ``clk``.
 
-    All inputs are parts of the wide input ``stimulus``, and all outputs are parts of the wide
-    output ``result``. The first input and the first output are in the lowest bits.
+    The module ``bench`` around it joins all inputs to one wide input, ``stimulus``, and all outputs
+    to one wide output, ``result``. The first input and the first output are in the lowest bits.
     """
 
     inputs: Mapping[str, int]
@@ -78,7 +78,7 @@ class PortMap:
         )
 
     def to_json(self) -> str:
-        """The map as text."""
+        """The map as JSON text."""
         return json.dumps([dict(self.inputs), dict(self.outputs)])
 
     @classmethod

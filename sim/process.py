@@ -14,7 +14,8 @@ __all__ = ["Processes"]
 class Processes:
     """The running programs of one caller, so that all of them can be ended at once.
 
-    Every program leads a process group. So if it is ended, all that it has started ends, too.
+    Every program leads a process group. So if a program is ended, all processes that it has started
+    end, too.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class Processes:
         return process
 
     def end(self) -> None:
-        """Kill all running programs, and start no more."""
+        """Kill all running programs; from now on, :meth:`run` raises InterruptedError."""
         with self._lock:
             self._ended = True
             for process in self._running:

@@ -43,7 +43,7 @@ class SimulationRecord(Record):
     format: str
     """Format of the weights."""
     activation: str
-    """Format of the other operand."""
+    """Format of the activations."""
     unit: str
     """The unit that was simulated, always ``mac``."""
     level: str
@@ -83,7 +83,7 @@ class SimulationRecord(Record):
     seconds: float
     """Total time, in s."""
     products_per_second: int
-    """Products per second of the total time."""
+    """Number of products divided by the total time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +122,11 @@ class DecoderSimulationRecord(Record):
     codes: str
     """``table`` if a code table is loaded, ``fixed`` for a decoder without a table."""
     symbols: int
-    """The most weights that a lane gives in a cycle."""
+    """The largest number of weights that a lane gives in one cycle."""
     lanes: int
     """Number of lanes, each of which decodes by itself."""
     rows: int | None
-    """The most rows that a code table can have; null for a decoder without a table."""
+    """The largest number of rows of a code table; null for a decoder without a table."""
     max_length: int | None
     """Bits of the longest code; null for a decoder without a table."""
     simulator: str
@@ -140,7 +140,7 @@ class DecoderSimulationRecord(Record):
     weights: int
     """Number of weights in the longest tensor."""
     symbols_per_cycle: float
-    """Weights per cycle of all lanes, measured on the longest tensor."""
+    """Weights per cycle, from all lanes together, measured on the longest tensor."""
     passed: bool
     """Whether all results agreed."""
     waves: str | None
@@ -280,7 +280,7 @@ class MutantRecord(Record):
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     seconds: float
-    """Time for this MAC, in s: an equal share of the whole run."""
+    """Time of the run divided by the number of its MACs, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,7 +298,7 @@ class DotSimulationRecord(DotFields):
     products: int
     """Number of all products that were compared."""
     products_per_second: int
-    """Products per second of simulation."""
+    """Number of products divided by the time of the simulation without its build."""
     passed: bool
     """Whether all results agreed."""
     waves: str | None

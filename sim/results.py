@@ -23,10 +23,10 @@ RESULTS = "results.xml"
 def confirmed(
     folder: Path, plans: Mapping[str, PlanLike], *, log: Path
 ) -> dict[str, dict[str, object]]:
-    """The bench's report of each scenario, if every planned product was checked and agreed.
+    """Check that every planned product was compared and agreed; return the report of each scenario.
 
-    cocotb also passes a run in which no test matched its filter. So its verdict alone proves
-    nothing, and the reports are compared with the plans.
+    A run of cocotb passes even if no test matched the filter. So its verdict alone proves nothing,
+    and the reports are compared with the plans.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The regression of one MAC, or of many: it simulates all scenarios, with several accumulators.
+"""Runs the regression of one MAC or of many: simulates all scenarios, with several accumulators.
 
 A scenario is a sequence of inputs with one purpose. Its plan holds the inputs and the results that
 the golden model expects.
@@ -44,7 +44,7 @@ def _plan(stream: Stream, macs: Mapping[str, MacSpec], layout: Layout) -> Plan:
 def make_plans(
     macs: Mapping[str, MacSpec], layout: Layout, *, cycles: int = CYCLES
 ) -> dict[str, Plan]:
-    """The plan of every scenario for these MACs. Nothing is simulated to make it."""
+    """The plan of every scenario for these MACs, by the name of the scenario."""
     made = streams(list(macs.values()), cycles=cycles, seed=layout.seed)
     return {scenario: _plan(stream, macs, layout) for scenario, stream in made.items()}
 
@@ -61,7 +61,8 @@ def run_regression(
 ) -> SimulationRecord:
     """Simulate a MAC and compare it with the golden model; return the record.
 
-    All :func:`halfbyte.rtl.variants` of the MAC run side by side on the same inputs. Every
+    All :func:`halfbyte.rtl.variants` of the MAC (the same multiplier with different accumulators)
+    run side by side on the same inputs. Every
     accumulator is compared with the golden model after every cycle. The scenario with random inputs
     has ``cycles`` cycles. The record's ``seconds`` cover export, expected results, build and
     simulation, and its ``build_seconds`` only the build. If ``netlists`` are given, they are
@@ -101,7 +102,7 @@ def run_regression(
 
 
 def new_seed() -> int:
-    """A seed for random stimulus, different each time."""
+    """A random seed for the stimulus."""
     return secrets.randbits(SEED_BITS)
 
 
@@ -174,8 +175,9 @@ def run_many(
     instead of the RTL. After each design, ``on_progress`` is called with the number of finished
     designs, the number of all designs, and the name of the design's weight format.
 
-    If a design differs from the golden model, the others are still simulated. Then one
-    SimulationError reports all that differ. Any other error, or an interrupt, ends everything.
+    If a design differs from the golden model, the other designs are still simulated. Then one
+    SimulationError reports all designs that differ. Any other error, or an interrupt, ends all
+    simulations.
     """
     check_simulator(simulator)
     processes = Processes()

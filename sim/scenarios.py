@@ -1,4 +1,4 @@
-"""The scenarios of a MAC: sequences of inputs, and the golden model's results for them."""
+"""Makes the scenarios of a MAC: sequences of inputs, and the golden model's results for them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,8 @@ SHORT_SUM = 8
 SEGMENT = 500
 CLEAR_PROBABILITIES = (1 / 2, 1 / 8, 1 / 64, 0)
 ENABLE_PROBABILITY = 3 / 4
-# The most products that may lead a sum to a limit of an accumulator. They take cocotb some seconds.
+# The largest number of products that may lead a sum to a limit of an accumulator. cocotb needs some
+# seconds for so many.
 MAX_WALK = 2**20
 
 
@@ -91,7 +92,7 @@ def all_pairs(weight: Format, activation: Format) -> Stream:
 def extremes(weight: Format, activation: Format, terms: int) -> Stream:
     """The highest and the lowest sum of ``terms`` products that the formats allow.
 
-    All products of the first sum are the highest product, and all of the second are the lowest. If
+    The first sum adds the highest product again and again, and the second sum the lowest. If
     several pairs of codes give the same extreme product, the sum uses them in turn.
     """
     sums = [(np.resize(w, terms), np.resize(a, terms)) for w, a in _worst_pairs(weight, activation)]
@@ -101,11 +102,11 @@ def extremes(weight: Format, activation: Format, terms: int) -> Stream:
 
 
 def clears(weight: Format, activation: Format, generator: np.random.Generator) -> Stream:
-    """Short sums with a second clear, at each position in turn.
+    """Short sums, each with a second clear, which comes at each position in turn.
 
-    In the first half of the sums, enable is high at the second clear. In the second half it is low,
-    so that the MAC must ignore the clear. Products of zero are avoided, since they would hide a
-    clear.
+    At the first position it coincides with the first clear. In the first half of the sums, enable
+    is high at the second clear. In the second half enable is low, so that the MAC must ignore the
+    clear. Products of zero are avoided, since they would hide a clear.
     """
     sums = 2 * SHORT_SUM
     position = np.arange(SHORT_SUM)
@@ -123,7 +124,7 @@ def clears(weight: Format, activation: Format, generator: np.random.Generator) -
 def random_cycles(
     weight: Format, activation: Format, cycles: int, generator: np.random.Generator
 ) -> Stream:
-    """Random codes, clears and enable; clears are frequent in some segments and rare in others."""
+    """Random codes and flags; clears are frequent in some segments of cycles, rare in others."""
     segments = np.arange(cycles) // SEGMENT % len(CLEAR_PROBABILITIES)
     clear = generator.random(cycles) < np.array(CLEAR_PROBABILITIES)[segments]
     enable = generator.random(cycles) < ENABLE_PROBABILITY
@@ -137,7 +138,7 @@ def random_cycles(
 
 
 def limits(specs: Iterable[MacSpec]) -> Stream:
-    """Products that lead a sum to both limits of every accumulator, beyond them and back.
+    """Products that lead a sum to both limits of every accumulator, beyond the limits and back.
 
     A limit that is more than ``MAX_WALK`` products away is left out.
     """

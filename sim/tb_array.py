@@ -1,6 +1,7 @@
 """cocotb test that compares every result of a systolic array with the golden model.
 
-The array computes a matrix product in tiles. A tile is the part that it computes at one time.
+The array computes a matrix product in tiles. A tile is a part of the product that the array
+computes at one time.
 """
 
 import os

@@ -21,8 +21,8 @@ __all__ = ["agrees_with_golden_model"]
 async def _drive_and_check(dut: Any, plan: Bf16Plan, scenario: str) -> int:
     """Apply the inputs of a cycle after each rising edge, and compare the accumulator.
 
-    The accumulator has the result after the next rising edge, and is read on the falling edge that
-    follows. Returns the number of cycles that were compared.
+    The inputs reach the accumulator at the next rising edge. It is read on the falling edge after
+    that. Returns the number of cycles that were compared.
     """
     at = plan.ports.input_offsets
     rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)

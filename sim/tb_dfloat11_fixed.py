@@ -1,7 +1,7 @@
 """cocotb tests of the DFloat11 decoder without a code table.
 
 The expected output comes from the golden model, or from a simple decoder in Python that works bit
-by bit. A verdict says whether a chunk of weights is good.
+by bit. A verdict is an output that says whether a chunk of weights was intact.
 """
 
 import os
@@ -20,7 +20,7 @@ __all__ = ["agrees_with_codec"]
 @cocotb.test()
 @cocotb.parametrize(scenario=FIXED_SCENARIOS)
 async def agrees_with_codec(dut: Any, scenario: str) -> None:
-    """All weights and verdicts come as planned, in order, and nothing hangs."""
+    """All weights and verdicts are as planned, and nothing hangs."""
     bench = Testbench(dut, Path(os.environ[FOLDER_VARIABLE]), scenario)
     await bench.run()
     assert bench.checks == bench.plan.products

@@ -21,7 +21,7 @@ __all__ = ["catches_mutants"]
 
 @cocotb.test()
 async def catches_mutants(dut: Any) -> None:
-    """Every mutant gets one scenario of the regression after the other, until it is caught."""
+    """The scenarios of the regression run on every mutant, in order, until one catches it."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     checks = {
         scenario: partial(play, dut, DotPlan.load(folder, scenario), folder)

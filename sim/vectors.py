@@ -1,4 +1,4 @@
-"""Test vectors of a MAC in a text file, and a plain Verilog bench that applies them."""
+"""Writes test vectors of a MAC to a text file, and a plain Verilog bench that applies them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,17 +21,19 @@ from halfbyte.sim.scenarios import (
 __all__ = ["write_bench", "write_vectors"]
 
 RANDOM_CYCLES = 10_000
-# Longer sums of the highest or lowest product would make files of many megabytes.
+# The most products in a sum of highest or lowest products. Longer sums would make files of many
+# megabytes.
 MAX_WORST_PRODUCTS = 4096
 
 _VECTORS_HEAD = """\
 // Test vectors for {module}: $readmemh reads this file as words of {word_bits} bits.
 // w: {w_title}; a: {a_title}; acc: {acc_width} bits, two's complement, overflow {overflow}.
-// First word: the number of vectors that follow. Then one vector a line:
+// The first word is the number of vectors. Then each line has one vector:
 //   {columns}
-// The inputs are held for that number of clock cycles; acc is the register after the last of them.
-// Scenarios: all code pairs; a sum of {worst} highest products and one of {worst} lowest; clears;
-// {cycles} random cycles (seed {seed}); sums that walk to the limits of acc, beyond them and back.
+// The inputs are held for `cycles` clock cycles; acc is the register after the last of them.
+// Scenarios: all pairs of codes; a sum of {worst} times the highest product, and one of {worst}
+// times the lowest; clears at every position; {cycles} random cycles (seed {seed}); sums that go to
+// the limits of acc, beyond them and back.
 // Limits reached: {limits}.
 // The first vector clears. Expected values: halfbyte's golden model.
 """
@@ -121,7 +123,7 @@ def _stream(weight: Format, activation: Format, terms: int, seed: int) -> Stream
 
 
 def _hex(words: Sequence[int], bits: int) -> list[str]:
-    """Words of ``bits`` bits as hexadecimal digits, negative ones in two's complement."""
+    """Integers of ``bits`` bits as hexadecimal digits; negative ones in two's complement."""
     mask, digits = (1 << bits) - 1, -(-bits // 4)
     return [f"{word & mask:0{digits}x}" for word in words]
 
@@ -176,12 +178,12 @@ def _limits(spec: MacSpec, walk: Sequence[Step]) -> str:
 
 
 def _word_bits(acc_width: int, count: int) -> int:
-    """Bits of a memory word; it must hold a number of cycles, an acc, or the number of vectors."""
+    """Bits of a memory word, which holds a number of cycles, an acc, or the number of vectors."""
     return max(MAX_CYCLES.bit_length(), acc_width, count.bit_length())
 
 
 def write_bench(spec: MacSpec, path: Path, *, vectors: str, count: int) -> None:
-    """Write a self-checking Verilog bench of a MAC to ``path``, the stem of which names its module.
+    """Write a self-checking Verilog bench of a MAC; the bench is named after the stem of ``path``.
 
     ``vectors`` is the name of the file that :func:`write_vectors` wrote, with ``count`` vectors.
     """

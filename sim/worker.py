@@ -1,4 +1,4 @@
-"""Runs cocotb in a separate process: ``python -m halfbyte.sim.worker JOB``, with the job as JSON.
+"""Runs cocotb in a separate process: ``python -m halfbyte.sim.worker JOB``, where JOB is JSON.
 
 cocotb's runner reads environment variables and may end the process that calls it. A separate
 process protects the caller from both.
@@ -31,7 +31,7 @@ class Job:
         return json.dumps(asdict(self))
 
     def run(self) -> None:
-        """Simulate; cocotb writes the results file, and the bench its reports."""
+        """Run the simulation; cocotb writes the results file, and the bench its reports."""
         get_runner(self.simulator).test(
             test_module=self.test_module,
             hdl_toplevel=self.top,

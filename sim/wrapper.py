@@ -1,4 +1,4 @@
-"""The Verilog that is simulated: the MACs as they are exported, side by side in one module."""
+"""Makes the Verilog that is simulated: exported MACs, side by side in the module ``bench``."""
 
 import re
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ TOP = "bench"
 # The test bench gives the clock period in nanoseconds.
 TIMESCALE = "`timescale 1ns / 1ps\n"
 
-# Verilator shows cocotb only public signals. If all signals of a MAC were public, builds would take
-# longer.
+# Verilator shows cocotb only public signals. Only the ports of the bench are public, since more
+# public signals make builds slower.
 _HEAD = """\
 module {top} (clk, stimulus, acc{mutant_port});
   input clk /* verilator public_flat_rw */;
@@ -52,7 +52,7 @@ class Netlists:
 
 
 def layout_of(macs: Mapping[str, MacSpec], *, title: str, seed: int) -> Layout:
-    """The layout of the bench's ports for MACs, by name, of the same two formats."""
+    """The layout of the bench's ports for ``macs``, by name; all have the same two formats."""
     first = next(iter(macs.values()))
     weight, activation = first.weight, first.activation
     return Layout(

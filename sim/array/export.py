@@ -1,4 +1,4 @@
-"""Export a systolic array for use without this package: Verilog, test vectors and a bench."""
+"""Exports a systolic array for use without this package: Verilog, test vectors and a bench."""
 
 from pathlib import Path
 
@@ -18,8 +18,9 @@ __all__ = ["export_array", "results_by_cycle"]
 
 _BENCH = """\
 // Applies the vectors in {vectors} to {name} and compares every result that leaves it.
-// Each vector holds, from bit 0 upward: the inputs of a cycle, one bit for each column that says
-// whether it must give a result, one that says whether the result is compared, and the results.
+// There is a vector for each cycle. From bit 0 upward it holds: the inputs; for each column, a bit
+// that says whether the column must give a result; for each column, a bit that says whether this
+// result is compared; and the results.
 // For example: iverilog -g2012 -o sim tb_{name}.v {name}.v && vvp sim
 `timescale 1ns / 1ps
 module tb_{name};
@@ -74,8 +75,8 @@ endmodule
 def results_by_cycle(spec: SystolicSpec, plan: ArrayPlan) -> NDArray[np.int64]:
     """The bits of the result that leaves each column in each cycle; (T, columns) int64.
 
-    -2 means that no result leaves. -1 stands for a result that is not compared, since it only fills
-    up a tile. A tile is the part of the product that the array computes at one time.
+    -2 means that no result leaves the column. -1 stands for a result that is not compared, since it
+    only fills up a tile. A tile is a part of the product that the array computes at one time.
     """
     at, words = plan.ports.input_offsets["take"], plan.stimulus
     takes = np.flatnonzero(words[:, at // 8] >> at % 8 & 1)

@@ -1,4 +1,4 @@
-"""The operands of a matrix product, as codes of their formats."""
+"""Holds the operands of a matrix product, as codes of their formats."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ Codes = NDArray[np.uint8]
 class Operands:
     """The codes of both matrices of a product ``A W^T``, and of the scales of their blocks.
 
-    A block is a number of neighbouring elements of a row that share a scale.
+    A block consists of neighbouring elements of a row that share a scale.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Operands:
         return cls(a.codes.numpy(), w.codes.numpy(), a.scale_codes.numpy(), w.scale_codes.numpy())
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The codes of both matrices, then of their scales. Raises ValueError without scales."""
+        """The codes of A and W, then of their scales; raises ValueError if there are no scales."""
         if self.a_scales is None or self.w_scales is None:
             raise ValueError("These operands have no scales")
         arrays = (self.a, self.w, self.a_scales, self.w_scales)

@@ -1,4 +1,4 @@
-"""The plan of one simulation of an array: inputs and expected results.
+"""Holds the plan of one simulation of an array: inputs and expected results.
 
 This module avoids PyTorch, so that the simulator starts in a fraction of a second.
 """
@@ -32,9 +32,9 @@ class ArrayPlan:
     stimulus : array
         (T, bytes) uint8: the array's inputs, one row per cycle.
     expected : array
-        (results, columns) int64: the bits of each column's results, in order; -1 for results that
-        are not compared, since they only fill up a tile. A tile is the part of a matrix product
-        that the array computes at one time.
+        (results, columns) int64: the bits of each column's results, in the order in which they
+        leave; -1 for results that are not compared, since they only fill up a tile. A tile is a
+        part of a matrix product that the array computes at one time.
     """
 
     title: str
@@ -47,7 +47,7 @@ class ArrayPlan:
 
     @property
     def products(self) -> int:
-        """Results that are compared when the simulation runs to its end."""
+        """Number of results that are compared when the simulation runs to its end."""
         return int((self.expected >= 0).sum())
 
     def save(self, folder: Path, scenario: str) -> None:

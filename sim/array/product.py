@@ -1,4 +1,4 @@
-"""Compute a matrix product with the RTL of an array, and compare it with the golden model."""
+"""Computes a matrix product with the RTL of an array, and compares it with the golden model."""
 
 import time
 from dataclasses import dataclass
@@ -51,8 +51,9 @@ class ArrayRun:
 def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
     """The golden model's result: (M, N), float32 for an FP32 unit and int64 for the others.
 
-    The result of an exact unit is the word that leaves the array: the accumulator, and a bit above
-    it that is 1 for NaN. Raises UserError for a unit whose accumulator is not simulated in arrays.
+    For an exact unit, each result is the number that leaves the array: the accumulator's bits, and
+    above them a bit that is 1 for NaN. Raises UserError for a unit whose accumulator is not
+    supported in simulated arrays.
     """
     unit = spec.unit
     if unit.is_fp32 and unit.scale:
@@ -102,7 +103,7 @@ def make_plan(
 ) -> ArrayPlan:
     """The array's inputs in every cycle, and the results that must leave it.
 
-    ``product`` is the result of :func:`expected_product`; it is computed here if not given.
+    ``product`` is the result of :func:`expected_product`, which is called if it is not given.
     """
     if product is None:
         product = expected_product(spec, operands)

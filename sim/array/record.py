@@ -1,4 +1,4 @@
-"""The records of a systolic array: a layer computed with it, a regression, an export."""
+"""Defines the records of systolic arrays: of a computed layer, of a regression, of an export."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class LayerRun(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ArraySimulation(DotFields):
-    """A matrix product computed with the RTL of an array, with the golden model's bits."""
+    """A matrix product that the RTL of an array computed with the same bits as the golden model."""
 
     dataflow: str
     """What stays in a unit of the array while other data moves: ``output`` or ``weight``."""
@@ -120,7 +120,7 @@ class ArrayExport(DotFields):
     seed: int
     """Seed of the operands."""
     verilog: str
-    """File of the array, its elements and units."""
+    """File with the Verilog of the array and of all modules in it."""
     vectors: str
     """File of the test vectors."""
     bench: str

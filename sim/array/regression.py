@@ -1,6 +1,6 @@
-"""The regression of an array: one matrix product with extreme values and random scales.
+"""Runs the regression of an array: one matrix product with extreme values and random scales.
 
-The product does not fill whole tiles. A tile is the part that the array computes at a time.
+The product does not fill whole tiles. A tile is a part of it that the array computes at one time.
 """
 
 import secrets
@@ -20,9 +20,10 @@ from halfbyte.sim.simulator import check_simulator, simulator_version
 
 __all__ = ["regression_operands", "run_array_regression"]
 
-_TILES = 2  # whole tiles of rows, and of columns
-_BLOCKS = 3  # tiles along the inputs
-_STEPS = 20  # least number of cycles for a result, in an output-stationary array without scales
+_TILES = 2  # number of whole tiles along the rows, and along the columns
+_BLOCKS = 3  # number of tiles along the inputs of a result
+# The least number of cycles for a result, in an array without scales that keeps its sums in place.
+_STEPS = 20
 
 
 def _codes(
@@ -36,10 +37,10 @@ def _codes(
 
 
 def regression_operands(spec: SystolicSpec, seed: int) -> Operands:
-    """Operands of a product with one row and one column more than some whole tiles.
+    """Operands of a product that has one row and one column more than ``_TILES`` whole tiles.
 
-    If a format has a zero, the inputs of a result do not fill whole tiles either, where that is
-    possible.
+    If a format has a zero, the inputs of a result do not fill whole tiles either, where the array
+    permits that.
     """
     generator, unit = np.random.default_rng(seed), spec.unit
     steps = spec.tile_inputs // unit.lanes  # cycles of one unit for the inputs of a tile

@@ -1,6 +1,6 @@
-"""The inputs of an array in every cycle, for a matrix product that it computes tile by tile.
+"""Makes the inputs of an array in every cycle, for a matrix product in tiles.
 
-A tile is the part of the product that the array works on at one time.
+A tile is a part of the product that the array computes at one time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,17 +24,17 @@ _BYTES_PER_BIT = 2
 
 @dataclass(frozen=True)
 class Schedule:
-    """The inputs of every cycle, and the order in which results leave.
+    """The inputs of every cycle, and the order in which results leave the array.
 
     Parameters
     ----------
     stimulus : array
         (T, bytes) uint8: all inputs of a cycle as one number, the lowest byte first.
     order : array
-        (results, columns, 2) int64: the row of A and the row of W of each result that leaves a
-        column, in order; -1 for a result that only fills up a tile.
+        (results, columns, 2) int64: for each result, in the order in which a column gives them,
+        the row of A and the row of W; -1 for a result that only fills up a tile.
     warm_up : int
-        Cycles at the start that flush the unknown contents of the registers.
+        Number of cycles at the start that flush the unknown contents of the registers.
     """
 
     stimulus: Codes
@@ -45,9 +45,9 @@ class Schedule:
 def schedule(spec: SystolicSpec, operands: Operands, inputs: Mapping[str, int]) -> Schedule:
     """Schedule the tiles of a product one after the other, without a gap.
 
-    All tiles with the same weights follow each other. ``inputs`` are the widths of the array's
-    input ports, in their order. The inner dimension K is filled up to whole tiles with products of
-    zero. Raises UserError if it must be filled up and neither format has a zero.
+    Tiles with the same weights follow each other. ``inputs`` maps the name of each input port, in
+    their order, to its width. If the inner dimension K does not fill whole tiles, products of zero
+    are added. Raises UserError if they are needed and neither format has a zero.
     """
     padded = _pad(spec, operands)
     tiles = [
@@ -74,7 +74,7 @@ def schedule_bytes(spec: SystolicSpec, inputs: int, outputs: int, tokens: int) -
 
 
 def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
-    """The operands, filled up to whole tiles."""
+    """The operands with rows and columns added so that they fill whole tiles."""
     unit, length = spec.unit, operands.a.shape[1]
     zeros = [
         fmt.integers.index(0) if 0 in fmt.integers else None
@@ -101,7 +101,7 @@ def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
 def _padding_scales(unit: DotSpec) -> tuple[int, int]:
     """Codes of A's and W's scale for a block of zeros.
 
-    If the unit has a window of exponents, the exponent of the product of both scales is inside it.
+    If the unit accepts only a window of exponents, the product of both scales is inside it.
     """
     if unit.scale is None or unit.window is None:
         return 0, 0
@@ -119,7 +119,7 @@ def _fill_output_stationary(
     operands: Operands,
     tiles: Sequence[tuple[int, int]],
 ) -> None:
-    """Put the inputs of each cycle into ``fields``: codes, scales and control of all tiles."""
+    """Put the inputs of each cycle into ``fields``: codes, scales and control signals."""
     unit, lanes = spec.unit, spec.unit.lanes
     used = operands.a.shape[1] // lanes
     steps = max(used, 2 * spec.rows - 1)
@@ -150,12 +150,12 @@ def _padded(codes: Codes, side: int, lanes: int, zero: int) -> Codes:
 
 
 def _steps(codes: Codes, lanes: int) -> Codes:
-    """Codes (side, K) as (steps, side, lanes): a step has the codes of one cycle."""
+    """Codes (side, K) as (steps, side, lanes), where a step has the codes of one cycle."""
     return codes.reshape(len(codes), -1, lanes).swapaxes(0, 1)
 
 
 def _put_scales(field: Codes, scales: Codes, unit: DotSpec) -> None:
-    """Put scales into ``field``, each in all cycles that its block takes.
+    """Put scales into ``field``, each in all cycles of its block.
 
     ``field`` is (cycles, rows, blocks); ``scales`` may have more rows, which are ignored.
     """
@@ -198,7 +198,7 @@ def _order(
 ) -> NDArray[np.int64]:
     """The order of the results, as in :class:`Schedule`.
 
-    ``rows`` and ``columns`` are the sizes of the result matrix, without results that fill up tiles.
+    ``rows`` and ``columns`` are the sizes of the result matrix without added rows and columns.
     """
     tokens = spec.tile_tokens
     order = np.full((len(tiles) * tokens, spec.columns, 2), -1, np.int64)

@@ -1,4 +1,7 @@
-"""The inputs of a weight-stationary array in every cycle."""
+"""Makes the inputs of a weight-stationary array in every cycle.
+
+Such an array keeps weights in its units, while activations and sums move through it.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,11 +19,12 @@ def fill_weight_stationary(
     operands: Operands,
     tiles: Sequence[tuple[int, int]],
 ) -> None:
-    """Put the inputs of each cycle into ``fields``: codes, scales and control of all tiles.
+    """Put the inputs of each cycle into ``fields``: codes, scales and control signals.
 
-    A tile is the part of the product that the array computes at one time. ``tiles`` has the first
-    token (row of A) and the first output (row of W) of each tile. The array takes all inputs of the
-    layer for one tile before it begins the next. So it holds the sums of one tile at a time.
+    A tile is a part of the product, some rows by some columns, that the array computes at one time.
+    ``tiles`` has the first token (row of A) and the first output (row of W) of each tile. The array
+    adds up all products of one tile before it begins the next tile. So it holds the sums of only
+    one tile.
     """
     rows, steps = spec.rows, spec.steps
     parts = operands.a.shape[1] // spec.tile_inputs
@@ -38,7 +42,7 @@ def fill_weight_stationary(
                     np.array_split(codes, parts, axis=1)[part].reshape(len(codes), rows, -1)
                     for codes in (of_a[token : token + steps], of_w[output : output + spec.columns])
                 )
-                # The lowest row, which is the last, has the first inputs.
+                # The last row of the array, which is the lowest, gets the first inputs.
                 fields[f"a{suffix}"][tokens] = a[:, ::-1]
                 fields[f"w{suffix}"][weights] = w.swapaxes(0, 1)
             fields["load"][first] = 1

@@ -1,4 +1,4 @@
-"""The plan of one simulation of the BF16 MAC: operands and expected results.
+"""Holds the plan of one simulation of the BF16 MAC: operands and expected results.
 
 This module avoids PyTorch, so that the simulator starts in a fraction of a second.
 """
@@ -27,7 +27,7 @@ class Bf16Plan:
     ports : PortMap
         Ports of the module under test.
     rows : array
-        (T, 4) uint32: w, a, clear, and acc after that cycle.
+        (T, 4) uint32: w, a, clear, and the expected acc after the cycle.
     """
 
     seed: int
@@ -36,7 +36,7 @@ class Bf16Plan:
 
     @property
     def products(self) -> int:
-        """Sums that are compared when the scenario runs to its end."""
+        """Number of sums that are compared when the scenario runs to its end."""
         return len(self.rows)
 
     def save(self, folder: Path, scenario: str) -> None:

@@ -1,4 +1,4 @@
-"""The regression of the BF16 MAC: it simulates all scenarios and makes one record.
+"""Runs the regression of the BF16 MAC: simulates all scenarios and makes one record.
 
 A scenario is a sequence of operands with one purpose, such as sums that cancel.
 """
@@ -35,8 +35,8 @@ def run_bf16_regression(
     """Simulate the BF16 MAC against the golden model; return the record.
 
     Each scenario has ``cycles`` clock cycles. Raises SimulationError if RTL and golden model differ
-    or some results were not checked, ToolError if a tool is missing or fails, UserError for an
-    unknown simulator.
+    or some results were not checked, ToolError if a tool is missing or fails, and UserError if the
+    simulator is unknown.
     """
     start = time.monotonic()
     check_simulator(simulator)

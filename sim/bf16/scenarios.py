@@ -1,4 +1,4 @@
-"""Operands for the test bench of the BF16 MAC. Some depend on the value in the accumulator."""
+"""Makes operands for the test bench of the BF16 MAC. Some depend on the accumulator's value."""
 
 import math
 import random
@@ -59,7 +59,7 @@ def _near_one(generator: random.Random, acc: int) -> _Operands:
 
 
 def _cancelling(generator: random.Random, acc: int) -> _Operands:
-    """Mostly operands whose product is about minus the accumulator, so that most bits cancel."""
+    """Mostly operands whose product is about the negated accumulator, so that most bits cancel."""
     held = _value(acc)
     if not math.isfinite(held) or held == 0 or generator.random() < 0.3:
         return _any(generator, acc) if generator.random() < 0.2 else _near_one(generator, acc)
@@ -68,9 +68,9 @@ def _cancelling(generator: random.Random, acc: int) -> _Operands:
 
 
 def _ties(generator: random.Random, acc: int) -> _Operands:
-    """Mostly operands with a product of about, and often exactly, half an ulp of the accumulator.
+    """Mostly operands whose product is about half an ulp of the accumulator, often exactly half.
 
-    An ulp is a unit in the last place.
+    An ulp is a unit in the last place of a number.
     """
     held = _value(acc)
     if not math.isfinite(held) or generator.random() < 0.2:

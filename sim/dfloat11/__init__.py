@@ -1,1 +1,1 @@
-"""Simulation of the DFloat11 decoder: its RTL decodes compressed tensors, intact and damaged."""
+"""Simulates the DFloat11 decoder: its RTL decodes compressed tensors, intact and damaged."""

@@ -1,8 +1,8 @@
 """The test bench around the DFloat11 decoder: drivers and monitors of all streams.
 
-A lane of the decoder takes packets and returns weights. A packet is a chunk of a compressed tensor:
-beats (transfers) of coded exponents, and beats of raw bytes, which hold signs and mantissas. After
-the weights of each packet, the lane gives a verdict: whether the packet is good.
+A lane of the decoder takes packets and returns weights. A packet is a chunk of a compressed tensor.
+It consists of beats (transfers) of coded exponents, and beats of raw bytes, which hold signs and
+mantissas. After the weights of each packet, the lane says in a verdict whether the packet is good.
 """
 
 import random
@@ -27,7 +27,7 @@ _VERDICTS = ("good", "wrong CRC", "not a code", "wrong length")
 
 
 class _Source:
-    """The beats for one input stream. Once a beat is offered, it stays until it is taken."""
+    """The beats for one input stream. Once a beat is offered, it is offered until it is taken."""
 
     def __init__(self, beats: Iterable[int]) -> None:
         self._beats = iter(beats)
@@ -79,7 +79,7 @@ class Testbench:
         Module ``bench`` of :meth:`PortMap.verilog`. All ports of the decoder are parts of its two
         wide ports.
     folder : Path
-        Holds the plan. The report is written there, too.
+        The folder with the plan. The report is written there, too.
     scenario : str
         Name of the scenario.
     """
@@ -116,7 +116,7 @@ class Testbench:
         self._dut.stimulus.value = 0
 
     async def _run(self, session: Session) -> None:
-        """Drive and check one session. Checks before its reset, if there is one, do not count."""
+        """Drive and check one session. If it has a reset, only the check of its table counts."""
         if session.table:
             await self._load(session)
         lanes = [_Lane(packets, self.plan) for packets in session.lanes]

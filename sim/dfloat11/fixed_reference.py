@@ -1,6 +1,6 @@
-"""A reference for lanes of the decoder without a code table: the correct output for any input.
+"""Computes what a lane of the decoder without a code table must give, for any input.
 
-It follows the definition of the fixed codes and is independent of the codec and of the RTL: bits
+This follows the definition of the fixed codes and is independent of the codec and of the RTL: bits
 are text, and codes are looked up in a dictionary. A lane is a part of the decoder that decodes one
 chunk (up to 16384 weights) at a time.
 """
@@ -26,12 +26,12 @@ _ONES = 8  # a code that begins with this many ones continues in another step of
 
 
 def fixed_code(number: int, highest: int) -> Code:
-    """The fixed code ``number``, which counts down from the exponent ``highest``.
+    """The code words of fixed code number ``number``, whose highest common exponent is ``highest``.
 
     Maps each code word, as text of its bits, to its exponent. The first words are 00, 01 and 10, or
-    00, 01, 100 and 101. Then come unary words: some ones, and a zero at the end. The number says
-    which first words there are, and which unary word the highest exponent has. The words of rare
-    exponents begin with eight ones.
+    00, 01, 100 and 101. Then come unary words: some ones, and a zero at the end. The number decides
+    which of the two sets of first words is used, and which unary word the highest exponent has. The
+    words of rare exponents begin with eight ones.
     """
     first = ["00", "01", "100", "101"] if number & 4 else ["00", "01", "10"]
     chain = [f"{'1' * ones}0" for ones in range(2, 8)]
@@ -47,7 +47,7 @@ def fixed_code(number: int, highest: int) -> Code:
 
 
 def fixed_crc(weights: Sequence[int]) -> bytes:
-    """The CRC of a chunk, as the four bytes that its packet ends with."""
+    """The CRC of a chunk, as the four bytes at the end of its packet."""
     data = b"".join(weight.to_bytes(2, "little") for weight in weights)
     return crc32c(data).to_bytes(_CRC_BYTES, "little")
 
@@ -71,7 +71,7 @@ def _read(words: Code, bits: str, position: int) -> tuple[int, list[int]]:
 
 
 def _read_all(words: Code, bits: str, position: int, symbols: int) -> tuple[list[int], list[int]]:
-    """Like :func:`_read`, for all exponents that a lane gives in a cycle.
+    """Read, as :func:`_read` does, all exponents that a lane gives in one cycle.
 
     If the second exponent takes one step, the lane reads it together with the last step of the
     first.

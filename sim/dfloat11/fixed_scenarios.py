@@ -1,7 +1,8 @@
-"""Scenarios of the DFloat11 decoder without a code table: tensors, stalls, codes, damage, resets.
+"""Makes scenarios of the DFloat11 decoder without a code table.
 
 A lane is a part of the decoder that decodes one chunk of a compressed tensor at a time. A packet is
-a chunk for one lane. A session is packets for all lanes. A beat is a transfer of one or two bytes.
+a chunk for one lane. A session consists of packets for all lanes. A beat is a transfer of one or
+two bytes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,7 +67,7 @@ def _in_beats(packet: Packet, symbols: int) -> Packet:
 def _compressed(tensor: Tensor, symbols: int, what: str) -> list[Packet]:
     """The packets that the codec makes of a tensor; the expected output is the tensor itself.
 
-    With two symbols a cycle, the codec may add a weight to fill up the last beat.
+    With two symbols a cycle, a weight may be added to fill up the last beat.
     """
     words = tensor.view(torch.uint16).tolist()
     data = compress(tensor, measure(tensor, codes="fixed"))
@@ -83,7 +84,7 @@ def _compressed(tensor: Tensor, symbols: int, what: str) -> list[Packet]:
 def _tensors(weights: int, symbols: int, generator: np.random.Generator) -> Iterator[list[Packet]]:
     """The packets of a tensor like trained weights, then of tensors with unusual exponents."""
     any_low = generator.integers(0, 1 << 16, 600) & 0x807F
-    # All NaN payloads, both infinities, zeros and subnormals, among some other exponents.
+    # All NaNs, both infinities, zeros and subnormals, and numbers with some other exponents.
     special = np.concatenate(
         [np.arange(128) | exponent << 7 | sign << 15
          for exponent in (0, 1, 127, 254, 255) for sign in (0, 1)]
@@ -106,7 +107,7 @@ def _bf16(bits: NDArray[np.integer]) -> Tensor:
 def encode_fixed(code: FixedCode, weights: Sequence[int], what: str, symbols: int = 1) -> Packet:
     """A packet, as bytes, that holds ``weights`` in the fixed code ``code``.
 
-    It is made without the codec: bits are text. The number of weights must be a multiple of
+    It is made without the codec, from bits as text. The number of weights must be a multiple of
     ``symbols``.
     """
     words = {symbol: bits for bits, symbol in fixed_code(code.number, code.highest).items()}
@@ -124,7 +125,7 @@ def encode_fixed(code: FixedCode, weights: Sequence[int], what: str, symbols: in
 
 
 def _every_code(symbols: int, generator: np.random.Generator) -> Iterator[Packet]:
-    """All exponents in every code, then chunks that end at every bit of a beat."""
+    """For every code, a chunk with all exponents, then short chunks of different lengths."""
     for number in range(_CODES):
         highest = int(generator.integers(256))
         exponents = generator.permutation(256)
@@ -139,7 +140,7 @@ def _every_code(symbols: int, generator: np.random.Generator) -> Iterator[Packet
 
 
 def _damaged(damage: _Damage, lanes: int, symbols: int) -> Iterator[Packet]:
-    """Packets of a small chunk with each kind of ``damage``; an intact one follows every fourth.
+    """Packets of a small chunk with each kind of ``damage``, and intact packets between them.
 
     The expected output comes from :func:`decode_fixed`.
     """
@@ -169,7 +170,7 @@ def _flips(sound: Packet, symbols: int) -> _Damaged:
 
 
 def _cuts(sound: Packet, symbols: int) -> _Damaged:
-    """Packets whose codes or raw bytes, or both, are cut to every length, too long or all ones."""
+    """Packets whose codes or raw bytes, or both, are cut off, too long, or all ones."""
     codes, raw = list(sound.words), list(sound.raw)
     for end in range(symbols, len(codes), symbols):
         yield f"codes cut after {end}", codes[:end], raw

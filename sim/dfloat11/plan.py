@@ -1,4 +1,4 @@
-"""The plan of one simulation of the DFloat11 decoder: inputs and expected outputs of its streams.
+"""Holds the plan of one simulation of the DFloat11 decoder: inputs and expected outputs.
 
 This module avoids PyTorch, so that the simulator starts in a fraction of a second.
 """
@@ -23,9 +23,9 @@ class Packet:
     """One chunk of a compressed tensor for one lane of the decoder, and its expected output.
 
     ``words`` are the beats (transfers) of the coded exponents, and ``raw`` those of the raw bytes,
-    which hold signs and mantissas. The bench marks the last beat of each. ``weights`` and then
-    ``verdict``, which says whether the chunk is good, must come out. ``what`` names the packet in
-    messages.
+    which hold signs and mantissas. The bench marks the last beat of each. The lane must
+    give ``weights``, then ``verdict``, which says whether the chunk is good. ``what`` names the
+    packet in messages.
     """
 
     what: str
@@ -44,11 +44,11 @@ class Session:
     table : sequence of int
         Numbers of the code table; empty to keep the table of the previous session.
     refused : bool
-        Whether the decoder must refuse the table. Then its lanes must take nothing.
+        Whether the decoder must refuse the table. Then its lanes must not take any input.
     lanes : sequence of sequence of Packet
         The packets of each lane, in order.
     flow : float
-        Probability that a stream offers or takes a beat in a cycle.
+        Probability that a stream is ready to move a beat in a cycle.
     reset_after : int
         Cycles after which a reset ends the session; 0 for never.
     """

@@ -1,6 +1,6 @@
-"""A reference for lanes of the DFloat11 decoder: the correct output for any input.
+"""Computes what a lane of the DFloat11 decoder must give, for any input.
 
-It follows the definition of the layout (``docs/dfloat11.md``) and is independent of the codec and
+This follows the definition of the layout (``docs/dfloat11.md``) and is independent of the codec and
 of the RTL: bits are text, and codes are looked up in a dictionary. A lane is a part of the decoder
 that decodes one chunk (up to 16384 weights) at a time. A symbol is the exponent of a weight. The
 escape is a code that announces a symbol in plain bits.
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 GOOD, WRONG_CRC, NOT_A_CODE, WRONG_LENGTH = range(4)
-ESCAPE = 256  # stands for the escape in place of a symbol
+ESCAPE = 256  # the number of the escape among the symbols
 _COUNT_BITS = 14
 _HEAD_WORDS = 18  # number of weights, sixteen words of segment lengths, CRC
 _POLYNOMIAL = 0x82F63B78
@@ -41,7 +41,7 @@ def crc32c(data: bytes) -> int:
 
 
 def _next_symbol(code: Code, bits: str, position: int) -> tuple[int, int]:
-    """The symbol at ``position`` and where it ends.
+    """The symbol whose code begins at ``position``, and the position after it.
 
     The symbol is -1 if the bits are not a code, and -2 if there are too few bits.
     """

@@ -1,4 +1,4 @@
-"""The regression of the DFloat11 decoder: it simulates all scenarios and makes one record.
+"""Runs the regression of the DFloat11 decoder: simulates all scenarios and makes one record.
 
 A scenario is a sequence of inputs with one purpose. A lane is a part of the decoder that decodes
 one chunk (up to 16384 weights) at a time.
@@ -46,9 +46,9 @@ def run_decoder_regression(
     """Simulate the decoder and compare it with the codec and a reference; return the record.
 
     ``rows`` and ``max_length`` are the largest number of rows in a code table, and the bits of the
-    longest code. ``weights`` is the number of weights in the longest tensor; by default a whole
-    chunk for each lane. The record's ``symbols_per_cycle`` is measured on that tensor, for all
-    lanes together, from its first word to its last verdict, while no stream pauses.
+    longest code. ``weights`` is the number of weights in the longest tensor; by default there is a
+    whole chunk for each lane. The record's ``symbols_per_cycle`` is measured on that tensor, for
+    all lanes together, from its first word to its last verdict, while no stream pauses.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Scenarios of the DFloat11 decoder: tensors, stalls, code tables, damage, resets.
+"""Makes scenarios of the DFloat11 decoder that has a code table.
 
 A lane is a part of the decoder that decodes one chunk of a compressed tensor at a time. A packet is
-a chunk for one lane. A session is a code table and packets for all lanes. The escape is a code that
-announces an exponent in plain bits.
+a chunk for one lane. A session consists of a code table and packets for all lanes. The escape is a
+code that announces an exponent in plain bits.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -75,9 +75,9 @@ def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iter
     """A tensor like trained weights, then tensors with unusual exponents or code lengths."""
     trained = torch.from_numpy(generator.normal(0, _SCALE, weights)).to(torch.bfloat16)
     any_low = generator.integers(0, 1 << 16, 2 << LENGTH_LIMIT) & 0x807F
-    # Each exponent is twice as frequent as the next, which gives codes of every length.
+    # Each exponent is twice as frequent as the one before, which gives codes of every length.
     steep = np.repeat(np.arange(100, 101 + shape.max_length), 2 ** np.arange(shape.max_length + 1))
-    # All NaN payloads, both infinities, zeros and subnormals, among some other exponents.
+    # All NaNs, both infinities, zeros and subnormals, and numbers with some other exponents.
     special = np.concatenate(
         [np.arange(128) | exponent << 7 | sign << 15
          for exponent in (0, 1, 127, 254, 255) for sign in (0, 1)]
@@ -97,7 +97,7 @@ def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iter
 
 
 def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
-    """Sessions with good tables, where each row is the escape once, and with invalid tables."""
+    """Sessions with good tables, whose rows are the escape in turn, and with invalid tables."""
     rows = shape.rows
     flat = [(rows - 1).bit_length()] * rows
     symbols = generator.permutation(256)[:rows].tolist()
@@ -130,7 +130,7 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
     yield Session([*table, 7], refused=True, lanes=[])
     lone = CodeTable((120,), (1,)).numbers
     yield Session([*lone[:2], 0, 1, *lone[4:]], refused=True, lanes=[])
-    # After all these, the decoder must still accept a good table.
+    # After all invalid tables, the decoder must still accept a good one.
     yield _with_code(shape, CodeTable((120, 121, ESCAPE), (1, 2, 2)), generator)
 
 
@@ -148,7 +148,7 @@ def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -
 
 
 def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Iterator[Session]:
-    """Packets of two small chunks with each kind of ``damage``; an intact one follows every fourth.
+    """Packets of two small chunks with each kind of ``damage``, and intact packets between them.
 
     The first chunk's code has an escape, and any sequence of bits begins with a code word. The
     second chunk's code has only one word, so some bits do not begin with a word. The expected

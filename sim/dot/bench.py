@@ -1,6 +1,7 @@
-"""Runs the scoreboard in Verilog from cocotb: loads test vectors, and reports a difference.
+"""Runs the scoreboard, a Verilog module, from cocotb: loads vectors, and reports a difference.
 
-:mod:`halfbyte.sim.dot.player` makes the scoreboard, the module ``bench``.
+The scoreboard applies the vectors to the unit and compares its outputs.
+:mod:`halfbyte.sim.dot.player` makes it as the module ``bench``.
 """
 
 from pathlib import Path
@@ -56,7 +57,7 @@ async def play(dut: Any, plan: DotPlan, folder: Path) -> int:
 
 
 def _difference(plan: DotPlan, cycle: int, seen: str) -> str:
-    """The message about a cycle with wrong outputs; ``seen`` has the bits of all outputs."""
+    """The message about a cycle with wrong outputs; ``seen`` is the text of all output bits."""
     stimulus, expected = (
         int.from_bytes(words[cycle].tobytes(), "little") for words in (plan.stimulus, plan.expected)
     )

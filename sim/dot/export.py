@@ -1,4 +1,4 @@
-"""Export a dot-product unit for use without this package: Verilog, test vectors and a bench."""
+"""Exports a dot-product unit for use without this package: Verilog, test vectors and a bench."""
 
 from pathlib import Path
 
@@ -15,8 +15,9 @@ _SCENARIOS, _CYCLES = ("random", "scales", "cancelling"), 500
 
 _BENCH = """\
 // Applies the vectors in {vectors} to {name} and compares its outputs after every cycle.
-// A vector is a number: the inputs of a cycle in its lower bits, the outputs expected after the
-// cycle above. Inputs and outputs are in the order of the ports below, the first lowest.
+// A vector is a number. Its lower bits are the inputs of a cycle, and its upper bits are the
+// outputs that are expected after the cycle. Inputs and outputs are in the order of the connections
+// below; the first is in the lowest bits.
 // For example: iverilog -g2012 -o sim tb_{name}.v {name}.v && vvp sim
 `timescale 1ns / 1ps
 module tb_{name};

@@ -1,4 +1,4 @@
-"""A test of the dot-product unit's regression: it runs on mutants and must catch each of them.
+"""Tests the regression of dot-product units: it runs on mutants and should catch all of them.
 
 A regression simulates a unit in several scenarios and compares all results with the golden model. A
 mutant is the unit with one fault in its RTL.
@@ -41,7 +41,7 @@ def check_dot_mutants(
     ``equivalent`` has the numbers of mutants that are proved equal to the unit; they are counted,
     but not simulated. ``verilog`` has the module ``MODULE`` with a port ``mutant`` of
     ``select_bits`` bits. A scenario has about ``cycles`` cycles. ``start`` is the time, by
-    ``time.monotonic()``, when the work began. Raises the same errors as
+    ``time.monotonic()``, when the work on the mutants began. Raises the same errors as
     :func:`halfbyte.sim.mutants.run_mutants`.
     """
     bench = player_verilog(PortMap(spec.inputs, spec.outputs), MODULE, mutant_bits=select_bits)

@@ -1,4 +1,4 @@
-"""The plan of one simulation of a dot-product unit: inputs and expected outputs.
+"""Holds the plan of one simulation of a dot-product unit: inputs and expected outputs.
 
 This module avoids PyTorch, so that the simulator starts in a fraction of a second.
 """
@@ -25,7 +25,7 @@ class DotPlan:
     Parameters
     ----------
     title : str
-        Unit and scenario, for messages.
+        Names of the unit and the scenario, for messages.
     lanes : int
         Products per cycle.
     ports : PortMap
@@ -43,7 +43,7 @@ class DotPlan:
 
     @property
     def products(self) -> int:
-        """Products that are compared when the scenario runs to its end."""
+        """Number of products that are compared when the scenario runs to its end."""
         return len(self.stimulus) * self.lanes
 
     def rows(self) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
-"""A scoreboard in Verilog: it applies vectors from a file and compares the outputs in every cycle.
+"""Makes a scoreboard in Verilog, which applies vectors from files and compares the outputs.
 
 A bench in Python would read and write signals in every cycle, which takes far longer than
-simulating the unit. Python starts this scoreboard once for thousands of cycles.
+simulating the unit. Python only starts this scoreboard, once for thousands of cycles.
 """
 
 from collections.abc import Iterable
@@ -107,5 +107,5 @@ def write_vectors(stimulus: NDArray[np.uint8], expected: NDArray[np.uint8], fold
 
 
 def _bytes(widths: Iterable[int]) -> int:
-    """Bytes that hold ports of these widths in bits."""
+    """The number of bytes for ports whose widths in bits are ``widths``."""
     return -(-sum(widths) // 8)

@@ -1,4 +1,4 @@
-"""The regression of a dot-product unit: it simulates all scenarios and makes one record.
+"""Runs the regression of a dot-product unit: simulates all scenarios and makes one record.
 
 A scenario is a sequence of inputs with one purpose.
 """
@@ -80,7 +80,7 @@ def run_dot_regression(
     Each scenario has about ``cycles`` clock cycles. If ``netlist`` is given, it is simulated
     instead of the RTL. It is Verilog of the module ``dot`` and of all modules that it instantiates.
     Raises SimulationError if unit and golden model differ or some products were not checked,
-    ToolError if a tool is missing or fails, UserError for an unknown simulator.
+    ToolError if a tool is missing or fails, and UserError if the simulator is unknown.
     """
     start = time.monotonic()
     check_simulator(simulator)

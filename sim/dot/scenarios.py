@@ -1,6 +1,6 @@
-"""The scenarios of a dot-product unit. A scenario is a sequence of inputs with one purpose.
+"""Makes the scenarios of a dot-product unit. A scenario is a sequence of inputs with one purpose.
 
-A block is a number of products that share a scale for the weights and one for the activations.
+A block consists of products that share a scale of their weights and a scale of their activations.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from halfbyte.sim.dot.stimulus import Codes, Stimulus
 
 __all__ = ["SCENARIOS", "stimulus_of"]
 
-_CLEAR = 0.1  # probability of a clear in a cycle, and of other rare events
+_CLEAR = 0.1  # probability that a cycle has a clear; also used for other rare events
 _Generator = np.random.Generator
 
 
@@ -28,7 +28,7 @@ def _stimulus(
 ) -> Stimulus:
     """The inputs of a scenario with the codes ``w`` and ``a``.
 
-    Clears and scales that are not given are random, and :func:`_last` ends the blocks.
+    Clears and scales that are not given are random. :func:`_last` decides where blocks end.
     """
     count = len(w)
     if clear is None:
@@ -39,7 +39,7 @@ def _stimulus(
 
 
 def _last(spec: DotSpec, generator: _Generator, clear: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The flag for the last cycle of a block. Some blocks end early, at random."""
+    """The flags that mark the last cycle of each block. Some blocks end early, at random."""
     last = np.zeros(len(clear), np.bool_)
     taken = 0
     for cycle, cleared in enumerate(clear):
@@ -52,7 +52,7 @@ def _last(spec: DotSpec, generator: _Generator, clear: NDArray[np.bool_]) -> NDA
 def _likely_scales(
     spec: DotSpec, generator: _Generator, count: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Codes of random scales: mostly around 1, some from all codes, NaN included."""
+    """Codes of random scales, mostly near 1. A few may be any code, also that of NaN."""
     if spec.scale is None:
         none = np.zeros(count, np.uint8)
         return none, none
@@ -71,9 +71,9 @@ def _likely_scales(
 
 
 def _lanes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """Every pair of codes in all lanes at once, then pairs in one lane while other lanes add 0.
+    """Pairs of codes in all lanes at once, then pairs in one lane while the other lanes add 0.
 
-    If there are more than 4096 pairs of codes, only 4096 are used.
+    In the first part, each lane gets every pair of codes, but at most 4096 pairs.
     """
     w, a = Codes(spec.weight), Codes(spec.activation)
     pairs = np.arange(min(w.count * a.count, 2**12))
@@ -92,7 +92,7 @@ def _lanes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _extremes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """Codes of the highest or lowest value, mostly the same in all lanes for up to 199 cycles."""
+    """Codes of the highest or lowest values, mostly the same in all lanes and for many cycles."""
     w, a = Codes(spec.weight), Codes(spec.activation)
     ends = [(x, y) for x in (w.highest, w.lowest) for y in (a.highest, a.lowest)]
     lengths = generator.integers(1, 200, 200)
@@ -116,7 +116,7 @@ def _random(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _few(spec: DotSpec, generator: _Generator, cycles: int) -> tuple[NDArray[np.uint8], ...]:
-    """Random codes in some lanes, and products of 0 in the others."""
+    """Random codes in some lanes, and products of 0 in the other lanes."""
     w, a = Codes(spec.weight), Codes(spec.activation)
     shape = (cycles, spec.lanes)
     used = generator.random(shape) < generator.random((cycles, 1))
@@ -126,7 +126,7 @@ def _few(spec: DotSpec, generator: _Generator, cycles: int) -> tuple[NDArray[np.
 
 
 def _scales(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """Every code of a scale for both operands; special ones, such as NaN and 1, are frequent."""
+    """All codes of scales, for both operands; special scales, such as NaN and 1, are frequent."""
     w, a = _few(spec, generator, cycles)
     scale = spec.scale
     if scale is None:
@@ -146,7 +146,7 @@ def _scales(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _cancelling(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """A block, then its negative or nearly that, so that all or most bits of the sum cancel."""
+    """A block, then its exact or approximate negative, so that most bits of the sum cancel."""
     w, a = _few(spec, generator, cycles)
     negated = Codes(spec.weight).negated
     clear = generator.random(cycles) < 0.05
@@ -186,7 +186,7 @@ def _ends(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _high_scales(spec: DotSpec, generator: _Generator, count: int) -> list[NDArray[np.uint8]]:
-    """Random scales of 2^4 to 2^8, so that much smaller ones exist, too."""
+    """Random scales from 2^4 to 2^8, so that the format has much smaller scales, too."""
     if spec.scale is None:
         return [np.zeros(count, np.uint8) for _ in range(2)]
     low, high = (
@@ -221,8 +221,9 @@ def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     """Large and much smaller blocks in one sum.
 
     Some sums use all bits of the accumulator, and others only two bits that are far apart.
-    Two kinds of groups of four blocks alternate. The first is a block, two much smaller ones, and
-    the negative of the first block, or nearly that. The second has growing scales. In half of all
+    Two kinds of groups of four blocks alternate. A group of the first kind is a block, two much
+    smaller blocks, and the exact or approximate negative of the first block. In a group of the
+    second kind, the scales grow. In half of all
     groups, each block is a single product of the smallest magnitude.
     """
     w, a = _few(spec, generator, cycles)
@@ -260,8 +261,8 @@ def _sizes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     """
     w_format, a_format = Codes(spec.weight), Codes(spec.activation)
     shape = (cycles, spec.lanes)
-    # Codes are ordered from large to small magnitude. With a small bias, most of the chosen codes
-    # have a large magnitude.
+    # Codes are chosen from a list that is ordered from large to small magnitude. With a small bias,
+    # most of the chosen codes have a large magnitude.
     bias = generator.choice([0.05, 0.2, 0.5, 1.0, 2.0], (cycles, 1))
     w, a = (
         np.argsort(-np.abs(each.integers), kind="stable")[
@@ -294,10 +295,9 @@ SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
 def stimulus_of(spec: DotSpec, scenario: str, cycles: int, seed: int) -> Stimulus:
     """The inputs of a scenario, for about ``cycles`` cycles. Equal seeds give equal inputs.
 
-    For a unit that takes several blocks a cycle, the inputs are made as for a unit with one block a
-    cycle. Consecutive cycles of that unit then become the blocks of one cycle. In the scenario
-    ``lanes``, every block gets the inputs of all cycles instead, so that each lane has every pair
-    of codes.
+    For a unit that takes several blocks a cycle, the inputs are made as for a unit that takes one.
+    The inputs of consecutive cycles then become the blocks of one cycle. The scenario ``lanes`` is
+    different: every block gets the inputs of all cycles, so that each lane has every pair of codes.
     """
     generator = np.random.default_rng([seed, *scenario.encode()])
     blocks = spec.blocks_per_cycle

@@ -1,4 +1,4 @@
-"""The inputs of a dot-product unit in every cycle, as arrays."""
+"""Holds the inputs of a dot-product unit in every cycle, as arrays, and packs them into bytes."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ class Stimulus:
     w, a : array
         (T, lanes) uint8, operand codes.
     clear, last : array
-        (T,) bool: start a new sum, end a block.
+        (T,) bool: whether the cycle starts a new sum, and whether it ends a block.
     w_scale, a_scale : array
         (T,) uint8, codes of the scales, or (T, B) for B blocks a cycle; ignored if the unit has no
         scales.
@@ -38,7 +38,7 @@ class Stimulus:
         return len(self.w)
 
     def started(self) -> "Stimulus":
-        """The same inputs with a clear in the first cycle, since the accumulator is unknown."""
+        """These inputs with a clear in the first cycle, when the accumulator is still unknown."""
         clear = self.clear.copy()
         clear[0] = True
         return replace(self, clear=clear)
@@ -46,8 +46,8 @@ class Stimulus:
     def folded(self, blocks: int) -> "Stimulus":
         """The inputs for a unit that takes ``blocks`` blocks a cycle.
 
-        Each cycle of the result has the blocks of ``blocks`` consecutive cycles. It has a clear if
-        the first of these cycles has one.
+        Each new cycle has the blocks of ``blocks`` consecutive cycles. It has a clear if the first
+        of these cycles has a clear.
         """
         count = len(self) // blocks
         w, a, w_scale, a_scale = (
@@ -97,8 +97,8 @@ def packed(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
 class Codes:
     """The codes of a format's highest, lowest, zero and smallest positive value.
 
-    ``zero`` is the code of the smallest magnitude if the format has no zero. ``negated`` holds, for
-    each code, the code of minus its value.
+    If the format has no zero, ``zero`` is the code of the smallest magnitude. ``negated`` holds,
+    for each code, the code of the negated value.
     """
 
     def __init__(self, fmt: Format) -> None:
@@ -109,7 +109,7 @@ class Codes:
         self.zero = int(np.abs(integers).argmin())
         self.smallest = int(np.where(integers > 0, integers, integers.max() + 1).argmin())
         by_value = {int(value): code for code, value in enumerate(integers)}
-        # The code itself if the format lacks the negated value.
+        # If the format lacks the negated value, this is the code itself.
         self.negated = np.array(
             [by_value.get(-int(value), code) for code, value in enumerate(integers)], np.uint8
         )

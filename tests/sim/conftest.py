@@ -1,4 +1,4 @@
-"""A build folder for the session, so that compiled simulations are shared between tests."""
+"""Gives the tests in this folder one build folder, so that they share compiled simulations."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def sim_build(named_build: Callable[[str], Path], shared_objects: None) -> Iterator[Path]:
-    """The build folder; with module scope, so that tests outside ``sim`` do not see it."""
+    """The build folder, set for one test module at a time, so that other tests do not use it."""
     folder = named_build("sim")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(folder))

@@ -1,7 +1,7 @@
 """Systolic arrays in Verilator: every result is checked, and faults are noticed.
 
-A matrix product is computed in tiles, parts of it that fit in the array. Tails are tiles that are
-not full.
+A matrix product is computed in tiles. A tile is a part of the product that the array computes at
+one time. The product has tails if its last tiles are not full.
 """
 
 import shutil
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.simulator
 
 
 def codes(seed, *shape, bound=16):
-    """Random codes less than ``bound``."""
+    """Random codes below ``bound``."""
     return np.random.default_rng(seed).integers(0, bound, shape, dtype=np.uint8)
 
 
@@ -52,7 +52,8 @@ SCALED = ArraySpec(
 WEIGHTS = WeightArraySpec(INTEGER.unit, 3, 2)
 # Two blocks per cycle
 SCALED_WEIGHTS = WeightArraySpec(replace(SCALED.unit, block=2), 2, 1, depth=5)
-# The sizes are not multiples of the array's, so the last tile and the last step are not full.
+# The sizes are not multiples of the array's sizes, so the last tiles, and the last cycle of each
+# result, are not full.
 OPERANDS = Operands(codes(1, 5, 14), codes(2, 7, 14))
 
 
@@ -80,8 +81,9 @@ def test_scaled_blocks_several_a_cycle():
 def test_weight_stationary_products_with_tails():
     operands = Operands(codes(1, 8, 31), codes(2, 5, 31))
     product, run = run_product(WEIGHTS, operands)
-    # The product is the same as in the other array, but not the number of cycles: 4 x 3 tiles of
-    # weights each stay for 3 tokens, 3 times. Then the last results leave.
+    # The product is the same as that of INTEGER, which keeps its sums in place. The number of
+    # cycles is different: 4 x 3 tiles of weights each stay for 3 tokens, 3 times. Then the last
+    # results leave.
     assert torch.equal(product, module.expected_product(INTEGER, operands))
     assert (run.results, run.cycles) == (40, 4 * 3 * 3 * 3 + 2 * 3 + 2 - 1)
 
@@ -91,7 +93,7 @@ def test_weight_stationary_sums_are_rounded_in_the_order_of_the_blocks():
     operands = Operands(codes(5, 7, 20), codes(6, 5, 20), *scales)
     product, run = run_product(SCALED_WEIGHTS, operands)
     assert run.results == 35
-    # The bits are the same as in a unit that takes one block per cycle.
+    # A unit that takes one block per cycle gives the same bits.
     single = ArraySpec(replace(SCALED_WEIGHTS.unit, lanes=2), 2, 2)
     assert torch.equal(
         product,

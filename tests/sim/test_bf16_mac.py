@@ -49,17 +49,17 @@ def test_catches_a_subnormal_sum_that_is_lost(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ties_are_among_the_scenarios() -> None:
-    """Some sums lie half-way between two FP32 numbers, above an even or an odd number."""
+    """Some exact sums lie half-way between two FP32 numbers. The lower one may be even or odd."""
     lower_neighbours = set()
     acc = 0
     for w, a, clear, after in rows_of("ties", CYCLES, seed=3).tolist():
         before = 0 if clear else acc
         acc = after
-        # Binary64 holds a tie exactly: it has only one bit more than an FP32 number.
+        # FP64 holds a tie exactly, since a tie has only one bit more than an FP32 number.
         exact = _value(w << 16) * _value(a << 16) + _value(before)
         if not math.isfinite(exact) or abs(exact) < 2.0**-120:
             continue
         bits = struct.unpack("<Q", struct.pack("<d", exact))[0]
-        if bits & ((1 << 29) - 1) == 1 << 28:  # the 29 bits that FP32 does not have
+        if bits & ((1 << 29) - 1) == 1 << 28:  # the 29 bits that FP64 has and FP32 lacks
             lower_neighbours.add(bits >> 29 & 1)
     assert lower_neighbours == {0, 1}

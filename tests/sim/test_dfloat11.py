@@ -1,8 +1,8 @@
 """The DFloat11 decoder agrees with the codec, and the bench catches a faulty decoder.
 
 DFloat11 compresses BF16 weights without loss, in chunks of 16384. A lane of the decoder decodes one
-stream of chunks. Its verdict says whether a chunk was correct. A *packet* is a chunk for one
-lane, with the expected output.
+stream of chunks. The lane's verdict says whether a chunk was intact. A *packet* is a chunk for
+one lane, with the expected output.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def test_agrees_with_the_codec() -> None:
     assert record.passed
     assert set(record.scenarios) == set(SCENARIOS)
     assert record.scenarios["tensors"] > WEIGHTS
-    # One lane has a full chunk, which takes most of the time, and the other lane a short one.
+    # One lane has a full chunk, which takes most of the time. The other lane has a short chunk.
     assert 0.9 < record.symbols_per_cycle * 16_384 / WEIGHTS <= 1
 
 
@@ -97,8 +97,8 @@ def test_every_bit_of_a_chunk_is_flipped_and_flagged() -> None:
         for packet in lane
         if packet.what != "sound chunk"
     ]
-    # There are two chunks, of five weights and of two. Each has 18 words before its codes, and one
-    # word of codes.
+    # There are two chunks, one of five weights and one of two weights. Each has 18 words before its
+    # codes, and one word of codes.
     assert len(damaged) == 2 * 19 * 32 + 8 * (5 + 2)
     verdicts = {packet.verdict for packet in damaged}
     assert verdicts == {reference.WRONG_CRC, reference.NOT_A_CODE, reference.WRONG_LENGTH}

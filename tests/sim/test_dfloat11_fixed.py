@@ -31,7 +31,7 @@ def test_agrees_with_the_codec(symbols: int) -> None:
     record = run_fixed_regression(lanes=2, symbols=symbols, weights=WEIGHTS, seed=4)
     assert record.passed
     assert set(record.scenarios) == set(FIXED_SCENARIOS)
-    # One lane has a full chunk, which takes most of the time, and the other lane a short one.
+    # One lane has a full chunk, which takes most of the time. The other lane has a short chunk.
     assert 0.97 * symbols < record.symbols_per_cycle * 16_384 / WEIGHTS <= symbols
 
 

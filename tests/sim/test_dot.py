@@ -42,7 +42,7 @@ def test_scenarios_reach_every_kind_of_fp32_number():
 
 
 def test_scenarios_reach_ties():
-    """Half a unit in the last place is added to a sum. Rounding to even changes only odd sums."""
+    """Half a unit in the last place is added to sums. Rounding to even changes only odd sums."""
     stimulus = stimulus_of(MXFP4, "ties", 3000, 1)
     acc = expected_words(MXFP4, stimulus)[:, 0]
     second = ~stimulus.clear[1:]
@@ -52,7 +52,7 @@ def test_scenarios_reach_ties():
 
 
 def test_scenarios_reach_odd_sums_of_every_size():
-    """A fault in one bit of the normalization shows only in sums of one size."""
+    """A fault in one bit of the normalization shows only in sums of one length in bits."""
     spec = replace(MXFP4, lanes=32)
     stimulus = stimulus_of(spec, "sizes", 4000, 1)
     sums = (np.array(E2M1.integers)[stimulus.w] * np.array(E2M1.integers)[stimulus.a]).sum(axis=1)

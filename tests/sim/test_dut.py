@@ -1,7 +1,7 @@
-"""The regression of a user's own MAC in Verilog, the *DUT* (device under test).
+"""The regression runs on a user's own MAC in Verilog, the *DUT* (device under test).
 
 A regression simulates a MAC in several scenarios and compares all sums with the golden model. A
-right MAC passes, a wrong one fails, and one with unsuitable ports is refused.
+correct MAC passes, a wrong MAC fails, and a MAC with unsuitable ports is refused.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from halfbyte.sim.coverage import coverage
 from halfbyte.sim.runner import make_plans
 from halfbyte.sim.wrapper import layout_of
 
-# Operands are registered, so a result comes after two clock edges.
+# The operands are registered, so a result comes two clock edges after its operands.
 MINE = """\
 module mine (input clock, input rst_n, input [3:0] weight, input [3:0] a, input start,
              output reg signed [10:0] sum);
@@ -40,7 +40,7 @@ SPEC = MacSpec(INT4, INT4, acc_width=11, overflow=Overflow.SATURATE)
 
 
 def dut(folder: Path, text: str = MINE, **changes: object) -> Dut:
-    """The user's MAC ``text`` as a file, with its ports; ``changes`` replaces options."""
+    """Write the MAC ``text`` to a file; return its Dut. ``changes`` replaces options of the Dut."""
     path = folder / "mine.sv"
     path.write_text(text)
     options = {"top": "mine", "ports": PORTS, "tied": {"rst_n": 1}, "latency": 2, **changes}
@@ -129,4 +129,4 @@ def test_coverage_counts_what_happened() -> None:
     limits = make_plans(macs, layout_of(macs, title="t", seed=1), cycles=10)["limits"]
     corners = coverage([limits], plain, 0).corners
     assert "held" not in corners
-    assert corners["upper_limit"] == corners["lower_limit"] == 2  # reached, then again by wrapping
+    assert corners["upper_limit"] == corners["lower_limit"] == 2  # by a walk, and by wrapping

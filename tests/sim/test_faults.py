@@ -1,4 +1,4 @@
-"""A right MAC passes the bench, and every wrong MAC fails.
+"""A correct MAC passes the bench, and every wrong MAC fails.
 
 Most faults are in a hand-written Verilog MAC for E2M1, which shares no code with ``halfbyte.rtl``.
 """
@@ -23,8 +23,8 @@ SEED = 7
 CYCLES = 2000
 TERMS = 256
 
-# All faults share one build: each simulation reads the number of its fault from a file. 0 means no
-# fault.
+# All faults share one build: each simulation reads the number of its fault from a file. Number 0
+# means no fault.
 _CORE = """\
 module choice (output integer fault);
   integer file, count;
@@ -85,7 +85,7 @@ endmodule
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault's number in the Verilog text, and the first mismatch that it must cause."""
+    """A fault: its number in the Verilog text, and the first mismatch that it must cause."""
 
     number: int
     name: str
@@ -105,8 +105,8 @@ FAULTS = (
           "mac_tight (7 bits): expected 63, seen -56"),
     Fault(6, "lost top bit", "extremes", 227,
           "mac_lossless (17 bits): expected 32832, seen -32704"),
-    # The scenario has sums of eight products. In its second half, every sum except the first has a
-    # clear while ``enable`` is low.
+    # The scenario ``clears`` has sums of eight products. In its second half, every sum except the
+    # first has a clear while ``enable`` is low.
     Fault(7, "clear that ignores enable", "clears", 9 * 8 + 1,
           "mac_enabled (17 bits): expected"),
 )  # fmt: skip

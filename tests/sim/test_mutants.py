@@ -1,7 +1,7 @@
 """The regression catches mutants of MACs, and names those that it does not catch.
 
 A regression simulates a MAC in several scenarios and compares all sums with the golden model.
-A mutant is a MAC with one small change. Only a mutant that can give a wrong result is a fault.
+A mutant is a MAC with one small change. A mutant that can give a wrong result is called a fault.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ TERMS = 16
 
 @pytest.fixture(scope="module")
 def bench():
-    """Verilog with mutants of three MACs, the scenarios' plans, and the numbers of all faults."""
+    """Verilog with mutants of three MACs, the plans of the scenarios, and the numbers of faults."""
     fmt = load("e1m2")
     macs = variants(MacSpec(fmt, fmt, "sign_magnitude", TERMS))
     macs = {name: macs[name] for name in ("lossless", "saturate", "saved")}
@@ -53,7 +53,7 @@ def test_all_mutants_are_caught(bench):
 
 
 def first_cycles(plan: Plan, cycles: int) -> Plan:
-    """The plan of a scenario, cut off after some cycles."""
+    """The plan of a scenario, cut off after ``cycles`` cycles."""
     return replace(plan, stimulus=plan.stimulus[:cycles], expected=plan.expected[:, :cycles])
 
 

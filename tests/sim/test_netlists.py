@@ -1,4 +1,4 @@
-"""The regression of synthesized netlists: right ones pass, and wrong ones fail.
+"""The regression runs on synthesized netlists: correct ones pass, and wrong ones fail.
 
 A regression simulates a MAC in several scenarios and compares all sums with the golden model.
 """

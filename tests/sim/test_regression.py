@@ -1,7 +1,7 @@
 """Whole regressions, from RTL through build and simulation to a record.
 
-A regression simulates a MAC in several scenarios and compares all sums with the golden model. It
-does so with several kinds of accumulator at once.
+A regression simulates a MAC with several kinds of accumulator at once, in several scenarios, and
+compares all sums with the golden model.
 """
 
 import shutil
@@ -38,7 +38,8 @@ def test_a_default_regression_checks_everything(sim_build: Path) -> None:
     covered = record.coverage
     assert covered.code_pairs == covered.all_code_pairs == 256
     assert all(covered.corners.values())
-    # There are eight MACs. Five take every product. The three with ``enable`` take three of four.
+    # There are eight MACs. Five add every product. The three MACs with ``enable`` add three of four
+    # products, on average.
     assert scenarios["random"] == pytest.approx(7.25 * 100_000, rel=0.01)
     assert record.products == sum(scenarios.values())
     assert record.products_per_second > 0
@@ -109,7 +110,7 @@ def test_an_interrupt_ends_running_simulations(
 
     def regression(spec: MacSpec, *, processes: Processes, **_options: object) -> None:
         if spec.weight.name == "int5":
-            while not started.exists():  # the other design must run when this one ends
+            while not started.exists():  # ends only when the other design runs
                 time.sleep(0.05)
             return
         code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"

@@ -1,7 +1,7 @@
 """The inputs of the bench are complete, reach the extremes, and are repeatable.
 
-Each scenario is a stream: one value of each input for every cycle. A walk adds products of one
-sign until the sum crosses a limit of the accumulator.
+Each scenario is a stream, which has a value of each input for every cycle. A walk is a part of a
+stream: it adds products of one sign until the sum crosses a limit of the accumulator.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The scoreboard compares, counts and reports results, here without a simulator."""
+"""The scoreboard compares, counts and reports results. These tests need no simulator."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def plan() -> Plan:
 
 
 def _bus(lossless: int, enabled: int) -> int:
-    """The word of all accumulators that the bench reads."""
+    """The bits of all accumulators, as the bench reads them from one port."""
     return (lossless & 63) | (enabled & 63) << 6
 
 

@@ -1,6 +1,7 @@
-"""Errors around the simulator.
+"""Errors around the simulator are reported.
 
-A missing tool is named with a remedy, no process is left running, and no old result is used.
+An error names a missing tool and its remedy. No process is left running, and a simulation without
+results does not pass.
 """
 
 import json
@@ -23,7 +24,7 @@ from halfbyte.sim.results import RESULTS, confirmed
 
 @pytest.fixture
 def only_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An otherwise empty folder that is the whole PATH."""
+    """An empty folder, which is the only one on PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))

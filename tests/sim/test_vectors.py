@@ -1,7 +1,7 @@
 """Exported MACs, test vectors and plain Verilog benches.
 
-A vector, or *step*, holds its operands for one or more cycles. A *walk* consists of steps until the
-sum crosses a limit of the accumulator.
+A vector, or *step*, holds its operands for one or more cycles. A *walk* is a sequence of steps
+after which the sum has crossed a limit of the accumulator.
 """
 
 import shutil
