@@ -68,7 +68,7 @@ class RatioOfSums:
         return len(self.numerators)
 
     def at(self, multiplicities: Tensor) -> Tensor:
-        """The figure for B draws; multiplicities: (B, N) float64. Returns (B,) float64."""
+        """The statistic for B draws; multiplicities: (B, N) float64. Returns (B,) float64."""
         ratio = (multiplicities @ self.numerators) / (multiplicities @ self.denominators)
         return ratio.exp2() if self.power_of_two else ratio
 
@@ -104,7 +104,7 @@ class PairCorrelation:
         return len(self._sums[0])
 
     def at(self, multiplicities: Tensor) -> Tensor:
-        """The figure for B draws; multiplicities: (B, N) float64. Returns (B,) float64."""
+        """The statistic for B draws; multiplicities: (B, N) float64. Returns (B,) float64."""
         drawn = multiplicities
         pairs = drawn.sum(1).square() - drawn.square().sum(1)  # ordered pairs of different items
         x, y, xx, yy, xy = (((drawn @ each) * drawn).sum(1) / pairs for each in self._sums)

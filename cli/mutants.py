@@ -78,7 +78,7 @@ def _show(records: "Sequence[MutantRecord]", seconds: float) -> None:
     )
     caption = (
         f"{total:,} mutants; {equivalent:,} are proved equivalent to the MAC and do not count; the "
-        f"tests catch {caught:,} of the other {total - equivalent:,}; {seconds:.0f} s in all. "
+        f"tests catch {caught:,} of the {total - equivalent:,} others; {seconds:.0f} s in all. "
         "Caught by: the first scenario that shows a mismatch."
     )
     table("Mutants", columns, rows, caption)

@@ -47,7 +47,7 @@ Layers = Annotated[
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, help="Seed of the random sample that is taken of a large tensor.")
+    int, typer.Option(min=0, help="Seed of the random sample of the values of a large tensor.")
 ]
 
 
