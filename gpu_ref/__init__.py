@@ -1,10 +1,10 @@
-"""The GPU reference: CUDA kernels with the results of the golden model, on a GPU or on the CPU.
+"""CUDA kernels that give the results of the golden model, on a GPU or on the CPU.
 
 The golden model is :mod:`halfbyte.golden`, in PyTorch. The kernels compute the same bits.
 
 The kernels are compiled twice from the same sources in ``cuda/``. The host build, compiled by a C++
 compiler, works on CPU tensors. The CUDA build, compiled by nvcc, works on CUDA tensors. Each build
-is compiled on first use and kept under ``build_dir()``.
+is compiled on first use and kept under :func:`halfbyte.base.build_dir`.
 """
 
 from halfbyte.gpu_ref.linear import Linear, convert, unconverted

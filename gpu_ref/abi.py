@@ -1,4 +1,4 @@
-"""The C interface of the kernels for ctypes: functions, and the order of structures.
+"""Declares the C interface of the kernels for ctypes: functions, and the order of structures.
 
 ``cuda/api.h`` and ``cuda/tiles.h`` declare the same functions in C.
 """
@@ -60,7 +60,7 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
 
 
 def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
-    """The argument types of each function that the build ``kind``, ``cuda`` or ``host``, has."""
+    """The argument types of each function of the build ``kind``, which is ``cuda`` or ``host``."""
     context, table = POINTER(Context), POINTER(FormatTable)
     plain, product = POINTER(PlainProduct), POINTER(Product)
     shared: dict[str, tuple[Any, ...]] = {

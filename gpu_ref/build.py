@@ -53,7 +53,8 @@ def build_host(*, sanitize: bool = False) -> Path:
 def build_cuda() -> Path:
     """Compile the CUDA build; return the path of its library.
 
-    It runs on the GPUs of this machine, or on all supported GPUs if the machine has none.
+    The library runs on the GPUs of this machine. If the machine has none, or has one that nvcc does
+    not know, the library runs on all supported GPUs.
     """
     return _library(cuda_compiler(), "device.cu", _files("device.cu"))
 

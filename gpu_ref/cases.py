@@ -1,4 +1,4 @@
-"""Inputs for the checks of the kernels: formats, shapes, and numbers that are hard to round."""
+"""Makes inputs to check the kernels: formats, shapes, and numbers that are hard to round."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ SHAPES = (
     Shape(1, 1, 1, 1),
     Shape(1, 1, 128, 128),
     Shape(2, 3, 131, 128),  # the last block is shorter
-    Shape(7, 5, 97, 13),  # primes; blocks of odd length share bytes
+    Shape(7, 5, 97, 13),  # primes; blocks of odd length, which share bytes
     Shape(3, 2, 64, 1),
     Shape(5, 4, 40, 1000),  # a block longer than the row
     Shape(8, 131, 256, 16),
@@ -136,9 +136,9 @@ def near_thresholds(fmt: Format) -> Tensor:
 
 
 def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
-    """Absolute maxima of blocks that are hard for ``rule``: ties, ends of ranges, subnormals.
+    """Absolute maxima of blocks whose scales are hard to round: ties, ends of ranges, subnormals.
 
-    Returns float32, positive and finite.
+    ``rule`` is the type of the scales. Returns float32, positive and finite.
     """
     largest = float(fmt.max_value)
     powers = torch.tensor([2.0**exponent for exponent in range(-149, 120)])
@@ -156,7 +156,7 @@ def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
 
 
 def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
-    """Accumulator widths: lossless for 256 products, for one product, 2 bits fewer, and 64 bits."""
+    """Accumulator widths: lossless for 256 products, for one, 2 bits less than for one, and 64."""
     one = max(2, lossless_acc_width(weight, activation, 1))
     return (lossless_acc_width(weight, activation, 256), one, max(2, one - 2), 64)
 

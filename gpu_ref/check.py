@@ -221,10 +221,10 @@ def check_format(
 def check_tiles(
     fmt: Format, device: torch.device, *, shapes: Sequence[Shape] = cases.SHAPES
 ) -> list[Comparison]:
-    """Compare the tensor-core kernels with other tile sizes with the golden model.
+    """Compare the tensor-core kernels of other tile sizes with the golden model.
 
     A tile is the part of the result that one thread block computes. Only ``gpu-bench --sweep`` runs
-    these kernels. They are not part of :func:`check_format`, so that a fault in them does not end
+    these kernels. They are not part of :func:`check_format`, so that a crash in them does not end
     its checks.
     """
     return list(_products(fmt, fmt, shapes, device, alternatives(device)))

@@ -1,4 +1,4 @@
-"""Counts the numbers of a kernel that differ from the golden model's; keeps the first difference.
+"""Counts where the results of a kernel differ from the golden model's, and keeps the first case.
 
 The golden model is :mod:`halfbyte.golden`.
 """

@@ -34,8 +34,8 @@ WARPGROUP_NVCC = (12, 0)  # the first nvcc that knows sm_90a
 def find_nvcc() -> str | None:
     """The path of nvcc; None if it is not found.
 
-    It is searched for in ``$NVCC``, or else on the path, under ``$CUDA_HOME`` and where it is
-    usually installed.
+    If the environment variable NVCC is set, it names nvcc. Otherwise, nvcc is searched for on the
+    path, under ``$CUDA_HOME`` and where it is usually installed.
     """
     chosen = os.environ.get("NVCC")
     if chosen:
@@ -71,7 +71,7 @@ def _cuda_compiler(path: str) -> Compiler:
     if version < OLDEST_NVCC:
         raise ToolError(
             f"nvcc {release[1]}.{release[2]} is too old: the CUDA build needs "
-            f"{OLDEST_NVCC[0]}.{OLDEST_NVCC[1]} or newer; set NVCC to one"
+            f"{OLDEST_NVCC[0]}.{OLDEST_NVCC[1]} or newer; set NVCC to a newer one"
         )
     hopper = _WARPGROUPS if version >= WARPGROUP_NVCC else _HOPPER
     flags = (*SHARED_LIBRARY, *_CUDA, *_architectures(path, hopper))

@@ -1,4 +1,4 @@
-"""The structures of the C interface for DFloat11, as the ``dfloat11_*.h`` headers declare them."""
+"""Declares the structures of the C interface for DFloat11, as the ``dfloat11_*.h`` headers do."""
 
 import ctypes
 from ctypes import c_int32, c_int64, c_uint16, c_uint32, c_uint64, c_void_p

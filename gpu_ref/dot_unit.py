@@ -97,7 +97,8 @@ def integer_stream(
     """The integer accumulator after each cycle; (T,) or (S, T) int64 for S units side by side.
 
     w_codes, a_codes: (T, lanes) or (S, T, lanes) uint8. clear: (T,) or (S, T) bool; true starts a
-    new sum. The result is in units of ``weight.quantum * activation.quantum``.
+    new sum. initial: the accumulator before the first cycle. The result is in units of
+    ``weight.quantum * activation.quantum``.
     """
     kind = unit(INTEGER, weight, activation, acc_width=acc_width, overflow=overflow)
     half = 1 << acc_width - 1
@@ -224,7 +225,7 @@ def _check_columns(columns: dict[str, Tensor | None]) -> None:
             kind = each.dtype if isinstance(each, Tensor) else type(each).__name__
             raise TypeError(f"{name} must be a {dtype} tensor, not {kind}")
     if (columns["w_scales"] is None) != (columns["a_scales"] is None):
-        raise TypeError("A stream wants w_scales and a_scales, or neither of them")
+        raise TypeError("A stream needs both w_scales and a_scales, or neither of them")
     given = {name: each for name, each in columns.items() if each is not None}
     expected = {name: tuple(w.shape[:-1]) for name in given.keys() - {"w", "a"}}
     blocks = 1 if clear is None else _blocks(clear, columns["w_scales"])
@@ -243,8 +244,8 @@ def _check_columns(columns: dict[str, Tensor | None]) -> None:
     ):
         shapes = {name: tuple(each.shape) for name, each in given.items()}
         raise ValueError(
-            "A stream wants codes (T, lanes) or (S, T, lanes), and clear, last and scales (T,) or "
+            "A stream needs codes (T, lanes) or (S, T, lanes), and clear, last and scales (T,) or "
             "(S, T), on one device. Scales of B blocks a cycle have a last dimension B, which "
-            "divides the lanes; then last must not be given. These are "
-            f"{shapes} on {sorted(map(str, devices))}"
+            "divides the lanes; then last must not be given. The shapes are "
+            f"{shapes}, on {sorted(map(str, devices))}"
         )

@@ -1,4 +1,4 @@
-"""A linear layer that computes as the hardware does, and a function that puts it into models."""
+"""Defines a linear layer that computes as the hardware does, and puts it into models."""
 
 import ast
 import inspect
@@ -29,7 +29,7 @@ _SETS_UP = re.compile(r"__init__|reset_parameters|_?reset_|_?init_")
 class Linear(nn.Module):
     """``y = A W^T + bias`` as block-scaled hardware computes it.
 
-    Inputs are quantized on the way in, block by block along the features. The bias is added in
+    Inputs are quantized first, in blocks along the features. The bias is added in
     FP32 and the result is cast to the input's type. There is no gradient.
 
     Parameters
@@ -83,7 +83,7 @@ class Linear(nn.Module):
         """The quantized weight."""
         # A cast of the module to another type would also round its scales.
         if self.scales.dtype != torch.float32:
-            raise UserError("Block scales were cast away from FP32: do not cast a converted model")
+            raise UserError("Block scales are no longer FP32: do not cast a converted model")
         return Packed(
             self.codes, self.scales, self.format, self.in_features, self.block, trusted=True
         )

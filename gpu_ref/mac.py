@@ -29,9 +29,10 @@ def mac_stream(
     """The accumulators after each of T cycles of ``acc <= (clear ? 0 : acc) + w * a``.
 
     w_codes, a_codes: (T,) or (S, T) uint8 for S independent accumulators, one code per byte.
-    clear, enable: bool of the same shape; a cycle without enable keeps the accumulator. Returns
-    int64 of that shape, in units of ``weight.quantum * activation.quantum``. Transposes of
-    contiguous (T, S) tensors are the fastest on a GPU, and give a transposed result.
+    clear, enable: bool of the same shape; a cycle without enable keeps the accumulator. initial:
+    the accumulator before the first cycle. Returns int64 of that shape, in units of
+    ``weight.quantum * activation.quantum``. Inputs that are transposes of contiguous (T, S) tensors
+    are the fastest on a GPU. The result is then also such a transpose.
     """
     check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
@@ -43,8 +44,8 @@ def mac_stream(
     _check_columns(columns)
     device, shape = w_codes.device, w_codes.shape
     streams, cycles = (1, shape[0]) if len(shape) == 1 else shape
-    # If the codes of one cycle are neighbours in memory, they stay so: then neighbouring GPU
-    # threads read neighbouring bytes.
+    # If the codes of one cycle are neighbours in memory, they are not rearranged: neighbouring GPU
+    # threads then read neighbouring bytes.
     beside = len(shape) == 2 and columns[0].T.is_contiguous() and not columns[0].is_contiguous()
     if beside:
         columns = [column.T.contiguous() for column in columns]
@@ -81,6 +82,6 @@ def _check_columns(columns: list[Tensor]) -> None:
     devices = {column.device for column in columns}
     if len(shapes) != 1 or len(devices) != 1 or len(min(shapes)) not in (1, 2):
         raise ValueError(
-            "mac_stream wants columns of one shape, (T,) or (S, T), on one device, not "
+            "mac_stream wants inputs of one shape, (T,) or (S, T), on one device, not "
             f"{sorted(shapes)} on {sorted(map(str, devices))}"
         )

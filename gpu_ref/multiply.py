@@ -22,7 +22,8 @@ __all__ = [
     "refusal",
 ]
 
-# Partial sums of a block below this bound are converted to FP32 by one subtraction: gemm_ring.h.
+# Partial sums of a block below this bound are converted to FP32 by one subtraction; see
+# gemm_ring.h.
 SMALL = 2**22
 # dp4a and mma pad each block to a multiple of 32 products. If that more than quadruples the work,
 # auto avoids mma.
@@ -35,7 +36,7 @@ FEW_ROWS, PIECE, LANES = 16, 16, 32
 
 @dataclass(frozen=True)
 class _Sizes:
-    """A product, as far as it decides whether a kernel is exact.
+    """The properties of a product that decide whether a kernel is exact.
 
     ``formats`` are those of activations and weights, ``terms`` is the number of products in a
     block, and ``rows`` and ``length`` are the shape of the activations.
@@ -53,7 +54,7 @@ class _Sizes:
         return a * w * self.terms
 
     def outside(self, low: int, high: int) -> Format | None:
-        """The first format with an integer below ``low`` or above ``high``."""
+        """The first format with an integer below ``low`` or above ``high``; None if all fit."""
         for fmt in self.formats:
             if min(fmt.integers) < low or max(fmt.integers) > high:
                 return fmt
@@ -82,7 +83,7 @@ def _rows_refusal(sizes: _Sizes) -> str | None:
     pieces = sizes.terms // PIECE
     whole = sizes.terms % PIECE == 0 and (pieces % LANES == 0 or pieces & (pieces - 1) == 0)
     if not whole or sizes.length % PIECE:
-        return "it takes blocks of 16, 32, 64 ... codes and rows of a multiple of 16"
+        return "it takes rows of a multiple of 16 codes, in blocks of 16, 32, 64, ... codes"
     return _bytes_refusal(sizes)
 
 
@@ -155,7 +156,7 @@ def refusal(
 ) -> str | None:
     """Why ``kernel`` cannot multiply blocks of ``terms`` products exactly; None if it can.
 
-    ``rows`` and ``length`` are those of the activations; a kernel for few rows needs them.
+    ``rows`` and ``length`` are those of the activations; the kernel ``rows`` needs them.
     """
     name = "mma" if kernel in _TILES else kernel
     return _REFUSALS[name](_Sizes((activation, weight), terms, rows, length))
@@ -305,7 +306,7 @@ def _check_operands(a: Packed, w: Packed) -> None:
 def _multiply_packed(
     library: Library, kernel: str, a: Packed, w: Packed, rows: int, y: Tensor, overflows: Tensor
 ) -> None:
-    """Call a kernel that decodes the operands itself; it counts ``overflows`` of FP32."""
+    """Call a kernel that decodes the operands itself; ``overflows`` counts results beyond FP32."""
     (a_operand, a_keep), (w_operand, w_keep) = a.operand(), w.operand()
     call = PlainProduct(
         a=a_operand,

@@ -1,4 +1,4 @@
-"""Quantized tensors as the kernels read them: packed codes and one scale per block."""
+"""Holds quantized tensors as the kernels read them: packed codes and one scale per block."""
 
 from dataclasses import InitVar, dataclass
 
@@ -47,7 +47,7 @@ class Packed:
     format: Format
     length: int
     block: int
-    trusted: InitVar[bool] = False  # the kernels made the values, so they need no check
+    trusted: InitVar[bool] = False  # whether the kernels made the values, which then need no check
 
     def __post_init__(self, trusted: bool) -> None:
         check_format(self.format)

@@ -1,4 +1,4 @@
-"""Parts of ``make gpu-record``: checks and timings for formats and dot-product units."""
+"""Defines parts of ``make gpu-record``: checks and timings of formats and dot-product units."""
 
 import torch
 
@@ -56,7 +56,7 @@ def _sanitize(device: torch.device) -> Results:
     """Run every kernel on small shapes under two tools of compute-sanitizer."""
     path = find_compute_sanitizer() if device.type == "cuda" else None
     if path is None:
-        yield {"tool": "compute-sanitizer", "found": None, "why": "there is no GPU, or no tool"}
+        yield {"tool": "compute-sanitizer", "found": None, "why": "no GPU or no compute-sanitizer"}
         return
     for tool in ("memcheck", "racecheck"):
         run_compute_sanitizer(path, (tool,))

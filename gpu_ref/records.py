@@ -1,4 +1,4 @@
-"""The records of checks and benchmarks of the kernels, and of the machine that ran them.
+"""Defines the records of checks and benchmarks of the kernels, and of the machine.
 
 The golden model, with which kernels are compared, is :mod:`halfbyte.golden`.
 """
@@ -138,7 +138,7 @@ class ProductRun(_Run):
 
 @dataclass(frozen=True, kw_only=True)
 class _Codec(_Run):
-    """Time of a DFloat11 decoder (lossless compression of weights)."""
+    """Time of a decoder of DFloat11, a lossless compression of weights."""
 
     gigabytes_per_second: float
     """Bytes read and written per second, in 10^9."""

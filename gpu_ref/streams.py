@@ -1,4 +1,4 @@
-"""Measures how many MAC steps the kernel computes per second."""
+"""Measures how many steps per second the kernel of MACs computes; a step is a cycle of a MAC."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +12,7 @@ from halfbyte.gpu_ref.mac import mac_stream
 
 __all__ = ["stream_records"]
 
-# Streams and cycles: 2^28 steps fill a GPU.
+# Streams (one for each MAC) and cycles. 2^28 steps fill a GPU.
 _SIZES = {"cuda": (1 << 18, 1 << 10), "cpu": (1 << 8, 1 << 10)}
 REPEATS = 7
 _BYTES_PER_STEP = 2 + 1 + 8  # two codes, clear, the accumulator

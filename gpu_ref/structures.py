@@ -1,4 +1,4 @@
-"""The C structures of formats, quantizer, products and dot-product units, for ctypes.
+"""Declares the C structures of formats, quantizer, products and dot-product units, for ctypes.
 
 The headers in ``cuda/`` explain the fields.
 """

@@ -76,7 +76,8 @@ def _first_float_above(lower: Fraction, upper: Fraction, *, tie_goes_up: bool) -
 def _ascending_codes(fmt: Format) -> list[int]:
     """The codes that encoding gives, in ascending order of their values.
 
-    If several codes have a value, encoding gives the smallest. It never gives codes of NaN.
+    If several codes have the same value, encoding gives the smallest of them. It never gives codes
+    of NaN.
     """
     chosen: dict[Fraction, int] = {}
     for code in reversed(range(len(fmt.values))):

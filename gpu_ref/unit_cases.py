@@ -1,4 +1,4 @@
-"""Inputs of dot-product units whose products are hard to add and to round.
+"""Makes inputs for dot-product units, with products that are hard to add and to round.
 
 A dot-product unit multiplies several pairs of codes in a cycle (one in each lane) and adds the sum,
 times two block scales, to its accumulator.
@@ -26,18 +26,19 @@ UNIT_SHAPES = (
     Shape(3, 2, 0, 16),
 )
 SCALE_KINDS = ("middle", "any", "low", "high", "opposite")
-"""How scales are drawn: near 1 (``middle``), from all codes with NaN (``any``), from the smallest
-(``low``), from the largest (``high``), or the smallest for A and the largest for W (``opposite``).
+"""How scales are drawn: near 1 (``middle``), from all codes including NaN (``any``), from the
+smallest (``low``), from the largest (``high``), or the smallest for the activations A and the
+largest for the weights W (``opposite``).
 """
 CYCLES = 600
-# Powers of two that are drawn from at an end of the range of scales; a quarter as many on each side
-# of 1.
+# At an end of their range, scales are drawn from this many powers of two, and near 1 from a quarter
+# as many on each side.
 _REACH = 12
 _CANCELLING = 0.3  # share of the cycles that undo the cycle before
 
 
 def codes_of(generator: torch.Generator, fmt: Format, *shape: int) -> Tensor:
-    """Random codes, uint8. A fifth of the rows repeat one extreme code, a fifth are mostly 0."""
+    """Random codes, uint8. One row in five repeats an extreme code, and one in five is mostly 0."""
     codes = torch.randint(2**fmt.bits, shape, generator=generator, dtype=torch.uint8)
     if codes.numel():
         integers = torch.tensor(fmt.integers)
@@ -53,7 +54,7 @@ def codes_of(generator: torch.Generator, fmt: Format, *shape: int) -> Tensor:
 def scales_of(
     generator: torch.Generator, scale: ScaleCode, kind: str, *shape: int
 ) -> tuple[Tensor, Tensor]:
-    """Scale codes for A and for W, drawn as ``kind`` of SCALE_KINDS says; uint8, ``shape``."""
+    """Scale codes for A and for W, drawn as SCALE_KINDS says for ``kind``; (shape) uint8 each."""
     one, reach, top = scale.values.index(1), _REACH << scale.mantissa_bits, scale.nan_code
     ranges = {
         "middle": ((one - reach // 4, one + reach // 4),) * 2,
@@ -98,8 +99,8 @@ def cycles_of(
 ) -> Iterator[Cycles]:
     """Inputs of a unit for each of SCALE_KINDS, with random clears and ends of blocks.
 
-    Three in ten cycles repeat the codes and scales of the cycle before with negated weights, so
-    that most bits of the sum cancel.
+    Three in ten cycles repeat the codes and scales of the cycle before, but with negated weights.
+    Then most bits of the sum cancel.
     """
     generator = torch.Generator().manual_seed(seed)
     negated = _negated(weight)

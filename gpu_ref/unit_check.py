@@ -102,7 +102,7 @@ def _products(formats: dict[str, Format], shapes: Sequence[Shape]) -> Iterator[_
 def _scales(
     generator: torch.Generator, scale: ScaleCode, kind: str, shape: Shape
 ) -> tuple[Tensor, Tensor]:
-    """Scales of A and of W, drawn independently."""
+    """Scales of the activations and of the weights, drawn independently."""
     blocks = -(-shape.k // shape.block)
     return (
         scales_of(generator, scale, kind, shape.m, blocks)[0],
@@ -131,7 +131,7 @@ def _pair(
 
 
 def _widths(formats: dict[str, Format], shape: Shape) -> Iterator[tuple[int, Overflow]]:
-    """Accumulators to test: just lossless, one bit less, the narrowest and the widest."""
+    """Accumulators to test: widths just lossless, one bit less, least and greatest."""
     lossless = lossless_acc_width(**formats, terms=max(1, shape.k))
     for width in {lossless, max(2, lossless - 1), 2, 64}:
         for overflow in Overflow:

@@ -32,7 +32,7 @@ def unit_gemm(
     scale: ScaleCode | None,
     block: int,
 ) -> Tensor:
-    """``A W^T`` by units with FP32 accumulators, which round once per block; (M, N) float32.
+    """``A W^T`` from units with FP32 accumulators, which round once per block; (M, N) float32.
 
     The operands and errors are those of :func:`halfbyte.golden.unit_gemm.unit_gemm`.
     """
@@ -52,7 +52,7 @@ def integer_gemm(
     overflow: Overflow = Overflow.WRAP,
     block: int,
 ) -> Tensor:
-    """``A W^T`` by integer accumulators that add ``block`` products a cycle; (M, N) int64.
+    """``A W^T`` from integer accumulators that add ``block`` products a cycle; (M, N) int64.
 
     The operands and errors are those of :func:`halfbyte.golden.unit_gemm.integer_gemm`.
     """
@@ -93,9 +93,9 @@ def blackwell_gemm(
     scale: ScaleCode,
     block: int,
 ) -> Tensor:
-    """``A W^T`` by the published model of Blackwell's tensor core; (M, N) float32.
+    """``A W^T`` as the published model of Blackwell's tensor core gives it; (M, N) float32.
 
-    Published model, not verified by us. The operands and errors are those of
+    We have not verified this published model. The operands and errors are those of
     :func:`halfbyte.golden.dot_blackwell.blackwell_gemm`.
     """
     check_blackwell(weight, activation, scale, block)
@@ -130,7 +130,7 @@ def _multiply(
     given = [each for each in (a_codes, w_codes, a_scales, w_scales) if each is not None]
     if len({each.device for each in given}) != 1:
         devices = sorted(str(each.device) for each in given)
-        raise ValueError(f"A product wants one device, not {', '.join(devices)}")
+        raise ValueError(f"Operands must be on one device, not on {', '.join(devices)}")
     device = a_codes.device
     acc = torch.zeros(rows, columns, dtype=torch.int64, device=device)
     is_nan = torch.zeros(rows, columns, dtype=torch.bool, device=device)

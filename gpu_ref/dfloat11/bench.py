@@ -1,4 +1,4 @@
-"""Times the DFloat11 decoders, and beside them a copy of the weights.
+"""Times the DFloat11 decoders and, for comparison, a copy of the weights.
 
 DFloat11 is a lossless compression of weights. On a GPU the kernel of the ``dfloat11`` package is
 timed, too.
@@ -33,7 +33,7 @@ def benchmark_dfloat11(
 
     The decoders take turns; times are medians. The bytes of a decoder are the compressed bytes that
     it reads and the BF16 weights that it writes. A copy reads and writes the weights. "Own layout"
-    is the prefix layout. Raises ToolError if a decoder does not give the bits of the weights.
+    is the prefix layout. Raises ToolError if a decoder does not give the original weights.
     """
     count = elements or ELEMENTS[device.type]
     generator = torch.Generator().manual_seed(0)
@@ -64,7 +64,7 @@ def benchmark_dfloat11(
         function()
         raise_failure(failure, "chunk", tensor.container.chunks)
         if not torch.equal(out.view(torch.int16), x.view(torch.int16)):
-            raise ToolError(f"{name} does not give the weights: nothing is timed")
+            raise ToolError(f"{name} does not give the original weights, so nothing was timed")
     seconds = in_turn(functions, repeats, device)
     sizes = dict.fromkeys(functions, golden.size + x.nbytes)
     sizes |= {name: len(tensor.data) + x.nbytes for name in functions if "own" in name}
@@ -79,8 +79,8 @@ def benchmark_product(
     """Time the product of a matrix and one vector, with plain and with compressed weights.
 
     Compressed weights are decoded in registers and multiplied at once. The bytes of a product are
-    the weights as it reads them. Raises ToolError if the product with compressed weights does not
-    have the bits of :func:`multiply_plain`.
+    those of the weights in the form in which they are read. Raises ToolError if the product with
+    compressed weights does not have the bits of :func:`multiply_plain`.
     """
     outputs = outputs or ELEMENTS[device.type] // inputs
     generator = torch.Generator().manual_seed(0)
@@ -88,7 +88,7 @@ def benchmark_product(
     tensor = JointTensor.open(joint.compress(weight).to(device))
     plain, x = weight.to(device), torch.randn(1, inputs, generator=generator).to(device)
     if not torch.equal(tensor.multiply(x), multiply_plain(plain, x)):
-        raise ToolError("The fused product has other bits than the plain one: nothing is timed")
+        raise ToolError("Products with compressed and with plain weights differ: nothing was timed")
     narrow, out = x.bfloat16(), torch.empty_like(plain)
     functions: dict[str, Callable[[], object]] = {
         "copy": partial(out.copy_, plain),

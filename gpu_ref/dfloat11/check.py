@@ -29,7 +29,7 @@ def _bytes(x: Tensor) -> Tensor:
 
 
 def cases(seed: int = 11) -> dict[str, Tensor]:
-    """Tensors to compress, by name, of every element type but FP32.
+    """Tensors to compress, by name, of every element type except FP32.
 
     Among them are tensors with short and long codes, with rare symbols that are escaped, and with
     only one symbol.
@@ -76,7 +76,7 @@ def check_dfloat11(device: torch.device) -> list[Comparison]:
 
 
 def _wide(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """A 16-bit float tensor in FP32; only its first half needs the low mantissa bits."""
+    """An FP32 copy of a 16-bit float tensor, by name; only its first half needs all its bits."""
     if not tensor.dtype.is_floating_point or tensor.dtype.itemsize != 2:
         return {}
     wide = tensor.float()

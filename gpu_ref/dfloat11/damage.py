@@ -1,6 +1,6 @@
-"""Error messages for damaged DFloat11 data (losslessly compressed weights).
+"""Raises the errors for damaged DFloat11 data (losslessly compressed weights).
 
-They are in the order of ``Damage`` in ``cuda/dfloat11_container.h``.
+The messages are in the order of ``Damage`` in ``cuda/dfloat11_container.h``.
 """
 
 import torch
@@ -10,7 +10,7 @@ from halfbyte.golden.dfloat11 import CorruptError
 
 __all__ = ["NAMES", "check", "no_failure", "raise_failure"]
 
-# For each number of a damage: its short name for the fuzz test, and the message.
+# For each kind of damage, by number: its short name for the fuzz test, and the message.
 _DAMAGES = (
     ("good", ""),
     ("magic", "this is not a compressed tensor: it does not begin with 'hbdf11'"),
@@ -20,26 +20,29 @@ _DAMAGES = (
     ("type", "the header names an unknown element type"),
     ("code table", "the code table is not a complete prefix code"),
     ("counts", "the header's counts contradict its shape or code table"),
-    ("total size", "its size is not what the header says"),
+    ("total size", "the size of the data is not what the header says"),
     ("short stream", "the stream is too short for the elements: each takes a bit or more"),
     ("index", "its start contradicts the lengths"),
     ("CRC", "its CRC is wrong"),
     ("no code", "its stream holds bits that are not a code"),
     ("length", "its codes do not end where its lengths say"),
-    ("parts", "the parts of the module do not fit each other"),
-    ("lost", "it was made of exponents (infinities or NaN) that the published layout cannot hold"),
+    ("parts", "the sizes of the module's parts contradict each other"),
+    (
+        "lost",
+        "some weights were huge, infinite or NaN, which the published layout cannot hold",
+    ),
     ("positions", "output positions must ascend from 0 to the number of elements"),
     ("published no code", "its stream holds bits that are not a code"),
     ("gap", "a gap contradicts the stream"),
     ("end", "it holds another number of codes than its output positions say"),
-    ("fields", "the symbols do not fit an element, or the table does not fit the symbols"),
+    ("fields", "the symbols do not fit in an element, or the symbol table contradicts their width"),
     ("frequencies", "the frequencies of the table do not sum to 4096"),
     ("sizes", "the sizes of the chunks contradict the header"),
     ("coders", "its codes do not end where its sizes say"),
     ("escapes", "its escapes are not as many as its sizes say"),
 )
 NAMES = tuple(name for name, _ in _DAMAGES)
-_PLACE = 32  # kernels report the number of a chunk or block, times 32, plus the damage
+_PLACE = 32  # kernels report the number of a chunk or block, times 32, plus the damage's number
 _NONE = 2**63 - 1  # if there is no damage
 
 

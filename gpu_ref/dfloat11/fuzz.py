@@ -36,7 +36,8 @@ SECONDS_EACH = 0.05  # time limit of an execution, which takes far less
 # The driver is the library of cuda/dfloat11_fuzz.cpp, which numbers the layouts in this order: the
 # prefix layout, that of the dfloat11 package, the joint layout.
 _KINDS = ("own", "published", "joint")
-# The path of the driver. This environment variable is set only in the process with the sanitizers.
+# This environment variable has the path of the driver. It is set only in the process with the
+# sanitizers.
 _WITHIN = "HALFBYTE_FUZZ_LIBRARY"
 
 
@@ -98,10 +99,10 @@ def fuzz(count: int, seed: int = 0, *, library: Path | None = None) -> str:
         )
     except subprocess.TimeoutExpired:
         raise ToolError(
-            f"{count} damaged inputs of seed {seed} did not end in time", command
+            f"Decoding {count} damaged inputs of seed {seed} took too long", command
         ) from None
     if done.returncode:
-        raise ToolError(f"Damaged inputs of seed {seed}: a fault", command, done.stderr)
+        raise ToolError(f"Decoding damaged inputs of seed {seed} failed", command, done.stderr)
     return done.stdout
 
 

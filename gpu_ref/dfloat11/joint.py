@@ -1,4 +1,4 @@
-"""Decodes DFloat11's joint layout on the device that holds its bytes, or multiplies as it decodes.
+"""Decodes tensors in DFloat11's joint layout, or multiplies vectors by them, on their device.
 
 DFloat11 is a lossless compression of weights. ``docs/dfloat11.md`` defines the layout: chunks of
 65,536 elements, each coded by 32 coders that share one stream.
@@ -39,8 +39,8 @@ class JointTensor:
     shape : tuple of int
         Shape of the tensor.
     slots : Tensor
-        (4096,) int32: the decoding table (``JointContainer`` in dfloat11_joint_container.h), on the
-        device of ``data``.
+        (4096,) int32: the decoding table, which ``JointContainer`` in dfloat11_joint_container.h
+        explains, on the device of ``data``.
     starts : Tensor
         (3, chunks + 1) int64: the first word, escape and raw byte of each chunk, on the device of
         ``data``.
@@ -135,7 +135,7 @@ class JointTensor:
 
         x: (vectors, inputs) float32 on the same device. Returns (vectors, outputs) float32, with
         the same bits as :func:`multiply_plain` gives for the decoded matrix. Raises TypeError or
-        ValueError for other operands, CorruptError for a damaged stream.
+        ValueError for other types or shapes, CorruptError for a damaged stream.
         """
         failure = no_failure(self.data.device)
         y = _multiply(self._call(None, failure, verify=False), None, self.shape, self.dtype, x)
@@ -150,7 +150,7 @@ def _multiply(
     dtype: torch.dtype,
     x: Tensor,
 ) -> Tensor:
-    """Multiply ``plain``, or the compressed ``weights`` if it is None; (vectors, outputs)."""
+    """Multiply ``plain``, or ``weights`` if that is None, by each vector; (vectors, outputs)."""
     if dtype != torch.bfloat16 or x.dtype != torch.float32:
         raise TypeError(f"Products take BF16 weights and FP32 vectors, not {dtype} and {x.dtype}")
     if len(shape) != 2:
@@ -158,9 +158,9 @@ def _multiply(
     if x.ndim != 2 or x.shape[1] != shape[1]:
         raise ValueError(f"Vectors must have shape (N, {shape[1]}), not {tuple(x.shape)}")
     if not 1 <= len(x) <= MOST_VECTORS:
-        raise ValueError(f"Vectors must be 1 to {MOST_VECTORS}, not {len(x)}")
+        raise ValueError(f"The number of vectors must be 1 to {MOST_VECTORS}, not {len(x)}")
     x, (outputs, inputs) = x.contiguous(), shape
-    # A chunk touches at most ``parts`` rows.
+    # A chunk has elements of at most ``parts`` rows.
     chunks, parts = -(-outputs * inputs // _CHUNK), -(-_CHUNK // inputs) + 1
     sums = torch.empty(chunks * parts * len(x), dtype=torch.float32, device=x.device)
     y = torch.empty(len(x), outputs, dtype=torch.float32, device=x.device)

@@ -34,8 +34,8 @@ class CompressedTensor:
     container : Container
         Content of the header.
     lookup : Tensor
-        (4096,) int16: the decoding table (``Container`` in dfloat11_container.h), on the device of
-        ``data``.
+        (4096,) int16: the decoding table, which ``Container`` in dfloat11_container.h explains, on
+        the device of ``data``.
     """
 
     data: Tensor
@@ -106,7 +106,7 @@ class CompressedTensor:
 
 
 def opened(data: Tensor) -> CompressedTensor | JointTensor:
-    """Open a tensor in the prefix or the joint layout. Raises the errors of both ``open``."""
+    """Open a tensor in the prefix or the joint layout. Raises the errors of their ``open``."""
     return JointTensor.open(data) if is_joint(data) else CompressedTensor.open(data)
 
 

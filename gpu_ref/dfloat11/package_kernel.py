@@ -1,7 +1,7 @@
 """Runs the kernel of the ``dfloat11`` package, which ships as PTX (CUDA's intermediate code).
 
 DFloat11 is a lossless compression of weights. The benchmark runs this kernel and halfbyte's on the
-same data. The package itself loads it with CuPy; here CUDA's driver interface loads it.
+same data. The package itself loads the kernel with CuPy; here CUDA's driver interface loads it.
 """
 
 import ctypes
@@ -29,7 +29,9 @@ def find_ptx() -> Path:
     spec = importlib.util.find_spec("dfloat11")
     path = Path(spec.origin).with_name("decode.ptx") if spec and spec.origin else None
     if path is None or not path.is_file():
-        raise UserError("The published kernel is not installed: pip install --no-deps dfloat11")
+        raise UserError(
+            "The kernel of dfloat11 is not installed; run: pip install --no-deps dfloat11"
+        )
     return path
 
 

@@ -37,9 +37,9 @@ class PublishedModule:
         starts.
     output_positions : Tensor
         (4 count,): uint32 as bytes: the first element of each block of 4096 bytes of the stream,
-        and the end.
+        then the number of elements.
     split_positions : tuple of int
-        Where the elements of each weight but the first begin.
+        Where the elements of each weight begin, except the first weight.
     """
 
     luts: Tensor

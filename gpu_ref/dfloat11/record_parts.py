@@ -1,4 +1,4 @@
-"""Parts of ``make gpu-record`` that check and time the DFloat11 decoders."""
+"""Defines the parts of ``make gpu-record`` that check and time the DFloat11 decoders."""
 
 import torch
 

@@ -1,6 +1,7 @@
 """Runs all checks and benchmarks of the kernels: ``python -m halfbyte.gpu_ref.record``.
 
-The results are written to ``docs/records/gpu-NAME-DATE.json``, and to a ``.md`` file beside it.
+By default, the results are written to ``docs/records/gpu-NAME-DATE.json``, and to a ``.md`` file
+beside it.
 """
 
 import argparse
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PART",
         help=f"run only these parts: {', '.join(names)}",
     )
-    parser.add_argument("--seconds", type=float, help="time limit of every part")
+    parser.add_argument("--seconds", type=float, help="time limit of each part, in seconds")
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("docs/records"), help="default: docs/records"
     )
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _name(device: str) -> str:
-    """The device's name in small letters, for a file."""
+    """The device's name in lower case, for a file name."""
     name = torch.cuda.get_device_name() if device == "cuda" else "host"
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 

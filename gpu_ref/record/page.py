@@ -8,7 +8,8 @@ from halfbyte.gpu_ref.records import ComparisonRecord
 
 __all__ = ["page"]
 
-# Columns of the tables of timings: the field of a result, the title, and the number's form.
+# Columns of the tables of timings: the field of a result, the title, and how the number is
+# formatted.
 _SPEED = (
     ("gigabytes_per_second", "GB/s", "{:,.1f}"),
     ("share_of_copy", "of copy", "{:.2f}"),

@@ -47,7 +47,7 @@ class Part:
         Importance, which decides when the part runs. Equally important parts run in the order in
         which :mod:`.parts` finds them.
     seconds : float
-        Time limit; results that come before it are kept.
+        Time limit in seconds; results that come before its end are kept.
     results : function
         Takes a device; yields results one by one, each a dictionary for JSON.
     """

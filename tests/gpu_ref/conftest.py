@@ -1,4 +1,4 @@
-"""One build folder for all modules, so that libraries are compiled once."""
+"""Sets one build folder for all modules here, so that libraries are compiled once."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""The functions for PyTorch users, ``quantize``, ``matmul`` and ``mac_stream``, on the CPU.
+"""Tests of the functions for PyTorch users, ``quantize``, ``matmul`` and ``mac_stream``.
 
-Their kernels for the GPU are compiled for the CPU here (the host build).
+The GPU kernels behind these functions are compiled for the CPU here (the host build).
 """
 
 from fractions import Fraction
@@ -68,7 +68,7 @@ def test_every_block_may_have_its_own_clip():
 
 
 def test_mirrored_blocks_are_kept():
-    """A mirrored block holds the codes of its negated values, and has a negative scale here."""
+    """A mirrored block holds the codes of its negated values. In Packed, its scale is negative."""
     sign = SupernormalSign.BLOCK
     tensor = golden.quantize(torch.randn(4, 256), load("e2m1_sr"), block=32, supernormal_sign=sign)
     packed = gpu_ref.Packed.from_golden(tensor)
@@ -196,8 +196,8 @@ def test_kernels_are_chosen_by_the_integers_of_the_formats():
 @pytest.mark.parametrize("kernel", ["plain", "dp4a", "mma", "pairs", "doubles"])
 @pytest.mark.parametrize("length", [255, 256, 257, 70_000])
 def test_the_largest_sums_are_exact(kernel, length):
-    # The kernel mma converts small sums by a subtraction, which is exact below 2^22. That is
-    # -128 * -128 * 256.
+    # The kernel mma converts small sums by a subtraction, which is exact below 2^22. A length of
+    # 256 gives a sum of -128 * -128 * 256 = 2^22.
     codes = torch.full((1, length), 128, dtype=torch.uint8)
     extreme = golden.Quantized(codes, torch.ones(1, 1), load("int8"), length)
     packed = gpu_ref.Packed.from_golden(extreme)
@@ -269,7 +269,7 @@ def test_bad_streams_are_refused():
     fmt = load("int4")
     w, clear = torch.zeros(4, dtype=torch.uint8), torch.zeros(4, dtype=torch.bool)
     rule = {"weight": fmt, "activation": fmt, "acc_width": 16}
-    with pytest.raises(ValueError, match="columns of one shape"):
+    with pytest.raises(ValueError, match="inputs of one shape"):
         gpu_ref.mac_stream(w, w[:3], clear, **rule)
     with pytest.raises(TypeError, match="must be bool tensors"):
         gpu_ref.mac_stream(w, w, clear.int(), **rule)

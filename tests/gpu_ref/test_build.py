@@ -1,6 +1,6 @@
-"""The CUDA build, and the host build, which compiles the same kernels for the CPU.
+"""Tests of the CUDA build, and of the host build, which compiles the same kernels for the CPU.
 
-Tests of compilers, of cached libraries, and of faults injected into kernels.
+They cover compilers, cached libraries, and faults that are injected into kernels.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="nvcc is not install
 
 @pytest.fixture(autouse=True)
 def fresh_compilers():
-    """Forget compilers that were found before: tests change the environment they are found in."""
+    """Forget compilers that were found before, since tests change where compilers are found."""
     host_compilers._host_compiler.cache_clear()
     compilers._cuda_compiler.cache_clear()
     yield
@@ -77,7 +77,7 @@ def test_a_missing_or_old_nvcc_is_an_error(monkeypatch, tmp_path):
 def architectures(monkeypatch, folder: Path, capability: tuple[int, int] | None, release: str):
     """The architectures that an nvcc of this release compiles for.
 
-    The machine has a GPU of this compute capability, or none.
+    The machine has a GPU of this compute capability, or no GPU if it is None.
     """
     known = "sm_80 sm_86 sm_89 sm_90 sm_100"
     listing = f'echo "{known}" | tr " " "\\n"'
@@ -101,7 +101,7 @@ def test_kernels_are_compiled_for_the_gpu_at_hand(monkeypatch, tmp_path):
     assert architectures(monkeypatch, tmp_path, (9, 0), "11.8") == ["sm_90"]
     assert architectures(monkeypatch, tmp_path, (8, 9), "12.8") == ["sm_89"]
     every = ["sm_80", "sm_90a", "compute_90"]
-    # nvcc does not know capability 12.0, so it compiles for all.
+    # nvcc does not know capability 12.0, so it compiles for all supported GPUs.
     assert architectures(monkeypatch, tmp_path, (12, 0), "12.8") == every
     assert architectures(monkeypatch, tmp_path, None, "12.8") == every
 

@@ -1,4 +1,4 @@
-"""Every kernel against the golden model, on a GPU if there is one, and on the host build.
+"""Compares every kernel with the golden model, on a GPU if there is one and on the host build.
 
 The host build compiles the kernels for the CPU.
 """
@@ -52,8 +52,9 @@ def test_mixed_formats_agree():
     assert not [total for total in totals if total.different]
 
 
-# A matrix instruction adds 32 products. Blocks of four instructions; blocks of one, which fill the
-# last chunk or not; a block that is not a whole number of instructions.
+# A matrix instruction adds 32 products, and a kernel reads chunks of 128 codes. In order: blocks of
+# four instructions; blocks of one instruction, with a full and with a partial last chunk; blocks
+# that are not a whole number of instructions.
 TILED = [cases.Shape(3, 70, *sizes) for sizes in ((900, 128), (256, 32), (160, 32), (200, 100))]
 
 

@@ -1,4 +1,4 @@
-"""The commands ``gpu-check``, ``gpu-bench`` and ``triple`` on the host build.
+"""Tests of the commands ``gpu-check``, ``gpu-bench`` and ``triple`` on the host build.
 
 The host build compiles the kernels for the CPU. ``triple`` compares RTL, golden model and kernel.
 """
@@ -16,7 +16,13 @@ from halfbyte.base import ToolError, UserError
 from halfbyte.cli.app import app
 from halfbyte.formats import load
 from halfbyte.gpu_ref import bench, check, dot_unit, quantize, replay
-from halfbyte.gpu_ref.bench import Sizes, benchmark, few_rows_records, sweep_records
+from halfbyte.gpu_ref.bench import (
+    Sizes,
+    benchmark,
+    few_rows_records,
+    product_records,
+    sweep_records,
+)
 from halfbyte.gpu_ref.cases import Shape
 
 SMALL = Sizes(m=6, n=10, k=256, rows=4, length=256, repeats=3)
@@ -97,6 +103,16 @@ def test_the_benchmark_compares_with_the_matmul_of_torch():
     assert pairs.shape == (6, 10, 256)
 
 
+def test_the_plain_kernel_is_timed_once():
+    kernels, device = ["plain", "pairs"], torch.device("cpu")
+    records = product_records(load("int4"), SMALL, device, kernels)
+    assert {record.kernel: record.repeats for record in records} == {
+        "torch.matmul": 3,
+        "gemm pairs": 3,
+        "gemm plain": 1,
+    }
+
+
 def test_gpu_bench_shows_a_table(monkeypatch):
     monkeypatch.setattr(Sizes, "of", classmethod(lambda cls, device: SMALL))
     monkeypatch.setenv("COLUMNS", "200")
@@ -135,7 +151,7 @@ def test_nothing_is_timed_if_kernels_differ(monkeypatch):
         return right(a, w, kernel=kernel) + (kernel == "pairs")
 
     monkeypatch.setattr(bench, "matmul", wrong)
-    with pytest.raises(ToolError, match="Kernel pairs differs from the plain one"):
+    with pytest.raises(ToolError, match="Kernel pairs differs from kernel plain"):
         benchmark(load("int4"), torch.device("cpu"), SMALL)
 
 

@@ -1,7 +1,7 @@
-"""The kernels that decode DFloat11, in our two layouts and the published one.
+"""Tests of the kernels that decode DFloat11, in our two layouts and the published one.
 
-They are tested against the golden codec and on damaged data, on a GPU if there is one, and on the
-host build, which compiles the kernels for the CPU.
+The kernels are tested against the golden codec and on damaged data, on a GPU if there is one, and
+on the host build, which compiles the kernels for the CPU.
 """
 
 from dataclasses import replace
@@ -52,7 +52,7 @@ def test_damage_is_named():
     data = compress(normal())
     with pytest.raises(CorruptError, match="does not begin with 'hbdf11'"):
         dfloat11.decode(data[8:])
-    with pytest.raises(CorruptError, match="size is not what the header says"):
+    with pytest.raises(CorruptError, match="size of the data is not what the header says"):
         dfloat11.decode(data[:-8])
     with pytest.raises(TypeError, match="must be uint8 with 1 dimension"):
         dfloat11.decode(data.int())
@@ -71,7 +71,7 @@ def test_damage_is_named():
 
 
 def test_products_of_the_joint_layout():
-    """FP32 sums of a thousand products are right to about 18 bits."""
+    """Sums of a thousand products in FP32 are compared with those in FP64."""
     weight = normal(96_000).reshape(96, 1000)
     x = torch.randn(3, 1000, generator=torch.Generator().manual_seed(1))
     tensor = dfloat11.JointTensor.open(joint.compress(weight))
@@ -91,7 +91,7 @@ def test_damage_of_the_joint_layout_is_named():
     x = normal(150_000)
     x[::500] *= 1e-20  # symbols too rare for a code of their own
     data = joint.compress(x)
-    with pytest.raises(CorruptError, match="size is not what the header says"):
+    with pytest.raises(CorruptError, match="size of the data is not what the header says"):
         dfloat11.decode(data[:-8])
     with pytest.raises(CorruptError, match="header is cut off"):
         dfloat11.decode(data[:40])
@@ -127,8 +127,8 @@ def test_damage_of_the_published_layout_is_named():
     for change, message in [
         ({"gaps": gaps}, "block 0 of 5: (a gap contradicts|it holds another number)"),
         ({"output_positions": positions}, "block 0 of 5: output positions must ascend"),
-        ({"gaps": gaps[:-1]}, "do not fit each other"),
-        ({"luts": np.full_like(module.luts, 255)}, "infinities or NaN"),
+        ({"gaps": gaps[:-1]}, "contradict each other"),
+        ({"luts": np.full_like(module.luts, 255)}, "huge, infinite or NaN"),
         ({"split_positions": (5, 3)}, "split positions must be in ascending order"),
     ]:
         with pytest.raises(CorruptError, match=message):
@@ -146,7 +146,8 @@ def test_sanitizers_find_nothing_in_damaged_data():
         assert f"{outcome}: " in output
 
 
-# Checks that stop decoders at the end of damaged data: source file; check; the check with a switch.
+# Checks that stop decoders at the end of damaged data: source file; check; the same check with a
+# switch.
 # The environment variable FAULT has the number of the check to leave out.
 MISSING = {
     "own": ("dfloat11_own.h", "word < end ? d", "fault == 1 || word < end ? d"),
@@ -161,7 +162,7 @@ static const int fault = std::atoi(std::getenv("FAULT"));
 
 @pytest.fixture(scope="module")
 def careless(gpu_ref_build):
-    """The fuzzing program, with decoders whose checks can be left out."""
+    """The library that feeds damaged data to decoders, in which their checks can be left out."""
     files = {path.name: path.read_text() for path in build.SOURCES.glob("*.h")}
     files[build.FUZZ] = SWITCH + (build.SOURCES / build.FUZZ).read_text()
     for name, right, wrong in MISSING.values():
@@ -174,7 +175,7 @@ def careless(gpu_ref_build):
 @pytest.mark.parametrize("name", MISSING)
 def test_a_missing_check_is_found(monkeypatch, careless, name):
     monkeypatch.setenv("FAULT", str(list(MISSING).index(name) + 1))
-    with pytest.raises(ToolError, match=r"(?s)seed 5: a fault.*execution \d+"):
+    with pytest.raises(ToolError, match=r"(?s)seed 5 failed.*execution \d+"):
         fuzz(20_000, seed=5, library=careless)
 
 

@@ -1,4 +1,4 @@
-"""Layers and models that compute their products in the hardware's arithmetic."""
+"""Tests of layers and models that compute their products in the hardware's arithmetic."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_the_transposed_layer_of_transformers_is_converted():
 
 
 class Model(nn.ModuleDict):
-    """A model that tells which layer is its head; the head has an unusual name."""
+    """A model that says which layer is its head, since the head has an unusual name."""
 
     def get_output_embeddings(self):
         return self["last"]
@@ -121,7 +121,7 @@ def test_bad_layers_are_refused():
 
 
 class GoldenLinear(nn.Module):
-    """The same layer computed by the golden model."""
+    """A linear layer without bias, computed by the golden model."""
 
     def __init__(self, layer, fmt, block):
         super().__init__()

@@ -1,4 +1,7 @@
-"""``compare_product``, which compares the product of an array with that of the kernels."""
+"""Tests of ``compare_product``, which compares an array's product with that of the kernels.
+
+An array is a grid of dot-product units that computes a matrix product.
+"""
 
 import numpy as np
 import pytest

@@ -1,6 +1,7 @@
-"""``python -m halfbyte.gpu_ref.record``, which runs checks and benchmarks (parts) and records them.
+"""Tests of ``python -m halfbyte.gpu_ref.record``.
 
-It is meant for a GPU. Here it runs on the host build: the kernels compiled for the CPU.
+The command runs checks and benchmarks (*parts*) and records their results. It is meant for a GPU.
+Here it runs on the host build: the kernels compiled for the CPU.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Block scales of the kernels against PyTorch's float types, at every threshold of rounding."""
+"""Compares the kernels' block scales with PyTorch's float types, at all thresholds of rounding."""
 
 from fractions import Fraction
 
@@ -19,7 +19,7 @@ def unit() -> Format:
 
 
 def around(points: torch.Tensor, steps: int = 3) -> torch.Tensor:
-    """The positive float32 numbers up to ``steps`` from the points."""
+    """The points and the next ``steps`` float32 numbers on both sides; positive ones only."""
     bits = points.to(torch.float32).view(torch.int32).unsqueeze(1)
     near = (bits + torch.arange(-steps, steps + 1, dtype=torch.int32)).view(torch.float32).ravel()
     return near[(near > 0) & near.isfinite()]
@@ -36,7 +36,7 @@ def values_of(dtype: torch.dtype) -> torch.Tensor:
 
 
 def thresholds(dtype: torch.dtype) -> torch.Tensor:
-    """Every float32 at and around each value of the type and each midpoint between two."""
+    """The float32 numbers at and around each value of the type and each midpoint of two values."""
     values = values_of(dtype).double()
     middles = (values[1:] + values[:-1]) / 2
     return around(torch.cat((values, middles)).float())
@@ -82,7 +82,8 @@ def test_e8m0_is_the_power_of_two_below_or_above(unit):
 
 
 def test_a_largest_value_that_is_not_a_power_of_two_is_exact(unit):
-    fmt = load("e2m1")  # its largest value is 6: an absmax of 6 needs scale 1, the next float 2
+    # The largest value is 6. So an absmax of 6 needs a scale of 1, and any larger absmax needs 2.
+    fmt = load("e2m1")
     six = torch.tensor([6.0])
     above = torch.nextafter(six, torch.tensor(torch.inf))
     assert scales_of(six, fmt, ScaleFormat.E8M0_UP).item() == 1

@@ -1,6 +1,6 @@
-"""The tables of formats that the kernels use: right at every threshold between two codes.
+"""Tests the tables of formats that the kernels use, at every threshold between two codes.
 
-They are computed independently of the golden encoder.
+The tables are computed independently of the golden encoder.
 """
 
 import ctypes
@@ -46,7 +46,7 @@ def test_codes_near_every_threshold_are_as_defined(name):
 
 
 def around(points: torch.Tensor, steps: int) -> torch.Tensor:
-    """All floats up to ``steps`` from the points."""
+    """The points, and the next ``steps`` floats below and above each."""
     bits = points.to(torch.float32).view(torch.int32).unsqueeze(1)
     return (bits + torch.arange(-steps, steps + 1, dtype=torch.int32)).view(torch.float32).ravel()
 

@@ -1,6 +1,6 @@
-"""The kernels of dot-product units against the golden model, on a GPU if there is one.
+"""Compares the kernels of dot-product units with the golden model, on a GPU if there is one.
 
-They also run on the host build, which compiles the kernels for the CPU.
+The kernels also run on the host build, which compiles the kernels for the CPU.
 """
 
 import pytest
