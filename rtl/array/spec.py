@@ -63,9 +63,8 @@ class ArraySpec(SystolicSpec):
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
         steps = max(-(-inputs // self.tile_inputs), self.least_steps)
         tiles = -(-tokens // self.tile_tokens) * -(-outputs // self.columns)
-        # The last result leaves 2 * rows + columns cycles after the last step. The formula adds
-        # `rows` more as a reserve.
-        return tiles * steps + self.rows + self.columns + self.least_steps + 1
+        # The last result leaves 2 * rows + columns cycles after the last step.
+        return tiles * steps + 2 * self.rows + self.columns
 
     @property
     def warm_up(self) -> int:
