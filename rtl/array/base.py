@@ -25,7 +25,7 @@ MAX_SIDE = 256
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an array that is synthesized alone.
+    """A part of an array. Each part is synthesized alone.
 
     ``make`` returns a new component of the part; ``count`` says how often the array contains it.
     """
@@ -158,12 +158,12 @@ class SystolicSpec(ABC):
     @property
     @abstractmethod
     def tile_inputs(self) -> int:
-        """Inputs of a layer that one tile covers: their products are added in one pass."""
+        """Number of a layer's inputs that one tile covers: their products are added in one pass."""
 
     @property
     @abstractmethod
     def tile_tokens(self) -> int:
-        """Tokens (rows of the layer's input matrix) for which a tile gives results."""
+        """Number of tokens (rows of the layer's input matrix) for which a tile gives results."""
 
     @abstractmethod
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:

@@ -26,7 +26,7 @@ class WeightStationaryArray(ArrayGrid):
 
     A sum that leaves the top returns to the bottom for the next tile. It arrives there ``depth``
     cycles after its start, when its token comes again. So products are added in the order of the
-    inputs, the lowest row first, as in an output-stationary array.
+    inputs, beginning with the lowest row, as in an output-stationary array.
 
     ``load`` must be high with the first token of a tile. It makes each element take the weights
     that reach the element in the same cycle. The weights of row r enter rows - 1 - 2 * r cycles

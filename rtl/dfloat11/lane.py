@@ -36,10 +36,10 @@ class Lane(Exported):
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
     reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the
-    weights since the previous verdict may be wrong, or too few. The lane does not check the length
-    of every segment (512 weights). It compares the sum of the lengths, modulo 32, with the number
-    of bits that it has read from the last word. Together with the number of words, this checks the
-    length of the whole stream.
+    weights since the previous verdict may be wrong or incomplete. The lane does not check the
+    length of every segment (512 weights). It compares the sum of the lengths, modulo 32, with the
+    number of bits that it has read from the last word. Together with the number of words, this
+    checks the length of the whole stream.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Lane(Exported):
         m = Module()
         state = Signal(_State)
         verdict = Signal(Verdict, reset_less=True)
-        left = Signal(range(CHUNK), reset_less=True)  # weights to come after the next one
+        left = Signal(range(CHUNK), reset_less=True)  # how many weights come after the next one
         is_last = Signal(reset_less=True)  # the packet's last word has been taken
 
         m.submodules.header = header = Header()

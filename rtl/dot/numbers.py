@@ -266,7 +266,7 @@ class DotNumbers:
 
     @property
     def significand_bits(self) -> int:
-        """Bits of a block's magnitude times the significands of both scales."""
+        """Bits of the largest product of a block's sum and the significands of both scales."""
         low, high = product_extremes(self.weight, self.activation)
         largest = self.scale.largest_significand if self.scale else 1
         return (self.block_size * max(-low, high) * largest**2).bit_length()
@@ -328,7 +328,7 @@ class DotNumbers:
 
     @property
     def lossless_width(self) -> int:
-        """Bits of the smallest integer or exact accumulator for ``terms`` products."""
+        """Bits of the smallest integer or exact accumulator that holds ``terms`` products."""
         if self.accumulator is not Accumulator.EXACT:
             return lossless_acc_width(self.weight, self.activation, self.terms)
         assert self.scale is not None  # noqa: S101

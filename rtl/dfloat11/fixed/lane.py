@@ -49,7 +49,7 @@ class FixedLane(Exported):
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
     reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the
-    weights since the previous verdict may be wrong, or too few. The CRC is computed from the
+    weights since the previous verdict may be wrong or incomplete. The CRC is computed from the
     weights that leave the lane, so it detects errors of the lane itself, too. Bits that fill up the
     last beat of the stream are ignored.
 
@@ -98,7 +98,7 @@ class FixedLane(Exported):
         width = len(codes.data)
         state = Signal(_State)
         place = Signal(range(_HEADER_BITS // width))  # number of the beat in the header or the CRC
-        # Beats of weights to come after the next one
+        # How many beats of weights come after the next one
         left = Signal(range(CHUNK // self.symbols), reset_less=True)
         verdict = Signal(Verdict, reset_less=True)
         codes_done = Signal(reset_less=True)  # the packet's last beat has been taken
