@@ -64,11 +64,11 @@ class SupernormalGrid:
         if steps.denominator != 1:
             raise UserError(f"The step {self.step} does not lead from {self.start} to {self.stop}")
         if steps >= MAX_FORMATS:
-            raise UserError(f"A grid has at most {MAX_FORMATS} values, not {steps + 1}")
+            raise UserError(f"A grid may have at most {MAX_FORMATS} values, not {steps + 1}")
         half = len(self.base.values) // 2
         if self.base.values[half] != 0 or self.base.values[0] != 0:
             raise UserError(
-                f"{self.base.name} has no code for negative zero that a supernormal could take"
+                f"{self.base.name} has no code for negative zero, which supernormals need"
             )
 
     def formats(self) -> Iterator[Format]:

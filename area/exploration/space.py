@@ -242,7 +242,7 @@ def _entries(data: Mapping[Any, Any], key: str, default: list[Any]) -> list[Any]
     if not isinstance(entries, list) or not (entries or key in ("formats", "families")):
         raise UserError(f"{key} must be a list with at least one entry, not {entries!r:.60}")
     if len(entries) > MAX_ENTRIES:
-        raise UserError(f"{key} has at most {MAX_ENTRIES} entries, not {len(entries)}")
+        raise UserError(f"{key} may have at most {MAX_ENTRIES} entries, not {len(entries)}")
     return entries
 
 

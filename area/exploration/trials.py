@@ -40,7 +40,7 @@ class MacTrial:
     technology : Technology
         The technology to whose cells the design is mapped.
     clock_ps : float, optional
-        The clock period in ps to meet, for recipes with a clock.
+        The clock period to meet, in ps; only for recipes with a clock.
     operands : Operands, optional
         The operands on which energies are measured; without them, energy and delay are null.
     multiplier : bool
@@ -108,7 +108,7 @@ class DotTrial:
     technology : Technology
         The technology to whose cells the design is mapped.
     effort : float
-        Factor on the length of the annealing, a random search for a smaller lane.
+        Multiplies the length of the annealing, a random search for a smaller lane.
     operands : Operands, optional
         The operands on which energies are measured; without them, energy and delay are null.
     """

@@ -35,14 +35,14 @@ class UnitAxes:
     Parameters
     ----------
     lanes : tuple of int
-        Numbers of lanes.
+        The numbers of lanes to try.
     scales : tuple of ScaleCode or None
         Types of the blocks' scales; None means an integer accumulator, without scales.
     blocks : tuple of int or None
         Block sizes in products; None means as many products as lanes. A size that is not a multiple
         of the number of lanes gives no unit.
     effort : float
-        Factor on the length of the annealing, a random search for a smaller lane.
+        Multiplies the length of the annealing, a random search for a smaller lane.
     """
 
     lanes: tuple[int, ...]

@@ -67,7 +67,7 @@ def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
     """The state of ``rtl.Mac`` with accumulator ``acc``; carries kept in registers are 0."""
     nets = circuit.wires.get("accumulator", ())
     if len(nets) != len(acc):
-        raise CircuitError(f"The accumulator has {len(nets)} bits, not {len(acc)}")
+        raise CircuitError(f"The accumulator must have {len(acc)} bits, not {len(nets)}")
     state = dict(zip(nets, acc, strict=True))
     state |= dict.fromkeys(circuit.wires.get("saved", ()), FALSE)
     if state.keys() != {register.output for register in circuit.registers}:
@@ -121,7 +121,7 @@ def product_of_multiplier(
     literals = circuit.evaluate(aig, inputs.of(circuit))
     term, (negate,) = (circuit.word(literals, circuit.output(name)) for name in ("term", "negate"))
     if len(term) > width:
-        raise CircuitError(f"The term has {len(term)} bits where the product has {width}")
+        raise CircuitError(f"The term must have at most {width} bits, not {len(term)}")
     wide = [*term, *[term[-1] if signed else FALSE] * (width - len(term))]
     flipped = [aig.exclusive(literal, negate) for literal in wide]
     return aig.add(flipped, [negate, *[FALSE] * (width - 1)])

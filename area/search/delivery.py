@@ -79,7 +79,7 @@ def _constraints(spec: MacSpec, record: SynthesisRecord, technology: Technology)
     else:
         raise UserError(
             f"{technology.name} has no delays, so there is no clock to write constraints for: "
-            "give one with --clock, or another library"
+            "give a clock with --clock, or use another library"
         )
     inputs = ["w[*]", "a[*]", "clear", *(["enable"] if spec.enable else [])]
     unit = technology.time_unit_ps

@@ -179,5 +179,7 @@ class StageJob(Job[StageProof]):
         """Prove the stage; raises ProofError if it is refuted."""
         proof = prove_fp32_stage(partial(small_stage, self.spec))
         if proof.counterexample:
-            raise ProofError(f"{self.spec.title}: FP32 stage, {proof.counterexample}")
+            raise ProofError(
+                f"{self.spec.title}: the FP32 stage is refuted: {proof.counterexample}"
+            )
         return proof

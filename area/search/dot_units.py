@@ -183,7 +183,7 @@ def synthesize_dots(
     every : bool
         Return the records of all recipes, the best first, not only the best.
     effort : float
-        Factor on the length of the annealing, a random search for a smaller lane.
+        Multiplies the length of the annealing, a random search for a smaller lane.
     prove : bool
         Prove that every returned netlist is correct. Without this, ``proof`` is None.
     stages : bool

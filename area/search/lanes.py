@@ -173,7 +173,7 @@ def search_lanes(
     architectures : sequence of str, optional
         Architectures to try; by default all that fit the formats.
     effort : float
-        Factor on the number of moves.
+        Multiplies the number of moves.
     stages : int
         Number of stages to run.
 

@@ -88,7 +88,7 @@ def synthesize(
     every : bool
         Return the records of all netlists of each design, the best first, not only the best.
     effort : int
-        Factor on the length of the annealing.
+        Multiplies the length of the annealing.
     prove : bool
         Prove that every returned netlist is correct. Without this, ``proof`` is None.
     jobs : int, optional
