@@ -43,7 +43,7 @@ class Checkpoint:
     shards : tuple of TensorFile
         The safetensors files, in the order of their names.
     tensors : dict
-        The tensors of all shards: name to :class:`StoredTensor`.
+        The tensors of all shards, by name.
 
     Raises
     ------

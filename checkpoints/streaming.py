@@ -314,7 +314,8 @@ def quantize_checkpoint(
     dequantize : bool
         Whether to write values instead of codes.
     storage : str
-        ``halfbyte``, or ``compressed-tensors`` for MXFP4 and NVFP4 models that transformers loads.
+        The layout to write: ``halfbyte``, or ``compressed-tensors`` for MXFP4 and NVFP4 models that
+        transformers can load.
     on_progress : callable, optional
         Called with the number of tensors that are done, the number of all tensors, and the name of
         the current tensor.

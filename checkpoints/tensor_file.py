@@ -94,7 +94,7 @@ class StoredTensor:
     shape : tuple of int
         The size of each dimension.
     start : int
-        Byte of the file at which the tensor's data begins.
+        The offset in the file, in bytes, at which the tensor's data begins.
     """
 
     name: str
@@ -260,9 +260,9 @@ class TensorFile:
     path : Path
         The file.
     tensors : dict
-        Name to :class:`StoredTensor`, in the order of the data.
+        The tensors by name, in the order of the data.
     metadata : dict
-        The header's metadata, text to text.
+        The header's metadata, which maps text to text.
     """
 
     path: Path
@@ -303,7 +303,7 @@ class TensorFileWriter:
     layout : mapping
         For the name of each tensor, its dtype (named as in safetensors) and its shape.
     metadata : mapping
-        The header's metadata, text to text.
+        The header's metadata, which maps text to text.
     replace : bool
         Whether to replace an existing file. If False, UserError is raised at the end if ``path``
         exists.

@@ -193,7 +193,7 @@ class CompressedFile:
     def bytes_of(self, number: int, *, digests: bool = True) -> Iterator[Tensor]:
         """The original bytes of the tensor with this number, in pieces.
 
-        A piece is valid until the second piece after it is decoded. Coded tensors are verified by
+        Decoding a piece overwrites the piece before the previous one. Coded tensors are verified by
         the checksums of their pieces and, with ``digests``, by the digest of the whole tensor
         (:func:`halfbyte.golden.dfloat11.pieces`).
         """
@@ -213,7 +213,7 @@ class CompressedFile:
     ) -> Iterator[Tensor]:
         """The whole original file as uint8, in pieces.
 
-        Pieces are valid as long, and ``digests`` is used, as in :meth:`bytes_of`.
+        Pieces are overwritten, and ``digests`` is used, as in :meth:`bytes_of`.
         """
         header = self.index.header
         head = len(header).to_bytes(8, "little") + header

@@ -4,7 +4,7 @@ A tensor is *coded* if it is stored in the lossless code of :mod:`halfbyte.golde
 *codec*. A code of its own costs a tensor about 400 bytes, for a table and an entry in the file. So
 small tensors of one type form *groups* that share a code, if that makes the file smaller. The
 smallest tensors are always grouped. A *part* is what is coded together: a single tensor or a group.
-A *symbol* is the coded part of an element, such as the exponent of a BF16 number.
+A *symbol* consists of the bits of an element that are coded, such as the exponent of a BF16 number.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ class Plan:
     parts : tuple of PlannedPart
         The tensors to code, in the order of the first tensor of each part.
     raw : tuple of int
-        Numbers of the tensors that cannot be coded.
+        Numbers of the tensors that are not coded.
     copies : dict
         For the number of each tensor that repeats an earlier one, the number of the earlier one.
     """

@@ -50,7 +50,7 @@ class GrowingTensorFileWriter(TensorFileWriter):
         self._header = bytes(self._start)
         self._entries: dict[str, object] = {}
         self.metadata: Mapping[str, str] = {}
-        """The header's metadata, text to text. It may be set until the file is closed."""
+        """The header's metadata, from text to text. It may be set until the file is closed."""
 
     def add(self, name: str, dtype: str, shape: tuple[int, ...], size: int) -> None:
         """Begin a tensor of ``size`` bytes; the caller then appends its data."""

@@ -1,4 +1,4 @@
-"""Load models whose linear layers, and embeddings if wanted, stay compressed in memory.
+"""Load models whose linear layers, and optionally embeddings, stay compressed in memory.
 
 Files may have three forms: uncompressed; compressed by halfbyte, with names that end in
 ``.df11.safetensors``; or *published*, that is, compressed by the ``dfloat11`` package. In memory, a
@@ -184,7 +184,8 @@ class _Placing:
         """The compressed data in the layout that suits the device that decodes.
 
         For a GPU, the weight is compressed again in the layout ``prefix``, if that layout can code
-        its type. It is decoded in shorter runs, so that a small weight also fills a GPU with work.
+        its type. This layout is decoded in shorter runs, so that a small weight also fills a GPU
+        with work.
         """
         if self.on_cpu:
             return data
@@ -261,7 +262,7 @@ def load(
         half the time, but adds products in FP32 in another order.
     config : Path or str, optional
         A folder with the original model's ``config.json``. It is needed for a folder of the
-        ``dfloat11`` package that has none.
+        ``dfloat11`` package that has no such file.
 
     Returns
     -------

@@ -2,8 +2,9 @@
 
 The published layout is that of the ``dfloat11`` package. A *module* is a transformer block, whose
 linear layers are compressed together into one stream, or a single embedding or linear layer.
-``pattern_dict`` in the configuration maps regular expressions, for names of modules, to lists: the
-paths of the layers inside such a module. An empty list stands for the module's own weight.
+``pattern_dict`` in the configuration maps regular expressions to lists. An expression matches names
+of modules; its list has the paths of the layers inside such a module. An empty list stands for the
+module's own weight.
 """
 
 import re
@@ -22,7 +23,7 @@ _WEIGHT = ".weight"
 # Patterns come from other people's files. If a pattern repeats a group, matching may take
 # exponential time, so such patterns are refused.
 _REPEATED_GROUP = re.compile(r"\)[*+?{]")
-_MAX_PATTERN = 20_000  # letters
+_MAX_PATTERN = 20_000  # letters in a pattern
 _MAX_PATTERNS = 10_000
 
 
@@ -137,7 +138,7 @@ def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ..
 
 
 def block_weights(names: Iterable[str], pattern_dict: object) -> list[str]:
-    """Those of the ``names`` that are weights of compressed blocks by a ``pattern_dict``.
+    """Those of the ``names`` that are weights of compressed blocks, as ``pattern_dict`` says.
 
     Raises UserError for invalid patterns.
     """
