@@ -1,8 +1,8 @@
-"""Compute the results of dot-product units, one number at a time (``docs/architecture.md``).
+"""Compute the results of dot-product units, one number at a time.
 
-The functions use only ints and Fractions, as in :mod:`halfbyte.golden.scalar`. The tensor code in
-:mod:`halfbyte.golden.dot_unit` is tested against them. All values of a format are integers times
-one number, its *quantum*.
+``docs/architecture.md`` defines these units. The functions use only ints and Fractions, as in
+:mod:`halfbyte.golden.scalar`. The tensor code in :mod:`halfbyte.golden.dot_unit` is tested against
+them. All values of a format are integers times one number, its *quantum*.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""Compute the results of dot-product units on tensors, bit for bit (``docs/architecture.md``).
+"""Compute the results of dot-product units on tensors, bit for bit.
 
-A unit has several *lanes*. In each cycle, every lane multiplies one weight and one activation. A
-*block* is a run of products that share two scales. All values of a format are integers times one
-number, its *quantum*.
+``docs/architecture.md`` defines these units. A unit has several *lanes*. In each cycle, every lane
+multiplies one weight and one activation. A *block* is a run of products that share two scales. All
+values of a format are integers times one number, its *quantum*.
 
 FP64 has a significand of 53 bits. It holds the value of a block exactly, scales included. It does
 not always hold the sum of that value and an FP32 number. That sum is rounded twice: to 53 bits,
@@ -74,7 +74,8 @@ def fp32_stream(
 ) -> Tensor:
     """The FP32 accumulator after each cycle: ``acc <= fl((clear ? +0 : acc) + P * s)``.
 
-    P is the exact sum of a block's products, and s the product of both scales.
+    P is the exact sum of a block's products, s is the product of both scales, and ``fl`` rounds to
+    the nearest FP32 number, ties to even.
 
     w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, codes of
     ``scale``, or (T, B) if a cycle has B blocks. Then the first block has the first lanes / B

@@ -7,9 +7,9 @@ name that a model gives the layer. These parameters are quantized:
   attention), convolutions (grouped, depthwise and transposed ones too), recurrent layers and cells;
 - in mixtures of experts, parameters of three dimensions that hold one matrix for each expert.
 
-These stay as they are: the output head, which the model itself names; routers in mixtures of
-experts, which have one output for each expert; embeddings, and weights that are shared with an
-embedding; and parameters of unknown modules.
+These parameters are not quantized: the output head, which the model itself names; routers in
+mixtures of experts, which have one output for each expert; embeddings, and weights that are shared
+with an embedding; and parameters of unknown modules.
 
 Blocks run along the inputs, over which a MAC sums. For a convolution these are the input channels
 at one kernel position.
@@ -168,7 +168,7 @@ class Survey:
 
 
 def survey(model: nn.Module, left_out: Iterable[nn.Module] = ()) -> Survey:
-    """Separate the weights of ``model`` that are quantized from those that stay.
+    """Separate the weights of ``model`` that are quantized from those that are not.
 
     ``left_out`` are modules to ignore, such as a pooler whose output is not used.
     """

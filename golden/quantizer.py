@@ -56,11 +56,11 @@ class Quantized:
     format : Format
         The format of the codes.
     block : int
-        Elements that share a scale, 1 to 2^20.
+        Number of elements that share a scale, 1 to 2^20.
     mirrored : Tensor, optional
-        Shape of ``scales``, bool: blocks whose values are the negated values of their codes.
+        A bool for each scale: whether the block's values are the negated values of its codes.
     scale_codes : Tensor, optional
-        Shape of ``scales``, uint8: the stored bytes, if the scales' type has 8 bits.
+        A uint8 for each scale: the stored byte, if the scales' type has 8 bits.
     tensor_scale : Tensor, optional
         float32 without dimensions: the scale of the whole tensor, if the scale codes are E4M3. A
         block's scale is the value of its code times this scale.
@@ -203,8 +203,8 @@ def quantize(
     fmt : Format
         Format of the codes.
     block : int, optional
-        Elements that share a scale, 1 to 2^20; None makes one block of the whole last dimension.
-        The last block may be shorter.
+        Number of elements that share a scale, 1 to 2^20; None makes one block of the whole last
+        dimension. The last block may be shorter.
     scale_format : ScaleFormat
         Type of the scales, and the rule that chooses them: see :func:`scale_blocks`.
     clip : float or Tensor

@@ -110,10 +110,10 @@ class BlockScales:
     values : Tensor
         (..., blocks) float32, positive and finite: the divisors of the elements.
     codes : Tensor or None
-        (..., blocks) uint8: the stored bytes of formats of 8 bits (E8M0: exponent plus 127; E4M3
-        and UE5M3: their bits).
+        (..., blocks) uint8: the stored bytes, if the scales' type has 8 bits (E8M0: exponent plus
+        127; E4M3 and UE5M3: their bits).
     tensor_scale : Tensor or None
-        float32 without dimensions: the factor of all scales, if the codes are E4M3.
+        float32 without dimensions: the factor that all scales contain, if the codes are E4M3.
     """
 
     values: Tensor
@@ -293,5 +293,5 @@ def _e4m3_scales(
 
 
 def _tensor_scale(whole: Tensor, quotient: Tensor) -> Tensor:
-    """The tensor's scale within FP32; 1 for a tensor of zeros."""
+    """The tensor's scale, at least the smallest positive FP32 number; 1 for a tensor of zeros."""
     return torch.where(whole == 0, torch.ones_like(quotient), quotient.clamp_min(FP32_SMALLEST))

@@ -1,4 +1,4 @@
-"""Matrix products as dot-product units compute them: each result is the accumulator of one unit.
+"""Compute matrix products as dot-product units do: each result is the accumulator of a unit.
 
 In each cycle a unit takes one block of a row of each matrix. The blocks come in ascending order;
 the last may be shorter. The FP32 results equal the block-scaled GEMM of
