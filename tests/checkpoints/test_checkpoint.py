@@ -150,7 +150,7 @@ class TestBadDirectory:
 
 
 class TestShardsByName:
-    """Without an index, the names of the files tell whether shards are missing."""
+    """Without an index, the names of the files show whether shards are missing."""
 
     @pytest.mark.parametrize(
         ("names", "missing"),

@@ -1,6 +1,6 @@
 """Quantizing a checkpoint on disk quantizes the same weights as evaluation does in memory.
 
-Models name their tensors differently, so the plan of weights comes from the model's modules.
+Models name their tensors differently, so halfbyte finds the weights by the model's modules.
 """
 
 import json

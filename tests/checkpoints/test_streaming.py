@@ -33,7 +33,7 @@ BLOCK = 32
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory):
-    """A small Llama in BF16, in several shards. Its rows of 36 and 52 end in a short block."""
+    """A small Llama in BF16, in several shards. Rows of 36 or 52 end in a short block."""
     torch.manual_seed(1)
     config = LlamaConfig(
         hidden_size=36,
@@ -79,7 +79,7 @@ def state(folder):
 
 
 @pytest.mark.usefixtures("small_pieces")
-@pytest.mark.parametrize("name", ["e2m1_sp", "e4m3"])  # two codes in a byte, and one code
+@pytest.mark.parametrize("name", ["e2m1_sp", "e4m3"])  # with two codes in a byte, and with one
 def test_codes_and_scales_are_those_of_the_golden_model(llama, tmp_path, name):
     record = run(llama, tmp_path / "q", name)
     original = state(llama)
@@ -372,7 +372,9 @@ def test_memory_stays_below_a_few_fp32_layers(tmp_path):
         )
         growth, promised = map(int, done.stdout.split())
         assert growth < 2 * fp32_layer < total / 4, (growth, promised)
-        assert growth < promised + 2**23  # pages of libraries that are used for the first time
+        assert (
+            growth < promised + 2**23
+        )  # the rest is for libraries that are used for the first time
 
 
 def test_a_7b_llama_needs_less_than_a_quarter_of_a_layer_in_fp32(tmp_path):

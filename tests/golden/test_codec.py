@@ -1,6 +1,7 @@
 """Encoder and decoder agree with the definition, and with the package ``ml_dtypes``.
 
-The definition is ``scalar``: plain Python that computes in exact fractions, one value at a time.
+The module ``scalar`` is the definition: plain Python that computes in exact fractions, one value at
+a time.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Test the published model of the tensor cores in NVIDIA's Blackwell GPUs.
 
-The code for tensors is tested against the definition ``dot_scalar``, which computes one result.
+The code for tensors is tested against ``dot_scalar``, which defines the model for single results.
 """
 
 import pytest

@@ -1,7 +1,7 @@
 """Test dot-product units, which add the products of several lanes in each cycle.
 
-The code for tensors is tested against the definitions, ``scalar`` and ``dot_scalar``, which compute
-one value at a time, and against the block-scaled GEMM.
+The code for tensors is tested against the modules ``scalar`` and ``dot_scalar``, which define one
+value at a time, and against the block-scaled GEMM.
 """
 
 import random

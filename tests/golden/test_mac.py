@@ -1,6 +1,6 @@
-"""Products, dot products and MAC streams of tensors agree with the definition.
+"""Products, dot products and accumulators of MACs on tensors agree with the definition.
 
-The definition is ``scalar``: plain Python that computes one value at a time.
+The module ``scalar`` is the definition: plain Python that computes one value at a time.
 """
 
 from itertools import product as pairs

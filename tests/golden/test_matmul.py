@@ -1,6 +1,6 @@
-"""The block-scaled GEMM agrees with its definition in every bit, in each type that it uses.
+"""The block-scaled GEMM agrees with its definition in every bit, with each type of arithmetic.
 
-The definition is ``scalar``: plain Python that computes in exact fractions.
+The module ``scalar`` is the definition: plain Python that computes in exact fractions.
 """
 
 import math

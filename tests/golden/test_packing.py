@@ -1,4 +1,4 @@
-"""Packing of two 4-bit codes into a byte."""
+"""Pack two 4-bit codes into a byte, and unpack them."""
 
 import pytest
 import torch

@@ -1,8 +1,8 @@
 """The block quantizer agrees with its definition, also in corner cases.
 
-The definition is ``scalar``: plain Python that computes in exact fractions. A *mirrored* block
-holds the codes of its negated values. So the *supernormal*, the extra value that takes the code of
-negative zero, has the other sign there.
+The module ``scalar`` is the definition: plain Python that computes in exact fractions. A *mirrored*
+block holds the codes of its negated values. So the *supernormal*, the extra value that takes the
+code of negative zero, has the other sign there.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Rules that choose the 8-bit scale of a block.
+"""Test the rules that choose the 8-bit scale of a block.
 
 The code for tensors is tested against the definitions in ``scalar_scales``, which compute one scale
 at a time, and against the software that the rules come from.

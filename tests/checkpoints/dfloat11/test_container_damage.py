@@ -54,7 +54,7 @@ class TestDamage:
         path, _ = compressed(original, tmp_path, secded=secded)
         stored = TensorFile.open(path).tensors["halfbyte.raw"]
         raw = bytearray(path.read_bytes())
-        raw[stored.start + 5] ^= 3  # more than SECDED corrects
+        raw[stored.start + 5] ^= 3  # two wrong bits, more than SECDED corrects
         path.write_bytes(raw)
         opened, wanted = CompressedFile.open(path), load_file(original)
         refused = []

@@ -1,4 +1,4 @@
-"""Whole model folders: they are restored completely, and a failed run leaves no output."""
+"""Whole model folders are restored completely, and a failed run leaves no output."""
 
 import shutil
 from pathlib import Path

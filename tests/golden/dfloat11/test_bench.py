@@ -1,4 +1,4 @@
-"""The benchmark of the codec and, for comparison, of other codecs."""
+"""Test the benchmark of the codec and, for comparison, of other codecs."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 """Canonical prefix codes with a limited length: they are optimal and complete.
 
 A code table has a row for each symbol with a code of its own. All other symbols share one code, the
-escape. The symbol itself is written after the escape.
+escape. After an escape, the symbol itself is written.
 """
 
 import heapq

@@ -1,7 +1,7 @@
 """Layout 1 of compressed tensors: all bits are restored, and damage is found.
 
 Symbols, such as the exponents of BF16 numbers, have codes. Rare symbols share one code, the escape.
-The symbol itself is written after the escape. A tensor is divided into chunks of 16384 elements.
+After an escape, the symbol itself is written. A tensor is divided into chunks of 16384 elements.
 ``reference_decode`` is an independent decoder, written from ``docs/dfloat11.md``.
 """
 

@@ -206,7 +206,7 @@ class TestSize:
         assert_same(decompress(data), x)
 
     def test_elements_of_fewer_bits_take_less_space_within_a_chunk(self, engine):
-        """Only the blocks that such elements fill completely leave out their low bits."""
+        """Only blocks in which the low bits of all elements are zero leave these bits out."""
         x = normal(2 * CHUNK - 77)
         plain = len(joint.compress(x))
         x[9 * 4096 - 50 : 12 * 4096 + 50] = x[9 * 4096 - 50 : 12 * 4096 + 50].bfloat16()
@@ -287,7 +287,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("word", [10, 0x101, 1 << 16, 1 | 1 << 17], ids=hex)
     def test_bits_that_cannot_be_left_out(self, data, word):
-        """A word of each chunk has the number of low bits left out, and the blocks that keep them.
+        """A word of each chunk says how many low bits are left out, and which blocks keep them.
 
         These are refused: too many bits; a set bit that has no meaning; a block that keeps bits
         although none are left out; a block that does not exist.

@@ -1,4 +1,4 @@
-"""The layout of the published ``dfloat11`` package.
+"""Test the layout of the published ``dfloat11`` package.
 
 halfbyte writes the same bytes as the package, and also encodes weights that the package cannot.
 """
@@ -207,7 +207,7 @@ class TestDamage:
             decode(replace(module, output_positions=positions))
 
     def test_some_flipped_bits_of_the_stream_are_found(self, module):
-        """The layout has no checksum. A damaged code may read as others of the same length."""
+        """The layout has no checksum. Damaged codes may be read as others of the same length."""
         missed = 0
         for place in range(0, len(module.encoded_exponent), 97):
             stream = module.encoded_exponent.copy()

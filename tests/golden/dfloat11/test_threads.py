@@ -1,4 +1,4 @@
-"""Work on several threads.
+"""Test functions that work on several threads.
 
 ``over_ranges`` divides a range among all threads, and calls ``then`` for finished parts in order.
 ``behind`` uses one item while the next is made. ``meanwhile`` starts a function in the background.
