@@ -48,7 +48,7 @@ def check_table_rows(select_bits: int) -> str | None:
 def plain_integers_refusal(weight: Format, activation: Format) -> str | None:
     """Why the codes cannot be multiplied as they are, or None if both formats are two's complement.
 
-    In a two's complement format, every code is the format's integer for it.
+    In such a format, each code, read as a signed integer, is its own value in quanta.
     """
     for fmt in (weight, activation):
         half = 1 << (fmt.bits - 1)

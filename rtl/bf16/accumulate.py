@@ -20,8 +20,8 @@ class Accumulate(wiring.Component):
     infinity. A sum that is exactly zero is +0, unless both summands are -0. Every NaN result is
     7FC00000.
 
-    The product may be that of two BF16 numbers, or the exact sum of a block of products times the
-    block's scales.
+    The product may be that of two BF16 numbers, or that of a sum of products and the scales that
+    these products share.
 
     Parameters
     ----------

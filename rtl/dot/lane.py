@@ -1,7 +1,7 @@
 """One lane of a dot-product unit. It computes one product, as bits for the adder tree.
 
 The tree adds the bits of all lanes. The weight of a bit is the amount that it adds to the sum; it
-may be negative.
+may be negative. The operand ``weight`` is something else: the format of a neural network's weights.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decode the fixed codes: one step, of at most eight bits of a stream."""
+"""Decode one step of a stream in a fixed code. A step takes at most eight bits."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 __all__ = ["CODES", "WINDOW", "CodeNumber", "Mode", "Prefix"]
 
-WINDOW = 8  # bits that a cycle looks at
-CODES = 8
+WINDOW = 8  # bits that a step looks at
+CODES = 8  # the number of fixed codes
 
 CodeNumber = data.StructLayout({"late": 2, "flat": 1})
 """The number of one of the eight codes.
