@@ -4,10 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["CODES", "WINDOW", "CodeNumber", "Mode", "Prefix"]
+__all__ = ["WINDOW", "CodeNumber", "Mode", "Prefix"]
 
 WINDOW = 8  # bits that a step looks at
-CODES = 8  # the number of fixed codes
 
 CodeNumber = data.StructLayout({"late": 2, "flat": 1})
 """The number of one of the eight codes.
