@@ -1,4 +1,4 @@
-"""What a format costs: the horizontal axis of the plots.
+"""Make the horizontal axis of the plots, which shows what a format costs.
 
 The area per lane is the area of the hardware, divided by the number of products that it computes in
 a cycle. DFloat11 compresses BF16 weights without loss. BF16 with DFloat11 is an extra point, with
@@ -25,7 +25,7 @@ _BASELINE = "int4"
 
 @dataclass(frozen=True)
 class Axis:
-    """A cost; less is better.
+    """A kind of cost, as the horizontal axis of a plot; less is better.
 
     Parameters
     ----------
@@ -181,8 +181,9 @@ def _array_axis(
     scale = f"{storage.scale_bits}-bit scales"
     block = f"blocks of {storage.block} with {scale}" if storage.block else "rows"
     note = (
-        f"array: synthesized, and buffers for a layer of {layer.inputs} inputs, {layer.outputs} "
-        f"outputs and {layer.tokens} tokens in {block}, which uses {used} of the products; SRAM: "
+        f"array: synthesized units and registers, and estimated buffers for a layer of "
+        f"{layer.inputs} inputs, {layer.outputs} outputs and {layer.tokens} tokens in {block}; the "
+        f"layer uses {used} of the products that the array can compute; SRAM: "
         f"{sram.um2_per_bit:.4g} µm² per bit ({sram.source})"
     )
     return Axis(

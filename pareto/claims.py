@@ -101,7 +101,7 @@ def _qualities(areas: Records, quality: Quality | None) -> list[_Quality]:
 
 
 def _frontier_claim(areas: Records, quality: _Quality) -> Claim:
-    """Whether the formats of the paper's frontier are on the frontier here."""
+    """The claim about the frontier: whether the paper's formats are on the frontier here."""
     names = _names(frontier(quality.points))
     expected = [name for name in PAPER_FRONTIER if name in _names(quality.points)]
     missing = [name for name in expected if name not in names]
@@ -174,7 +174,7 @@ def _difference(areas: Records, name: str, other: str) -> str:
 
 
 def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
-    """The extra area over E2M1, of the hardware and of the chip, in the paper and here."""
+    """The claim about the extra area over E2M1, of the hardware and of the chip."""
     theirs = published()["mac_area_28nm"]
     paper_ratio = theirs[name]["mac"] / theirs["e2m1"]["mac"]
     our_ratio = area_per_mac(areas[name]) / area_per_mac(areas["e2m1"])
@@ -193,10 +193,7 @@ def _cost(ratio: float, unit: str) -> str:
 
 
 def _causes(areas: Records, name: str) -> list[str]:
-    """What explains the extra area over E2M1, in the paper and here: the parts, and other reasons.
-
-    Each text is one explanation.
-    """
+    """What explains the extra area over E2M1, in the paper and here, as a list of texts."""
     theirs = published()["mac_area_28nm"]
     record, baseline = areas[name], areas["e2m1"]
     paper_parts = {
@@ -237,7 +234,7 @@ def _shares(parts: Mapping[str, tuple[float, float]], whole: float) -> str:
 
 
 def _table_format(areas: Records, measures: Sequence[_Quality], name: str) -> Claim:
-    """Where SF4, a table of values, stands; the paper did not synthesize it."""
+    """The claim about the area and accuracy of SF4, which the paper did not synthesize."""
     record, baseline = areas[name], areas["int4"]
     ratio = area_per_mac(record) / area_per_mac(baseline)
     chip = paper_chip().overhead_percent(ratio)

@@ -175,9 +175,10 @@ def _caption(records: Sequence[SynthesisRecord]) -> str:
     versions = ", ".join(f"{tool} {version}" for tool, version in first.versions.items())
     return (
         f"{first.technology}, {first.corner}, lossless for {first.terms} terms. Steps: "
-        "the smallest netlist found that meets a clock; rings: the fastest found. Delay: register "
-        "to register and from inputs that change with the clock, with setup, from the library's "
-        f"tables, without wires. Netlists without a proof are left out. {versions}"
+        "the smallest netlist found that meets a clock; rings: the fastest netlist found. Delay: "
+        "the longest path to a register, from another register or from an input that changes with "
+        "the clock, with setup time, from the library's tables, without wires. Netlists without a "
+        f"proof are left out. {versions}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The findings of an exploration: each format's smallest design, and how well it quantizes.
+"""Find the smallest design of each format of an exploration, and how well the format quantizes.
 
 An exploration synthesizes many formats, each in several designs. A *parent* is a distribution of
 values, or several, that the formats should represent well. A *supernormal* value takes the code of

@@ -1,8 +1,8 @@
 """Write the findings of an exploration: plots, a table of the best formats, CSV and JSON.
 
-A format is on the *frontier* if no other format is both smaller and more accurate. *Shipped*
-formats come with halfbyte. A *base* has a second zero; its variants have a *supernormal* value
-instead. A *parent* is a distribution of values by which formats are judged.
+A format is on the *frontier* if no other format is as small and as accurate, and better in one of
+the two. *Shipped* formats come with halfbyte. A *base* has a second zero; its variants have a
+*supernormal* value instead. A *parent* is a distribution of values by which formats are judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ def _shipped_titles(findings: Findings) -> dict[str, str]:
 
 
 def _groups(findings: Findings) -> list[list[Candidate]]:
-    """Groups of candidates, each a base and its variants."""
+    """Groups of candidates; each group has a base and its variants."""
     groups: dict[str, list[Candidate]] = {}
     for each in findings.candidates:
         if each.base is not None:
@@ -193,7 +193,7 @@ def _row(findings: Findings, candidate: Candidate) -> dict[str, Json]:
 
 
 def _flat(record: SynthesisRecord) -> dict[str, Json]:
-    """The record with its versions as columns."""
+    """The record as a row, with a column for the version of each tool."""
     versions = {f"version_{name}": version for name, version in record.versions.items()}
     return {
         **{key: value for key, value in record.as_json().items() if key != "versions"},

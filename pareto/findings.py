@@ -110,7 +110,7 @@ def compare(model: str, better: Case, worse: Case, lookup: Lookup) -> Row:
 def findings(
     models: Sequence[str], lookup: Lookup, ks_deltas: Mapping[str, Mapping[str, float]]
 ) -> list[Finding]:
-    """Compare each statement with our measurements.
+    """A finding for each statement, with our measurements.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def findings(
 
 
 def _weights_are_t(ks_deltas: Mapping[str, Mapping[str, float]]) -> Finding:
-    """Whether Student's t fits weights better than the normal distribution, on average."""
+    """The finding on whether Student's t fits weights better than the normal distribution."""
     theirs = [each["ks_delta"] for each in published()["weight_profile"].values()]
     source = np.random.default_rng(1)
     rows = []
@@ -210,7 +210,7 @@ def _paper_blocks() -> str:
 
 
 def _order(models: Sequence[str], lookup: Lookup) -> Finding:
-    """The rank correlation of our losses with the paper's losses, for each model."""
+    """The finding on the order of formats: the rank correlation of our losses with the paper's."""
     from halfbyte.accuracy.statistics import interval
 
     paper = w4a4_accuracy(_RANKED)

@@ -1,4 +1,4 @@
-"""The Pareto frontier: least cost, greatest quality."""
+"""Find the Pareto frontier of points that have a cost and a quality."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

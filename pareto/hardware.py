@@ -60,7 +60,7 @@ def area_parts(record: HardwareRecord) -> dict[str, float | None]:
 
 
 def scale_of(record: HardwareRecord) -> str | None:
-    """The type of the scales that the hardware takes; None if it takes none."""
+    """The type of the scales that the hardware applies; None if it applies none."""
     return record.scale if isinstance(record, DotRecord) else None
 
 

@@ -34,7 +34,7 @@ _FOREIGN = 200.0
 _STRUCK = 8.0
 # The cost of each pixel outside the frame.
 _OUTSIDE = 8.0
-# Number of rounds in which each placed label looks for a better place.
+# The number of rounds. In each round, every label is moved to its best place among the others.
 _ROUNDS = 3
 # The possible places of a label, in points from its marker, near places first.
 _PLACES = [
@@ -56,7 +56,7 @@ class Label:
 
 
 def place_labels(axes: Axes, labels: Sequence[Label], *lines: Corners) -> None:
-    """Write each label where it overlaps least and is closest to its own marker.
+    """Write each label close to its own marker, where it overlaps as little as possible.
 
     Labels avoid ``lines``, each given by its corners in data coordinates. The limits of ``axes``
     must be final. Raises TypeError unless the figure is drawn by Agg, which can measure text.
@@ -112,7 +112,7 @@ def _marker_box(axes: Axes, label: Label, pixels_per_point: float) -> Bbox:
 
 
 def _line_boxes(axes: Axes, corners: Corners, pixels_per_point: float) -> list[Bbox]:
-    """Thin boxes along the line; a slanted piece gets several."""
+    """Thin boxes that cover the line; several boxes cover a slanted piece of it."""
     pad = _LINE_POINTS * pixels_per_point
     ends = [axes.transData.transform(corner) for corner in corners]
     pixels = ends[:1]

@@ -105,7 +105,7 @@ def lossless_record(
 
 
 def _with_share(one: float | None, shared: float | None, sharers: int) -> float | None:
-    """``one`` plus a share of ``shared``; None if either is not known."""
+    """``one`` plus ``shared`` divided by ``sharers``; None if either number is not known."""
     return None if one is None or shared is None else round(one + shared / sharers, 4)
 
 

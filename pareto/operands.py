@@ -37,7 +37,8 @@ def collect_operands(model: str) -> Operands:
     ]
     if len(wide) < LAYERS:
         raise UserError(
-            f"Operands need {LAYERS} layers of {CYCLES} inputs; {model} has {len(wide)}"
+            f"Operands need {LAYERS} layers of at least {CYCLES} inputs and {ROWS} outputs; "
+            f"{model} has {len(wide)} of them"
         )
     chosen = [wide[round(place)] for place in torch.linspace(0, len(wide) - 1, LAYERS).tolist()]
     weights, activations = (

@@ -70,7 +70,8 @@ def _matrices(model: str) -> list[Tensor]:
     ]
     if len(wide) < LAYERS:
         raise UserError(
-            f"Packets need {LAYERS} matrices of {ELEMENTS} columns; {model} has {len(wide)}"
+            f"Packets need {LAYERS} matrices of at least {ELEMENTS} columns and {_ROWS} rows; "
+            f"{model} has {len(wide)} of them"
         )
     return [wide[place] for place in torch.linspace(0, len(wide) - 1, LAYERS).long().tolist()]
 

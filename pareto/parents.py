@@ -18,7 +18,7 @@ _STUDENT_T = re.compile(r"t([0-9]{1,4}(?:\.[0-9]{1,4})?)")
 
 @dataclass(frozen=True)
 class Parent:
-    """One or more distributions; the error of a format is the mean over them.
+    """One or more distributions; the error of a format is the mean of its errors for them.
 
     Parameters
     ----------

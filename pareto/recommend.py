@@ -109,7 +109,10 @@ def within_area(
 
 
 def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _Table:
-    """The table, sorted by area and then by loss, because of equal choices the first is chosen."""
+    """The table, sorted by area and then by loss.
+
+    Of equally good rows, a rule chooses the first.
+    """
     joined = [each for each in evaluations if each.format in areas]
     if not joined:
         raise UserError("A recommendation needs formats that have both an area and an accuracy")

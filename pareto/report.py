@@ -165,7 +165,7 @@ class _Plot(NamedTuple):
 
 
 def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
-    """The plots of the published and of the measured quality, each if it is known."""
+    """The plots to draw: one of the published and one of the measured quality, if known."""
     names = {fmt.name for fmt in plotted}
     plots: list[_Plot] = []
     if names & set(published()["w4a4_delta_percent"]["plain"]):
@@ -215,11 +215,14 @@ def _table_note(shown: Sequence[Format]) -> str:
     tables = [
         f"{fmt.title} ({fmt.integer_width} bits)" for fmt in shown if fmt.family == "quantile"
     ]
-    return f"; real values there, tables here: {', '.join(tables)}" if tables else ""
+    return f"; unrounded there, in tables here: {', '.join(tables)}" if tables else ""
 
 
 def _area_caption(areas: Mapping[str, HardwareRecord], points: Sequence[Point]) -> str:
-    """How the areas were synthesized. ``terms`` of a record are the products that a sum holds."""
+    """How the areas were synthesized.
+
+    The ``terms`` of a record are the number of products that its accumulator adds without loss.
+    """
     shown = [areas[point.format] for point in points]
     first = shown[0]
     recipes = sorted({record.recipe for record in shown})

@@ -31,15 +31,15 @@ __all__ = [
 
 MAX_COUNT = 2**24
 BF16_BITS, FP32_BITS = 16, 32
-# Control bits in an element of an array, which is a unit with its registers. A weight-stationary
-# element has the bit "load". An output-stationary element has "clear", "take", and a bit that says
-# whether a result passes through.
+# An element of an array is a unit with its registers. These are the numbers of control bits that go
+# through it. A weight-stationary element has the bit "load". An output-stationary element has
+# "clear", "take", and a bit that says whether a result passes through.
 LOAD_BITS, CONTROL_BITS = 1, 3
 
 
 @dataclass(frozen=True)
 class ChipModel:
-    """A chip by its area shares: the estimate of Dotzel et al. (2024), Table 10.
+    """A chip that is described by its area shares, as in Dotzel et al. (2024), Table 10.
 
     On a baseline chip, MACs take the share ``mac_share`` of the area and memory takes
     ``memory_share``. The area of the MACs scales with the area of one MAC, and the area of memory
@@ -233,7 +233,7 @@ class ArrayModel:
         return make_array(unit, self.rows, self.columns, self.dataflow, self.depth)
 
     def utilization(self, weight: Format, activation: Format, lanes: int) -> float:
-        """The share of the products that the array can compute which the layer uses, 0 to 1."""
+        """Of the products that the array can compute, the share that the layer uses: 0 to 1."""
         spec = self.spec(DotSpec(weight, activation, lanes))
         return spec.utilization(self.layer.inputs, self.layer.outputs, self.layer.tokens)
 

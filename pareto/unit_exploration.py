@@ -65,7 +65,7 @@ class UnitCandidate:
 
     @property
     def net_db(self) -> float:
-        """``sqnr_db`` minus the gain that longer codes would bring with the bits of the scales."""
+        """``sqnr_db`` minus the gain, in dB, if the scales' bits lengthened the codes instead."""
         return self.sqnr_db - DB_PER_BIT * self.scale_bits
 
     @property
@@ -90,9 +90,9 @@ def find_units(
 ) -> list[UnitCandidate]:
     """A candidate for each format, scale type and block size of the records.
 
-    If several records have the same number of lanes, the one with the smallest area counts. Raises
-    UserError if the list of records is empty, if technologies or numbers of terms (products per
-    sum) differ, or if a unit has operands in two formats.
+    If a candidate has several records with the same number of lanes, the smallest area counts.
+    Raises UserError if the list of records is empty, if technologies or numbers of terms (products
+    per sum) differ, or if a unit has operands in two formats.
     """
     if not records:
         raise UserError("A report needs at least one unit that was synthesized")

@@ -2,8 +2,8 @@
 
 A unit has one *lane* for each product of a cycle. The values of a block share a scale. The unit
 applies the scales itself, or the scales stay *outside*: the unit does not apply them. SQNR is the
-signal-to-quantization-noise ratio. *Net* SQNR is SQNR minus the gain that longer codes would bring
-with the bits of the scales.
+signal-to-quantization-noise ratio. *Net* SQNR is SQNR minus the dB that the bits of the scales
+would gain if they lengthened the codes instead.
 """
 
 from collections.abc import Sequence

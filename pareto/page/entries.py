@@ -10,7 +10,7 @@ __all__ = ["AccuracyEntry", "FormatEntry", "HardwareEntry", "NetlistEntry", "Pag
 
 @dataclass(frozen=True, kw_only=True)
 class FormatEntry(Record):
-    """What the page says of a format."""
+    """What the page says about a format."""
 
     title: str
     """The displayed name."""
@@ -24,7 +24,7 @@ class FormatEntry(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class HardwareEntry(Record):
-    """What the page says of a circuit: a MAC, a unit, an array or a decoder."""
+    """What the page says about a circuit: a MAC, a unit, an array or a decoder."""
 
     id: str
     """A key that identifies what was synthesized."""
@@ -54,7 +54,7 @@ class NetlistEntry(HardwareEntry):
 
 @dataclass(frozen=True, kw_only=True)
 class AccuracyEntry(Record):
-    """What the page says of the evaluation of a format on a model."""
+    """What the page says about the evaluation of a format on a model."""
 
     format: str
     """Format of the weights."""

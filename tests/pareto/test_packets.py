@@ -18,5 +18,5 @@ def test_shipped_packets_are_what_the_command_writes(collect, shipped):
 
 def test_a_model_with_few_matrices_is_refused(monkeypatch):
     monkeypatch.setattr(packets, "LAYERS", 1000)
-    with pytest.raises(UserError, match="Packets need 1000 matrices of 256 columns; bytelm has "):
+    with pytest.raises(UserError, match="Packets need 1000 matrices of at least 256 columns"):
         packets.collect_packets("bytelm")

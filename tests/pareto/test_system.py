@@ -74,7 +74,7 @@ def test_a_weight_stationary_array_holds_the_tokens_of_its_depth(sky130hd):
     expected = 512 * 100 * 50 / ((64 * 13 * 3 * 20 + 15) * 4 * 8 * 2)
     assert replace(small, depth=20).utilization(int4, int4, lanes=2) == pytest.approx(expected)
     of_bf16 = small.area_of_bf16(9000.0, weight_bits=16, technology=sky130hd)
-    # Registers hold both operands, the weight that stays, and one bit of control.
+    # Registers hold both operands, the weight that stays, and one control bit.
     assert of_bf16.registers == (3 * 16 + 1) * sky130hd.flip_flop.area
 
 
