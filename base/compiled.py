@@ -63,7 +63,7 @@ def _parents(source: Path) -> Iterator[Path]:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether files can be written to the folder. It is created if it does not exist."""
+    """Whether files can be written to the folder, which is created if it does not exist."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -85,7 +85,7 @@ def _kept_in(folder: Path) -> Iterator[None]:
 
 
 class _Alone:
-    """A lock on a cache folder, so that only one process at a time compiles for it.
+    """A lock on a cache folder: only one process at a time compiles code for this folder.
 
     A process that had to wait finds the machine code in the folder and loads it.
     """

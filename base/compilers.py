@@ -53,7 +53,7 @@ class Compiler:
     def compile(self, sources: Sequence[str], output: Path, folder: Path) -> None:
         """Compile ``sources`` in ``folder`` to the shared library ``output``.
 
-        Raises ToolError, with the command and the compiler's last lines, if this fails.
+        Raises ToolError, with the command and the compiler's last lines, if the compiler fails.
         """
         command = [*self.command, *self.flags, *sources, "-o", str(output)]
         done = run_tool(command, folder)
@@ -109,7 +109,7 @@ def _checked(command: tuple[str, ...]) -> Compiler:
 
 @cache
 def _host_compiler(chosen: str | None) -> Compiler:
-    """The compiler that ``$CXX``, here ``chosen``, names; if not set, the first installed one."""
+    """The compiler that ``chosen``, the value of ``$CXX``, names; by default, an installed one."""
     names = shlex.split(chosen) if chosen else ["g++", "clang++", "c++"]
     if chosen:
         if not names or shutil.which(names[0]) is None:
@@ -124,8 +124,9 @@ def _host_compiler(chosen: str | None) -> Compiler:
 
 
 def host_compiler(*, sanitize: bool = False) -> Compiler:
-    """The C++ compiler of this machine: ``$CXX``; if that is not set, g++, clang++ or c++.
+    """The C++ compiler of this machine.
 
+    It is the one that ``$CXX`` names, or else the first of g++, clang++ and c++ that is installed.
     ``sanitize`` adds the address and undefined-behaviour sanitizers. Raises ToolError if there is
     no compiler, or if the one found does not know C++17.
     """

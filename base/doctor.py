@@ -54,7 +54,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Look for every tool and package.
 
-    Runs each tool once to get its version, which takes about a second in all.
+    Each tool is run once to get its version. Together this takes about a second.
     """
     apt = "Debian, Ubuntu: apt install {}".format
     return [

@@ -112,7 +112,7 @@ def picture(
 
 
 def _write_words(figure: Figure, title: str, caption: str) -> int:
-    """Write title and caption into the figure; returns how many lines they take."""
+    """Write title and caption into the figure; returns the number of their lines."""
     width = text_width(figure)
     heads = wrap(title, int(_TITLE_LETTERS_PER_INCH * width))
     notes = wrap(caption, int(_CAPTION_LETTERS_PER_INCH * width))

@@ -182,7 +182,7 @@ def publish(partial: Path, path: Path, *, replace: bool = False) -> None:
 
 
 def _link(partial: Path, path: Path) -> None:
-    """Give a file the name ``path``. Raises FileExistsError if the name is taken."""
+    """Give a file the name ``path``. Raises FileExistsError if ``path`` exists."""
     try:
         path.hardlink_to(partial)
     except FileExistsError:

@@ -1,6 +1,6 @@
 """Write and read JSON strictly by the standard, which has no NaN and no Infinity.
 
-On writing, a number that is not finite becomes null. On reading, it raises an error.
+On writing, a number that is not finite becomes null. On reading, such a number is an error.
 """
 
 import json

@@ -31,9 +31,10 @@ _LEAST_SPACE = 2**20  # bytes; a disk with less free space counts as full
 _TRIES, _PAUSE = 40, 0.05
 # The program of a server. First it prints the path of its temporary folder. Then it reads lines,
 # each with the path of a folder, runs the script in that folder, and prints the exit status. It has
-# a single thread, since forking is not safe with several. Yosys keeps a copy of each library that
-# it reads in $TMPDIR, and does not read a library at the same path again. So every run has its own
-# $TMPDIR. A run flushes the buffers of C before it ends, since os._exit would drop their content.
+# a single thread, since forking is not safe with several. In $TMPDIR, Yosys keeps a copy of each
+# library that it has read, and uses it for every later library at the same path. So every run has
+# its own $TMPDIR. A run flushes the buffers of C before it ends, since os._exit would drop their
+# content.
 _SERVER = """\
 import ctypes, json, os, shutil, sys, tempfile
 from pyosys import libyosys

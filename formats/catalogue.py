@@ -98,7 +98,7 @@ def _unknown(text: str, known: tuple[str, ...]) -> FormatError:
     hint = f"did you mean {nearest[0]}? " if nearest else ""
     return FormatError(
         f"Unknown format {text[:60]!r}; {hint}known: {', '.join(known)}; "
-        "sf4@6 for another table width; or the path of a .yaml file"
+        "NAME@6 rounds a format to 6 bits; the path of a .yaml file may be given too"
     )
 
 

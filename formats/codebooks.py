@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 MIN_BLOCK, MAX_BLOCK = 2, 2**20
-# Student's t has a variance only for nu above 2. Below this nu the integrals are inaccurate.
+# Student's t has a variance only for nu above 2. Below 2.01, the integrals here are inaccurate.
 MIN_NU = 2.01
 _CELLS = 1024  # on each side of 0; their width adds less than 0.001 dB to the error of 16 levels
 _JOINED = 4  # cells that the search for the optimum joins to one wide cell
@@ -181,13 +181,16 @@ def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Arr
 
 
 def _both_sides(mass: _Array, block: int) -> _Array:
-    """(2 cells + 2,) shares of signed values, ends -1 and 1 included, from (cells,) magnitudes."""
+    """The shares of signed values, -1 and 1 included, from the shares of magnitudes.
+
+    Turns an array of shape (cells,) into one of shape (2 cells + 2,).
+    """
     half = mass * (block - 1) / block / 2
     return np.concatenate([[0.5 / block], half[::-1], half, [0.5 / block]])
 
 
 def levels_of(fmt: Format) -> _Array:
-    """(N,) float64: the distinct values of a format, ascending, divided by the highest one."""
+    """(N,) float64: the distinct values of a format, ascending, divided by the highest value."""
     return np.unique([float(value / fmt.max_value) for value in fmt.values])
 
 
@@ -197,7 +200,7 @@ def _nearest(levels: _Array, points: _Array) -> NDArray[np.intp]:
 
 
 def relative_mse(levels: Sequence[float] | _Array, blocks: Blocks) -> float:
-    """Mean square error over mean square, if each value is rounded to the nearest level."""
+    """The mean square error over the mean square of the values, rounded to the nearest level."""
     ascending = np.unique(np.asarray(levels, dtype=np.float64))
     errors = blocks.points - ascending[_nearest(ascending, blocks.points)]
     return float(blocks.energy @ errors**2) / _mean_square(blocks)
@@ -295,7 +298,7 @@ def _settle(levels: _Array, blocks: Blocks, pinned: bool) -> _Array:
 def entropy_constrained(
     blocks: Blocks, count: int = 16, *, entropy: float = 3.5, pinned: bool = False
 ) -> EntropyCodebook:
-    """At most ``count`` levels of least mean square error whose codes need <= ``entropy`` bits.
+    """At most ``count`` levels of least error whose codes need at most ``entropy`` bits on average.
 
     Levels to which no value is rounded are dropped. ``pinned`` fixes the highest level at 1. If the
     levels of :func:`lloyd_max` need no more than ``entropy`` bits, they are the result.

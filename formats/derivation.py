@@ -121,7 +121,7 @@ class Derivation:
 
     @cached_property
     def levels(self) -> np.ndarray:
-        """(2^bits,) float64, ascending, the highest 1; not yet rounded to ``lut_bits`` bits."""
+        """The levels before rounding to ``lut_bits`` bits: (2^bits,) float64, ascending to 1."""
         if self.method == "quantile":
             return quantile_levels(self.distribution, self.bits, self.nu)
         blocks = block_distribution(self.distribution, self.nu, self.block)

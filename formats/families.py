@@ -1,4 +1,4 @@
-"""Families of formats: each function turns a few parameters into values, in the order of codes."""
+"""Make the values of formats, in the order of the codes: one function for each family."""
 
 from collections.abc import Sequence
 from fractions import Fraction

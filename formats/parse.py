@@ -124,7 +124,7 @@ _FAMILIES: dict[str, tuple[set[str], Callable[[_Data], list[Fraction]]]] = {
 def _family(data: _Data) -> str:
     """The family of a format; ``values`` if the file lists the values."""
     if ("values" in data) == ("family" in data):
-        raise FormatError("A format states either 'values' or a 'family'")
+        raise FormatError("A format file states either 'values' or a 'family', not both or neither")
     if "values" in data:
         return "values"
     known = sorted(set(_FAMILIES) - {"values"})

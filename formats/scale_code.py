@@ -98,7 +98,7 @@ SCALE_CODES = {
 
 
 def find_scale_code(name: str, *, optional: bool = False) -> ScaleCode:
-    """The scale format with this name. Raises UserError, with all names, if there is none.
+    """The scale format with this name. Raises UserError, which lists all names, if there is none.
 
     ``optional`` says whether the caller also accepts ``none``. If so, the message mentions it.
     """

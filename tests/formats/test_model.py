@@ -11,7 +11,7 @@ from halfbyte.formats import Format, FormatError, Ties, bundled, load
 
 
 def four(*values: object, **changes: Any) -> Format:
-    """A format of two bits with four values; ``changes`` replace arguments of ``Format``."""
+    """A format of two bits with four values; ``changes`` replaces arguments of ``Format``."""
     exact = tuple(Fraction(str(value)) for value in values)
     return Format(**({"name": "four", "title": "Four", "bits": 2, "values": exact} | changes))
 
