@@ -1,9 +1,9 @@
 // The prefix layout of DFloat11 (version 1): reads and checks its header, on the host.
 //
 // DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts. The prefix
-// layout replaces eight bits of each element, its symbol, by a code of 1 to 12 bits. The other bits
-// are raw: they are stored without a change. Some symbols have no code. They are stored as the
-// escape, which is a code of its own, and the eight bits of the symbol.
+// layout stores eight bits of each element, its symbol, as a code of 1 to 12 bits. A symbol without
+// a code is stored as the escape, which is a code of its own, followed by the symbol's eight bits.
+// The other bits of an element are raw: they are stored without a change.
 #pragma once
 
 #include "dfloat11_crc.h"

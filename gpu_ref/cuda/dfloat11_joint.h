@@ -4,13 +4,12 @@
 // mantissa, or all bits of an 8-bit type. The symbols of a chunk are coded by 32 range coders
 // (asymmetric numeral systems) that share one stream. Each lane (thread) of the warp decodes the
 // symbols of one coder, so that a round gives 32 neighbouring elements. The lanes that
-// need a word of the stream in a round take the next words in the order of the lanes. A *sink*
-// receives the elements of a round. It stores them, or multiplies them at once
-// (dfloat11_product.h).
+// need a word of the stream take the next words in the order of the lanes. A *sink* receives the
+// elements of a round. It stores them, or multiplies them at once (dfloat11_product.h).
 //
 // Symbols without a row in the code table are stored apart; these are the escapes. The stream and
-// the escapes are never trusted: a lane reads only words of its chunk. index_joint() has
-// checked where chunks begin.
+// the escapes are never trusted: a lane reads only words of its chunk. index_joint() has checked
+// where chunks begin.
 #pragma once
 
 #include "dfloat11_joint_container.h"

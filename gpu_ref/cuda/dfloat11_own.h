@@ -33,11 +33,11 @@ struct Decode {
   int32_t verify;           // 1: check the CRCs
 };
 
-// One lane's place in the stream. The buffer has the next bits, left-aligned.
+// How far one lane has come in the stream. The buffer holds the next bits, the first one highest.
 struct Reader {
   uint64_t buffer;
-  int64_t word;     // the next to be read
-  int64_t end_bit;  // of the segment
+  int64_t word;     // the next word to read
+  int64_t end_bit;  // the end of the segment
   int32_t held;     // number of bits in the buffer
   int32_t damage;
 };

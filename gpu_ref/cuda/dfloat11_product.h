@@ -34,9 +34,9 @@ struct LaneSums {
 template <class M>
 struct JointMultiply {
   const JointProduct &p;
-  float *sums;            // of the current row, within the chunk's (parts, vectors)
+  float *sums;            // where the sums of the current row are written
   int64_t row_begin;      // element at which the current row begins
-  int64_t end;            // of the chunk
+  int64_t end;            // element at which the chunk ends
   typename M::template PerLane<LaneSums> own;
 
   HB_BODY JointMultiply(M &machine, const JointProduct &p, int64_t chunk)

@@ -11,7 +11,7 @@
 
 namespace halfbyte {
 
-constexpr int TILE = 128;         // rows are padded to whole tiles of the tensor-core kernel
+constexpr int TILE = 128;         // rows are padded to a multiple of this, the side of a tile
 constexpr int CHUNK = 128;        // bytes of a row that kernels fetch at once
 constexpr int BLOCK_PADDING = 32; // bytes of a row that a matrix instruction multiplies at once
 constexpr int PIECE = 16;         // elements that a thread expands, to a byte each

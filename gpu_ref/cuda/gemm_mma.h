@@ -1,9 +1,8 @@
 // Kernel body: block-scaled GEMM on the tensor cores, with int8 operands and int32 sums.
 //
-// A thread block computes a tile of 128 x COLUMNS results, and each warp
-// computes 64 x 32 of them. Narrow tiles
-// leave room for two thread blocks on a multiprocessor: while one applies scales, the other can
-// multiply. Wide tiles read the operands less often.
+// A thread block computes a tile of 128 x COLUMNS results, and each warp computes 64 x 32 of them.
+// Narrow tiles leave room for two thread blocks on a multiprocessor: while one applies scales, the
+// other can multiply. Wide tiles read the operands less often.
 //
 // After each block of products (elements that share a scale), the exact integer sum is multiplied
 // by the steps of both operands and added to the FP32 result. A step is a scale times the quantum
@@ -18,8 +17,8 @@
 namespace halfbyte {
 
 struct Mma {
-  static constexpr int WARP_ROWS = 64, WARP_COLUMNS = 32;  // of a warp's results
-  // Matrix instructions down and across, of 16 x 8 results each.
+  static constexpr int WARP_ROWS = 64, WARP_COLUMNS = 32;  // size of a warp's results
+  // How many matrix instructions a warp needs down and across. Each gives 16 x 8 results.
   static constexpr int ROW_TILES = WARP_ROWS / 16, COLUMN_TILES = WARP_COLUMNS / 8;
 
   // What a thread holds: sums of the current block, results, steps of the block, and fragments. A
@@ -117,8 +116,7 @@ HB_BODY void finish_block(M &machine, State state) {
   });
 }
 
-// Computes the tile of the result at (row0, column0). gemm_ring.h explains BLOCK_SLICES and
-// SMALL.
+// Computes the tile of the result at (row0, column0). For BLOCK_SLICES and SMALL see gemm_ring.h.
 template <class Tile, int BLOCK_SLICES, bool SMALL, class M>
 HB_BODY void gemm_mma(M &machine, const Product &p, int64_t row0, int64_t column0,
                       int8_t *shared) {

@@ -1,7 +1,6 @@
-// The loop that both tensor-core kernels share (gemm_mma.h and gemm_wgmma.h): it brings the
-// operands through a ring of buffers.
-//
-// A slice is the 32 elements of a row that one matrix instruction multiplies.
+// The loop that both tensor-core kernels share (gemm_mma.h and gemm_wgmma.h). It copies the
+// operands to a ring of buffers, and calls the kernel's code for each slice. A slice is the 32
+// elements of a row that one matrix instruction multiplies.
 //
 // Chunks of both operands, 128 bytes of each row, arrive in a ring of STAGES buffers in shared
 // memory while earlier chunks are multiplied. In a row of 128 bytes the 16-byte parts are permuted:

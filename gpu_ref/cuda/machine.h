@@ -1,4 +1,4 @@
-// The operations of a thread block that kernels need: on the GPU, and emulated on the host.
+// Defines the operations of a thread block that kernels need: on the GPU, and emulated on the host.
 //
 // The body of a kernel is written once, as a sequence of steps. Every thread, lane (thread of a
 // warp) or warp executes each step. On the GPU, the calling thread executes it. On the host, a loop

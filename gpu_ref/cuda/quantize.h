@@ -197,8 +197,8 @@ HB_BODY void store_codes(const Quantize &q, const Encoder &encoder, const Severa
   reinterpret_cast<uint32_t *>(q.codes)[place] = pairs;
 }
 
-// One warp quantizes up to SPANS_PER_WARP spans from span `first` on. Each span is read
-// once. The lanes that share a block are an aligned group.
+// One warp quantizes up to SPANS_PER_WARP spans from span `first` on. Each span is read once.
+// The lanes that share a block are an aligned group.
 template <class M, class T>
 HB_BODY void quantize_spans(M &machine, const Quantize &q, const Encoder &encoder,
                             const Largest &largest, int64_t first) {
@@ -264,13 +264,13 @@ HB_HD void dequantize_element(const Dequantize &d, const Decoder &decoder, int64
   d.x[index] = dequantize(decoder, load_code(codes, decoder.bits, k), scale);
 }
 
-// One thread computes the scale of one given absolute maximum, as the quantizer does.
+// One thread computes the scale for one absolute maximum in q.x, as the quantizer does.
 HB_HD void scale_element(const Quantize &q, const Largest &largest, int64_t index) {
   const float absmax = static_cast<const float *>(q.x)[index];
   q.scales[index] = scale_of(q, largest, magnitude_bits(absmax), index);
 }
 
-// One thread encodes one given number, to a byte.
+// One thread encodes one number of q.x; the code takes a byte.
 HB_HD void encode_element(const Quantize &q, const Encoder &encoder, int64_t index) {
   q.codes[index] = encode(encoder, static_cast<const float *>(q.x)[index]);
 }
