@@ -52,7 +52,7 @@ def publish(source: Path, target: Path) -> None:
 
 @contextmanager
 def shared_files(folder: Path, waves: bool) -> Iterator[None]:
-    """Put the files that earlier builds compiled into ``folder``.
+    """Give ``folder`` copies of the files that earlier builds have compiled, or links to them.
 
     At the end of the ``with`` block, files that were newly compiled are stored for later builds.
     """

@@ -59,7 +59,7 @@ class SimulationRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits between two saved carries of a carry-save accumulator; null for an ordinary one."""
+    """Bits between two carries in registers (carry-save); null for other accumulators."""
     simulator: str
     """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
@@ -200,7 +200,7 @@ class ExportRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits between two saved carries of a carry-save accumulator; null for an ordinary one."""
+    """Bits between two carries in registers (carry-save); null for other accumulators."""
     module: str
     """Name of the Verilog module."""
     count: int
@@ -262,7 +262,7 @@ class MutantRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits between two saved carries of a carry-save accumulator; null for an ordinary one."""
+    """Bits between two carries in registers (carry-save); null for other accumulators."""
     seed: int
     """Seed of the choice of mutants and of the random stimulus."""
     cycles: int

@@ -62,11 +62,10 @@ def run_regression(
     """Simulate a MAC and compare it with the golden model; return the record.
 
     All :func:`halfbyte.rtl.variants` of the MAC (the same multiplier with different accumulators)
-    run side by side on the same inputs. Every
-    accumulator is compared with the golden model after every cycle. The scenario with random inputs
-    has ``cycles`` cycles. The record's ``seconds`` cover export, expected results, build and
-    simulation, and its ``build_seconds`` only the build. If ``netlists`` are given, they are
-    simulated instead of the RTL.
+    run side by side on the same inputs. Every accumulator is compared with the golden model after
+    every cycle. The scenario with random inputs has ``cycles`` cycles. The record's ``seconds``
+    cover export, expected results, build and simulation, and its ``build_seconds`` only the build.
+    If ``netlists`` are given, they are simulated instead of the RTL.
 
     Raises
     ------

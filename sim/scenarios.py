@@ -102,7 +102,7 @@ def extremes(weight: Format, activation: Format, terms: int) -> Stream:
 
 
 def clears(weight: Format, activation: Format, generator: np.random.Generator) -> Stream:
-    """Short sums, each with a second clear, which comes at each position in turn.
+    """Short sums with a second clear, whose position changes from sum to sum.
 
     At the first position it coincides with the first clear. In the first half of the sums, enable
     is high at the second clear. In the second half enable is low, so that the MAC must ignore the

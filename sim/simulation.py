@@ -118,7 +118,7 @@ def simulate(
 ) -> Outcome:
     """Simulate module ``bench`` in ``verilog`` against the plans.
 
-    ``name`` is the name of the design's folder. ``test_filter`` is a regular expression; if it is
+    ``name`` names the folder of the design. ``test_filter`` is a regular expression; if it is
     given, only tests whose names match run. cocotb's results are written to ``junit`` as JUnit XML,
     even if a test fails.
 

@@ -103,7 +103,7 @@ def make_plan(
 ) -> ArrayPlan:
     """The array's inputs in every cycle, and the results that must leave it.
 
-    ``product`` is the result of :func:`expected_product`, which is called if it is not given.
+    ``product`` is the result of :func:`expected_product`; if it is None, it is computed here.
     """
     if product is None:
         product = expected_product(spec, operands)

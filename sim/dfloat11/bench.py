@@ -116,7 +116,7 @@ class Testbench:
         self._dut.stimulus.value = 0
 
     async def _run(self, session: Session) -> None:
-        """Drive and check one session. If it has a reset, only the check of its table counts."""
+        """Drive and check one session. If it is reset, only its table counts as checked."""
         if session.table:
             await self._load(session)
         lanes = [_Lane(packets, self.plan) for packets in session.lanes]

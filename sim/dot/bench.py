@@ -1,7 +1,7 @@
 """Runs the scoreboard, a Verilog module, from cocotb: loads vectors, and reports a difference.
 
-The scoreboard applies the vectors to the unit and compares its outputs.
-:mod:`halfbyte.sim.dot.player` makes it as the module ``bench``.
+The scoreboard is the module ``bench``, made by :mod:`halfbyte.sim.dot.player`. It applies the
+inputs in the vectors to the unit and compares the unit's outputs with the expected outputs.
 """
 
 from pathlib import Path

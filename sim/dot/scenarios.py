@@ -223,8 +223,8 @@ def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     Some sums use all bits of the accumulator, and others only two bits that are far apart.
     Two kinds of groups of four blocks alternate. A group of the first kind is a block, two much
     smaller blocks, and the exact or approximate negative of the first block. In a group of the
-    second kind, the scales grow. In half of all
-    groups, each block is a single product of the smallest magnitude.
+    second kind, the scales grow. In half of all groups, each block is a single product of the
+    smallest magnitude.
     """
     w, a = _few(spec, generator, cycles)
     clear = np.arange(cycles) % 4 == 0
