@@ -1,4 +1,4 @@
-"""Counts where the results of a kernel differ from the golden model's, and keeps the first case.
+"""Counts a kernel's numbers that differ from the golden model's, and keeps the first difference.
 
 The golden model is :mod:`halfbyte.golden`.
 """

@@ -1,4 +1,4 @@
-"""Runs dot-product units with the kernels, cycle by cycle as the RTL does.
+"""Simulates dot-product units with the kernels, cycle by cycle like the RTL.
 
 A dot-product unit multiplies several pairs of codes in a cycle, one in each lane, and adds the sum
 of the products to its accumulator. ``integer_stream``, ``fp32_stream`` and ``exact_stream`` return
@@ -36,7 +36,7 @@ def unit(
     overflow: Overflow = Overflow.WRAP,
     window: tuple[int, int] | None = None,
 ) -> Unit:
-    """Describe for the kernels how a unit accumulates.
+    """The structure that tells the kernels how a unit accumulates.
 
     ``accumulator`` is INTEGER, FP32, EXACT or BLACKWELL. ``window`` is for exact accumulators: the
     lowest and the highest exponent of the product of two scales. By default it holds the products

@@ -1,4 +1,4 @@
-"""Runs MAC (multiply-accumulate) units with the kernel, cycle by cycle as the RTL does."""
+"""Simulates MAC (multiply-accumulate) units with the kernel, cycle by cycle like the RTL."""
 
 import torch
 from torch import Tensor

@@ -104,7 +104,7 @@ def _no_refusal(sizes: _Sizes) -> str | None:
     return None
 
 
-# By kernel: a function that says why the kernel cannot be exact for given sizes, or None.
+# By kernel: a function that says why the kernel cannot be exact for given sizes; None if it can.
 _REFUSALS: dict[str, Callable[[_Sizes], str | None]] = {
     "plain": _no_refusal,
     "dp4a": _bytes_refusal,

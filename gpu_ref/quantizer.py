@@ -72,7 +72,7 @@ def _new_refusals(device: torch.device) -> _Refusals:
 
 
 def _call(x: Tensor, block: int) -> Quantize:
-    """The kernels' arguments for blocks of the last dimension of ``x``, which is not empty."""
+    """The kernels' arguments for blocks of the last dimension of ``x``, a tensor with elements."""
     length = x.shape[-1]
     return Quantize(
         x=x.data_ptr(),

@@ -1,4 +1,4 @@
-"""Code tables: which symbols of a tensor have a code of their own, and what these codes are.
+"""Makes code tables, which say which symbols have a code of their own, and what the codes are.
 
 A symbol is the coded part of an element: the exponent of a BF16 number, for example. A *row* of a
 table holds a symbol and its code.
@@ -22,9 +22,9 @@ ESCAPE = 256
 written as the escape's code, followed by the eight bits of the symbol."""
 ESCAPED_BITS = 8
 LENGTH_LIMIT = 12
-"""The most bits of a code. With this limit, twelve comparators find the length of a code,
-and a look-up table has 4096 entries. On normally distributed weights, the limit costs less than
-0.003 bits per weight."""
+"""The most bits of a code. With this limit, twelve comparators find the length of a code, and a
+look-up table has 4096 entries. On normally distributed weights, the limit costs less than 0.003
+bits per weight."""
 _NO_ESCAPE = 0xFFFF  # stored in place of the escape's row if there is none
 
 
@@ -158,7 +158,7 @@ class CodeTable:
 
     @property
     def numbers(self) -> list[int]:
-        """The numbers that :meth:`to_bytes` writes, in order. The hardware loads them so."""
+        """The numbers that :meth:`to_bytes` writes; the hardware loads them in this order."""
         data = self.to_bytes()
         head = len(data) - len(self.rows)
         return [*np.frombuffer(data[:head], dtype="<u2").tolist(), *data[head:]]

@@ -1,4 +1,4 @@
-"""The element types of the codec, and how an element splits into a symbol and raw bits.
+"""Defines the element types of the codec, and how an element splits into symbol and raw bits.
 
 The symbol is coded. The raw bits are stored as they are.
 """

@@ -1,4 +1,4 @@
-"""Eight fixed codes for the exponents of BF16 weights; a decoder needs no table for them.
+"""Defines eight fixed codes for exponents of BF16 weights; a decoder needs no table for them.
 
 Trained weights differ in scale, but hardly in the shape of their distribution. Below the most
 common exponent, each exponent is about half as frequent as the next higher one. Above the most

@@ -1,11 +1,11 @@
-"""The Huffman code of the published layout, which is that of the ``dfloat11`` package.
+"""Computes the Huffman code of the published layout, which is that of the ``dfloat11`` package.
 
 The code equals that of ``dahuffman`` 0.4.2 bit for bit. It is not canonical. It includes an
 end-of-file symbol with weight 1, which counts as smaller than every other symbol. In each step, the
 two lightest nodes are joined, the lighter one under bit 0. If two nodes have equal weights, the one
-with the smaller first symbol counts as lighter. The first symbol of a node is that of its leaf
-under zeros only. Two nodes never have the same first symbol, so the tree depends only on the
-counts.
+with the smaller first symbol counts as lighter. The first symbol of a node is that of the leaf
+to which only zero bits lead from the node. Two nodes never have the same first symbol, so the tree
+depends only on the counts.
 """
 
 import heapq

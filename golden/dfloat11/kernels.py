@@ -5,10 +5,11 @@ stream is never trusted: for any bits, a loop stays inside its arrays, ends, and
 found. All numbers are int64 and below 2^63.
 
 Common arguments: ``words`` are the elements (uint16 or uint8). ``shift`` is 7 for elements of 16
-bits: bits 14 to 7 are the symbol, and the others go to ``raw``. It is 0 for elements of 8 bits, all
-of which are the symbol. ``lookup`` is :attr:`CodeTable.lookup`: by the next ``max_length`` bits,
-the symbol plus 512 times the length of its code; 0 if no code matches. Symbol 256 is the escape:
-the eight bits after it are the symbol. A range ``first`` up to ``last`` does not include ``last``.
+bits: bits 14 to 7 are the symbol, and the others go to ``raw``. For elements of 8 bits, ``shift``
+is 0, and all bits are the symbol. ``lookup`` is :attr:`CodeTable.lookup`: by the next
+``max_length`` bits, the symbol plus 512 times the length of its code; 0 if no code matches. Symbol
+256 is the escape: the eight bits after it are the symbol. A range ``first`` up to ``last`` does not
+include ``last``.
 """
 
 from typing import Any

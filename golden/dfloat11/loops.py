@@ -1,7 +1,8 @@
-"""The loops of layout 1: in C++ if it compiles here, else in numba, with the same results.
+"""Runs the loops of layout 1, in C++ if they can be compiled here, else in numba.
 
-The arguments are those of :mod:`halfbyte.golden.dfloat11.kernels`, which also says what chunks and
-segments are. A range ``first`` up to ``last`` does not include ``last``. All arrays are contiguous.
+Both give the same results. The arguments are those of :mod:`halfbyte.golden.dfloat11.kernels`,
+which also says what chunks and segments are. A range ``first`` up to ``last`` does not include
+``last``. All arrays are contiguous.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Optimal prefix codes of bounded length.
+"""Finds optimal prefix codes of bounded length.
 
-Package-merge: L. L. Larmore and D. S. Hirschberg, "A fast algorithm for optimal length-limited
-Huffman codes", Journal of the ACM 37(3), 1990.
+The algorithm is package-merge: L. L. Larmore and D. S. Hirschberg, "A fast algorithm for optimal
+length-limited Huffman codes", Journal of the ACM 37(3), 1990.
 """
 
 from collections import Counter

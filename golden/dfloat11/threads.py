@@ -80,7 +80,8 @@ def over_ranges(
     than numba's own threads, which must not be started from two threads at a time, nor before a
     fork.
 
-    ``then`` is called for each range after ``function``: one at a time, in order, on any core.
+    ``then(first, last)`` is called for each range after ``function``. These calls come one at a
+    time, in the order of the ranges, on any core.
     Returns the results of ``function`` in the order of the ranges.
     """
     if not count:

@@ -26,7 +26,7 @@ class Value(enum.IntEnum):
     """Runs under compute-sanitizer."""
 
     SPEED = 3
-    """Timings beside PyTorch's own kernels."""
+    """Timings of the kernels and, for comparison, of PyTorch's own."""
 
     CHOICE = 4
     """Alternative kernels, from which a later version may choose."""

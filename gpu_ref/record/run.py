@@ -1,4 +1,4 @@
-"""The record of a run of ``make gpu-record``: how each part ended, and its results.
+"""Defines the record of a run of ``make gpu-record``: how each part ended, and its results.
 
 A part is one check or one benchmark of the kernels.
 """

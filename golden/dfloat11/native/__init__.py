@@ -1,9 +1,9 @@
-"""The codec's loops in C++, compiled for this machine on first use.
+"""Compiles the codec's loops in C++ for this machine on first use, and loads them.
 
-:func:`library` returns them, or None without a compiler. Then loops in numba do the same work, such
-as those of :mod:`halfbyte.golden.dfloat11.kernels`. ``HALFBYTE_CODEC=numba`` selects numba's loops.
-``HALFBYTE_CODEC=sanitized`` adds the address and undefined-behaviour sanitizers, whose runtime must
-be loaded before Python (``LD_PRELOAD``).
+:func:`library` returns the loops, or None without a compiler. Then loops in numba do the same work,
+such as those of :mod:`halfbyte.golden.dfloat11.kernels`. ``HALFBYTE_CODEC=numba`` selects numba's
+loops. ``HALFBYTE_CODEC=sanitized`` adds the address and undefined-behaviour sanitizers, whose
+runtime must be loaded before Python (``LD_PRELOAD``).
 """
 
 import os
