@@ -12,7 +12,7 @@ from halfbyte.base.compilers import SHARED_LIBRARY, Compiler, run_tool
 
 __all__ = ["cuda_compiler", "find_nvcc"]
 
-# sm_90 came with CUDA 11.8; device code in C++17 with 11.0.
+# The first nvcc that knows sm_90. C++17 in device code needs only 11.0.
 OLDEST_NVCC = (11, 8)
 _INSTALLED_NVCC = ("/usr/local/cuda/bin/nvcc", "/opt/cuda/bin/nvcc")
 

@@ -28,7 +28,7 @@ __all__ = ["benchmark_codec", "encode_with_package", "package_encoder", "timed_r
 
 INSTALL = "pip install --no-deps dfloat11==0.5.0 dahuffman==0.4.2"
 _PEERS = ("dfloat11", "zipnn", "openzl")
-PACKAGE_ELEMENTS = 1 << 20  # weights for the package's encoder, which takes about a second
+PACKAGE_ELEMENTS = 1 << 20  # weights for the package's encoder, which takes a second for them
 
 
 def package_encoder() -> ModuleType:

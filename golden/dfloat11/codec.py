@@ -63,7 +63,7 @@ CODES = ("best", "fixed")
 """How to choose the code of a tensor. ``best`` is the code with the shortest stream. ``fixed`` is
 the best of eight fixed codes, which hardware decodes without a table."""
 _Words = NDArray[np.uint16] | NDArray[np.uint8]
-_PIECE = 64  # chunks for each core that `pieces` decodes at a time: 2 MiB of BF16
+_PIECE = 64  # `pieces` decodes this many chunks for each core at a time: 2 MiB of BF16
 _TOGETHER = 16  # chunks for a core at a time; waking a core takes as long as decoding 4 chunks
 _NO_DIGEST = bytes(32)
 _REASONS = {

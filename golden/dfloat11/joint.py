@@ -32,7 +32,7 @@ __all__ = [
     "pieces",
 ]
 
-_PIECE = 16  # chunks for each core that `pieces` decodes at a time: 2 MiB of BF16
+_PIECE = 16  # `pieces` decodes this many chunks for each core at a time: 2 MiB of BF16
 
 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:

@@ -32,7 +32,7 @@ from halfbyte.gpu_ref.sanitizers import sanitized
 
 __all__ = ["fuzz", "fuzz_library"]
 
-SECONDS_EACH = 0.05  # time limit of an execution, which takes far less
+SECONDS_EACH = 0.05  # added to the time limit for each execution, which takes far less
 # The driver is the library of cuda/dfloat11_fuzz.cpp, which numbers the layouts in this order: the
 # prefix layout, that of the dfloat11 package, the joint layout.
 _KINDS = ("own", "published", "joint")

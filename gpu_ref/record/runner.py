@@ -17,7 +17,7 @@ from halfbyte.base import JsonObject
 
 __all__ = ["Ending", "run_part"]
 
-LAST_LINES = 12  # kept of the error output of a part that failed
+LAST_LINES = 12  # lines that are kept of the error output of a failed part
 OnResult = Callable[[JsonObject], None]
 
 
