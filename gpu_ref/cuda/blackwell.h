@@ -1,10 +1,11 @@
 // One instruction of Blackwell's FP4 tensor core, as the model MMA-Sim (arXiv 2511.10909) describes
 // it. We have not compared the model with hardware.
 //
-// Groups of 16 products are summed exactly, and each sum is multiplied by its scales. These terms
-// and the accumulator are cut off toward zero at the bit 2^(e - 35), where e is the largest
-// exponent among them. Then they are added, and the total is cut off to FP32. A group whose sum is
-// 0 is ignored when e is determined.
+// Groups of 16 products are summed exactly, and each sum is multiplied by the two scales of its
+// group. These terms and the accumulator are cut off toward zero at the bit 2^(e - 35), where e is
+// the largest of their exponents. The exponent of a group is the sum of the exponents of its two
+// scales. Terms that are 0 do not count for e. Then the terms and the accumulator are added, and
+// the total is cut off to FP32.
 #pragma once
 
 #include "dot_unit.h"
@@ -14,7 +15,7 @@ namespace halfbyte {
 constexpr int BLACKWELL_GROUP = 16, BLACKWELL_PRODUCTS = 64, BLACKWELL_BITS = 35;
 constexpr int BLACKWELL_GROUPS = BLACKWELL_PRODUCTS / BLACKWELL_GROUP;
 constexpr int32_t BLACKWELL_NAN = 0x7fffffff;
-constexpr int NO_EXPONENT = INT_MIN;  // the largest exponent if all terms are 0
+constexpr int NO_EXPONENT = INT_MIN;  // stands for e if all terms are 0
 
 // The scaled sum of a group, or the accumulator: term * 2^place. The largest `exponent` decides
 // where all terms are cut off.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / LANES;
-constexpr int64_t MAX_BLOCKS = 1 << 16;  // at most; with more work, threads loop
+constexpr int64_t MAX_BLOCKS = 1 << 16;  // in a launch; with more work, threads loop
 
 unsigned blocks_for(int64_t work, int64_t per_block) {
   const int64_t blocks = (work + per_block - 1) / per_block;
@@ -160,7 +160,7 @@ __global__ void __launch_bounds__(THREADS)
     gemm_rows<ROWS>(machine, p, table, decoder.quantum, first, shared[threadIdx.x / LANES]);
 }
 
-constexpr int CHUNK_WARPS = 4;  // warps in a block; few, so that small tensors use all of the GPU
+constexpr int CHUNK_WARPS = 4;  // in a thread block; few, so that small tensors use the whole GPU
 
 __global__ void __launch_bounds__(CHUNK_WARPS *LANES)
     dfloat11_kernel(const __grid_constant__ dfloat11::Decode d) {

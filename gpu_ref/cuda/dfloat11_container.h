@@ -12,7 +12,7 @@ namespace halfbyte {
 namespace dfloat11 {
 
 constexpr int64_t CHUNK = 16384;   // elements of a chunk, which is decoded by itself
-constexpr int64_t SEGMENT = 512;   // elements of a segment; the length in bits is stored
+constexpr int64_t SEGMENT = 512;   // elements of a segment, whose length in bits is stored
 constexpr int SEGMENTS = 32;       // in a chunk
 constexpr int WORD = 32;           // bits of a word of the stream
 constexpr int LENGTH_LIMIT = 12;   // bits of the longest code

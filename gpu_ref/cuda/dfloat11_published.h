@@ -15,7 +15,7 @@ namespace dfloat11 {
 
 constexpr int PIECE_BITS = 64;                // bits of the stream for a thread
 constexpr int THREADS = 512;
-constexpr int POINTER = 240;  // a higher entry, or this one, names table 256 - entry
+constexpr int POINTER = 240;  // an entry of 240 or more names table 256 - entry
 constexpr int SIDE = 256;                     // entries of a table
 constexpr int MAX_TABLES = SIDE - POINTER + 1;
 constexpr int LEVELS = 4;                     // bytes of the longest code
@@ -23,7 +23,7 @@ constexpr int GAP_BITS = 5;
 constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words for a thread's symbols; odd: banks differ
 constexpr int64_t BLOCK_BYTES = THREADS * PIECE_BITS / 8;
 
-// A compressed module whose parts are in the memory of the device.
+// A compressed module (a layer in PyTorch) whose parts are in the memory of the device.
 struct DecodePublished {
   const uint8_t *luts;          // (rows, 256): tables, and a last row with the lengths of codes
   const uint8_t *stream;        // codes of the exponents

@@ -46,7 +46,7 @@ HB_HD Scale product_of(const ScaleFormat &format, uint8_t one_code, uint8_t othe
 // once. EXACT adds the scaled P to a fixed-point number. blackwell.h computes BLACKWELL.
 enum Accumulator : int32_t { INTEGER = 0, FP32_SUM = 1, EXACT = 2, BLACKWELL = 3 };
 
-// How a unit accumulates.
+// The parameters of a unit's accumulator.
 struct Unit {
   int32_t accumulator;
   int32_t acc_width;        // bits of INTEGER and EXACT, 2 to 64

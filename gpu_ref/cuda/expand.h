@@ -31,7 +31,7 @@ struct Layout {
   int64_t row_length;   // bytes of an expanded row
 };
 
-// Fills in the derived numbers.
+// Computes the fields of a layout that follow from the first three.
 inline void complete(Layout &l) {
   l.blocks = (l.length + l.block - 1) / l.block;
   l.padded_rows = round_up(l.rows, TILE);

@@ -65,7 +65,7 @@ HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8
   }
   HB_UNROLL
   for (int j = 0; j < Mma::COLUMN_TILES / 2; ++j) {
-    // The four matrices here are the first and the next 16 bytes of rows 0-7, then the same of rows
+    // The four matrices here are the first and the next 16 bytes of rows 0-7, then those of rows
     // 8-15.
     machine.lanes([&](int lane) {
       const int matrix = lane / 8;

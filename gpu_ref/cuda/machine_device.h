@@ -164,7 +164,7 @@ class Machine {
       values[0] += __shfl_xor_sync(~0u, values[0], distance);
   }
 
-  // Replaces each lane's number by the largest of its aligned group of `size` lanes.
+  // Replaces each lane's number by the largest number in its aligned group of `size` lanes.
   HB_BODY void max_of_groups(PerLane<int32_t> &values, int size) {
     for (int distance = size / 2; distance > 0; distance /= 2) {
       const int32_t other = __shfl_xor_sync(~0u, values[0], distance);
@@ -215,7 +215,7 @@ class Machine {
     return total;
   }
 
-  // The exclusive or of the numbers of all lanes.
+  // Returns the exclusive or of the numbers of all lanes.
   HB_BODY uint32_t xor_of_lanes(PerLane<uint32_t> &values) {
     uint32_t all = values[0];
     for (int distance = LANES / 2; distance > 0; distance /= 2)
@@ -247,7 +247,7 @@ class Machine {
   }
 
   // Describes a matrix with rows of 128 bytes to wgmma (PTX ISA, matrix descriptor): its address,
-  // the 1024 bytes from one group of 8 rows to the next, and the swizzle of 128 bytes.
+  // the 1024 bytes from one group of 8 rows to the next, and the 128-byte swizzle.
   HB_BODY static uint64_t descriptor(const int8_t *matrix) {
     const uint64_t address = static_cast<uint64_t>(__cvta_generic_to_shared(matrix));
     return (address & 0x3ffff) >> 4 | uint64_t{1} << 16 | uint64_t{SWIZZLE_BYTES >> 4} << 32 |

@@ -145,7 +145,7 @@ class Machine {
     }
   }
 
-  // Replaces each of `count` numbers by the sum of those before it; returns the sum of all.
+  // Replaces each of `count` numbers by the sum of the numbers before it; returns the sum of all.
   template <class Values>
   static uint32_t sums(Values &values, int count) {
     uint32_t sum = 0;
