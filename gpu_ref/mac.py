@@ -82,6 +82,6 @@ def _check_columns(columns: list[Tensor]) -> None:
     devices = {column.device for column in columns}
     if len(shapes) != 1 or len(devices) != 1 or len(min(shapes)) not in (1, 2):
         raise ValueError(
-            "mac_stream wants inputs of one shape, (T,) or (S, T), on one device, not "
+            "mac_stream needs inputs of one shape, (T,) or (S, T), on one device, not "
             f"{sorted(shapes)} on {sorted(map(str, devices))}"
         )

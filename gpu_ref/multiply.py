@@ -292,15 +292,15 @@ def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
 def _check_operands(a: Packed, w: Packed) -> None:
     for operand in (a, w):
         if not isinstance(operand, Packed):
-            raise TypeError(f"matmul wants Packed operands, not {type(operand).__name__}")
+            raise TypeError(f"matmul needs Packed operands, not {type(operand).__name__}")
     if len(w.shape) != 2 or a.length != w.length:
         raise ValueError(
-            f"matmul wants (..., K) and (N, K), not {tuple(a.shape)} and {tuple(w.shape)}"
+            f"matmul needs (..., K) and (N, K), not {tuple(a.shape)} and {tuple(w.shape)}"
         )
     if a.kernel_block != w.kernel_block:
-        raise ValueError(f"matmul wants equal block sizes, not {a.block} and {w.block}")
+        raise ValueError(f"matmul needs equal block sizes, not {a.block} and {w.block}")
     if a.device != w.device:
-        raise ValueError(f"matmul wants one device, not {a.device} and {w.device}")
+        raise ValueError(f"matmul needs one device, not {a.device} and {w.device}")
 
 
 def _multiply_packed(

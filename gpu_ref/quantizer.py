@@ -57,7 +57,7 @@ class _Refusals:
         nans, infinities, scales = self.counters.tolist()
         if nans or infinities:
             raise ValueError(
-                f"quantize wants finite FP32 numbers, but of {count} there are "
+                f"quantize needs finite FP32 numbers, but of {count} there are "
                 f"{nans} NaN and {infinities} infinite"
             )
         if scales:
@@ -124,7 +124,7 @@ def quantize(
     """
     fmt = resolve_format(fmt)
     if check_float(x, "What is quantized").ndim == 0:
-        raise ValueError("quantize wants at least one dimension, not 0")
+        raise ValueError("quantize needs at least one dimension, not 0")
     library, table = library_for(x.device), format_table(fmt)
     x = _element(x)
     *rows, length = x.shape
@@ -166,7 +166,7 @@ def _pick(kernel: str, library: Library, call: Quantize) -> str:
         raise UserError(f"Kernel must be auto, units or spans, not {str(kernel)[:60]!r}")
     if kernel == "spans" and not spans:
         raise UserError(
-            "Kernel spans wants blocks of 16, 32, 64, 128 or 256 that fill the rows, and a "
+            "Kernel spans needs blocks of 16, 32, 64, 128 or 256 that fill the rows, and a "
             f"multiple of 256 elements, not {call.rows} rows of {call.length} in blocks of "
             f"{call.block}; use units"
         )
@@ -189,7 +189,7 @@ def absmax(x: Tensor, *, block: int) -> Tensor:
         nans, infinities, *_ = refusals.counters.tolist()
         if nans or infinities:
             raise ValueError(
-                f"quantize wants finite FP32 numbers, but of {x.numel()} there are "
+                f"quantize needs finite FP32 numbers, but of {x.numel()} there are "
                 f"{nans} NaN and {infinities} infinite"
             )
     return largest

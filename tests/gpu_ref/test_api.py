@@ -119,7 +119,7 @@ def test_empty_tensors_stay_empty(shape):
 def test_bad_input_of_quantize_is_refused_as_in_the_golden_model():
     with pytest.raises(ValueError, match="of 4 there are 1 NaN and 2 infinite"):
         gpu_ref.quantize(torch.tensor([1.0, torch.nan, torch.inf, -torch.inf]), "int4")
-    with pytest.raises(ValueError, match="wants finite FP32"):
+    with pytest.raises(ValueError, match="needs finite FP32"):
         gpu_ref.quantize(torch.tensor([1e300], dtype=torch.float64), "int4")
     with pytest.raises(TypeError, match=r"floating-point tensor, not torch\.int32"):
         gpu_ref.quantize(torch.ones(4, dtype=torch.int32), "int4")
@@ -135,7 +135,7 @@ def test_bad_input_of_quantize_is_refused_as_in_the_golden_model():
         gpu_ref.quantize(torch.ones(4, device="meta"), "int4")
     with pytest.raises(UserError, match="Kernel must be auto, units or spans, not 'fast'"):
         gpu_ref.quantize(torch.ones(4), "int4", kernel="fast")
-    with pytest.raises(UserError, match="Kernel spans wants blocks of 16"):
+    with pytest.raises(UserError, match="Kernel spans needs blocks of 16"):
         gpu_ref.quantize(torch.ones(4), "int4", kernel="spans")
 
 
@@ -156,7 +156,7 @@ def test_bad_operands_of_matmul_are_refused():
         gpu_ref.matmul(a, gpu_ref.quantize(torch.randn(2, 64), "int4", block=16))
     with pytest.raises(TypeError, match="Packed operands, not Tensor"):
         gpu_ref.matmul(a, torch.ones(2, 64))
-    with pytest.raises(ValueError, match=r"wants \(\.\.\., K\) and \(N, K\)"):
+    with pytest.raises(ValueError, match=r"needs \(\.\.\., K\) and \(N, K\)"):
         gpu_ref.matmul(a, gpu_ref.quantize(torch.randn(1, 2, 64), "int4", block=32))
     with pytest.raises(
         UserError, match="auto, plain, dp4a, mma, rows, pairs, doubles, not 'cublas'"
