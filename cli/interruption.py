@@ -84,12 +84,12 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder in which an interrupted thread may still be writing."""
+    """Remove a folder until it stays away: an interrupted thread may create it again."""
     for _ in range(_TRIES):
         shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(_PAUSE)
         if not folder.exists():
             return
-        time.sleep(_PAUSE)
 
 
 def _end(received: list[int], handled: list[int], temporary: Path) -> None:
@@ -106,4 +106,5 @@ def _end(received: list[int], handled: list[int], temporary: Path) -> None:
         sys.stderr.flush()
         _remove(temporary)
         os._exit(status)
+    _remove(temporary)
     sys.exit(status)
