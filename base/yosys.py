@@ -22,7 +22,7 @@ from pathlib import Path
 
 from halfbyte.base.errors import ToolError, UserError
 
-__all__ = ["interrupt_yosys", "refuse_yosys", "run_yosys"]
+__all__ = ["interrupt_yosys", "refuse_yosys", "run_yosys", "yosys_is_refused"]
 
 # Paths that Yosys, ABC and their scripts can read.
 _PLAIN = re.compile(r"[\w./+,:=@%~-]*")
@@ -156,6 +156,11 @@ def refuse_yosys() -> None:
         _idle.pop().kill()
     for server in busy:  # the threads that use these servers may have no time left to remove them
         server.remove()
+
+
+def yosys_is_refused() -> bool:
+    """Whether :func:`refuse_yosys` was called, so that the process is about to end."""
+    return _refuses.is_set()
 
 
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:

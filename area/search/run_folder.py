@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from halfbyte.base import UserError, build_dir
+from halfbyte.base.yosys import yosys_is_refused
 
 __all__ = ["run_folder"]
 
@@ -24,6 +25,8 @@ def run_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
         raise
     except Exception:
+        if yosys_is_refused():  # an interruption, which has removed the folder
+            raise
         (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
         shutil.move(folder, build_dir() / "failed" / folder.name)
         raise
