@@ -1,4 +1,4 @@
-"""The ``halfbyte`` command. Each subcommand has a file here; other packages do the computing."""
+"""The ``halfbyte`` command: reads command lines and prints results. Other packages compute."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The ``halfbyte`` command with its subcommands. Errors become one line and an exit status."""
+"""The ``halfbyte`` command with its subcommands. An expected error becomes a short message."""
 
 import os
 import sys
@@ -46,7 +46,11 @@ def halfbyte(
 
 
 def main() -> None:
-    """Run the command. An error that the user can correct becomes one line and exit status 1."""
+    """Run the command.
+
+    A wrong input, a tool that fails, a file that cannot be written, or too little memory ends the
+    command with a message and exit status 1.
+    """
     # By default, threads of OpenMP spin while they wait. That slows down other work on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     write_any_text()

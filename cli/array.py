@@ -39,8 +39,8 @@ Rows = Annotated[
     int | None,
     typer.Option(
         "--rows",
-        help="Number of rows of units in an array. Each row computes the results of one token at a "
-        "time. With --dataflow weight, each row computes a part of every dot product.",
+        help="Number of rows of units in an array. With --dataflow output, each row computes the "
+        "results of one token at a time; with --dataflow weight, a part of every dot product.",
         show_default=str(DEFAULT_SIDE),
     ),
 ]
@@ -68,7 +68,7 @@ Depth = Annotated[
     typer.Option(
         "--depth",
         help="With --dataflow weight: number of tokens whose sums a column holds. Weights stay in "
-        "place for as many cycles. By default the least odd number that is at least --rows.",
+        "place for that many cycles. By default the least odd number that is at least --rows.",
         show_default=False,
     ),
 ]
@@ -102,7 +102,7 @@ class ArrayOptions:
         from halfbyte.rtl.array import make_array
 
         if self.dataflow in (None, OUTPUT) and self.depth is not None:
-            raise UserError("--depth is for --dataflow weight: leave it out")
+            raise UserError("--depth is for --dataflow weight, not for output: leave it out")
         return make_array(unit, *self.sides, self.dataflow or OUTPUT, self.depth)
 
     def arrays(self, units: "Sequence[DotSpec]") -> "list[SystolicSpec]":
@@ -113,7 +113,7 @@ class ArrayOptions:
 def with_units(
     arrays: "Sequence[SystolicSpec]", units: "Sequence[DotSpec]"
 ) -> "list[SystolicSpec]":
-    """The arrays, with their units replaced by ``units``, whose architectures are chosen."""
+    """The arrays, with their units replaced by ``units``, whose architectures are decided."""
     return [replace(array, unit=unit) for array, unit in zip(arrays, units, strict=True)]
 
 
@@ -167,7 +167,7 @@ def show_part_proofs(records: "Sequence[ArrayRecord]") -> None:
 
 
 def unproved_parts(records: "Sequence[ArrayRecord]") -> list[str]:
-    """An error line for every unproved part of an array that lies outside its units."""
+    """An error line for every part outside the units of an array that is not proved."""
     return [
         f"{record.pair}: the netlist of {part.replace('_', ' ')} is {status}"
         for record in records

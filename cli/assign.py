@@ -1,7 +1,7 @@
 """``halfbyte assign``: search for an order of the weights' codes that makes the MAC smaller.
 
-A permuted format has the same values with other codes. To compare two orders, simulated annealing
-first makes the multiplier for each of them small.
+The result is a permuted format: it has the same values, but each value may have another code.
+Before two orders are compared, simulated annealing makes the multiplier for each order small.
 """
 
 from pathlib import Path
@@ -25,7 +25,9 @@ from halfbyte.formats.model import check_name
 
 __all__ = ["assign"]
 
-FormatName = Annotated[str, typer.Argument(metavar="FORMAT", help="A format's name or .yaml file.")]
+FormatName = Annotated[
+    str, typer.Argument(metavar="FORMAT", help="Name or .yaml file of a format.")
+]
 NewName = Annotated[
     str | None,
     typer.Option("--name", help="Name of the permuted format.", show_default="FORMAT_stored"),
@@ -58,8 +60,8 @@ def assign(
     """Find an order of the weights' codes that makes the MAC smaller, and write a format with
     this order.
 
-    Weights are encoded in advance, so another order of their codes costs nothing. Activations keep
-    the order of the given format.
+    Weights are encoded in advance, so another order of their codes costs nothing. The codes of the
+    activations keep the order of the activations' own format.
     """
     from halfbyte.area.search.assignment import assign_codes
     from halfbyte.formats.writing import format_text
@@ -68,12 +70,12 @@ def assign(
     other = load_optional(activation) or weight
     if weight.bits + other.bits > MAX_BITS:
         raise UserError(
-            f"The two codes must have at most {MAX_BITS} bits together, not "
+            f"A weight and an activation must have at most {MAX_BITS} bits together, not "
             f"{weight.bits + other.bits}"
         )
     chosen = check_name(name or f"{weight.name}_stored")
     if chosen in names():
-        raise UserError(f"{chosen} is the name of a shipped format; choose another")
+        raise UserError(f"{chosen} is the name of a shipped format; choose another name")
     path = output or build_dir() / "formats" / f"{chosen}.yaml"
     technology = library.load()
     with progress(f"Codes of {weight.name}") as update:
@@ -117,8 +119,9 @@ def assign(
             ["as given", f"{found.given_um2:,.1f}", found.given_architecture],
             ["permuted", f"{found.area_um2:,.1f}", found.architecture],
         ],
-        f"{change:+.1f} %; the best of {found.orders} orders in which the top bit is the sign. "
-        f"Values in code order: {', '.join(str(value) for value in found.fmt.values)}. Both "
-        f"multipliers were annealed with {found.moves:,} moves.",
+        f"The permuted codes change the area of the MAC by {change:+.1f} %. They are the best of "
+        f"{found.orders} orders that were tried, in which the top bit is the sign. Values in code "
+        f"order: {', '.join(str(value) for value in found.fmt.values)}. Each multiplier was "
+        f"annealed with {found.moves:,} moves, which are tried changes.",
     )
     say(f"wrote {path}; to use it: halfbyte synth {path} --activation {other.name}")

@@ -19,7 +19,7 @@ DEFAULT = ("int4", "e2m1_sp", "sf4")
 Codec = Annotated[
     bool,
     typer.Option(
-        "--codec", help="Time DFloat11 instead of the GEMM: on tensors, files and models."
+        "--codec", help="Instead of the GEMM, time DFloat11 on tensors, files and models."
     ),
 ]
 Peers = Annotated[
@@ -40,10 +40,12 @@ def bench(
     Without a format, int4, e2m1_sp and sf4 are timed.
     """
     if peers and not codec:
-        raise UserError("--peers has no effect without --codec: add it, or leave it out")
+        raise UserError("--peers has no effect without --codec: add --codec, or leave out --peers")
     if codec:
         if names or activation:
-            raise UserError("--codec times the DFloat11 codec, which has no formats")
+            raise UserError(
+                "--codec times DFloat11, which has no formats: leave out formats and --activation"
+            )
         _bench_codec(peers, json)
         return
     from halfbyte.golden.bench import benchmark_gemm
@@ -75,7 +77,7 @@ def bench(
         ["format", "activation", "arithmetic", ">exact s", ">torch FP32 s", ">ratio"],
         rows,
         f"torch {first.versions['torch']}, {first.threads} threads; medians of "
-        f"{first.repeats} runs, alternating between the two",
+        f"{first.repeats} runs of each, which alternate. Ratio: exact s divided by torch FP32 s",
     )
 
 

@@ -1,4 +1,4 @@
-"""The list of commands, as the help shows it. A command is imported only when it is called."""
+"""The list of commands, as the help shows it. A command is imported only when it is needed."""
 
 import functools
 import inspect
@@ -26,13 +26,16 @@ __all__ = ["COMMANDS", "Entry", "LazyGroup"]
 _HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 
-Wide = Annotated[bool, typer.Option("--wide", help="Tables with all columns, however wide.")]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="Show tables with all columns, however wide they are.")
+]
 
 
 def _completed(function: Callable[..., None]) -> Callable[..., None]:
     """Add the option ``--wide`` to a command, and checks that run before anything is computed.
 
-    The checks refuse options that the command would ignore, and outputs that it could not write.
+    The checks refuse empty values, options that the command would ignore, and outputs that it could
+    not write.
     """
     function = ungrouped(function)
 
@@ -122,8 +125,8 @@ COMMANDS = {
     "recommend": Entry(
         "recommend:recommend",
         _START,
-        "Find the format with the least area below a given loss, or with the least loss below a "
-        "given area; say how certain the choice is.",
+        "Find the format with the least area whose loss is within a limit, or with the least loss "
+        "whose area is within a limit; say how certain the choice is.",
     ),
     "report": Entry(
         "report:report",
@@ -205,7 +208,7 @@ COMMANDS = {
         "report:diff",
         _CHECKS,
         "Compare two sets of records: area, delay, energy, loss. Exit status 3 if any number "
-        "changed.",
+        "changed by more than --tolerance.",
     ),
     "evaluate": Entry(
         "evaluate:evaluate",
@@ -220,8 +223,8 @@ COMMANDS = {
     "profile": Entry(
         "profile:profile",
         _MODELS,
-        "Fit Student's t, normal and Laplace distributions to every layer; write plots, CSV and "
-        "JSON.",
+        "Fit Student's t, normal and Laplace distributions to every layer's weights; write plots, "
+        "CSV and JSON.",
     ),
     "quantize": Entry(
         "quantize:quantize",
@@ -325,7 +328,7 @@ class LazyGroup(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command by name; None if there is none."""
+        """A command by name; None if no command has this name."""
         if self._is_listing or cmd_name not in COMMANDS:
             return self.commands.get(cmd_name)
         return COMMANDS[cmd_name].load(cmd_name)

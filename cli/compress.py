@@ -113,7 +113,7 @@ def compress(
 ) -> None:
     """Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; copy all other tensors."""
     if layout is not None and layout not in LAYOUTS:
-        raise UserError(f"The layout must be {', '.join(LAYOUTS)}, not {layout[:60]!r}")
+        raise UserError(f"The layout must be one of {', '.join(LAYOUTS)}, not {layout[:60]!r}")
     if layout == "dfloat11" and secded:
         raise UserError("--secded needs another layout: dfloat11 has no place for check bytes")
     from halfbyte.checkpoints.dfloat11 import compress_path, compress_published

@@ -53,7 +53,7 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="MODEL",
-        help="Take nu from a model, as the median over the weights of its layers.",
+        help="Take nu from a model: fit it to the weights of each layer, and use the median.",
         show_default=False,
     ),
 ]
@@ -116,7 +116,7 @@ def _check(
             f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution[:60]!r}"
         )
     if method not in METHODS:
-        raise UserError(f"Method must be {', '.join(METHODS)}, not {method[:60]!r}")
+        raise UserError(f"Method must be one of {', '.join(METHODS)}, not {method[:60]!r}")
     if entropy is not None and method != "entropy":
         raise UserError("--entropy has no effect without --method entropy: leave it out")
     if nu is not None and model is not None:
@@ -129,7 +129,7 @@ def _check(
             f"--nu and --from are for student_t, not for {distribution}: leave them out"
         )
     if name is not None and check_name(name) in names():
-        raise UserError(f"{name} is the name of a shipped format; choose another")
+        raise UserError(f"{name} is the name of a shipped format; choose another name")
 
 
 def _nu_of(model: str) -> float:
@@ -179,7 +179,7 @@ def _show(derivation: Derivation, fmt: Format) -> None:
         _show_errors(derivation, found)
     else:
         console.print(
-            "errors are not known: Student's t has no variance up to nu = 2, and here nu is "
+            "errors are not known: Student's t has no finite variance up to nu = 2, and here nu is "
             f"{derivation.nu:g}"
         )
 

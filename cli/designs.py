@@ -96,16 +96,20 @@ def choose_architectures(
     for spec, design, record in zip(undecided, designs, records, strict=True):
         found[spec] = replace(synthesized_spec(design, record), enable=spec.enable)
         if clock_ps is not None and (record.wns_ps or 0) < 0:
-            typer.echo(f"clock not met: {spec.title}; no faster MAC was found", err=True)
+            typer.echo(
+                f"clock not met: {spec.title} misses {clock_ps:,g} ps; no faster MAC was found",
+                err=True,
+            )
     return [found.get(spec, spec) for spec in specs]
 
 
 def resolve_architectures(
     formats: Sequence[Format], design: DesignOptions, tech: str | None, jobs: int | None = None
 ) -> "list[MacSpec]":
-    """The MACs of :func:`mac_specs`, with ``auto`` replaced by the best architecture for ``tech``.
+    """The MACs of :func:`mac_specs`, with ``auto`` replaced by an architecture.
 
-    ``tech`` names a card, which is a small cell library; None is the default card.
+    This is the architecture that gives the smallest MAC in the cell library ``tech``, which names a
+    card (a small library); None is the default card.
     """
     from halfbyte.area.cells.technology import load_technology
 

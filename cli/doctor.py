@@ -26,7 +26,9 @@ def doctor(json: Json = False) -> None:
         table("What this machine has", ["", "status", "version, or remedy", "~used for"], rows)
         missing = [finding.name for finding in findings if finding.status == "missing"]
         console.print(
-            f"missing: {', '.join(missing)}" if missing else "everything that is needed is there"
+            f"missing: {', '.join(missing)}"
+            if missing
+            else "all tools that are needed are installed"
         )
     if any(finding.status == "missing" for finding in findings):
         raise typer.Exit(1)

@@ -110,7 +110,7 @@ def make_dot_specs(
     kinds = [kind.value for kind in Accumulator]
     kind = dot.accumulator or ("fp32" if code else "integer")
     if kind not in kinds:
-        raise UserError(f"Accumulator must be {', '.join(kinds)}, not {kind[:60]!r}")
+        raise UserError(f"Accumulator must be one of {', '.join(kinds)}, not {kind[:60]!r}")
     return [
         DotSpec(
             fmt,
@@ -196,7 +196,7 @@ def scale_rule(code: "ScaleCode") -> "ScaleFormat":
 
 
 def resolve_lanes(specs: "Sequence[DotSpec]", technology: "Technology") -> "list[DotSpec]":
-    """The units, with ``auto`` replaced by the best architecture that a brief search finds."""
+    """The units, with ``auto`` replaced by the architecture that a brief search finds best."""
     from halfbyte.area.search.lanes import pick_architecture
     from halfbyte.rtl.spec import AUTO
 

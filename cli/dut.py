@@ -30,7 +30,9 @@ DutFiles = Annotated[
 ]
 Top = Annotated[
     str | None,
-    typer.Option(help="With --dut: name of the module; by default the name of the last file."),
+    typer.Option(
+        help="With --dut: name of the module; by default that of the last file without .v."
+    ),
 ]
 Ports = Annotated[
     list[str] | None,
@@ -47,7 +49,7 @@ Ties = Annotated[
     typer.Option(
         "--tie",
         metavar="NAME=0|1",
-        help="With --dut: hold another input at a constant, such as rst=0.",
+        help="With --dut: hold an input of the module at a constant, such as rst=0.",
         show_default=False,
     ),
 ]

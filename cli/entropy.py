@@ -109,7 +109,7 @@ def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
 
 
 def _bits(line: "TensorEntropy | Totals") -> list[str]:
-    """The last five columns of a row: the number of elements, and the bits for each."""
+    """The last five columns of a row: the elements, three kinds of bits per element, the excess."""
     over = line.coded_bits / line.entropy_bits - 1 if line.entropy_bits else None
     return [
         f"{line.elements:,}",

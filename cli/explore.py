@@ -95,7 +95,9 @@ def explore(
     from halfbyte.area.exploration import explore as run_space
 
     if jobs is not None and scheduler is not None:
-        raise UserError("--jobs is about this machine and --scheduler about a cluster: give one")
+        raise UserError(
+            "--jobs is about this machine and --scheduler about a cluster: give only one of them"
+        )
     look, chosen = pictures.look(), load_space(space)
     if report:
         _check_block(block)
@@ -145,7 +147,7 @@ def _report(
     look: "Look",
     quiet: bool,
 ) -> None:
-    """Report area against accuracy of the MACs. Netlists in the report are proved first."""
+    """Report area against accuracy of the MACs. Netlists in the report are proved correct first."""
     from halfbyte.area import SynthesisRecord
     from halfbyte.area.exploration import prove_trial
     from halfbyte.pareto.exploration import find

@@ -1,4 +1,4 @@
-"""``halfbyte formats``: list the formats, or show one in detail."""
+"""``halfbyte formats``: list all formats, or show the named ones in detail."""
 
 from rich.markup import escape
 

@@ -18,7 +18,7 @@ from halfbyte.formats import load
 __all__ = ["gates"]
 
 MAX_BITS = 10  # of both codes together
-Name = Annotated[str, typer.Argument(metavar="FORMAT", help="A format's name or .yaml file.")]
+Name = Annotated[str, typer.Argument(metavar="FORMAT", help="Name or .yaml file of a format.")]
 Moves = Annotated[
     int,
     typer.Option(
@@ -57,7 +57,7 @@ def gates(
     other = load_optional(activation) or weight
     if weight.bits + other.bits > MAX_BITS:
         raise UserError(
-            f"The two codes must have at most {MAX_BITS} bits together, not "
+            f"A weight and an activation must have at most {MAX_BITS} bits together, not "
             f"{weight.bits + other.bits}"
         )
     if arch != "all":
@@ -103,8 +103,8 @@ def gates(
                 str(found.seed),
             ]
         ],
-        "All gates count the same. NOT has one input, the others two. For all pairs of codes, the "
-        "result was compared with the product of the values.",
+        "Every gate counts as one. NOT has one input; the other gates have two. For all pairs of "
+        "codes, the output of the gates was compared with the product of the two values.",
     )
     if output is not None:
         say(f"wrote {output}")

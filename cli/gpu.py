@@ -30,8 +30,8 @@ Sanitize = Annotated[
     bool,
     typer.Option(
         "--sanitize",
-        help="On the CPU, also run under g++'s sanitizers. On a GPU, compute-sanitizer always runs "
-        "if it is installed.",
+        help="On the CPU, also run the kernels under g++'s sanitizers. On a GPU, "
+        "compute-sanitizer always runs if it is installed.",
     ),
 ]
 Sweep = Annotated[
@@ -44,7 +44,7 @@ Sweep = Annotated[
 
 
 def resolve_device(name: str) -> "torch.device":
-    """The device of ``--device``; raises UserError if it does not exist."""
+    """The device of ``--device``. Raises UserError for an unknown name, or if there is no GPU."""
     import torch
 
     from halfbyte.gpu_ref.machine import pick_device
@@ -55,7 +55,7 @@ def resolve_device(name: str) -> "torch.device":
         raise UserError(f"Device must be auto, cuda or cpu, not {name[:60]!r}")
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
-            "PyTorch sees no CUDA GPU: check the driver and that PyTorch is a CUDA build, or take "
+            "PyTorch sees no CUDA GPU: check the driver and that PyTorch is a CUDA build, or use "
             "--device cpu for the host build"
         )
     return torch.device(name)

@@ -20,7 +20,7 @@ def _parameter(field: "Field[Any]") -> inspect.Parameter:
 
 
 def ungrouped(function: Callable[..., None]) -> Callable[..., None]:
-    """The command with every option of its groups as a parameter of its own, all by keyword."""
+    """The command with a separate parameter for each option of a group, all by keyword."""
     own = inspect.signature(function).parameters.values()
     groups: dict[str, Any] = {
         each.name: each.annotation for each in own if is_dataclass(each.annotation)

@@ -40,7 +40,7 @@ UnitLanes = Annotated[
     int | None,
     typer.Option(
         "--lanes",
-        help="Products per cycle of a unit.",
+        help="Number of products that a unit computes per cycle.",
         show_default=f"{DEFAULT_LANES}, in arrays 1",
     ),
 ]
@@ -50,7 +50,7 @@ UnitRecipe = Annotated[
         "--recipe",
         help="A recipe that `halfbyte recipes` lists, or a .yaml file. If the unit has scales, its "
         "blocks and scales replace those of the recipe.",
-        show_default="w4; with scales w4a4",
+        show_default="w4, or w4a4 if the unit has scales",
     ),
 ]
 UnitBlock = Annotated[
@@ -78,14 +78,15 @@ class Hardware:
     scale : str, optional
         Type of the blocks' scales.
     block : str, optional
-        Number of products that share a scale; by default the number of lanes.
+        Number of elements that share a scale, or ``channel``. By default the number of lanes, or
+        the recipe's block size if the unit has no scales.
     grid : ArrayOptions
         Size and dataflow of an array.
 
     Raises
     ------
     UserError
-        Two options do not fit together.
+        The unit is unknown, or two options do not fit together.
     """
 
     unit: str = MAC
@@ -118,13 +119,14 @@ class Hardware:
 
     @property
     def recipe_name(self) -> str:
-        """The default recipe: if the unit has scales, one that quantizes both operands."""
+        """The name of the default recipe, which quantizes both operands if the unit has scales."""
         return "w4a4" if self.code else "w4"
 
     def recipe(self, name: str | None) -> "Recipe":
         """The recipe ``name``, with the blocks and scales of the unit.
 
-        If the recipe's scales already have the unit's type, its rule for choosing them is kept.
+        If the recipe's scales already have the unit's type, the recipe's rule for choosing scales
+        is kept.
         """
         from halfbyte.cli.evaluate import pick_recipe
 
@@ -174,8 +176,8 @@ class Hardware:
     ) -> list[Format]:
         """The formats that fit the unit. Formats that do not fit are named on standard error.
 
-        Raises UserError if no format fits, if ``strict`` is set and one does not fit, or if the
-        array cannot exist.
+        Raises UserError if no format fits, if ``strict`` is set and one does not fit, or if a MAC
+        or the array cannot exist.
         """
         if self.unit == MAC:
             self._macs(formats, operand, terms)
@@ -187,15 +189,19 @@ class Hardware:
             except UserError as error:
                 if strict:
                     raise
-                reasons.append(f"{fmt.name}: {error}")
+                reasons.append((fmt.name, error))
             else:
                 kept.append(fmt)
         if not kept:
-            raise UserError(f"No format fits: {reasons[0]}" if reasons else "No format is given")
+            raise UserError(
+                f"No format fits the unit. {reasons[0][0]}: {reasons[0][1]}"
+                if reasons
+                else "No format is given"
+            )
         if self.unit == ARRAY:
             self.grid.array(self._spec(kept[0], operand, terms))
-        for reason in reasons:
-            typer.echo(f"note: left out, {reason}", err=True)
+        for name, reason in reasons:
+            typer.echo(f"note: the format {name} is left out: {reason}", err=True)
         return kept
 
     def synthesize(

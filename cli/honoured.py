@@ -22,8 +22,8 @@ _DUT = "--dut"
 _TARGET = "--target"
 
 # The names of the parameters that have an effect, for each command and each of its units. An option
-# that changes what the command does, such as --dut, is listed like a unit. Parameters that only say
-# how to print, or how many processes to start, are left out.
+# that changes what the command does, such as --dut, is listed like a unit. Parameters that
+# always have an effect are in ``_ALWAYS``.
 HONOURED: Mapping[str, Mapping[str, str]] = {
     "synth": {
         "mac": f"{_LIBRARY} {_DESIGN} clock saved_carries operands every effort output",
@@ -102,14 +102,16 @@ def check_not_empty(context: typer.Context, options: Mapping[str, object]) -> No
 def check_honoured(context: typer.Context, options: Mapping[str, object]) -> None:
     """Raise UserError for a unit that the command does not take, or an option without effect.
 
-    Commands that are not in the table use all their options, or check them themselves.
+    Commands that are in neither ``HONOURED`` nor ``_NEEDS`` use all their options, or check them
+    themselves.
     """
     command = str(context.info_name)
     for name, needed in _NEEDS.get(command, {}).items():
         is_there = options[needed] or (needed == "names" and options.get("formats"))
         if _is_given(context, name) and not is_there:
-            what = "formats: name some" if needed == "names" else f"--{needed}: add it"
-            raise UserError(f"{_shown(name)} has no effect without {what}, or leave it out")
+            what = "formats: name some" if needed == "names" else f"--{needed}: add --{needed}"
+            option = _shown(name)
+            raise UserError(f"{option} has no effect without {what}, or leave out {option}")
     if command not in HONOURED:
         return
     cases = HONOURED[command]
@@ -130,7 +132,7 @@ def _case(cases: Mapping[str, str], command: str, options: Mapping[str, object])
         raise UserError(f"`halfbyte {command}` takes no {unit}: {_ELSEWHERE[command, unit]}")
     units = [each for each in cases if not each.startswith("--")]
     if unit not in units:
-        raise UserError(f"Unit must be {', '.join(units)}, not {unit[:60]!r}")
+        raise UserError(f"Unit must be one of {', '.join(units)}, not {unit[:60]!r}")
     modes = [each for each in cases if each.startswith("--") and options.get(each[2:])]
     return modes[0] if modes and unit == units[0] else unit
 

@@ -29,11 +29,10 @@ _TRIES, _PAUSE = 40, 0.05
 
 @contextmanager
 def ends_in_one_line() -> Iterator[None]:
-    """Within this context, a signal ends the process with one line of text.
+    """Within this context, one of ``_SIGNALS`` ends the process with one line of text.
 
-    No child process and no temporary file remains. The exit status is 1 after Ctrl-C, otherwise 128
-    plus the signal's number, as in shells. Temporary files are in a folder of this process, which
-    is always removed.
+    The exit status is 1 after Ctrl-C, otherwise 128 plus the signal's number, as in shells.
+    Temporary files are in a folder of this process, which is removed at the end.
     """
     received: list[int] = []
 
@@ -49,7 +48,7 @@ def ends_in_one_line() -> Iterator[None]:
     try:
         temporary = Path(tempfile.mkdtemp(prefix="halfbyte-"))
     except OSError as error:
-        sys.exit(f"error: No temporary folder can be made ({error.strerror}): set TMPDIR to one")
+        sys.exit(f"error: No temporary folder can be made ({error.strerror}): set TMPDIR")
     try:
         with _temporary_files_in(temporary):
             yield

@@ -125,13 +125,17 @@ def _show(technology: str, levels: "Sequence[Level]") -> None:
         [name, *(f"{level.areas[name]:,.1f} ({level.relative[name]:.3f})" for level in levels)]
         for name in order
     ]
-    caption = f"area in µm² for each product per cycle; in brackets: relative to {BASELINE}"
+    caption = (
+        f"area in µm² for each product per cycle; in brackets: the area relative to {BASELINE}"
+    )
     table(f"Formats from MAC to array, {technology}", columns, rows, caption)
     changes = order_changes({titles[each.name]: each.records for each in levels}, "area_um2")
     if not changes:
-        console.print("no two formats change their order by more than 1 %")
+        console.print("the order of the formats is the same at all levels, within 1 %")
         return
-    console.print(f"pairs of formats that change their order by more than 1 %: {len(changes)}")
+    console.print(
+        f"pairs of formats whose order changes between levels by more than 1 %: {len(changes)}"
+    )
     for change in changes:
         console.print(
             f"  {change.first} before {change.second}: {'; '.join(change.first_better)} | "

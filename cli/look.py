@@ -26,11 +26,12 @@ Annotate = Annotated[
     bool,
     typer.Option(
         "--annotate",
-        help="Draw title and footnote in the pictures; a .txt file beside each always has them.",
+        help="Draw title and footnote in the pictures; a .txt file beside each picture always has "
+        "them.",
     ),
 ]
 Transparent = Annotated[
-    bool, typer.Option("--transparent", help="Pictures without a white background.")
+    bool, typer.Option("--transparent", help="Draw pictures without a white background.")
 ]
 
 
@@ -51,8 +52,8 @@ class PictureOptions:
 def folder_of_run(command: str, *names: str, **options: object) -> Path:
     """A folder in ``build/COMMAND`` whose name lists the inputs of the run.
 
-    So a run with other inputs is written to another folder and overwrites nothing. ``names`` are
-    words such as a model or a technology. ``options`` are options of the command line; those that
+    So runs with different inputs are usually written to different folders. ``names`` are words such
+    as a model or a technology. ``options`` are options of the command line; those that
     are None, False or empty are left out of the name. If nothing is left, the folder is
     ``build/COMMAND`` itself.
     """
@@ -74,5 +75,5 @@ def _is_path(text: str) -> bool:
 
 
 def _plain(word: str) -> str:
-    """The word, with ``_`` for every character that some file system does not allow."""
+    """The word, with ``_`` for all characters but letters, digits, and those in ``-._@+``."""
     return "".join(letter if letter.isalnum() or letter in "-._@+" else "_" for letter in word)

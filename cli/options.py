@@ -84,11 +84,12 @@ Activation = Annotated[
     ),
 ]
 Architecture = Annotated[
-    str, typer.Option("--arch", help="Multiplier architecture by name, or 'auto' for the smallest.")
+    str,
+    typer.Option("--arch", help="Name of a multiplier architecture, or 'auto' for the best one."),
 ]
 Terms = Annotated[
     int,
-    typer.Option(help=f"Products that the accumulator can sum without overflow, 1 to {MAX_TERMS}."),
+    typer.Option(help=f"Number of products that the sum holds without overflow, 1 to {MAX_TERMS}."),
 ]
 AccWidth = Annotated[
     int | None,
@@ -141,7 +142,8 @@ OperandSet = Annotated[
     ),
 ]
 Jobs = Annotated[
-    int | None, typer.Option(min=1, help="Processes at a time; all cores if not given.")
+    int | None,
+    typer.Option(min=1, help="Number of processes at a time; by default that of the cores."),
 ]
 
 
@@ -171,7 +173,7 @@ def named_formats(names: Sequence[str] | None, listed: str | None) -> list[str]:
 
 
 def named_format(name: str | None, option: str | None) -> str:
-    """The format that an argument or an option names. Raises UserError for none or for two."""
+    """The format that an argument or an option names. Raises UserError if there is none, or two."""
     if name and option and name != option:
         raise UserError(f"Give one format, not two: {name[:60]} and {option[:60]}")
     if not (found := name or option):
@@ -224,6 +226,7 @@ def _notes(technology: "Technology") -> list[str]:
         slew = typical_slew(technology)
     except UserError:  # the library has no delays; the records say so
         return notes
+    # The load of ten inverters stands for a typical output.
     load = 10 * next(iter(technology.inverter.inputs.values()))
     doubts = list(doubtful_areas(technology.cells.values(), slew, load))
     if doubts:
@@ -234,7 +237,7 @@ def _notes(technology: "Technology") -> list[str]:
 
 
 def pick_operands(reference: str | None) -> "Operands | None":
-    """The operands that an option names, on which energy is measured; None if it is not given."""
+    """The operands that an option names, for measuring energy; None if the option is missing."""
     from halfbyte.area.timing.operands import load_operands
 
     return load_operands(reference) if reference else None

@@ -81,11 +81,11 @@ def show_all_columns(wanted: bool) -> None:
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = ""
 ) -> None:
-    """Print a table. Columns whose names start with ``>`` are right-aligned.
+    """Print a table. Columns whose names start with ``>`` or ``~>`` are right-aligned.
 
     If the terminal is too narrow, columns whose names start with ``~`` are left out, the last one
-    first. If that is not enough, other columns are left out in the same order, but never the first
-    and the last. The caption says how to see all columns.
+    first. If that is not enough, other columns are left out in the same order, except the first and
+    the last of them. The caption says how to see all columns.
     """
     shown = list(range(len(columns))) if _is_wide else _fitting(columns, rows)
     hidden = len(columns) - len(shown)
@@ -151,13 +151,13 @@ def progress(what: str) -> Iterator[Progress]:
 
 
 class _Pace:
-    """The speed of the work since the first update. Steps done before it do not count."""
+    """The speed of the work since the first update. Steps done before that update do not count."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
     def rate(self, done: int) -> float | None:
-        """Steps a second; None before the first step is done."""
+        """Steps a second; None until a step is done after the first update."""
         now = time.monotonic()
         if self._first is None:
             self._first = done, now

@@ -160,7 +160,9 @@ def pareto(
     ):
         if value is not None and not wanted:
             needed = "--unit array" if option == "--array" else "--axis chip_overhead"
-            raise UserError(f"{option} has no effect without {needed}: add it, or leave it out")
+            raise UserError(
+                f"{option} has no effect without {needed}: add {needed}, or leave out {option}"
+            )
     chip, system = _chip(mac_share, memory_share), _array(array, grid)
     if unit == ARRAY:
         hardware = replace(hardware, grid=_grid(system))
@@ -222,7 +224,12 @@ def pareto(
     if claims:
         head = ["question", "paper", "here", "verdict"]
         answers = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
-        table("The paper's claims", head, answers, "paper: Dotzel et al., 2024; claims.md says why")
+        table(
+            "The paper's claims",
+            head,
+            answers,
+            "paper: Dotzel et al., 2024; claims.md explains the verdicts",
+        )
     best = ", ".join(measured_frontier(chosen, areas, accuracies, cost))
     least = f"from the least {cost.name.replace('_', ' ')}"
     console.print(f"on the Pareto frontier, {least}: {best or '-'}")
@@ -275,7 +282,7 @@ def _storage(recipe: "Recipe") -> "Storage":
 def _effective_bits(
     reference: "ModelReference", recipe: "Recipe", formats: Sequence[Format]
 ) -> dict[str, float]:
-    """Bits per weight of the model, with the blocks and scales of the recipe."""
+    """Bits per weight of the model by format, with the blocks and scales of the recipe."""
     from halfbyte.checkpoints.dfloat11.entropy import effective_bits
 
     if recipe.weights is None or recipe.weights.block is None:

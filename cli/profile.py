@@ -62,8 +62,8 @@ def profile(
     pictures: PictureOptions,
     json: Json = False,
 ) -> None:
-    """Fit Student's t, normal and Laplace distributions to every layer; write plots, CSV and
-    JSON.
+    """Fit Student's t, normal and Laplace distributions to every layer's weights; write plots,
+    CSV and JSON.
     """
     from halfbyte.accuracy.models.reference import check_source
 
@@ -123,8 +123,8 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
     ]
     caption = (
         "nu: degrees of freedom of Student's t; 1000: normal or lighter tails. KS: "
-        "Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive if t is "
-        "nearer. Values by block: divided by the largest magnitude in their block"
+        "Kolmogorov-Smirnov distance of each distribution's best fit; delta: normal minus t, "
+        "positive if t is nearer. Values by block: divided by the largest magnitude in their block"
     )
     table(f"{escape(records[0].model or '')}, blocks of {records[0].block}", columns, rows, caption)
     for record in records:

@@ -92,7 +92,8 @@ def quantize(
 ) -> None:
     """Quantize a model's weights from disk to disk; an interrupted run continues.
 
-    All weights of layers are quantized; embeddings, output head, routers and norms are copied.
+    The weights of layers are quantized, except those of the output head and of routers. All other
+    tensors are copied, such as embeddings and norms.
     """
     if dequantize and layout != "halfbyte":
         raise UserError(

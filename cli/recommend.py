@@ -53,7 +53,7 @@ MaxArea = Annotated[
 Model = Annotated[
     str,
     typer.Option(
-        "--model", help="The model whose accuracy counts, named as for `halfbyte evaluate`."
+        "--model", help="The model whose accuracy is measured, named as for `halfbyte evaluate`."
     ),
 ]
 
@@ -78,15 +78,15 @@ def recommend(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Find the format with the least area below a given loss, or with the least loss below a
-    given area; say how certain the choice is.
+    """Find the format with the least area whose loss is within a limit, or with the least loss
+    whose area is within a limit; say how certain the choice is.
     """
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.pareto.hardware import area_per_mac, unit_title
     from halfbyte.pareto.recommend import within_area, within_loss
 
     if (max_loss is None) == (max_area is None):
-        raise UserError("Give one of --max-loss and --max-area")
+        raise UserError("Give either --max-loss or --max-area, and not both")
     if max_area is not None and not max_area > 0:
         raise UserError(f"--max-area must be greater than 0 µm², not {max_area}")
     loss_limit = _fraction(max_loss or "0")
@@ -146,4 +146,4 @@ def _show(result: "Recommendation", source: str, technology: str) -> None:
     columns = ["", "format", ">area µm²", ">loss", ">95 %", "~>chosen in"]
     table("Recommendation", columns, rows, caption)
     if not result.runner_up:
-        console.print("no other format fits")
+        console.print("no other format is within the limit")

@@ -78,9 +78,9 @@ class DerivationRecord(Record):
     distribution: str
     """Distribution that the levels are made for, such as student_t."""
     nu: float | None
-    """Degrees of freedom of Student's t."""
+    """Degrees of freedom of Student's t; null for other distributions."""
     from_: str | None
-    """The model that nu comes from."""
+    """The model that nu comes from; null if nu was given or is not needed."""
     method: str
     """How levels are chosen."""
     bits: int
@@ -97,9 +97,10 @@ class DerivationRecord(Record):
     """Mean squared error divided by the mean square of the values; null if the distribution has no
     finite variance."""
     distance_db: float | None
-    """How many dB the SQNR is below that of the best possible values."""
+    """How many dB the SQNR is below that of the best possible values; null if ``relative_mse`` is
+    null."""
     entropy: float | None
-    """Bits per code if codes are entropy-coded."""
+    """Bits per code if codes are entropy-coded; null if ``relative_mse`` is null."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +143,7 @@ class AssignmentRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class GatesRecord(Record):
-    """A multiplier of two formats, built of gates that each count as one."""
+    """A multiplier of two formats, built of logic gates."""
 
     format: str
     """Format of the weights."""

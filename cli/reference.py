@@ -11,10 +11,10 @@ __all__ = ["commands_page", "records_page"]
 
 _HEAD = """# Command line
 
-Every command prints a table on standard output, or with `--json` a list of records. Its exit status
+Most commands print a table on standard output, or with `--json` a list of records. The exit status
 is 0 only on success. Progress and messages go to standard error. `halfbyte COMMAND --help` prints
-the same text as this page. `make COMMAND NAME=value` calls the same commands; the head of the
-`Makefile` lists the names that it takes.
+what this page says about one command. `make COMMAND NAME=value` calls some of the commands; the
+head of the `Makefile` lists them, and the names that they take.
 """
 
 

@@ -1,4 +1,4 @@
-"""``halfbyte releases``: measure and plot areas and speeds of each release of halfbyte."""
+"""``halfbyte releases``: show and plot areas and speeds of each release of halfbyte."""
 
 import os
 from collections.abc import Sequence
@@ -115,7 +115,7 @@ def _speeds() -> tuple[dict[str, float], dict[str, float]]:
     """Measure speeds of the golden model's GEMM, and of DFloat11, a lossless compression.
 
     Returns two dicts: for each format, the GEMM's time divided by that of torch.matmul; for each
-    task of DFloat11, its GB/s, which count 2 bytes for each weight, as in BF16.
+    task of DFloat11, its GB/s. The GB/s count 2 bytes for each weight, as in BF16.
     """
     from halfbyte.golden.bench import benchmark_gemm
     from halfbyte.golden.dfloat11.bench import benchmark_codec

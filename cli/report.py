@@ -55,13 +55,14 @@ def diff(
         Path, typer.Argument(metavar="BEFORE.json", help="A file with the output of `--json`.")
     ],
     after: Annotated[
-        Path, typer.Argument(metavar="AFTER.json", help="The output of the same command, later.")
+        Path,
+        typer.Argument(metavar="AFTER.json", help="A file with later output of the same command."),
     ],
     tolerance: Tolerance = "0",
     json: Json = False,
 ) -> None:
     """Compare two sets of records: area, delay, energy, loss. Exit status 3 if any number
-    changed.
+    changed by more than --tolerance.
     """
     from halfbyte.pareto.difference import changes
 
@@ -88,7 +89,7 @@ def diff(
         ]
         table("What changed", columns, rows, f"{len(found)} numbers compared")
     else:
-        console.print(f"no change in {len(found)} numbers")
+        console.print(f"none of the {len(found)} numbers changed by more than {tolerance}")
     if moved:
         raise typer.Exit(3)
 

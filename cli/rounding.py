@@ -20,7 +20,7 @@ _BITS = (6, 8)
 def _tables(name: str) -> dict[int, Format]:
     """The format rounded to several widths of values, by width in bits.
 
-    Empty if the format's integers have few bits, or if NAME@BITS was rounded already.
+    Empty if the format's integers have few bits, or if ``name`` is NAME@BITS: a rounded format.
     """
     fmt = load(name)
     if fmt.integer_width <= _WIDE or "@" in name:
@@ -88,7 +88,7 @@ def rounding_lines(name: str, terms: int, areas: Mapping[str, float]) -> list[st
     fmt, tables = load(name), _tables(name)
     lines = [
         f"  {name}@{bits}: {_takes(table, terms, areas)}; no value moves by more than "
-        f"{100 * largest_change(fmt, table):.2g} % of the greatest"
+        f"{100 * largest_change(fmt, table):.2g} % of the greatest value"
         for bits, table in tables.items()
     ]
     head = f"{name}, multiples of {fmt.quantum}: {_takes(fmt, terms, areas)}. Rounded to a table:"

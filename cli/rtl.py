@@ -1,4 +1,7 @@
-"""``halfbyte rtl``: write units as plain Verilog, with test vectors and a test bench."""
+"""``halfbyte rtl``: write units as plain Verilog.
+
+MACs, dot-product units and arrays get test vectors and a test bench, too.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -81,8 +84,8 @@ def rtl(
     """Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot-product units
     or arrays.
 
-    With --arch auto, the architecture is the one that `halfbyte synth` chooses for the same
-    options. If the --clock needs it, a MAC gets a carry-save accumulator, and a dot-product unit
+    With --arch auto, a MAC has the architecture that `halfbyte synth` chooses for the same options.
+    If the --clock needs it, a MAC gets a carry-save accumulator, and a dot-product unit
     gets faster adders.
     """
     folder = output or build_dir() / "rtl"

@@ -37,11 +37,13 @@ def run(
     ],
     name: OneFormat = None,
     *,
-    layer: Annotated[str, typer.Option(help="A linear layer by its name in the model.")],
+    layer: Annotated[str, typer.Option(help="Name of a linear layer in the model.")],
     fmt: OldFormat = None,
     activation: Activation = None,
     scale: Scale = "e8m0",
-    lanes: Annotated[int, typer.Option(help="Products per cycle of each unit.")] = DEFAULT_LANES,
+    lanes: Annotated[
+        int, typer.Option(help="Number of products that each unit computes per cycle.")
+    ] = DEFAULT_LANES,
     block: Annotated[
         int | None,
         typer.Option(help="Number of products that share a scale; by default the number of lanes."),

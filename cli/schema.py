@@ -92,7 +92,12 @@ def schema(name: Name = None) -> None:
     """Print the JSON Schema of a record: fields, types, units. Without a name, list the records."""
     if name is None:
         rows = [[each, str(kind.schema()["description"])] for each, kind in record_types().items()]
-        table("Records", ["name", "what it says"], rows, "halfbyte schema NAME prints one")
+        table(
+            "Records",
+            ["name", "what it says"],
+            rows,
+            "`halfbyte schema NAME` prints the schema of one record",
+        )
         return
     if name not in _RECORDS:
         nearest = difflib.get_close_matches(name[:60], _RECORDS, n=1, cutoff=0.4)

@@ -36,7 +36,8 @@ Seed = Annotated[
 Cycles = Annotated[
     int,
     typer.Option(
-        min=1, help="Number of cycles with random inputs. The accumulator is cleared at random."
+        min=1,
+        help="Number of cycles with random inputs. The accumulator is cleared at random times.",
     ),
 ]
 

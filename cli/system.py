@@ -42,7 +42,9 @@ def check_standard_output() -> None:
 def refuse_optimization() -> None:
     """End the process if Python leaves out assertions, by which halfbyte checks its own work."""
     if sys.flags.optimize:
-        sys.exit("error: Python leaves out halfbyte's checks of itself: unset PYTHONOPTIMIZE")
+        sys.exit(
+            "error: Python leaves out halfbyte's checks of itself: unset PYTHONOPTIMIZE, omit -O"
+        )
 
 
 def open_standard_streams() -> None:
@@ -83,7 +85,7 @@ def explain(error: OSError) -> str:
 
 
 def full_disk() -> str | None:
-    """A line that names a full disk, if halfbyte writes to one; else None.
+    """A line that names a full disk to which halfbyte writes; None if no such disk is full.
 
     Some tools fail without saying that a disk is full.
     """

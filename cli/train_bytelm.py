@@ -45,4 +45,4 @@ def train_bytelm(
     if json:
         print_json([facts])
         return
-    say(f"{facts.bits} bits per byte on modules that it was not trained on; wrote {folder}")
+    say(f"bytelm needs {facts.bits} bits per byte of its held-out text; wrote {folder}")

@@ -32,7 +32,8 @@ Seed = Annotated[
 Cycles = Annotated[
     int,
     typer.Option(
-        min=1, help="Number of cycles with random inputs. The accumulator is cleared at random."
+        min=1,
+        help="Number of cycles with random inputs. The accumulator is cleared at random times.",
     ),
 ]
 Unit = Annotated[str, typer.Option(help="mac, or dot (a dot-product unit).")]
@@ -100,9 +101,10 @@ def triple(
 ) -> None:
     """Give RTL (Verilator), golden model and CUDA kernels the same inputs, and compare all three.
 
-    Every kind of accumulator is compared in every cycle: lossless, wrapping, saturating, and with
-    an enable port. --unit dot compares the dot-product unit that --scale, --accumulator and so on
-    ask for. Without these options, it compares every kind of accumulator with every type of scales.
+    For MACs, every kind of accumulator is compared in every cycle: lossless, wrapping, saturating,
+    and with an enable port. --unit dot compares the dot-product unit that --scale, --accumulator
+    and so on ask for. Without these options, it compares nine units, which have every kind of
+    accumulator and every type of scales.
     Each scenario of a dot-product unit has a fifth of --cycles. The default format is e2m1_sp. Exit
     status 1 if any two differ.
     """

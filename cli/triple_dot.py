@@ -22,7 +22,7 @@ __all__ = ["triple_dots"]
 
 # A unit computes many products per cycle, so each scenario has a fifth of --cycles.
 SHARE = 5
-# Every kind of accumulator with every type of scales.
+# Nine units, which have every kind of accumulator and every type of scales.
 _EVERY = (
     ("wrap", DotOptions()),
     ("saturate", DotOptions()),
@@ -48,7 +48,7 @@ def triple_dots(
     cycles: int,
     json: bool,
 ) -> None:
-    """Compare the units that the options ask for, or every accumulator with every type of scales.
+    """Compare the units that the options ask for, or by default those of ``_EVERY``.
 
     Raises ToolError if two of RTL, golden model and kernel differ.
     """

@@ -71,7 +71,8 @@ Codes = Annotated[
     ),
 ]
 Symbols = Annotated[
-    int, typer.Option(help="Weights per cycle of each lane of the decoder for fixed codes.")
+    int,
+    typer.Option(help="Weights that each lane of the decoder for fixed codes decodes per cycle."),
 ]
 
 
@@ -206,7 +207,7 @@ def _netlists(record: "Bf16MacRecord | DecoderRecord") -> str:
         if name.endswith("netlist") and status is not None  # fixed codes have no table
     ]
     missing = record.not_measured
-    text = f"Equal to its RTL: {', '.join(parts)}."
+    text = f"Equality with the RTL: {', '.join(parts)}."
     return f"{text} Not measured: {missing}." if missing else text
 
 

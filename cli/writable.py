@@ -31,7 +31,7 @@ _KEEP_NOTHING = (
 
 
 def check_writable(context: typer.Context, options: Mapping[str, object]) -> None:
-    """Raise UserError if the output or the folder of all results cannot be written."""
+    """Raise UserError if the output or the build folder cannot be written."""
     command = str(context.info_name)
     for name in ("output", "junit"):
         path = options.get(name)
@@ -51,16 +51,18 @@ def check_output(path: Path, command: str, name: str = "output") -> None:
 
 
 def _check_kind(path: Path, command: str) -> None:
-    """Raise UserError if the command writes a file and ``path`` is a folder, or the reverse."""
+    """Raise UserError for a wrong suffix, a folder in place of a file, or the reverse."""
     if command in _EITHER:
         return
     endings = _FILES.get(command, ())
     if endings and path.suffix not in endings:
         raise UserError(f"The output must be a {endings[0]} file, not {str(path)[:200]!r}")
     if command in _FILES and path.is_dir():
-        raise UserError(f"{path} is a folder: give the name of a file in it")
+        raise UserError(
+            f"The output must be a file, but {path} is a folder: give the name of a file in it"
+        )
     if command not in _FILES and path.exists() and not path.is_dir():
-        raise UserError(f"{path} is a file; give a folder to write to")
+        raise UserError(f"The output must be a folder, but {path} is a file: give another name")
 
 
 def _try(path: Path, remedy: str) -> None:

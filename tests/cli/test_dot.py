@@ -30,7 +30,7 @@ def invoke(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gatesim", "--unit", "dfloat11"], "Unit must be mac, dot, not 'dfloat11'"),
+        (["gatesim", "--unit", "dfloat11"], "Unit must be one of mac, dot, not 'dfloat11'"),
         (["synth", "e2m1", "--unit", "dot", "--lanes", "0"], "Lanes must be 1 to 1024, not 0"),
         (["rtl", "e2m1", "--unit", "dot", "--scale", "e8m1"], "Unknown scale format 'e8m1'"),
         (
@@ -41,7 +41,10 @@ def invoke(*arguments):
             ["synth", "e2m1", "--unit", "dot", "--scale", "e4m3", "--block", "1"],
             "A unit adds at most 16 blocks a cycle, not 32: take fewer lanes or larger blocks",
         ),
-        (["sim", "e2m1", "--unit", "dot", "--accumulator", "foo"], "Accumulator must be integer"),
+        (
+            ["sim", "e2m1", "--unit", "dot", "--accumulator", "foo"],
+            "Accumulator must be one of integer",
+        ),
         (
             ["synth", "e2m1", "--unit", "dot", "--scale", "e8m0", "--accumulator", "exact"],
             "give a window of exponents",
@@ -56,7 +59,7 @@ def invoke(*arguments):
         ),
         (
             ["rtl", "int4", "--unit", "array", "--arch", "partial_products", "--depth", "9"],
-            "--depth is for --dataflow weight: leave it out",
+            "--depth is for --dataflow weight, not for output: leave it out",
         ),
     ],
 )

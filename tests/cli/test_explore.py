@@ -40,7 +40,7 @@ def test_explores_resumes_and_reports(halfbyte, tmp_path):
             ["mine.yaml", "--scheduler", "there"],
             "A scheduler's address must look like tcp://host:8786",
         ),
-        (["mine.yaml", "--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "give one"),
+        (["mine.yaml", "--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "give only one of them"),
         (["mine.yaml", "--store", "mine.yaml"], "cannot be used as a store"),
         (["mine.yaml", "--report", "--accuracy", "t1"], "nu must be 2.01"),
     ],

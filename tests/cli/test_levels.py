@@ -26,8 +26,8 @@ def level(name, areas):
 @pytest.mark.parametrize(
     ("later", "said"),
     [
-        (995.0, "no two formats change their order by more than 1 %"),
-        (900.0, "pairs of formats that change their order by more than 1 %: 1"),
+        (995.0, "the order of the formats is the same at all levels, within 1 %"),
+        (900.0, "pairs of formats whose order changes between levels by more than 1 %: 1"),
     ],
 )
 def test_changes_of_order_are_reported(capsys, later, said):

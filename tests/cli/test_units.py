@@ -41,7 +41,7 @@ def test_a_decoder_is_proved_and_shown(shared_build: Path, monkeypatch: pytest.M
     arguments = ["synth", *arguments[1:-1]]
     shown = " ".join(CliRunner().invoke(app, arguments).stdout.split())
     # Only the lane is proved: fixed codes have no table whose netlist could be.
-    assert "Equal to its RTL: lane netlist proved. " in shown
+    assert "Equality with the RTL: lane netlist proved. " in shown
 
 
 @pytest.mark.yosys
