@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "evaluate"]
 
-# The optimal values of a format depend on the block size. This size is used if the recipe has none.
+# The values that are optimal for a distribution depend on the block size. This size is used if the
+# recipe does not quantize weights, or gives one scale to a whole row.
 DEFAULT_BLOCK = 128
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy")
 _TASK_VERSIONED = ("lm_eval", "datasets")
@@ -102,11 +103,11 @@ def evaluate(
 ) -> list[Evaluation]:
     """Quantize the model to each format by the recipe, and measure it.
 
-    Results are stored under a key that depends on the model, the text, the recipe, the format and
-    the code. Stored results are not computed again, and an interrupted run continues. For every
-    measure, a record has ``value`` with its 95 % interval ``low`` to ``high``, and the unquantized
-    model's ``baseline``. ``loss`` is the relative worsening against the baseline. Its interval
-    comes from draws that the quantized and the unquantized model share.
+    Results are stored under a key that depends on the model, the text, the recipe, the format, the
+    code and the versions of libraries. Stored results are not computed again, and an interrupted
+    run continues. For every measure, a record has ``value`` with its 95 % interval ``low`` to
+    ``high``, and the unquantized model's ``baseline``. ``loss`` is the relative worsening against
+    the baseline. Its interval comes from draws that the quantized and the unquantized model share.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def evaluate(
     Raises
     ------
     UserError
-        The model or its text is not available, or weights are not finite.
+        The model or its text is not available, or weights or activations are not finite.
     """
     fingerprint = reference.fingerprint()
     store = _Store()
@@ -305,7 +306,7 @@ def _interval(replicates: np.ndarray | None, items: int) -> tuple[float | None, 
 
 
 def _note(baseline: float, loss_low: float | None, low: float | None, items: int) -> str | None:
-    """The reason why values or intervals are missing; None if none is missing."""
+    """The reason why values or intervals are missing; None if nothing is missing."""
     if not math.isfinite(baseline):
         return "the unquantized model gives no finite value"
     if items < 2:

@@ -69,7 +69,7 @@ def layer_operands(
     scale_format: ScaleFormat,
     tokens: int,
 ) -> LayerOperands:
-    """Quantize a linear layer's weight, and the first input vectors it gets on calibration text.
+    """Quantize a linear layer's weight, and its first input vectors on the calibration text.
 
     Parameters
     ----------
@@ -108,7 +108,9 @@ def layer_operands(
         handle.remove()
     inputs = torch.cat([*seen, torch.zeros(0, layer.in_features)])[:tokens].clone()
     if len(inputs) < tokens:
-        raise UserError(f"Layer {name} sees {len(inputs)} tokens of the text, not {tokens}")
+        raise UserError(
+            f"Layer {name} must see {tokens} tokens of the calibration text, not {len(inputs)}"
+        )
     values = layer.weight.detach().to(torch.float32).clone()
     codes = partial(quantize, block=block, scale_format=scale_format)
     return LayerOperands(
@@ -120,7 +122,7 @@ def layer_operands(
 
 
 def _linear(subject: Subject, name: str) -> nn.Linear:
-    """The linear layer of this name. Raises a UserError that names the most similar ones."""
+    """The linear layer of this name. Raises a UserError that names the most similar layers."""
     layers = {
         key: layer for key, layer in subject.module.named_modules() if isinstance(layer, nn.Linear)
     }

@@ -34,8 +34,8 @@ class Rank:
 def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
     """Sort evaluations by the relative loss in the primary measure, the least loss first.
 
-    Where there is no relative loss, the difference from the unquantized model counts. Evaluations
-    with equal losses keep their order.
+    Evaluations whose measure has no relative loss are sorted by their difference from the
+    unquantized model instead. Evaluations with equal losses keep their order.
 
     Raises UserError if the evaluations are of different models, texts or recipes.
     """
@@ -46,7 +46,7 @@ def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
         for each in evaluations
     }
     if len(of_same) > 1:
-        raise UserError("Formats can be ranked on one model, text and recipe only")
+        raise UserError("Formats must be ranked on the same model, with the same text and recipe")
     ordered = sorted(evaluations, key=lambda each: each.worsening)
     ranks = [
         Rank(

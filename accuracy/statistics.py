@@ -76,7 +76,7 @@ class RatioOfSums:
 class PairCorrelation:
     """The Pearson correlation of the pairwise cosine similarities in two sets of embeddings.
 
-    Two draws of the same item do not count as a pair: their similarity is 1 in every format.
+    If a draw has an item twice, the two copies are not a pair: their similarity is always 1.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class PairCorrelation:
     def __init__(self, ours: Tensor, theirs: Tensor) -> None:
         if ours.shape != theirs.shape or ours.ndim != 2 or len(ours) < 4:
             raise ValueError(
-                f"Embeddings must be two (N, D) sets, N >= 4, not {tuple(ours.shape)} and "
+                f"Embeddings must be two sets of shape (N, D), N >= 4, not {tuple(ours.shape)} and "
                 f"{tuple(theirs.shape)}"
             )
         x, y = (_similarities(each) for each in (ours, theirs))  # (N, N), diagonal 0
@@ -142,7 +142,7 @@ def estimate(statistic: Statistic) -> Estimate:
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float] | None:
-    """The ends of the central 95 % of the replicates; None if one of them is not finite."""
+    """The ends of the central 95 % of the replicates; None if a replicate is not finite."""
     if not bool(np.isfinite(replicates).all()):
         return None
     low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

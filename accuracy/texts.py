@@ -106,7 +106,10 @@ def read_text(source: str) -> str:
     try:
         raw = read_start(path, LARGEST_FILE + 1)
         if len(raw) > LARGEST_FILE:
-            raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MiB; give a part of it")
+            raise UserError(
+                f"A text must be at most {LARGEST_FILE >> 20} MiB, but {path} is larger: give a "
+                "part of it"
+            )
         text = raw.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(

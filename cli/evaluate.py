@@ -57,7 +57,7 @@ OptionalRecipe = Annotated[
     typer.Option(
         "--recipe",
         help="A recipe that `halfbyte recipes` lists, or a .yaml file.",
-        show_default="w4; for a quantized folder, how it was quantized",
+        show_default="w4; for a quantized folder, the way in which it was quantized",
     ),
 ]
 Block = Annotated[
@@ -135,7 +135,8 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
 def operand_of(recipe: "Recipe", activation: str | None) -> Format | None:
     """The format of the activations in a MAC for ``recipe``; None for the format of the weights.
 
-    The recipe or the command line may name the format. Raises UserError if their formats differ.
+    The recipe or the command line may name the format. Raises UserError if both do, but the values
+    of the two formats differ.
     """
     given = load(activation) if activation else None
     fixed = recipe.activations.format if recipe.activations else None
@@ -294,7 +295,7 @@ _KEPT_BY_RULE = ("output head", "router")
 
 
 def _notes(record: "EvaluationRecord") -> list[str]:
-    """Notes on what was not quantized, except heads and routers, which are never quantized."""
+    """Notes on what was not quantized or not calibrated, except output heads and routers."""
     unknown = [name for name, why in record.unquantized.items() if why not in _KEPT_BY_RULE]
     left = {
         "that are not quantized because their kind of layer is unknown": unknown,

@@ -108,7 +108,7 @@ def _prove_dots(
     print_json(records) if json else show_dot_proofs(records)
     wrong = unseen_faults(records)
     if wrong:
-        raise ToolError("\n".join([f"{len(wrong)} proofs failed", *wrong]))
+        raise ToolError("\n".join([f"{len(wrong)} proofs failed, or did not find a fault", *wrong]))
 
 
 def _prove_arrays(
@@ -128,7 +128,7 @@ def _prove_arrays(
         show_part_proofs(records)
     wrong = [*unseen_faults(records), *unproved_parts(records)]
     if wrong:
-        raise ToolError("\n".join([f"{len(wrong)} proofs failed", *wrong]))
+        raise ToolError("\n".join([f"{len(wrong)} proofs failed, or did not find a fault", *wrong]))
 
 
 def prove(
@@ -181,4 +181,4 @@ def prove(
         _show_counterexamples(records)
     wrong = [line for record in records for line in failures(record)]
     if wrong:
-        raise ToolError("\n".join([f"{len(wrong)} proofs failed", *wrong]))
+        raise ToolError("\n".join([f"{len(wrong)} proofs failed, or did not find a fault", *wrong]))

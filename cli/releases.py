@@ -71,7 +71,9 @@ def releases(
         print_json(found)
         return
     columns, rows = release_rows(found)
-    table("MACs by release", columns, rows, f"{found[-1].technology}, no clock; 256 terms")
+    table(
+        "MACs by release", columns, rows, f"{found[-1].technology}, no timing constraint, 256 terms"
+    )
     say(f"wrote {', '.join(path.name for path in written)} in {target}")
 
 

@@ -79,7 +79,9 @@ def _joined(paths: list[Path]) -> Corpus:
 
 
 def read_corpus() -> Corpus:
-    """All training text: the library's Python files without the held-out ones, sorted by path.
+    """All training text: the library's Python files, sorted by path.
+
+    Held-out modules and generated tables are left out.
 
     Raises UserError if Python is installed without its source.
     """

@@ -1,4 +1,4 @@
-"""Train bytelm, a small language model that reads bytes. The seed determines the result.
+"""Train bytelm, a small language model that reads bytes.
 
 Muon optimizes the matrices in the layers, and AdamW all other parameters. Muon is described in
 Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks". Its updates are
@@ -97,7 +97,7 @@ def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
 
 
 def _windows(data: Tensor, plan: Plan, step: int) -> Tensor:
-    """The batch of one step, which depends on seed and step only; (batch, CONTEXT + 1)."""
+    """The windows of one step, which seed and step choose; (batch, CONTEXT + 1) int64."""
     # Pairs of seed and step give different numbers as long as there are fewer than 1,000,003 steps.
     source = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     starts = torch.randint(len(data) - CONTEXT, (plan.batch, 1), generator=source)
@@ -116,7 +116,8 @@ def _loss(model: nn.Module, windows: Tensor, reduction: str = "mean") -> Tensor:
 def bits_per_byte(model: nn.Module, corpus: Corpus) -> float:
     """Cross-entropy of a text, in bits per byte.
 
-    The text is cut into windows of CONTEXT bytes. The model also sees the byte before each window.
+    The text after its first byte is cut into windows of CONTEXT bytes; an incomplete last window is
+    left out. The model also sees the byte before each window.
     """
     data = torch.frombuffer(bytearray(corpus.data), dtype=torch.uint8)
     count = (len(data) - 1) // CONTEXT
@@ -151,7 +152,7 @@ def _load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer])
         model.load_state_dict({name: tensors[f"model/{name}"] for name in model.state_dict()})
         step = int(tensors["step"])
     except (SafetensorError, KeyError, RuntimeError) as error:
-        raise UserError(f"{path} holds no training state of bytelm; delete it: {error}") from error
+        raise UserError(f"{path} holds no training state of bytelm ({error}): delete it") from error
     for name, state, _ in _states(model, optimizers):
         prefix = f"state/{name}/"
         state.update(
@@ -171,7 +172,9 @@ def train(
     or if it holds one after more steps than the plan has.
     """
     if len(corpus.data) <= CONTEXT:
-        raise UserError(f"A text to train on must be longer than {CONTEXT} bytes")
+        raise UserError(
+            f"A text to train on must be longer than {CONTEXT} bytes, not {len(corpus.data)}"
+        )
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
@@ -183,7 +186,7 @@ def train(
 def _train(
     corpus: Corpus, plan: Plan, state_file: Path, on_progress: Progress | None
 ) -> LlamaForCausalLM:
-    """Run the steps of the plan that the state file does not have yet."""
+    """Run the steps of the plan that were not done before the state file was saved."""
     data = torch.frombuffer(bytearray(corpus.data), dtype=torch.uint8)
     model = build_model(plan.seed).train()
     optimizers = _optimizers(model, plan)
@@ -191,7 +194,7 @@ def _train(
     if done > plan.steps:
         raise UserError(
             f"{state_file} holds a run of {done} steps, more than the {plan.steps} that are asked "
-            "for; delete it"
+            "for: delete this file"
         )
     for step in range(done, plan.steps):
         with torch.autocast("cpu", torch.bfloat16):

@@ -12,7 +12,7 @@ from halfbyte.checkpoints.memory import check_memory
 
 __all__ = ["CALIBRATION_WINDOWS", "CausalSubject", "sliding_windows"]
 
-BATCH_TOKENS = 4096  # the most in a batch
+BATCH_TOKENS = 4096  # the most in a batch, unless a single window has more
 BATCH_LOGITS = 1 << 26  # the most in a batch (256 MiB), unless a single window has more
 PIECE_LOGITS = 1 << 24  # the most that are converted to FP32 and scored at a time
 CALIBRATION_WINDOWS = 32
@@ -107,7 +107,7 @@ class CausalSubject(Subject):
 
     @property
     def _vocabulary(self) -> int:
-        """The number of logits per token."""
+        """The number of logits per token; 1 if the configuration does not give it."""
         config = getattr(self.module, "config", None)
         return max(1, int(getattr(config, "vocab_size", None) or 1))
 

@@ -93,8 +93,8 @@ def _causal(reference: ModelReference, module: Any) -> Subject:
     longest = _longest(module)
     if reference.context_asked and reference.context > longest:
         raise UserError(
-            f"{reference.name} sees {longest} tokens at most, not {reference.context}: give a "
-            "smaller --context"
+            f"{reference.name} reads at most {longest} tokens at a time, not {reference.context}: "
+            "give a smaller --context"
         )
     context = min(reference.context, longest)
     other = _tokens(tokenizer, "\n\n".join(longer_docstrings()))

@@ -93,7 +93,7 @@ class ModelReference:
     task_limit: int | None = None
 
     def fingerprint(self) -> Fingerprint:
-        """Digests of all files and the text, for the keys of stored results and for records."""
+        """Digests of files and text, for the keys of stored results and for records."""
         if self.tasks:
             return self._task_fingerprint()
         return {
@@ -166,7 +166,9 @@ def find_model(
         raise UserError(f"--bos must be one of {', '.join(BOS)}, not {bos[:60]!r}")
     if reference in BUILT_IN:
         if text is not None or context is not None or bos is not None or tasks:
-            raise UserError(f"{reference} has a text and context of its own")
+            raise UserError(
+                f"{reference} has its own text and context: leave out text, context, bos and tasks"
+            )
         if reference == "minilm":
             folder = minilm.verify(minilm.locate())
             return ModelReference(minilm.NAME, folder, "encoder", "docstrings")
@@ -175,14 +177,20 @@ def find_model(
     kind = _kind_of(folder)
     if kind == "bytes":
         if text is not None or context is not None or bos is not None or tasks:
-            raise UserError(f"{reference} reads bytes: its text and context are those of bytelm")
+            raise UserError(
+                f"{reference} reads bytes, so its text and context are those of bytelm: leave out "
+                "text, context, bos and tasks"
+            )
         return ModelReference(folder.name, folder, kind, "held-out", BYTES_CONTEXT)
     if kind == "encoder" and (text is not None or context is not None or bos or tasks):
-        raise UserError(f"{reference} is an encoder: text, context and tasks are for causal models")
+        raise UserError(
+            f"{reference} is an encoder; text, context, bos and tasks are for causal models: leave "
+            "them out"
+        )
     if text is not None and text not in TEXTS:
         read_text(text)  # raises an error before anything is computed
     if task_folder is not None and not task_folder.is_dir():
-        raise UserError(f"{task_folder} is not a folder with tasks")
+        raise UserError(f"The tasks must be in a folder, but {task_folder} is not a folder")
     name = (
         reference
         if _HUB_NAME.fullmatch(reference) and not Path(reference).exists()

@@ -49,7 +49,7 @@ class Subject(ABC):
     """
 
     measures: tuple[Measure, ...]
-    """Plots and recommendations use the first measure."""
+    """The first measure ranks formats, and recommendations use it."""
     items: str
     """What the bootstrap draws, such as ``texts`` or ``windows of 256 bytes``."""
 
@@ -81,7 +81,7 @@ class Subject(ABC):
 
     @abstractmethod
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """The measures of ``outputs`` by name.
+        """The statistic of each measure of ``outputs``, by the measure's name.
 
         ``reference`` has the outputs of the unquantized model.
         """
@@ -94,7 +94,7 @@ class Subject(ABC):
 
 
 def _watch_tokens(name: str, module: nn.Module) -> None:
-    """Check token ids before each run, since PyTorch would only say "index out of range"."""
+    """Check token ids before each lookup: PyTorch would only say "index out of range"."""
     table = getattr(module, "get_input_embeddings", lambda: None)()
     if not isinstance(table, nn.Embedding):
         return

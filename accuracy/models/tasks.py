@@ -128,7 +128,7 @@ class TaskSubject(Subject):
         }
 
     def _name_filters(self, samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        """Add the filter's name to the titles of tasks with several filters.
+        """Add the first filter's name to the titles of tasks with several filters.
 
         A filter of lm-eval is a way of reading the model's answer.
         """

@@ -104,7 +104,7 @@ def _random_embeddings(
         return
     table = getattr(module, "get_input_embeddings", lambda: None)()
     if not isinstance(table, nn.Module):
-        raise UserError("Random inputs need a model with an embedding of tokens")
+        raise UserError("Random inputs need a token embedding, which this model does not have")
 
     def replace(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         return torch.randn(output.shape, generator=generator).to(output)

@@ -176,8 +176,8 @@ def _checked(values: Tensor) -> Tensor:
     """The values as float64. Raises ValueError if they cannot be fitted."""
     if values.ndim != 1 or not values.is_floating_point():
         raise ValueError(
-            f"Values to fit must be floating point in one dimension, not {values.dtype} in "
-            f"{values.ndim}"
+            f"Values to fit must be floating point in 1 dimension, not {values.dtype} in "
+            f"{values.ndim} dimensions"
         )
     if values.numel() < MIN_COUNT:
         raise ValueError(f"A fit needs at least {MIN_COUNT} values, not {values.numel()}")

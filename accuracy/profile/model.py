@@ -49,8 +49,8 @@ def profile_model(
     Returns
     -------
     list of TensorProfile
-        Two for each tensor: the profile of its values, and of its values divided by the largest in
-        their block.
+        Two for each tensor: the profile of its values, and that of its values divided by the
+        largest magnitude in their block.
 
     Raises
     ------
@@ -58,7 +58,9 @@ def profile_model(
         A tensor has NaN or infinities, or ``activations`` is set for a single file of weights.
     """
     if activations and source.subject is None:
-        raise UserError(f"{source.name} is a file of weights: there is nothing to run on a text")
+        raise UserError(
+            f"{source.name} is a file of weights, so there is no model to run on a text"
+        )
     found: list[TensorProfile] = []
     total = len(source.weights) * (2 if activations else 1)
     for index, (layer, read) in enumerate(source.weights.items()):
@@ -94,7 +96,10 @@ def typical_nu(profiles: Sequence[TensorProfile]) -> float:
     """
     found = nus_of_weights(profiles)
     if not found:
-        raise UserError("No layer's weights follow a distribution: all are constant or too few")
+        raise UserError(
+            "nu cannot be fitted to the weights of any layer: too many of the weights are equal, "
+            "or a layer has too few"
+        )
     return median(found)
 
 

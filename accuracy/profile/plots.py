@@ -21,7 +21,7 @@ _KINDS = {  # (what, normalized): colour, marker
     ("activation", True): ("#E69F00", "D"),
 }
 _BINS = 120
-# A histogram reaches this many scales of the fitted t to either side of its centre.
+# A histogram reaches at most this many scales of the fitted t to either side of its centre.
 _SHOWN = 8.0
 _NU_TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 

@@ -57,7 +57,9 @@ def check_layers(known: Iterable[str], layers: Sequence[str]) -> None:
     for layer in layers:
         if layer not in names:
             nearest = difflib.get_close_matches(layer[:200], names, n=3, cutoff=0.0)
-            raise UserError(f"There is no layer {layer[:200]!r}; nearest: {', '.join(nearest)}")
+            raise UserError(
+                f"There is no layer {layer[:200]!r}; the nearest names: {', '.join(nearest)}"
+            )
 
 
 def _chosen(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str]) -> list[str]:

@@ -63,7 +63,7 @@ class TensorRecord(Record):
     ks_delta: float | None = None
     """``ks_normal`` minus ``ks_t``: positive if Student's t is nearer."""
     note: str | None = None
-    """Why nothing was fitted."""
+    """Why nothing was fitted; null if the values were fitted."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ def profile_matrix(
         The matrix has NaN or infinities; the message names the layer.
     """
     if not bool(matrix.isfinite().all()):
-        raise UserError(f"The {what} of layer {layer[:200]} has NaN or infinite values")
+        raise UserError(
+            f"The {what} of layer {layer[:200]} must be finite, but has NaN or infinite values"
+        )
     blocks = _sampled_blocks(matrix, block, seed)
     maxima = blocks.abs().amax(dim=1, keepdim=True)
     return [

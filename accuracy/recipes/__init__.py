@@ -1,6 +1,6 @@
 """Recipes: how a model's weights and activations become numbers of few bits.
 
-A recipe says which of these steps are used. Smoothing moves outliers from activations into weights.
+A recipe may use three methods. Smoothing moves outliers from activations into weights.
 Clipping reduces block scales. GPTQ rounds the columns of a weight in order, so that later columns
 correct the errors of earlier ones. Without GPTQ, every weight is rounded to the nearest value.
 """

@@ -68,7 +68,7 @@ def observed_inputs(
     Recurrent layers are left out because they compute most of their inputs themselves. Weights
     that get no inputs are left out, too, such as those of experts that receive no token.
 
-    Raises UserError if no layer has an input. If an input is not finite, the UserError names the
+    Raises UserError if no layer gets an input. If an input is not finite, the UserError names the
     layer.
     """
     watched = {name: each for name, each in layers.items() if not each.is_recurrent}
@@ -86,5 +86,8 @@ def observed_inputs(
         calibrate()
     reached = {name: inputs for name, inputs in seen.items() if len(inputs.rows)}
     if watched and not reached:
-        raise UserError(f"Layer {next(iter(watched))}: calibration text does not reach it")
+        raise UserError(
+            f"The calibration text must reach layers, but reaches none of {len(watched)}, such as "
+            f"{next(iter(watched))}"
+        )
     return reached

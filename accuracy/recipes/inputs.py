@@ -56,8 +56,10 @@ def on_inputs(
     In a recurrent layer, only the input sequence is transformed, not the initial state or the
     fed-back state. A grouped convolution has a vector for each group: (..., groups, width).
 
-    Yields the names of the weights that were used so far. Raises UserError, naming the layer, if a
-    transform raises one, or if a product does not sum over the inputs of the weight's matrix.
+    Yields a set to which the name of each weight is added when the weight is used. Raises
+    UserError, naming the layer, if a transform raises one, if a product does not sum over the
+    inputs of the weight's matrix, or if one product uses several weights and it is not known which
+    inputs belong to which weight.
     """
     used: set[str] = set()
     points = [
@@ -93,7 +95,7 @@ class _Point:
         """Raise UserError if the products are not summed along the matrix's inputs."""
         if weight.shape[axis] > 1 and weight.stride(axis) != self.matrix.input_stride:
             raise UserError(
-                f"Layer {self.name} sums over another axis than that along which its blocks run: "
+                f"Layer {self.name} must sum over the axis along which blocks run, not another: "
                 "this kind of layer is not supported"
             )
 
@@ -149,7 +151,7 @@ class _Uses(TorchFunctionMode):
 def _linear(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments of ``linear(input, weight)`` with the input transformed."""
     inputs, weight, *rest = args
-    return _right(uses, inputs, weight, -1), weight, *rest
+    return _transformed(uses, inputs, weight, -1), weight, *rest
 
 
 def _convolution(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -164,12 +166,12 @@ def _product(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments of ``matmul(left, right)``, with the one that is not the weight transformed."""
     left, right, *rest = args
     if uses.points_of(right):
-        return _right(uses, left, right, -2), right, *rest
+        return _transformed(uses, left, right, -2), right, *rest
     if uses.points_of(left):
         # The weight is on the left, so the vectors are the columns of ``right``: transpose it,
         # transform, and transpose back.
         turned = right.mT if right.ndim > 1 else right
-        turned = _right(uses, turned, left, -1)
+        turned = _transformed(uses, turned, left, -1)
         return left, turned.mT if right.ndim > 1 else turned, *rest
     return args
 
@@ -185,8 +187,8 @@ def _added(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return args[0], *_product(uses, args[1:])
 
 
-def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
-    """Transform ``inputs``, whose last axis is summed over together with ``axis`` of ``weight``."""
+def _transformed(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
+    """The transformed ``inputs``. Their last axis and ``axis`` of ``weight`` are summed over."""
     points = uses.points_of(weight)
     for point in points:
         point.check_axis(weight, axis)

@@ -32,8 +32,8 @@ __all__ = ["QuantizationNoise", "quantized"]
 class QuantizationNoise:
     """Signal-to-quantization-noise ratios of the weights, in dB.
 
-    A ratio is infinite where the weights did not change. If the recipe does not quantize weights,
-    no layer is listed.
+    A ratio is infinite where the weights did not change. If no weights are quantized, no layer
+    is listed.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ class Recipe:
         if type(self.gptq) is not bool:
             raise UserError(f"gptq must be true or false, not {shown(self.gptq)}")
         if self.gptq and self.weights is None:
-            raise UserError("gptq needs 'weights'")
+            raise UserError("gptq must be false in a recipe without 'weights', not true")
         if self.smooth is None or self.smooth == SEARCH:
             return
         if type(self.smooth) not in (int, float) or not 0 <= float(self.smooth) <= 1:
@@ -111,7 +111,7 @@ class Recipe:
         return self._changed(block=block, scale_format=scale_format)
 
     def _changed(self, **changes: Any) -> "Recipe":
-        """This recipe with other operands, whose changes its name and title state."""
+        """This recipe with changed operands. The new name and title state the changes."""
         operands = {
             key: dataclasses.replace(operand, **changes)
             for key in ("weights", "activations")
@@ -139,6 +139,8 @@ class Recipe:
 
     def bits_per_weight(self, fmt: Format, inputs: int | None = None) -> float:
         """Bits stored for a weight: its code and its share of the block's scale.
+
+        These are 32 bits, as in FP32, if the recipe does not quantize weights.
 
         A block that may negate the values of the format also stores a sign.
 

@@ -40,8 +40,9 @@ def smoothing_divisors(
 ) -> Tensor:
     """The divisors of a layer for a given alpha, or for the best one; (width,) float32.
 
-    The search tries no smoothing, and the alphas 0, 0.1 ... 1, on the input vectors that were kept
-    in calibration. It chooses the divisors with the smallest squared error of the layer's output.
+    On the input vectors that were kept in calibration, the search tries the layer without
+    smoothing, and with each of the alphas 0, 0.1, ..., 1. It chooses the divisors with the smallest
+    squared error of the layer's output.
     """
     if smooth != SEARCH:
         return divisors(inputs, weight, float(smooth))

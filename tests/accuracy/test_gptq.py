@@ -139,7 +139,7 @@ def test_calibration_is_asked_for_and_must_reach_the_layer():
     before = model[0].weight.clone()
     for calibrate, message in (
         (None, "Recipe w4_gptq_b32 needs calibration text"),
-        (lambda: None, "Layer 0: calibration text does not reach it"),
+        (lambda: None, "The calibration text must reach layers, but reaches none of 2, such as 0"),
         (
             lambda: model(torch.full((2, 8), torch.nan)),
             "Layer 0: calibration inputs must be finite",

@@ -58,7 +58,7 @@ def test_every_product_with_a_weight_sees_its_inputs(way):
 def test_a_sum_along_the_outputs_of_a_weight_is_refused():
     model = Uses(lambda x, w: x @ w)  # x is (..., 3) here
     with (
-        pytest.raises(UserError, match="Layer inner sums over another axis"),
+        pytest.raises(UserError, match="Layer inner must sum over the axis along"),
         on_inputs(weight_matrices(model), {"inner": lambda x: x}),
     ):
         model(torch.randn(5, 3))

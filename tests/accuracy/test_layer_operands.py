@@ -54,5 +54,5 @@ def test_noise_is_measured_against_the_unquantized_product(operands_of):
 def test_unknown_layers_and_too_many_tokens_are_refused(operands_of):
     with pytest.raises(UserError, match=f"no linear layer 'down'; it has 15, such as {LAYER[:7]}"):
         operands_of("down")
-    with pytest.raises(UserError, match="tokens of the text, not 10000000"):
+    with pytest.raises(UserError, match="must see 10000000 tokens of the calibration text, not"):
         operands_of(tokens=10**7)

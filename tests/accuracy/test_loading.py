@@ -209,7 +209,7 @@ def test_results_depend_on_every_file_of_the_model(folder, name):
 
 
 def test_a_context_beyond_the_positions_is_refused_not_cut(folder):
-    with pytest.raises(UserError, match="sees 128 tokens at most, not 129"):
+    with pytest.raises(UserError, match="reads at most 128 tokens at a time, not 129"):
         open_subject(find_model(str(folder), context=129))
 
 

@@ -108,8 +108,8 @@ def test_quantiles_are_those_of_the_values():
         (torch.tensor([1.0] * 40 + list(range(60))), "41 of 100 are equal, more than a third"),
         (torch.tensor([float("nan")] + [1.0, 2.0] * 10), "must be finite"),
         (torch.tensor([float("inf")] + [1.0, 2.0] * 10), "must be finite"),
-        (torch.arange(20), "must be floating point in one dimension, not torch.int64 in 1"),
-        (torch.randn(4, 5), "must be floating point in one dimension, not torch.float32 in 2"),
+        (torch.arange(20), "must be floating point in 1 dimension, not torch.int64 in 1 d"),
+        (torch.randn(4, 5), "must be floating point in 1 dimension, not torch.float32 in 2 d"),
     ],
 )
 def test_values_without_a_fit_are_refused(values, message):

@@ -167,7 +167,7 @@ START = "name: a\ntitle: b\n"
         (START + "weights: {}\nsmooth: .nan", "smooth must be a number from 0 to 1"),
         (START + "weights: {}\nsmooth: true", "smooth must be a number from 0 to 1"),
         (START + "weights: {}\ngptq: 1", "gptq must be true or false, not 1"),
-        (START + "activations: {}\ngptq: true", "gptq needs 'weights'"),
+        (START + "activations: {}\ngptq: true", "gptq must be false in a recipe without 'weights'"),
         ("name: ../x\ntitle: b\nweights: {}", "name must be a lower-case letter, then"),
         (f"name: a\ntitle: {'b' * 999}\nweights: {{}}", "title must be text of at most 200"),
         (START + "weights: {}\nweights: {}", "Key 'weights' occurs twice"),

@@ -23,7 +23,7 @@ def test_the_configuration_tells_a_causal_model_from_an_encoder(folder):
     assert find_model(str(folder)).kind == "causal"
     (folder / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     assert find_model(str(folder)).kind == "encoder"
-    with pytest.raises(UserError, match="is an encoder: text, context and tasks"):
+    with pytest.raises(UserError, match="is an encoder; text, context, bos and tasks"):
         find_model(str(folder), context=64)
 
 
@@ -56,7 +56,7 @@ def test_a_model_of_256_tokens_without_a_tokenizer_reads_bytes(folder):
     (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 256}))
     found = find_model(str(folder))
     assert (found.kind, found.text, found.context) == ("bytes", "held-out", 256)
-    with pytest.raises(UserError, match="reads bytes: its text and context are those of bytelm"):
+    with pytest.raises(UserError, match="reads bytes, so its text and context are those of bytelm"):
         find_model(str(folder), context=64)
 
 
@@ -68,7 +68,7 @@ def test_damaged_configurations_are_refused(folder, content):
 
 
 def test_built_in_models_have_their_own_text():
-    with pytest.raises(UserError, match="bytelm has a text and context of its own"):
+    with pytest.raises(UserError, match="bytelm has its own text and context"):
         find_model("bytelm", text="docstrings")
     with pytest.raises(UserError, match="Context must be 2 to 131072 tokens, not 1"):
         find_model("bytelm", context=1)

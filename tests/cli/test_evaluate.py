@@ -13,7 +13,7 @@ from halfbyte.accuracy.bytelm import corpus
         (["evaluate", "no-such-model"], "is not a model: give minilm, bytelm, a directory"),
         (["evaluate", "bytelm", "--recipe", "w5"], "w4a4"),
         (["evaluate", "bytelm", "--formats", "int4,e9m9"], "e9m9"),
-        (["evaluate", "bytelm", "--text", "x.txt"], "bytelm has a text and context of its own"),
+        (["evaluate", "bytelm", "--text", "x.txt"], "bytelm has its own text and context"),
         (["evaluate", "bytelm", "int4,e2m1"], "did you mean int4 e2m1?"),
         (["recommend"], "Give either --max-loss or --max-area, and not both"),
         (["recommend", "--max-loss", "1%", "--max-area", "5"], "Give either --max-loss"),

@@ -73,7 +73,7 @@ def test_minilm_with_activations(halfbyte, tmp_path, monkeypatch):
     monkeypatch.setattr(fits, "_RESOLUTION", 256)
     monkeypatch.setattr(figures, "_DATES", {"png": {}})
     text = halfbyte("profile", "minilm", "--activations", "--layer", "pooler.dense", check=False)
-    assert "There is no layer 'pooler.dense'; nearest: " in text.stderr
+    assert "There is no layer 'pooler.dense'; the nearest names: " in text.stderr
     records = json.loads(halfbyte("profile", "minilm", "--activations", "--json").stdout)
     assert len(records) == 4 * 36
     weights = [
@@ -90,10 +90,13 @@ def test_minilm_with_activations(halfbyte, tmp_path, monkeypatch):
     [
         (["none.safetensors"], "none.safetensors cannot be read: No such file"),
         (["torn.safetensors"], "torn.safetensors is not a valid safetensors file"),
-        (["nan.safetensors"], "The weight of layer encoder.0 has NaN or infinite values"),
-        (["nan.safetensors", "--activations"], "there is nothing to run on a text"),
+        (
+            ["nan.safetensors"],
+            "The weight of layer encoder.0 must be finite, but has NaN",
+        ),
+        (["nan.safetensors", "--activations"], "so there is no model to run"),
         (["nan.safetensors", "--random-inputs"], "has no effect without --activations"),
-        (["nan.safetensors", "--layer", "encoder.1"], "There is no layer 'encoder.1'; nearest: en"),
+        (["nan.safetensors", "--layer", "encoder.1"], "There is no layer 'encoder.1'; the nearest"),
         (["no/such/model"], "no/such/model"),
     ],
 )
