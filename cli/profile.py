@@ -97,7 +97,10 @@ def profile(
         return
     _show(found)
     if source.left_out:
-        console.print(f"left out: {escape(', '.join(source.left_out))}", highlight=False)
+        console.print(
+            f"left out, not weights of layers: {escape(', '.join(source.left_out))}",
+            highlight=False,
+        )
     say(f"wrote {', '.join(path.name for path in files)} in {folder}")
 
 

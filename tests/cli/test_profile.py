@@ -32,7 +32,7 @@ def test_a_file_of_weights_gives_a_table_and_files(halfbyte, tmp_path, weights):
     done = halfbyte("profile", weights, "--block", "64")
     assert "three, blocks of 64" in done.stdout
     assert re.search(r"weights as they are: nu (2\.9|3\.0)\d to ", done.stdout)
-    assert "left out: embed.weight" in done.stdout
+    assert "left out, not weights of layers: embed.weight" in done.stdout
     folder = tmp_path / "build/profile/three-block_64"
     plots = ("nu", "weights", "weights_by_block")
     names = {f"{plot}.{kind}" for plot in plots for kind in ("png", "svg", "pdf", "txt")}
