@@ -106,10 +106,10 @@ def choose_architectures(
 def resolve_architectures(
     formats: Sequence[Format], design: DesignOptions, tech: str | None, jobs: int | None = None
 ) -> "list[MacSpec]":
-    """The MACs of :func:`mac_specs`, with ``auto`` replaced by an architecture.
+    """The MACs of :func:`mac_specs`, with ``auto`` replaced by the architecture of the smallest.
 
-    This is the architecture that gives the smallest MAC in the cell library ``tech``, which names a
-    card (a small library); None is the default card.
+    ``tech`` names the card (a small cell library) on which they are compared; None is the default
+    card.
     """
     from halfbyte.area.cells.technology import load_technology
 

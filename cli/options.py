@@ -85,11 +85,16 @@ Activation = Annotated[
 ]
 Architecture = Annotated[
     str,
-    typer.Option("--arch", help="Name of a multiplier architecture, or 'auto' for the best one."),
+    typer.Option(
+        "--arch",
+        help="Name of a multiplier architecture, or 'auto' for the one that synthesis finds best.",
+    ),
 ]
 Terms = Annotated[
     int,
-    typer.Option(help=f"Number of products that the sum holds without overflow, 1 to {MAX_TERMS}."),
+    typer.Option(
+        help=f"Number of products that the accumulator can sum without overflow, 1 to {MAX_TERMS}."
+    ),
 ]
 AccWidth = Annotated[
     int | None,
@@ -143,7 +148,7 @@ OperandSet = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, help="Number of processes at a time; by default that of the cores."),
+    typer.Option(min=1, help="Number of processes at a time; by default one for each core."),
 ]
 
 
