@@ -49,8 +49,8 @@ def ends_in_one_line() -> Iterator[None]:
         temporary = Path(tempfile.mkdtemp(prefix="halfbyte-"))
     except OSError as error:
         sys.exit(
-            f"error: No temporary folder can be made ({error.strerror}): set TMPDIR to a folder that "
-            "can be written"
+            f"error: No temporary folder can be made ({error.strerror}): set TMPDIR to a folder "
+            "that can be written"
         )
     try:
         with _temporary_files_in(temporary):
