@@ -1,7 +1,7 @@
 """Synthesizes all designs of a space in parallel, and stores their records.
 
-A space has one design for every combination of chosen formats, architectures, synthesis recipes and
-so on. A trial is one of these designs, with everything that its record depends on.
+A space has one design for every possible combination of chosen formats, architectures, synthesis
+recipes and so on. A trial is one of these designs, with everything that its record depends on.
 """
 
 from halfbyte.area.exploration.proof import prove_trial

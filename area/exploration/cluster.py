@@ -38,7 +38,7 @@ def cluster_workers(
     Parameters
     ----------
     address : str
-        Address of the scheduler, ``tcp://host:port``.
+        Address of the scheduler, ``tcp://host:port`` or ``tls://host:port``.
     empty_seconds, poll_seconds : float
         How long the cluster may be without workers, and the time between two checks, in s.
 
@@ -52,7 +52,8 @@ def cluster_workers(
         from distributed import Client
     except ImportError:
         raise UserError(
-            '--scheduler needs Dask: pip install "halfbyte[dask]", here and on the workers'
+            '--scheduler needs Dask, which is missing: run `pip install "halfbyte[dask]"` here and '
+            "on the workers"
         ) from None
     _check_address(address)
     with _quiet():
@@ -126,7 +127,7 @@ def _run(
     empty = threading.Event()
 
     def watch() -> None:
-        """Give up if there are no workers for too long; joblib itself would wait forever."""
+        """Give up after ``empty_seconds`` without workers; joblib itself would wait forever."""
         without = 0.0
         while not done.wait(poll_seconds):
             without = 0.0 if _has_workers(client) else without + poll_seconds

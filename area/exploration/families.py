@@ -45,8 +45,9 @@ class SupernormalGrid:
     Raises
     ------
     UserError
-        ``stop`` is below ``start``, ``step`` is not positive or does not lead from ``start`` to
-        ``stop``, the grid has too many values, or the format has no code for negative zero.
+        ``stop`` is below ``start``, ``step`` is not positive, the distance from ``start`` to
+        ``stop`` is not a whole number of steps, the grid has too many values, or the format has no
+        code for negative zero.
     """
 
     base: Format
@@ -57,18 +58,21 @@ class SupernormalGrid:
     def __post_init__(self) -> None:
         if self.step <= 0 or self.stop < self.start:
             raise UserError(
-                f"A grid of supernormal values needs from <= to and a positive step, not from "
-                f"{self.start} to {self.stop} by {self.step}"
+                "A grid of supernormal values needs a 'from' that is at most 'to', and a positive "
+                f"'step', not from {self.start} to {self.stop} with step {self.step}"
             )
         steps = (self.stop - self.start) / self.step
         if steps.denominator != 1:
-            raise UserError(f"The step {self.step} does not lead from {self.start} to {self.stop}")
+            raise UserError(
+                f"The distance from {self.start} to {self.stop} must be a whole number of steps of "
+                f"{self.step}, not {steps} steps"
+            )
         if steps >= MAX_FORMATS:
             raise UserError(f"A grid may have at most {MAX_FORMATS} values, not {steps + 1}")
         half = len(self.base.values) // 2
         if self.base.values[half] != 0 or self.base.values[0] != 0:
             raise UserError(
-                f"{self.base.name} has no code for negative zero, which supernormals need"
+                f"{self.base.name} has no code for negative zero, which a supernormal value needs"
             )
 
     def formats(self) -> Iterator[Format]:
@@ -124,18 +128,18 @@ class ValueSets:
     def __post_init__(self) -> None:
         low, high = SET_BITS
         if type(self.bits) is not int or not low <= self.bits <= high:
-            raise UserError(f"bits of value sets must be {low} to {high}, not {self.bits!r:.60}")
+            raise UserError(f"'bits' of value sets must be {low} to {high}, not {self.bits!r:.60}")
         least = self._free + 1
         if type(self.greatest) is not int or not least <= self.greatest <= MAX_MAGNITUDE:
             raise UserError(
-                f"max of value sets of {self.bits} bits must be {least} to {MAX_MAGNITUDE}, "
+                f"'max' of value sets of {self.bits} bits must be {least} to {MAX_MAGNITUDE}, "
                 f"not {self.greatest!r:.60}"
             )
         count = comb(self.greatest - 1, self._free)
         if count > MAX_FORMATS:
             raise UserError(
-                f"There are {count:,} sets of {self.bits} bits up to {self.greatest}, more than "
-                f"{MAX_FORMATS:,}"
+                f"There are {count:,} value sets of {self.bits} bits with magnitudes up to "
+                f"{self.greatest}; at most {MAX_FORMATS:,} are allowed"
             )
 
     @property

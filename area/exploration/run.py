@@ -59,7 +59,7 @@ class Exploration:
     Parameters
     ----------
     trials : list of MacTrial or DotTrial
-        The space's designs. If several have the same key, only the first is listed.
+        The space's designs. If several have the same key, only the first is in the list.
     records : list of SynthesisRecord or DotRecord
         The records in the order of ``trials``; trials without a record are left out.
     failures : list of Failure
@@ -78,7 +78,7 @@ class Exploration:
     seconds: float
 
     def trial_of(self, record: SynthesisRecord) -> MacTrial:
-        """The trial to which a MAC's record belongs; raises LookupError if there is none."""
+        """The trial to which a MAC's record belongs; raises LookupError if no trial fits it."""
 
         def named(trial: MacTrial) -> tuple[object, ...]:
             design = trial.design
@@ -94,7 +94,7 @@ class Exploration:
         for trial in self.trials:
             if isinstance(trial, MacTrial) and named(trial) == wanted:
                 return trial
-        raise LookupError(wanted)
+        raise LookupError(f"No trial of the run has the record's fields: {wanted}")
 
 
 def explore(
@@ -127,10 +127,11 @@ def explore(
     Raises
     ------
     UserError
-        Dask is not installed, no scheduler answers at that address, the scheduler has no workers,
-        or the store holds a damaged record.
+        Dask is not installed, ``scheduler`` is not an address, no scheduler answers there, the
+        scheduler has no workers, or the store holds a damaged record.
     ToolError
-        Workers keep failing, or a cluster lost its last worker. Finished records stay in the store.
+        Workers keep failing, or a cluster lost its scheduler or its last worker. Finished records
+        stay in the store.
     """
     start = time.monotonic()
     trials = {trial.key(): trial for trial in reversed(list(space.trials()))}

@@ -44,7 +44,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Space:
-    """The axes of a space. Its designs are all combinations of one value from each axis.
+    """The axes of a space. Its designs are all possible combinations of one value from each axis.
 
     Parameters
     ----------
@@ -106,7 +106,8 @@ class Space:
         for is_wanted, what, known in kinds:
             if is_wanted and not set(self.recipes) & set(known):
                 names = ", ".join(recipe.name for recipe in known)
-                raise UserError(f"{what} need one of the recipes {names}")
+                has = ", ".join(recipe.name for recipe in self.recipes)
+                raise UserError(f"{what} need one of the recipes {names}; the space has only {has}")
 
     def _check_clocks(self) -> None:
         periods = [clock for clock in self.clocks if clock is not None]
@@ -114,7 +115,9 @@ class Space:
             if recipe.clocked and not periods:
                 raise UserError(f"Recipe {recipe.name} needs a clock: give clocks, such as [2ns]")
             if not recipe.clocked and None not in self.clocks:
-                raise UserError(f"Recipe {recipe.name} takes no clock: add {NONE} to clocks")
+                raise UserError(
+                    f"Recipe {recipe.name} works without a clock: add {NONE!r} to clocks"
+                )
         if periods and not any(recipe.clocked for recipe in self.recipes):
             names = ", ".join(recipe.name for recipe in CLOCKED)
             raise UserError(f"With clocks, one of these recipes is needed: {names}")
@@ -198,7 +201,7 @@ def _build(data: Mapping[Any, Any], folder: Path) -> Space:
         formats += _family(entry, f"families[{index}]", folder).formats()
     _check_names(formats)
     if not formats:
-        raise UserError("A space needs formats or families")
+        raise UserError("A space needs formats or families, but has neither")
     clocks = _axis(data, "clocks", [NONE], _clock)
     # Only a measured delay tells whether a clock is met.
     measure = _flag(data, "measure") or clocks != (None,)
@@ -263,7 +266,9 @@ def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, 
         if entry not in known:
             nearest = difflib.get_close_matches(str(entry)[:60], known, n=1, cutoff=0.4)
             hint = f"did you mean {nearest[0]}? " if nearest else ""
-            raise UserError(f"{key}: {hint}known: all, {', '.join(known)}; not {entry!r:.60}")
+            raise UserError(
+                f"Unknown entry {entry!r:.60} in {key}; {hint}known: all, {', '.join(known)}"
+            )
     return tuple(dict.fromkeys(chosen))
 
 
@@ -280,7 +285,7 @@ def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple
 
 def _format(entry: object, folder: Path) -> Format:
     if not isinstance(entry, str):
-        raise UserError(f"A format must be a name or a file, not {entry!r:.60}")
+        raise UserError(f"A format must be the name of a format or of a file, not {entry!r:.60}")
     is_file = entry.endswith((".yaml", ".yml"))
     return load(folder / entry if is_file else entry)
 
@@ -294,7 +299,7 @@ def _check_names(formats: list[Format]) -> None:
     seen: dict[str, Format] = {}
     for fmt in formats:
         if seen.setdefault(fmt.name, fmt).values != fmt.values:
-            raise UserError(f"Two formats of the space have the name {fmt.name}")
+            raise UserError(f"Two formats with different values have the name {fmt.name}")
 
 
 def _terms(entry: object) -> int:
@@ -309,7 +314,8 @@ def _technology(entry: object, folder: Path) -> Technology:
     files: list[Any] = entry if isinstance(entry, list) else [entry]
     if not files or not all(isinstance(each, str) for each in files):
         raise UserError(
-            f"A technology must be a name, a Liberty file or a list of them, not {entry!r:.60}"
+            f"A technology must be a name, a Liberty file or a list of Liberty files, "
+            f"not {entry!r:.60}"
         )
     if isinstance(entry, str) and not entry.endswith((".lib", ".lib.gz")):
         return load_technology(entry)
@@ -334,7 +340,7 @@ def _family(entry: object, what: str, folder: Path) -> Family:
     }
     if not isinstance(entry, dict) or len(entry) != 1 or next(iter(entry)) not in kinds:
         raise UserError(
-            f"{what} must be one of {', '.join(kinds)} with its keys, not {entry!r:.60}"
+            f"{what} must be a mapping with one key, {' or '.join(kinds)}, not {entry!r:.60}"
         )
     ((kind, data),) = entry.items()
     place = f"{what}.{kind}"

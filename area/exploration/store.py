@@ -38,7 +38,9 @@ _PATIENCE_SECONDS = 60.0
 
 
 class ResultStore:
-    """Records, each under a hash (its key) of all that it depends on. Records are never changed.
+    """Records, each stored under its key, a hash of all that the record depends on.
+
+    Stored records are never changed.
 
     Many processes of one machine may use the same file at the same time. Each may be killed at any
     moment: a record is stored completely or not at all. A run claims a key before it computes the

@@ -150,7 +150,7 @@ class DotTrial:
         design = replace(self.design, architecture=lane.architecture, adders=adders)
         operands = self.operands or load_operands(shipped_operands()[0])
         job = DotJob(design, lane, self.recipe, self.technology, operands)
-        measured = DotMeasured(not_measured="the space does not ask for it")
+        measured = DotMeasured(not_measured="the space does not ask for measurements")
         with run_folder() as folder:
             rtlil = design.rtlil()
             result = synthesize_dot(rtlil, lane.verilog, self.technology, self.recipe, folder)

@@ -68,7 +68,7 @@ def _design(
     block: int | None,
     terms: int,
 ) -> Iterator[DotSpec]:
-    """Yield the unit, or nothing if its formats are too wide for the accumulator."""
+    """Yield the unit, or nothing if it is impossible, for example because a format is too wide."""
     kind = Accumulator.FP32 if scale else Accumulator.INTEGER
     try:
         yield DotSpec(
@@ -118,7 +118,9 @@ def _block(entry: object) -> int | None:
     if entry == LANES:
         return None
     if type(entry) is not int or entry < 1:
-        raise UserError(f"blocks must be numbers of products, or {LANES}, not {entry!r:.60}")
+        raise UserError(
+            f"A block size must be a positive number of products, or {LANES}, not {entry!r:.60}"
+        )
     return entry
 
 

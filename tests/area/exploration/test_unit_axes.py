@@ -47,7 +47,7 @@ def test_formats_that_fit_no_unit_are_left_out():
         ("units: [dot]\nscales: [e8m1]", "Unknown scale format 'e8m1'; did you mean e8m0"),
         (
             "units: [dot]\nblocks: [half]",
-            "blocks must be numbers of products, or lanes, not 'half'",
+            "A block size must be a positive number of products, or lanes, not 'half'",
         ),
         ("units: [dot]\neffort: 0", "effort must be above 0 and at most 1000, not 0"),
         ("units: [dot]\nrecipes: [brief]", "Units need one of the recipes resub, resyn"),
@@ -83,4 +83,6 @@ def test_units_are_synthesized_once_and_then_read_from_the_store(tmp_path, monke
     # Two lanes share one accumulator, so the area per lane is smaller.
     for scale in (None, "e8m0"):
         assert by_lanes[scale, 2].um2_per_lane < by_lanes[scale, 1].um2_per_lane
-    assert {each.not_measured for each in found.records} == {"the space does not ask for it"}
+    assert {each.not_measured for each in found.records} == {
+        "the space does not ask for measurements"
+    }
