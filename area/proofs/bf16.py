@@ -2,8 +2,9 @@
 
 The proof has three parts, each for all inputs. First, the product stage gives the exact product of
 two BF16 numbers. Second, the sum stage adds this product to an FP32 number, the *augend*, and
-rounds once. Third, the MAC consists of these two stages. The proof of the sum stage has
-one case for each difference of the two exponents: the exact sum is then an integer of fixed width.
+rounds once. Third, the MAC consists of these two stages. In the proof of the sum stage, each case
+covers one difference of the two exponents: the exact sum is then an integer of fixed width. Two
+more cases cover all larger differences.
 
 If one summand is far smaller than the other, only its sign, and whether it is zero, affect
 rounding. If the smaller summand is not zero, the proof replaces it by a small number of the same
@@ -130,7 +131,7 @@ class _Sum:
 
     @classmethod
     def free(cls, aig: Aig) -> "_Sum":
-        """Inputs that may have any value, except that a nonzero significand has its top bit set."""
+        """Inputs with any values, except that a significand is 0 or has its top bit set."""
         word = aig.word(32)
         top = aig.variable()
         significand = [aig.conjunction(aig.variable(), top) for _ in range(_SIGNIFICAND - 1)]
@@ -176,7 +177,7 @@ class _Sum:
 
 
 def _near(circuit: Circuit, difference: int) -> Verdict:
-    """Prove that the sum is right if the product's exponent is the augend's plus ``difference``."""
+    """Prove the sum correct if the product's exponent is the augend's plus ``difference``."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -205,7 +206,7 @@ def _difference(words: Words, inputs: _Sum) -> list[int]:
 
 
 def _far_above(circuit: Circuit) -> Verdict:
-    """Prove that the sum is right if the augend is far below the product."""
+    """Prove that the sum is correct if the augend is far below the product."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -220,7 +221,7 @@ def _far_above(circuit: Circuit) -> Verdict:
 
 
 def _far_below(circuit: Circuit) -> Verdict:
-    """Prove that the sum is right if the product is far below the augend, or 0."""
+    """Prove that the sum is correct if the product is 0 or far below the augend."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -291,7 +292,7 @@ def prove_bf16_mac(
     )
     refuted = [name for name, verdict in verdicts.items() if verdict.equal is False]
     if refuted:
-        raise ProofError(f"Refuted: {CLAIM}; the difference is in: {', '.join(refuted)}")
+        raise ProofError(f"The claim {CLAIM!r} is refuted; wrong parts: {', '.join(refuted)}")
     decided = all(verdict.equal for verdict in verdicts.values())
     queries = sum(verdict.queries for verdict in verdicts.values())
     return UnitProof(

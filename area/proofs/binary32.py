@@ -1,4 +1,4 @@
-"""Defines FP32 and BF16 as IEEE 754-2019 does (3.4 and 4.3.1), as a specification for proofs.
+"""Defines FP32 and BF16 as IEEE 754-2019 does (sections 3.4, 4.3.1), as a specification for proofs.
 
 This module does not use the RTL. A number is an integer times a power of two. Sums and products are
 exact. Rounding picks the place of the last bit, then looks at all bits below it. A bit is a
@@ -116,7 +116,7 @@ def pack(aig: Aig, one: Number, other: Number, magnitude: Word, negative: int) -
     opposite = aig.exclusive(one.negative, other.negative)
     both_infinite = aig.conjunction(one.is_infinite, other.is_infinite)
     is_nan = words.any([one.is_nan, other.is_nan, aig.conjunction(both_infinite, opposite)])
-    nan = words.constant(0x7FC0_0000, 32)  # the only NaN that the RTL gives
+    nan = words.constant(0x7FC0_0000, 32)  # the only NaN that the RTL outputs
     infinity = words.constant(0xFF << _FRACTION, 31)
     finite = [*magnitude, negative]
     with_one = words.chosen(one.is_infinite, [*infinity, one.negative], finite)

@@ -7,13 +7,13 @@ weighted sum of the bits is the product. A *tree* of adders adds the bits of all
    of codes are tried, on the RTL and on the netlist.
 2. *Tree = sum.* The output of the tree is the weighted sum of its input bits. This is shown by
    substitution (:mod:`.linear`), for any values of the lanes' bits.
-3. *Netlist = RTL.* A SAT solver shows that they are equal from any state and for any inputs. In
-this RTL, each lane
-   is replaced by the lane's netlist, so that RTL and netlist have many signals in common.
+3. *Netlist = RTL.* A SAT solver shows that the unit's netlist and RTL are equal from any state and
+   for any inputs. In this RTL, each lane is replaced by the lane's netlist, so that RTL and netlist
+   have many signals in common.
 
 From 1 and 2, the tree gives the sum of the products. From 3, the logic after the tree is the same
 in RTL and netlist. For an integer accumulator, :func:`prove_accumulator` proves this logic. For
-other accumulators, simulation compares it with the golden model in PyTorch.
+other accumulators, simulation compares this logic with the golden model in PyTorch.
 """
 
 import json
@@ -217,7 +217,7 @@ def wrong_product(circuit: Circuit, spec: DotSpec) -> str | None:
         return None
     row = int(different[0])
     w, a = row & 2**spec.weight.bits - 1, row >> spec.weight.bits
-    return f"w = code {w}, a = code {a}: should be {_products(spec)[row]}, is {seen[row]}"
+    return f"w = code {w}, a = code {a}: should be {_products(spec)[row]}, but is {seen[row]}"
 
 
 def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
@@ -242,11 +242,11 @@ def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
         if seen.weights.get(net, 0) != expected.weights.get(net, 0)
     ]
     if seen.constant != expected.constant:
-        return f"the constant should be {expected.constant}, is {seen.constant}", seen.steps
+        return f"the constant should be {expected.constant}, but is {seen.constant}", seen.steps
     if different:
         net = different[0]
         weights = (form.weights.get(net, 0) for form in (expected, seen))
-        return "the weight of net {} should be {}, is {}".format(net, *weights), seen.steps
+        return "the weight of net {} should be {}, but is {}".format(net, *weights), seen.steps
     return None, seen.steps
 
 
@@ -256,7 +256,7 @@ def _augend_port(spec: DotSpec) -> str:
 
 
 def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
-    """Prove that an integer unit stores its tree's output, and gives the right base to the tree.
+    """Prove that an integer unit stores its tree's output, and gives the correct base to the tree.
 
     The base must be ``clear ? 0 : acc``, or the input ``addend`` in a chained unit. The proof
     covers any state, and any values on the outputs of lanes and adders.

@@ -3,7 +3,7 @@
 A mutant is the unit with one small change (:mod:`.mutation`). A change does no harm if it has an
 effect only in states that never occur, so the proof leaves these states out. An FP32 accumulator
 never holds -0, and its only NaN is 7FC00000. If its sums cannot overflow or be subnormal, its
-exponents are never very large or very small either.
+exponent field is 64 to 191, or that of 0 or NaN.
 """
 
 from collections.abc import Mapping, Sequence

@@ -58,7 +58,11 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
     if spec.accumulator is Accumulator.INTEGER:
         verdict = prove_accumulator(trees[0], spec)
         if verdict.equal is False:
-            _refuse(spec, "accumulator", "it does not keep the tree's sum")
+            _refuse(
+                spec,
+                "accumulator",
+                "it does not store the tree's sum, or the sum starts from a wrong number",
+            )
         parts["accumulator"] = STATUS[verdict.equal]
     rtl = read_rtl(spec, lane, technology)
     mapped = read_mapped_unit(folder, _TOP, technology.cells)
@@ -95,11 +99,14 @@ def _simulated(spec: DotSpec) -> str | None:
 
 
 def blocks_of_a_cycle(spec: DotSpec) -> str:
-    """A phrase for how a unit takes blocks: several in a cycle, or one over several cycles."""
+    """A phrase for the part of a unit that orders or gathers blocks, which is only simulated.
+
+    A unit adds several blocks in one cycle in a fixed order, or gathers one block over its cycles.
+    """
     return "order of blocks" if spec.blocks_per_cycle > 1 else "gathering of a block"
 
 
 def _refuse(spec: DotSpec, part: str, counterexample: str | None) -> None:
     """Raise ProofError if there is a counterexample."""
     if counterexample is not None:
-        raise ProofError(f"{spec.title}: {part.replace('_', ' ')} is refuted: {counterexample}")
+        raise ProofError(f"The {part.replace('_', ' ')} of {spec.title} is wrong: {counterexample}")

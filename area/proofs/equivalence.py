@@ -35,7 +35,7 @@ class Verdict:
 
     ``equal`` is True (proved), False (refuted) or None (the solver gave up). ``codes`` is the
     number of combinations of the codes' bits; all were simulated. ``queries`` is the number of
-    questions to the solver. ``model`` is a counterexample: for each variable's literal, a value
+    questions to the solver. ``model`` is a counterexample: a value for each variable's literal,
     such that the words differ. It is None if there is no counterexample.
     """
 
@@ -55,13 +55,14 @@ def compare(
     aig : Aig
         Graph that holds the literals.
     codes : sequence of int
-        Literals of about 16 variables at most. All combinations of their values are simulated, and
+        Literals of at most about 16 variables. All combinations of their values are simulated, and
         the first variable changes fastest. Tables of ``aig`` are functions of these variables.
     pairs : sequence of (int, int)
         Pairs of literals, in the order in which they are compared.
     extremes : sequence of int
-        Literals of a word that half of the patterns set near the ends of its range, since random
-        values alone hardly ever saturate an adder. Literals that are not variables are left alone.
+        Literals of a word that half of the patterns set near zero or near the ends of its range,
+        since random values alone hardly ever saturate an adder. Literals that are not variables are
+        left alone.
     """
     simulation = _Simulation(aig, codes, extremes)
     for left, right in pairs:

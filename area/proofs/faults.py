@@ -18,7 +18,8 @@ def altered_table(weight: Format, activation: Format, architecture: str) -> Form
 
     The architecture must accept the result. If it accepts no single change, for example because its
     table is addressed by magnitudes, a value and its negative both change. Quantum and largest
-    magnitude stay the same, so all widths do too. Returns None if no value can be changed this way.
+    magnitude stay the same, so all widths stay the same, too. Returns None if no value can be
+    changed this way.
     """
     for both_signs in (False, True):
         for code in range(len(weight.values)):

@@ -199,7 +199,7 @@ class _Specification:
         return self.words.merged(constants)
 
     def window(self) -> list[int]:
-        """The next bits of the stream, the first bit first: eight for each symbol."""
+        """The next bits of the stream, the first bit first: eight for each of the ``symbols``."""
         first = self.state["kept"][::-1]
         codes = self.inputs["codes__payload"][: self.beat]
         following = [
@@ -337,7 +337,8 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
 def crc_is_right(circuit: Circuit, bits: int) -> bool:
     """Whether a circuit updates a CRC-32C for the next ``bits`` bits of data.
 
-    It must consist of XOR gates, and each output must be the XOR of the right inputs.
+    It must consist of XOR gates, and each output must be the XOR of just those inputs that the
+    definition of the CRC names.
     """
     sums: dict[Net, frozenset[tuple[str, int]]] = {}
     for name, nets in circuit.inputs.items():
@@ -368,11 +369,11 @@ def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1
     lane = component or FixedLane(symbols=symbols)
     circuits = lower({"lane": lane, "step": Crc(bits=bits)}, fused=True)
     if not crc_is_right(circuits["step"], bits):
-        raise ProofError(f"Refuted: {CLAIM}; its CRC stage computes another function")
+        raise ProofError(f"The claim {CLAIM!r} is refuted: the CRC stage computes another function")
     aig, pairs = _pairs(circuits["lane"], symbols)
     verdict = compare(aig, (), pairs)
     method = (
-        f"any state was checked by SAT, in {verdict.queries} queries; "
+        f"all states were checked by SAT, in {verdict.queries} queries; "
         "the CRC was checked by comparing XOR sums"
     )
     return unit_proof(CLAIM, verdict.equal, method, start)

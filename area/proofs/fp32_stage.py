@@ -9,9 +9,9 @@ enough for SAT. One more case for each sign of the difference covers all larger 
 
 The block's scaled sum is assumed to be an output of
 :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: the top bit of its significand is 1, or it is
-+0. The accumulator's only NaN is 7FC00000. A *limited* stage is for sums that can neither overflow
-nor be subnormal. Its summands are assumed to have exponent fields from 64 to 191, or to be 0 or
-NaN.
++0, and it is never infinite. The accumulator's only NaN is 7FC00000. A *limited* stage is for sums
+that can neither overflow nor be subnormal. Its summands are assumed to have exponent fields from 64
+to 191, or to be 0 or NaN.
 """
 
 import time
@@ -154,7 +154,8 @@ def _verdict(stage: Fp32Sum, small: Circuit, large: Circuit, case: Case) -> Verd
 def prove_fp32_stage(make: Callable[[], Fp32Sum], cases: Sequence[Case] = ALL_CASES) -> StageProof:
     """Prove that the stage that ``make`` builds equals the specification.
 
-    Raises ToolError if Yosys fails.
+    If it does not, the result names the first case in which they differ. Raises ToolError if Yosys
+    fails.
     """
     start = time.monotonic()
     stage = make()
@@ -169,8 +170,11 @@ def prove_fp32_stage(make: Callable[[], Fp32Sum], cases: Sequence[Case] = ALL_CA
         verdict = _verdict(stage, small, large, case)
         queries += verdict.queries
         if verdict.equal is False:
-            where = "or farther" if case.beyond else "exactly"
-            status, counterexample = REFUTED, f"exponents {case.difference} apart, {where}"
+            where = "or farther from 0" if case.beyond else "exactly"
+            counterexample = (
+                f"the block's exponent minus the accumulator's is {case.difference}, {where}"
+            )
+            status = REFUTED
             break
         if verdict.equal is None:
             status = UNDECIDED

@@ -79,8 +79,7 @@ def reduce_to_inputs(cells: Sequence[TreeCell], *words: Sequence[Net]) -> Linear
     """The sum of ``words`` as a linear form of the tree's inputs.
 
     The modulus is 2 to the power of the width of a word. If a cell's outputs cannot be replaced by
-    its inputs, they stay in the form. Raises CircuitError if the cells form a
-    loop.
+    its inputs, they stay in the form. Raises CircuitError if the cells form a loop.
     """
     form = LinearForm(1 << len(words[0]))
     for word in words:

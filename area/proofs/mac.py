@@ -94,7 +94,7 @@ class Counterexample:
             inputs += f", acc before {self.before} ({self.before * unit})"
         return (
             f"{inputs}: {what} should be {self.expected} ({self.expected * unit}), "
-            f"is {self.seen} ({self.seen * unit})"
+            f"but is {self.seen} ({self.seen * unit})"
         )
 
 
@@ -126,7 +126,7 @@ class Proof:
     def check_not_refuted(self, what: str) -> None:
         """Raise ProofError with the counterexample if the claim is refuted."""
         if self.counterexample:
-            raise ProofError(f"{what}: {self.claim} is refuted: {self.counterexample}")
+            raise ProofError(f"{what}: the claim {self.claim!r} is refuted: {self.counterexample}")
 
 
 def prove_mac(rtl: Circuit, spec: MacSpec) -> Proof:

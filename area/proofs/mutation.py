@@ -74,9 +74,9 @@ class Mutated:
 def mutate(macs: Mapping[str, MacSpec | DotSpec], *, count: int, seed: int) -> Mutated:
     """Make ``count`` mutants of each unit, chosen at random from all that Yosys can make.
 
-    Each mutant changes one bit of one port of a cell. If Yosys can make fewer than ``count``
-    mutants of a unit, all of them are made. Raises ToolError if Yosys fails, and ValueError if
-    there are 65536 mutants or more.
+    Each mutant changes one bit of one port of a cell, but never a clock pin. If Yosys can make
+    fewer than ``count`` mutants of a unit, all of them are made. Raises ToolError if Yosys fails,
+    and ValueError if there are 65536 mutants or more.
     """
     components = {name: mac.component() for name, mac in macs.items()}
     with tempfile.TemporaryDirectory(prefix="halfbyte-mutants-") as temporary:
@@ -125,7 +125,7 @@ def _list_script(names: Sequence[str]) -> str:
     # have no effect.
     lines += ["pmuxtree", "setundef -zero", "opt_expr", "opt_merge", "opt_clean -purge"]
     # List all mutations. Yosys can also choose some at random, but it does not end if a module has
-    # fewer mutations than it shall choose.
+    # fewer mutations than the number asked for.
     lines += [f"mutate -list 0 -module {name} -o {name}.mutants" for name in names]
     return "\n".join([*lines, "write_rtlil prepared.il", ""])
 

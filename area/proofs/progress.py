@@ -102,8 +102,8 @@ def _streams(unit: wiring.Component) -> list[Any]:
 def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProof:
     """Prove that a beat crosses some stream of ``unit`` at least every ``max_idle + 1`` cycles.
 
-    ``unit`` is a :class:`Lane` or a :class:`Decoder`. For a decoder, beats on its stream of code
-    tables count too. Raises ProgressError if the unit can be idle for longer, or if Yosys fails.
+    ``unit`` is a lane or a whole decoder. If a decoder has a stream of code tables, beats on this
+    stream count too. Raises ProgressError if the unit can be idle for longer, or if Yosys fails.
     """
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="halfbyte-progress-") as temporary:

@@ -31,7 +31,7 @@ Bit = tuple[str, int]
 """The name of a signal, and the place of a bit in it."""
 
 _METHOD = (
-    "any state was checked by SAT: {pairs} bits of outputs and registers, in {queries} queries"
+    "all states were checked by SAT: {pairs} bits of outputs and registers, in {queries} queries"
 )
 _RTL = "rtl"
 
@@ -89,7 +89,7 @@ def prove_unit(
     proof = prove_circuits(rtl, read_mapped_unit(folder, top, cells))
     if proof.status == REFUTED:
         name = type(component).__name__
-        raise ProofError(f"{name}: {NETLIST_CLAIM} is refuted: {proof.counterexample}")
+        raise ProofError(f"{name}: the claim {NETLIST_CLAIM!r} is refuted: {proof.counterexample}")
     return replace(proof, seconds=round(time.monotonic() - start, 3))
 
 
@@ -191,4 +191,5 @@ def _counterexample(
     named = zip(sides.words, numbers, strict=True)
     state = ", ".join(f"{name} {number:#x}" for name, number in named if number)
     others = f" (and {len(differing) - 1} more)" if differing[1:] else ""
-    return f"{what} should be {expected}, is {seen}{others}, where {state}; all else 0"
+    where = f"where {state}; all else is 0" if state else "where all inputs and registers are 0"
+    return f"{what} should be {expected}, but is {seen}{others}, {where}"

@@ -43,7 +43,7 @@ class ClaimRecord(Record):
     queries: int
     """The number of questions to the SAT solver."""
     counterexample: str | None
-    """Readable inputs for which the claim fails; null if the proof found none."""
+    """Inputs for which the claim fails, as text; null if the proof found none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def unit_proof(claim: str, equal: bool | None, method: str, start: float) -> Uni
     Raises ProofError if ``equal`` is False: the claim is refuted.
     """
     if equal is False:
-        raise ProofError(f"Refuted: {claim}")
+        raise ProofError(f"The claim {claim!r} is refuted")
     seconds = round(time.monotonic() - start, 3)
     return UnitProof(
         status=STATUS[equal], claim=claim, method=method, counterexample=None, seconds=seconds
@@ -80,7 +80,7 @@ class ProofStatus(Record):
     """The result of a proof in several parts."""
 
     status: str
-    """``proved`` if every part is proved; ``undecided`` if the solver gave up on one."""
+    """``proved`` if every part is proved, ``refuted`` if one is wrong, otherwise ``undecided``."""
 
     @property
     def is_proved(self) -> bool:
@@ -93,7 +93,8 @@ class MacProof(ProofStatus):
     """The results of the proofs about a MAC and its multiplier.
 
     For each of them, the RTL is compared with the formats' values, and the netlist with the RTL.
-    Each of the four parts has a status of its own: ``proved``, ``refuted`` or ``undecided``.
+    Each of the four parts has a status of its own: ``proved`` or ``undecided``. A refuted part
+    raises ProofError instead.
     """
 
     rtl: str
@@ -129,7 +130,8 @@ class DotProof(ProofStatus):
     """What was proved about a dot-product unit.
 
     A lane of the unit multiplies one pair of codes. The tree adds the products of all lanes. Each
-    part has a status of its own: ``proved``, ``refuted`` or ``undecided``.
+    part has a status of its own: ``proved`` or ``undecided``. A refuted part raises ProofError
+    instead.
     """
 
     lane_rtl: str

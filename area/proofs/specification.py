@@ -1,7 +1,8 @@
 """Specifies what a MAC must compute from its formats' values. The RTL is proved to do the same.
 
 This module does not use the RTL. The product is a table of all products of the formats' integers.
-The rest of a MAC is one addition and, if it saturates, a clamp.
+The rest of a MAC is one addition, a clamp if the accumulator saturates, and the effects of
+``clear`` and ``enable``.
 """
 
 import math

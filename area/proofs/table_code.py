@@ -8,8 +8,8 @@ the eight bits after its code are a symbol, which is called *escaped*.
 
 The reader looks at the bits at some place in the stream, and finds the row whose code they begin
 with. It gives the row's symbol and the place after the code. The proof covers all complete
-canonical codes that fit in the table, every place and all bits. :mod:`.table_loader` shows that
-only tables with such codes are loaded.
+canonical codes that fit in the table, every place in the stream and all bits. :mod:`.table_loader`
+shows that only tables with such codes are loaded.
 """
 
 import time
@@ -119,10 +119,10 @@ class Table:
         return found
 
     def fits(self, longest: int) -> list[int]:
-        """Conditions for a prefix code with the right ``base``, for lengths up to ``longest``.
+        """Conditions that the codes of up to ``longest`` bits are a prefix code and fit the table.
 
-        For a code of length n, the table's ``base`` of this length must be the row of the code,
-        minus the code, plus ``2**n``.
+        For a code of length n, the table's ``base`` of this length must also be the row of the
+        code, minus the code, plus ``2**n``.
         """
         words, found = self._words, []
         for n in range(1, longest + 1):
@@ -232,7 +232,7 @@ class _Specification:
         }
 
     def _no_two(self, here: Sequence[int]) -> list[int]:
-        """For each two lengths, the condition that the bits do not begin with codes of both."""
+        """For each pair of lengths, the condition that the bits do not begin with codes of both."""
         return [
             self.aig.conjunction(one, other) ^ 1
             for place, one in enumerate(here)
@@ -263,9 +263,8 @@ def prove_symbol_reader(
 ) -> UnitProof:
     """Prove that the reader is correct for all tables of up to ``rows`` rows.
 
-    The codes in the tables have up to ``longest`` bits.
-    ``component`` is the reader; by default ``rtl.dfloat11.symbol_reader.SymbolReader``. Raises
-    ProofError if the claim is refuted.
+    The codes in the tables have up to ``longest`` bits. ``component`` is the reader; by default
+    ``rtl.dfloat11.symbol_reader.SymbolReader``. Raises ProofError if the claim is refuted.
     """
     start = time.monotonic()
     reader = component or SymbolReader(rows=rows, max_length=longest)

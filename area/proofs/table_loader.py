@@ -1,12 +1,13 @@
-"""The proof that the DFloat11 decoder loads only code tables that its reader can decode with.
+"""The proof that the DFloat11 decoder loads only code tables with which its reader can decode.
 
 The loader reads one number of a code table per cycle: the number of rows, the row of the escape
 (the code after which a symbol follows in plain bits), the number of codes of each length, and the
 symbols. The proof is by induction over these numbers. An invariant holds after reset, and every
 step from a state in which it holds leads to a state in which it holds again. The invariant has two
-parts. While the numbers of codes arrive, the table is right for all lengths that have arrived. A
-loaded table is a complete canonical code, as :mod:`.table_code` defines it. The proof of the reader
-assumes just this. Simulation, not this proof, shows that the loader accepts such tables.
+parts. While the numbers of codes arrive, the codes of all lengths that have arrived form a prefix
+code, and the table and the loader's registers describe this code. A loaded table is a complete
+canonical code, as :mod:`.table_code` defines it. The proof of the reader assumes just this.
+Simulation, not this proof, shows that the loader accepts such tables.
 """
 
 import time

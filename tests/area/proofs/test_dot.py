@@ -155,4 +155,4 @@ def test_a_lane_for_another_value_table_is_detected():
     values = list(E2M1.values)
     values[3] = values[2]
     other = replace(spec, weight=replace(E2M1, values=tuple(values), ties=Ties.DOWN))
-    assert wrong_product(lane, other) == "w = code 3, a = code 1: should be 2, is 3"
+    assert wrong_product(lane, other) == "w = code 3, a = code 1: should be 2, but is 3"

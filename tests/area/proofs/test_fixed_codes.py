@@ -38,7 +38,7 @@ def test_words_are_those_of_the_codec(number: int) -> None:
 def test_a_lane_decodes_from_any_state(symbols: int) -> None:
     record = prove_fixed_lane(symbols=symbols)
     assert record.status == "proved"
-    assert "any state was checked by SAT" in record.method
+    assert "all states were checked by SAT" in record.method
 
 
 class MistakesOneWord(Prefix):
@@ -57,7 +57,7 @@ def test_a_wrong_word_is_refuted(
     symbols: int, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"halfbyte.rtl.dfloat11.fixed.{reader}.Prefix", MistakesOneWord)
-    with pytest.raises(ProofError, match=r"Refuted: .*, one step from any state of decoding"):
+    with pytest.raises(ProofError, match="from any state of decoding' is refuted"):
         prove_fixed_lane(symbols=symbols)
 
 

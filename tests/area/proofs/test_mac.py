@@ -127,7 +127,7 @@ def test_counterexamples_are_true(small):
     pattern = (
         rf"w = code {found.w:04b} \({fmt.values[found.w]}\), a = code {found.a:04b} "
         rf"\({fmt.values[found.a]}\), clear 1, enable 1, acc before {found.before} "
-        rf"\(\S+\): acc should be {found.expected} \(\S+\), is {found.seen} \(\S+\)"
+        rf"\(\S+\): acc should be {found.expected} \(\S+\), but is {found.seen} \(\S+\)"
     )
     assert re.fullmatch(pattern, str(found))
 

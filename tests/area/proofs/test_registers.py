@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
 
 from halfbyte.area.cells.technology import load_technology
 from halfbyte.area.netlists.circuit import CircuitError
@@ -61,7 +64,7 @@ def test_netlists_equal_their_rtl(name: str, unit: str, tmp_path: Path):
     proof = prove_unit(component, tmp_path, "unit", technology.cells)
     assert proof.status == "proved"
     assert proof.claim == "netlist = rtl"
-    assert "any state was checked by SAT" in proof.method
+    assert "all states were checked by SAT" in proof.method
 
 
 def test_an_inverted_gate_is_refuted(lane):
@@ -89,8 +92,30 @@ def test_a_register_that_is_stuck_is_named(lane):
     )
     assert proof.status == "refuted"
     text = proof.counterexample
-    assert text.startswith("next stream_crc[7] should be 1, is 0, where ")
+    assert text.startswith("next stream_crc[7] should be 1, but is 0, where ")
     assert "stream_crc 0x" in text
+
+
+class Constant(wiring.Component):
+    """A unit without inputs and registers, whose output is always ``value``."""
+
+    out: Out(1)
+
+    def __init__(self, value):
+        self.value = value
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.out.eq(self.value)
+        return m
+
+
+def test_a_difference_without_inputs_and_registers_is_described():
+    circuits = lower({"zero": Constant(0), "one": Constant(1)}, fused=True)
+    proof = prove_circuits(circuits["one"], MappedUnit(circuits["zero"], {}))
+    wanted = "output out[0] should be 1, but is 0, where all inputs and registers are 0"
+    assert proof.counterexample == wanted
 
 
 def test_swapped_registers_are_refuted(lane):
@@ -114,7 +139,9 @@ def test_a_faulty_netlist_is_an_error_with_a_counterexample(tmp_path: Path):
     text, name = path.read_text(), "sky130_fd_sc_hd__nand2_1"
     assert name in text
     path.write_text(text.replace(name, name.replace("nand2", "nor2"), 1))
-    with pytest.raises(ProofError, match=r"Product: netlist = rtl is refuted: output .* should be"):
+    with pytest.raises(
+        ProofError, match=r"the claim 'netlist = rtl' is refuted: output .* should be"
+    ):
         prove_unit(Product(), tmp_path, "unit", technology.cells)
 
 

@@ -49,7 +49,7 @@ def test_every_unit_is_proved_and_every_fault_refuted(build):
         records[0], proof=replace(proof, status="refuted"), faults={"missing clear": proof}
     )
     assert failures(wrong) == [
-        "e1m2 x e1m2, sign_magnitude, multiplier: rtl = specification is refuted",
+        "e1m2 x e1m2, sign_magnitude, multiplier: the claim 'rtl = specification' is refuted",
         "e1m2 x e1m2, sign_magnitude, multiplier: the fault 'missing clear' is proved, not refuted",
     ]
 

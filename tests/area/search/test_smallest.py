@@ -207,7 +207,7 @@ def test_a_netlist_that_is_wrong_is_refuted(sky130hd, filled_build, monkeypatch)
     wrong = text.replace("sky130_fd_sc_hd__nand2_1", "sky130_fd_sc_hd__nor2_1")
     assert wrong != text
     netlist.write_text(wrong)
-    with pytest.raises(ProofError, match=r"netlist = rtl is refuted: w = code \d{4} \("):
+    with pytest.raises(ProofError, match=r"'netlist = rtl' is refuted: w = code \d{4} \("):
         synthesize(task, sky130hd)
 
 
