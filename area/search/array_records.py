@@ -35,20 +35,21 @@ class MappedPart(Record):
 class ArrayRecord(DotRecord):
     """Area, delay, energy and proof of an array on a cell library.
 
-    ``area_um2``, ``cells`` and ``flip_flops`` are those of the whole array. Delay, proof and
-    netlist are those of one unit. The energy of a product includes all parts.
+    ``area_um2``, ``register_um2``, ``cells`` and ``flip_flops`` are those of the whole array.
+    Delay, leakage, proof and netlist are those of one unit. The energies per product include all
+    parts.
     """
 
     dataflow: str
     """What stays in an element: ``output`` (the sum) or ``weight``."""
     rows: int
-    """Number of rows. Each handles its own token, or its own products of a sum if weights stay."""
+    """Number of rows. Each row has its own token, or its own products of a sum if weights stay."""
     columns: int
     """Number of columns; each column computes its own output."""
     depth: int | None
     """Number of tokens whose sums a column holds; null in an output-stationary array."""
     weight_cycles: int | None
-    """Cycles for which a weight stays in its element in energy measurements; null if it moves."""
+    """Cycles for which a weight stays in its element when energy is measured; null if it moves."""
     um2_per_mac: float
     """Area divided by the number of products per cycle, in um^2."""
     unit_um2: float
@@ -62,8 +63,8 @@ class ArrayRecord(DotRecord):
     skew_fj: float | None
     """Energy per product in the registers that delay the inputs of rows and columns, in fJ."""
     return_um2: float
-    """Area of the registers that bring sums to the bottom of a column, in um^2; 0 without them."""
+    """Area of the registers that bring sums back to a column's bottom, in um^2; 0 if none exist."""
     return_fj: float | None
-    """Energy per product in the registers that bring sums back, in fJ; 0 without them."""
+    """Energy per product in the registers that bring sums back, in fJ; 0 if none exist."""
     parts_proof: Mapping[str, str] | None
-    """For each part but the units: whether its netlist equals its RTL; null without proofs."""
+    """For each part except the units: whether its netlist equals its RTL; null without proofs."""

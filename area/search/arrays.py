@@ -40,7 +40,10 @@ def synthesize_arrays(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[ArrayRecord]:
-    """The records of the arrays, in order, with the fields of a unit's record and further ones.
+    """The records of the arrays, in the order of ``specs``.
+
+    A record has the fields of a unit's record and further ones. With ``every``, an array has one
+    record for each netlist that was tried for its unit, the best first.
 
     Areas are in um^2. ``area_um2`` is the area of the whole array, and ``um2_per_mac`` is this area
     divided by the products per cycle. ``unit_um2`` and ``element_registers_um2`` are the areas of
@@ -48,7 +51,7 @@ def synthesize_arrays(
     delay rows and columns. ``return_um2`` is the area of all registers that bring sums back.
     ``energy_fj`` is the energy per product of all parts together. ``element_registers_fj``,
     ``skew_fj`` and ``return_fj`` are the energies per product of the parts other than units, with
-    their clock pins. Wires are left out.
+    their clock pins. The areas and energies do not include wires.
 
     Parameters
     ----------
@@ -60,7 +63,8 @@ def synthesize_arrays(
     Raises
     ------
     ProofError, ToolError, UserError
-        In the same cases as :func:`halfbyte.area.search.dot_units.synthesize_dots`.
+        In the same cases as :func:`halfbyte.area.search.dot_units.synthesize_dots`. ProofError also
+        if the netlist of another part of an array is wrong.
     """
     operands = operands or load_operands(shipped_operands()[0])
     groups = [[spec] for spec in specs] if every else [specs]
@@ -142,7 +146,7 @@ class _Parts:
 
 
 def _record(parts: _Parts, unit: DotRecord, technology: Technology, seconds: float) -> ArrayRecord:
-    """The record of an array, from its other parts and the record of its unit."""
+    """The record of an array, from the record of its unit and its other parts."""
     spec, mapped = parts.spec, parts.mapped
     skew, returned = parts.area(_SKEW), parts.area([SUM_RETURN])
     area = spec.elements * unit.area_um2 + parts.area(mapped)

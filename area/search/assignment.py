@@ -25,7 +25,8 @@ __all__ = ["ROUNDS", "Assignment", "assign_codes", "permuted", "signed_orders"]
 # For each round: the number of orders in it, and the length of the annealings that compare them.
 # Annealing is a random search for a smaller netlist; its length is counted in moves, which are
 # tried changes. The results of short annealings scatter by a few percent, about as much as the
-# orders differ. The later rounds have longer annealings, which rank the best orders more reliably.
+# areas of the orders differ. The later rounds have longer annealings, which rank the best orders
+# more reliably.
 ROUNDS = ((60, 40_000), (15, 160_000), (5, 640_000))
 
 
@@ -79,7 +80,7 @@ def permuted(fmt: Format, values: Sequence[Fraction], name: str) -> Format:
 
 
 def signed_orders(fmt: Format, seed: int) -> Iterator[tuple[Fraction, ...]]:
-    """Yield, without end, orders in which the top bit of a code is the sign.
+    """Yield, without end, orders of the values in which the top bit of a code is the sign.
 
     The codes of the lower half of the values have the top bit set. The codes of opposite values
     differ only in this bit. A value without an opposite (such as a zero) is paired with another
@@ -139,7 +140,7 @@ def assign_codes(
     Raises
     ------
     FormatError
-        A format cannot have this name.
+        A format cannot be named ``name``.
     ToolError
         Yosys or ABC failed.
     """

@@ -10,7 +10,8 @@ __all__ = ["likely", "promising"]
 
 # The next two limits exclude architectures that were more than twice as large as the smallest one,
 # for all formats that were tried, and that took much of the run time.
-# A product table, which has a row for each pair of codes, has at most this many address bits.
+# A product table, which has a row for each pair of codes, is tried only with at most this many
+# address bits.
 MAX_TABLE_BITS = 9
 # If a format's integers have more bits than this, only the architecture that adds exponents is
 # tried, provided that it can multiply the two formats.
@@ -67,8 +68,8 @@ def likely(design: MacSpec) -> list[MacSpec]:
     if all(min(fmt.integers) < 0 for fmt in formats):
         unlikely.add(_SIGNED)
     # Negating the product in the multiplier itself (early) does not pay if every sign is a bit of
-    # the code, since such a sign needs no logic. It does not pay either if ``booth`` fits, because
-    # that architecture is smaller.
+    # the code, since such a sign needs no logic. It does not pay either if ``booth`` can multiply
+    # the formats, because that architecture is smaller.
     if _DIGITS in names or all(map(_has_sign, formats)):
         unlikely.add(_NEGATED)
     if _DIGITS in names and min(fmt.bits for fmt in formats) >= WIDE_INTEGER_BITS:
@@ -77,7 +78,7 @@ def likely(design: MacSpec) -> list[MacSpec]:
 
 
 def _has_sign(fmt: Format) -> bool:
-    """Whether setting a code's top bit negates its value; at most one code may be an exception."""
+    """Whether setting a code's top bit negates its value, except for at most one pair of codes."""
     half = 1 << fmt.bits - 1
     pairs = zip(fmt.integers[:half], fmt.integers[half:], strict=True)
     return sum(plus != -minus for plus, minus in pairs) <= 1

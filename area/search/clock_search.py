@@ -31,13 +31,15 @@ class _Delays:
     def measure(self, entries: Sequence[Scored]) -> None:
         """Measure the delays that are not known yet.
 
-        Raises UserError if the library lacks timing tables.
+        Raises UserError if the delay of a netlist cannot be measured.
         """
         wanted = [entry for entry in entries if entry[1].netlist not in self._known]
         found = self._runner.run([MeasureJob(*entry) for entry in wanted])
         for (_, mapped), measured in zip(wanted, found, strict=True):
             if measured.delay_ps is None:
-                raise UserError(f"a clock needs delays: {measured.not_measured}")
+                raise UserError(
+                    f"A clock needs a library with timing tables: {measured.not_measured}"
+                )
             self._known[mapped.netlist] = measured.delay_ps
 
     def of(self, entry: Scored) -> float:
@@ -56,8 +58,8 @@ def search_for_clock(
 
     ``groups`` has each design's results without a clock, the smallest first. If the smallest meets
     the clock, nothing else is tried for this design. With ``saved_carries``, carry-save
-    accumulators are tried if nothing else meets the clock. Raises UserError if the library has no
-    timing tables.
+    accumulators are tried for a design if nothing else meets the clock. Raises UserError if the
+    library has no timing tables.
     """
     delays = _Delays(runner)
 
@@ -74,7 +76,8 @@ def search_for_clock(
         [(replace(job, clock_ps=clock_ps), mapped) for job, mapped in group] for group in groups
     ]
     delays.measure([group[0] for group in found])
-    # The places of the designs whose smallest netlist misses the clock. Only these are searched.
+    # The places of the designs whose smallest netlist misses the clock. The search goes on only for
+    # them.
     searched = [place for place, group in enumerate(found) if delays.of(group[0]) > clock_ps]
     delays.measure([entry for place in searched for entry in found[place]])
     open_ = searched  # the places of designs that do not meet the clock yet
@@ -126,7 +129,7 @@ def _timed(group: Sequence[Scored], saved: bool) -> list[SynthesisJob]:
 
 
 def _every_recipe(saved: bool, design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
-    """Jobs for the best architecture and accumulator with all recipes that were not tried yet."""
+    """Jobs for the best architecture and accumulator with the recipes of the second round."""
     timed = _timed(group, saved)
     return [
         replace(job, design=structure, recipe=recipe)

@@ -43,8 +43,10 @@ def sweep_clocks(
 
     Raises
     ------
-    ToolError, UserError
+    ProofError, ToolError
         In the same cases as :func:`halfbyte.area.synthesize`.
+    UserError
+        The technology has no timing tables.
     """
 
     def at(clock: float | None) -> list[SynthesisRecord]:
@@ -73,7 +75,7 @@ def sweep_clocks(
 
 
 def _descending(slowest: float) -> list[float]:
-    """Up to 20 rounded periods in ps, from the longest to the shortest.
+    """Twenty rounded periods in ps, from the longest to the shortest.
 
     The first is not shorter than ``slowest``, apart from the rounding.
     """

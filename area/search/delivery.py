@@ -44,12 +44,13 @@ def deliver(
 
     ``netlist`` and ``rtl`` have modules of the same name and ports. ``constraints`` (SDC) is for
     timing analysis and for place and route. ``report`` is the record. File names contain formats,
-    architecture, width, technology, clock and recipe. Raises UserError if the record does not name
-    a netlist, or if there is neither a clock nor a delay to write constraints from.
+    architecture and width; all except that of ``rtl`` also contain technology, recipe and, if there
+    is one, clock. Raises UserError if the record does not name a netlist, or if there is neither a
+    clock nor a delay to write constraints from.
     """
     spec = synthesized_spec(design, record)
     if record.netlist is None:
-        raise UserError(f"There is no netlist of {spec.name} to write")
+        raise UserError(f"There is no netlist of {spec.name} to write: its record names no file")
     words = [spec.name, technology.name]
     words += [f"{record.clock_ps:g}ps".replace(".", "p")] if record.clock_ps else []
     name = "_".join([*words, record.recipe])
@@ -79,7 +80,7 @@ def _constraints(spec: MacSpec, record: SynthesisRecord, technology: Technology)
     else:
         raise UserError(
             f"{technology.name} has no delays, so there is no clock to write constraints for: "
-            "give a clock with --clock, or use another library"
+            "use a library with timing tables"
         )
     inputs = ["w[*]", "a[*]", "clear", *(["enable"] if spec.enable else [])]
     unit = technology.time_unit_ps

@@ -2,8 +2,8 @@
 
 One job makes and measures a netlist, the other proves that an FP32 stage is correct. A lane is the
 part of a unit that multiplies one pair of codes. A block is a group of products that share a scale.
-The FP32 stage of a unit with scales adds the sum of a block to the FP32 result. A recipe is a fixed
-sequence of synthesis steps.
+The FP32 stage of a unit with scales adds the scaled sum of a block to an FP32 number. A recipe is a
+fixed sequence of synthesis steps.
 """
 
 import shutil
@@ -180,6 +180,6 @@ class StageJob(Job[StageProof]):
         proof = prove_fp32_stage(partial(small_stage, self.spec))
         if proof.counterexample:
             raise ProofError(
-                f"{self.spec.title}: the FP32 stage is refuted: {proof.counterexample}"
+                f"The FP32 stage of {self.spec.title} is wrong: {proof.counterexample}"
             )
         return proof

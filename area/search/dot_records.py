@@ -98,7 +98,7 @@ class DotRecord(DotFields):
 
     @property
     def is_proved(self) -> bool:
-        """Whether every claim about the unit that can be proved is proved."""
+        """Whether all proofs about the unit succeeded; some of its parts may be only simulated."""
         return self.proof is not None and self.proof.is_proved
 
     @property

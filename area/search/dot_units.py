@@ -36,7 +36,7 @@ _Scored = tuple[DotJob, MappedDot]
 def _with_stages(
     records: Sequence[DotRecord], specs: Sequence[DotSpec], runner: JobRunner
 ) -> list[DotRecord]:
-    """The records, with a proof of the FP32 stage added if the unit has the small kind of stage.
+    """The records, with a proof of the FP32 stage added where a unit has the small kind of stage.
 
     :func:`halfbyte.rtl.dot.unit.small_stage` makes this kind.
     """
@@ -49,7 +49,7 @@ def _with_stages(
 
 
 def _with_stage(record: DotRecord, spec: DotSpec, stage: StageProof) -> DotRecord:
-    """The record with the proof of its FP32 stage added to its own proof."""
+    """The record with ``stage``, the proof of the unit's FP32 stage, added to its own proof."""
     assert record.proof is not None  # noqa: S101
     proof = replace(
         record.proof,
@@ -140,7 +140,9 @@ def _by(job: DotJob, way: DotWay) -> DotJob:
 def _delay(result: MappedDot) -> float:
     """The delay in ps; raises UserError if it is not known."""
     if result.measured.delay_ps is None:
-        raise UserError(f"a clock needs delays: {result.measured.not_measured}")
+        raise UserError(
+            f"A clock needs a library with timing tables: {result.measured.not_measured}"
+        )
     return result.measured.delay_ps
 
 
@@ -178,8 +180,8 @@ def synthesize_dots(
     operands : Operands, optional
         The operands on which energies are measured; by default the first shipped set.
     held : sequence of int or None, optional
-        For each chained unit (of a weight-stationary array): the number of cycles that its weights
-        stay while its energy is measured. None for other units.
+        For each chained unit (of a weight-stationary array): the number of cycles for which its
+        weights stay while its energy is measured. None for other units.
     every : bool
         Return the records of all recipes, the best first, not only the best.
     effort : float
@@ -187,8 +189,8 @@ def synthesize_dots(
     prove : bool
         Prove that every returned netlist is correct. Without this, ``proof`` is None.
     stages : bool
-        Prove FP32 stages too, which takes minutes. Such a proof covers only the RTL. Units with
-        equal stages share one proof.
+        Prove FP32 stages of the small kind too, which takes minutes. Such a proof covers only the
+        RTL. Units with equal stages share one proof. Without ``prove``, this has no effect.
     jobs : int, optional
         Number of processes at a time; by default one for each core.
     on_progress : callable, optional
@@ -197,7 +199,7 @@ def synthesize_dots(
     Raises
     ------
     ProofError
-        A lane, an adder tree or a netlist is wrong; the message has a counterexample.
+        A lane, an adder tree, an FP32 stage or a netlist is wrong; the message says how.
     ToolError
         Yosys or ABC failed; script and log are kept in ``build/failed``.
     UserError

@@ -88,7 +88,7 @@ TARGETS = {
 
 
 def pick_target(name: str) -> FpgaTarget:
-    """The target of that name; for an unknown name, raises UserError that lists all names."""
+    """The target named ``name``; for an unknown name, raises UserError that lists all names."""
     if name not in TARGETS:
         raise UserError(f"Target must be one of {', '.join(TARGETS)}, not {name[:60]!r}")
     return TARGETS[name]
@@ -201,8 +201,8 @@ def synthesize_fpga(
 ) -> list[FpgaRecord]:
     """Records of the MACs on an FPGA: for each design, the architecture with the fewest LUTs.
 
-    The parameters mean the same as in :func:`halfbyte.area.synthesize`. Raises ToolError if Yosys
-    fails.
+    ``target`` is the family of FPGAs. The other parameters mean the same as in
+    :func:`halfbyte.area.synthesize`. Raises ToolError if Yosys fails.
     """
     runner = JobRunner("fpga", jobs or os.cpu_count() or 1, on_progress)
     try:

@@ -1,4 +1,4 @@
-"""Run jobs in parallel. A job whose result is in the record store is not run again."""
+"""Run jobs in parallel. A job is not run again if the record store has its complete result."""
 
 import sys
 from collections.abc import Sequence

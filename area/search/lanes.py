@@ -1,10 +1,10 @@
-"""The search for the best lane of a dot-product unit, which follows the same rules for all formats.
+"""Searches for the best lane of a dot-product unit, by the same rules for all formats.
 
 A lane is the part of a unit that multiplies one pair of codes. The search for the lane comes before
 the search for the unit. Lanes are compared by their own area plus the area of a full adder for each
 output bit, since the unit's adder tree needs one full adder to add one bit. Annealing is a random
-search for a smaller netlist, and its moves are changes that it tries. Every architecture is
-annealed briefly, the best two are annealed for longer, and the better of these two for longer
+search for a smaller netlist, and its moves are changes that it tries. A lane of every architecture
+is annealed briefly, the best two are annealed for longer, and the better of these two for longer
 still.
 """
 
@@ -44,9 +44,8 @@ class _Stage:
     seeds: int
 
 
-# The first stage anneals all architectures, since there are fewer than 64. A move takes about 3 us,
-# so all stages take about a minute. In the last stage, more seeds give smaller lanes than more
-# moves.
+# There are fewer than 64 architectures, so the first stage anneals all. A move takes about 3 us, so
+# all stages take about a minute. In the last stage, more seeds give smaller lanes than more moves.
 _STAGES = (_Stage(64, 50_000, 1), _Stage(2, 500_000, 2), _Stage(1, 1_000_000, 16))
 
 
@@ -171,11 +170,11 @@ def search_lanes(
     runner : JobRunner
         Runs the annealings and stores their results.
     architectures : sequence of str, optional
-        Architectures to try; by default all that fit the formats.
+        Architectures to try; by default all that can multiply the formats.
     effort : float
         Multiplies the number of moves.
     stages : int
-        Number of stages to run.
+        Number of stages to run; by default all.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A job that measures delay and energies of a MAC's netlist; its result is stored.
+"""A job that measures the delay and energies of a MAC's netlist; its result is stored.
 
 Measuring energies takes longer than most syntheses. So the search measures them only on the
 netlists that it returns, and not on all that it has tried.

@@ -27,7 +27,7 @@ class ProofJob(Job[MacProof]):
 
     @property
     def design(self) -> MacSpec:
-        """The MAC whose netlists are proved."""
+        """The MAC whose netlists are proved correct."""
         return self.job.design
 
     @property
@@ -49,5 +49,5 @@ class ProofJob(Job[MacProof]):
         )
 
     def run(self) -> MacProof:
-        """Prove both netlists; raises ProofError with a counterexample if one is wrong."""
+        """Prove that both netlists are correct; raises ProofError if one is wrong."""
         return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)

@@ -52,7 +52,7 @@ class Netlist:
 
 @dataclass(frozen=True, kw_only=True)
 class ProofRecord(Record):
-    """The proof of one unit, and the proofs of its faulty copies, which must be refuted."""
+    """The proof that one unit is correct, and the attempts to prove faulty copies of it correct."""
 
     format: str
     """Format of the weights."""
@@ -79,7 +79,7 @@ class ProofRecord(Record):
     proof: ClaimRecord
     """The proof of the unit itself."""
     faults: Mapping[str, ClaimRecord]
-    """For each fault: the proof about the unit with this fault, which must be refuted."""
+    """For each fault: the attempt to prove a copy with this fault correct; it must be refuted."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     seconds: float
@@ -148,7 +148,7 @@ class ProofTask(Job[_TaskRecord]):
         )
 
     def run(self) -> _TaskRecord:
-        """Prove all units and netlists of the task, and try to prove their faulty copies."""
+        """Prove all units and netlists of the task correct; try the same for the faulty copies."""
         start = time.monotonic()
         circuits = lower(self._components(), self._netlist_files(), self.technology.cells)
         reading = time.monotonic() - start
@@ -166,7 +166,7 @@ class ProofTask(Job[_TaskRecord]):
 
     @cached_property
     def _altered(self) -> MacSpec | None:
-        """The lossless MAC for weights with a wrong value; None if no value can be changed."""
+        """The lossless MAC for weights with one wrong value; None if no value can be changed."""
         lossless = self._variants[LOSSLESS]
         table = altered_table(lossless.weight, lossless.activation, lossless.architecture)
         return replace(lossless, weight=table, acc_width=lossless.width) if table else None
@@ -191,7 +191,7 @@ class ProofTask(Job[_TaskRecord]):
         return files
 
     def _multipliers(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
-        """Prove the multiplier's RTL, then its netlists."""
+        """Prove that the multiplier's RTL is correct, then its netlists."""
         rtl, unit = circuits[_ALONE], self._multiplier
         faulty = faulty_multipliers(rtl, circuits.get("altered_multiplier"))
         start = time.monotonic()
@@ -208,7 +208,7 @@ class ProofTask(Job[_TaskRecord]):
             yield self._record(MULTIPLIER, proof, faults, start, recipe=netlist.recipe)
 
     def _macs(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
-        """Prove the MAC's RTL with every kind of accumulator."""
+        """Prove that the MAC's RTL is correct, with every kind of accumulator."""
         altered = circuits.get("altered_mac")
         for name, mac in self._variants.items():
             rtl, start = circuits[name], time.monotonic()
@@ -219,7 +219,7 @@ class ProofTask(Job[_TaskRecord]):
             yield self._record(MAC, proof, faults, start, mac=mac)
 
     def _mapped(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
-        """Prove the netlists of the MAC."""
+        """Prove that the netlists of the MAC are correct."""
         mac, rtl = self._variants[LOSSLESS], circuits[LOSSLESS]
         faulty = faulty_macs(rtl, circuits.get("altered_mac"))
         for number, netlist in enumerate(self.netlists):
@@ -265,7 +265,7 @@ def failures(record: ProofRecord) -> list[str]:
     lines = []
     if proof.status != PROVED:
         because = f": {proof.counterexample}" if proof.counterexample else ""
-        lines.append(f"{_title(record)}: {proof.claim} is {proof.status}{because}")
+        lines.append(f"{_title(record)}: the claim {proof.claim!r} is {proof.status}{because}")
     lines += [
         f"{_title(record)}: the fault {name!r} is {fault.status}, not refuted"
         for name, fault in record.faults.items()

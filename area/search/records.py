@@ -105,7 +105,7 @@ class SynthesisRecord(Record):
     acc_cycles: int | None = None
     """Clock cycles until ``acc`` has settled, if the registers keep their values meanwhile."""
     energy_fj: float | None = None
-    """Energy per MAC on ``operands``, in fJ, with the clock's pins and without glitches."""
+    """Energy per MAC on ``operands``, in fJ, with clock pins and without glitches."""
     glitch_energy_fj: float | None = None
     """The same energy, in fJ, with the glitches that the cells' delays cause."""
     uniform_energy_fj: float | None = None

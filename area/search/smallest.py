@@ -1,4 +1,4 @@
-"""The search for the smallest MAC, which follows the same rules for every format.
+"""Searches for the smallest MAC, by the same rules for every format.
 
 A recipe is a fixed sequence of synthesis steps. The quick recipe has the fewest steps. Some recipes
 end in an annealing, a random search that changes the netlist gate by gate. A sketch is a short

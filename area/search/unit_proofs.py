@@ -1,7 +1,8 @@
-"""All proofs about the BF16 MAC and the DFloat11 decoders.
+"""Proves all claims about the BF16 MAC and the DFloat11 decoders.
 
-There are three kinds of claims: a netlist does what its RTL does, a decoder's lane never hangs
-(progress), and the RTL does what the specification says.
+There are three kinds of claims: a netlist does what its RTL does, a lane of a decoder never hangs
+(progress), and the RTL does what the specification says. Each lane of a decoder decodes a stream of
+its own.
 """
 
 from collections.abc import Callable, Mapping
@@ -68,7 +69,10 @@ def prove_bf16(technology: Technology, on_case: OnCase = lambda name: None) -> l
 
 
 def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
-    """Prove all claims about a decoder with a table; raises the errors of :func:`prove_bf16`."""
+    """Prove all claims about a decoder with a table.
+
+    Raises the errors of :func:`prove_bf16`, and UserError for an impossible number of lanes.
+    """
     proof = synthesize_decoder(technology, lanes=lanes).proof
     return [
         *_netlists(
@@ -89,7 +93,7 @@ def _table_proof(part: type[SymbolReader | Loader], prove: Callable[..., UnitPro
 
 
 def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> list[UnitClaim]:
-    """Prove all claims about a decoder for fixed codes; raises the errors of :func:`prove_bf16`."""
+    """Prove all claims about a decoder for fixed codes; raises the same errors as for a table."""
     proof = synthesize_fixed_decoder(technology, lanes=lanes, symbols=symbols).proof
     key = _key(to_rtlil(FixedLane(symbols=symbols), _TOP), "halfbyte.area.proofs.fixed_codes")
     specification = stored(UnitProof, key, lambda: prove_fixed_lane(symbols=symbols))
@@ -113,7 +117,7 @@ def _netlists(unit: str, statuses: Mapping[str, str | None]) -> list[UnitClaim]:
             part=part,
             claim=NETLIST_CLAIM,
             status=status,
-            method="any state was checked by SAT",
+            method="all states were checked by SAT",
         )
         for part, status in statuses.items()
         if status is not None

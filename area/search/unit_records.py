@@ -148,7 +148,7 @@ class DecoderRecord(UnitRecord):
     lanes: int
     """Number of lanes; each lane decodes a stream of its own."""
     symbols: int
-    """The most weights that a lane gives in a cycle."""
+    """The most weights that a lane decodes in a cycle."""
     codes: str
     """``table`` for a decoder that loads a code table, ``fixed`` for one without a table."""
     rows: int | None
@@ -166,7 +166,7 @@ class DecoderRecord(UnitRecord):
     um2_per_bit: float
     """``um2_per_symbol`` divided by the 16 bits of a weight, in um^2."""
     symbols_per_cycle: int
-    """The most weights that all lanes together give in a cycle."""
+    """The most weights that all lanes together decode in a cycle."""
     seconds: float
     """Time that synthesis took, in s."""
     versions: Mapping[str, str | None]

@@ -93,7 +93,7 @@ def _synthesized(
     measure: Callable[[Path], DecoderEnergy | MacEnergy | None],
     inputs: str,
 ) -> UnitFigures:
-    """Synthesize each component, find its delay, prove its netlist, and measure energies.
+    """Synthesize each component, find its delay, prove its netlist correct, and measure energies.
 
     Returns the components' results by name, and what ``measure`` returns. ``measure`` gets the
     folder that has each component's netlist as ``NAME/netlist.json``. ``inputs`` is a hash of the
@@ -163,12 +163,12 @@ def synthesize_decoder(
 
     The table has ``rows`` rows, for codes of at most ``max_length`` bits. A lane, and the table
     with its loader, are synthesized separately. The only logic between them is an OR of the lanes'
-    ``busy`` outputs. So the decoder's area is the area of the table plus ``lanes`` times the area
-    of a lane. ``um2_per_lane`` includes the lane's share of the table. ``um2_per_symbol`` is
-    ``um2_per_lane`` divided by the weights that a lane gives per cycle, and ``um2_per_bit`` is
-    ``um2_per_symbol`` divided by the 16 bits of a weight. ``symbols_per_cycle`` is the most weights
-    that all lanes together give per cycle. ``energy_fj`` is the energy of a decoded weight, with a
-    lane's share of the table's energy.
+    ``busy`` outputs, which is left out. So the decoder's area is the area of the table plus
+    ``lanes`` times the area of a lane. ``um2_per_lane`` includes the lane's share of the table.
+    ``um2_per_symbol`` is ``um2_per_lane`` divided by the weights that a lane decodes per cycle, and
+    ``um2_per_bit`` is ``um2_per_symbol`` divided by the 16 bits of a weight. ``symbols_per_cycle``
+    is the most weights that all lanes together decode per cycle. ``energy_fj`` is the energy of a
+    decoded weight, with a lane's share of the table's energy.
 
     Raises UserError for an impossible decoder, ToolError if Yosys or ABC fails, ProofError if a
     netlist differs from its RTL, and ProgressError if a lane can hang.
@@ -196,9 +196,9 @@ def synthesize_fixed_decoder(
 ) -> DecoderRecord:
     """Synthesize a DFloat11 decoder of ``lanes`` lanes without a table, for fixed codes.
 
-    Each lane decodes up to ``symbols`` weights in a cycle, 1 or 2. The record has the fields that
-    :func:`synthesize_decoder` describes; fields about the table are null. Raises the errors of
-    :func:`synthesize_decoder`.
+    Each lane decodes up to ``symbols`` weights in a cycle; ``symbols`` is 1 or 2. The record has
+    the fields that :func:`synthesize_decoder` describes; fields about the table are null. Raises
+    the errors of :func:`synthesize_decoder`.
     """
     check_lanes(lanes)
     component = FixedLane(symbols=symbols)
@@ -273,7 +273,7 @@ def _decoder_record(
 
 
 def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
-    """Energies per weight with a lane's share of the table, and the whole decoder's leakage."""
+    """Energies per weight with a lane's share of the table's energy, and the decoder's leakage."""
     if measured is None:
         return MacEnergy(not_measured=_NO_PACKETS)
     result = MacEnergy(not_measured=measured.not_measured)
