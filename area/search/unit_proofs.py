@@ -93,7 +93,11 @@ def _table_proof(part: type[SymbolReader | Loader], prove: Callable[..., UnitPro
 
 
 def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> list[UnitClaim]:
-    """Prove all claims about a decoder for fixed codes; raises the same errors as for a table."""
+    """Prove all claims about a decoder for fixed codes.
+
+    ``symbols`` is the most weights that a lane decodes in a cycle. Raises the errors of
+    :func:`prove_decoder`, and UserError for an impossible number of symbols.
+    """
     proof = synthesize_fixed_decoder(technology, lanes=lanes, symbols=symbols).proof
     key = _key(to_rtlil(FixedLane(symbols=symbols), _TOP), "halfbyte.area.proofs.fixed_codes")
     specification = stored(UnitProof, key, lambda: prove_fixed_lane(symbols=symbols))
