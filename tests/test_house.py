@@ -1,4 +1,4 @@
-"""The layers of the package: rooms import only from rooms below them, and without cycles.
+"""A plan says which rooms each room may import. The imports follow it and form no cycle.
 
 A room is a subpackage, such as ``halfbyte.rtl``, with a folder at the repository's root.
 """

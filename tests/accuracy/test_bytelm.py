@@ -1,4 +1,4 @@
-"""bytelm, halfbyte's small language model on bytes: its corpus, training and checkpoint."""
+"""Tests bytelm, a small language model that reads bytes: its corpus, training and checkpoint."""
 
 import re
 

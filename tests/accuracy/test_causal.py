@@ -49,6 +49,6 @@ def test_uniform_predictions_have_the_perplexity_of_the_vocabulary():
         everything = torch.ones(1, len(windows[0]), dtype=torch.float64)
         assert loss[0] == name
         assert float(loss[1].at(everything)) == pytest.approx(value, rel=1e-5)
-        # Token 0 is predicted everywhere. It is the right one for 12 of the 199 targets.
+        # Token 0 is predicted everywhere, and 12 of the 199 targets are token 0.
         assert float(accuracy[1].at(everything)) == pytest.approx(12 / 199)
     assert math.log2(16) == 4

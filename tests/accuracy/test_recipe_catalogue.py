@@ -1,4 +1,7 @@
-"""Recipes, which say how a model is quantized: as YAML files, as records, and with mistakes."""
+"""Recipes say how a model is quantized. They are read from YAML files and written as records.
+
+Recipes with mistakes are refused.
+"""
 
 import json
 from pathlib import Path

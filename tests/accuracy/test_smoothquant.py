@@ -1,6 +1,7 @@
-"""SmoothQuant, which divides a channel of inputs by a constant and multiplies its weights by it.
+"""SmoothQuant, which divides a channel of a layer's inputs by a constant.
 
-The layer computes the same function before rounding, and has smaller errors after it.
+The weights of this channel are multiplied by the constant. So the layer computes the same function
+as before, and its errors become smaller when inputs and weights are rounded.
 """
 
 import pytest

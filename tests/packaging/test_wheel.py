@@ -69,8 +69,8 @@ def test_wheel_synthesizes_from_an_empty_directory(wheel, tmp_path):
     where = run(python, "-c", "import halfbyte; print(halfbyte.__file__)", cwd=empty)
     assert Path(where.strip()).is_relative_to(site)
     halfbyte = tmp_path / "venv" / "bin" / "halfbyte"
-    # The codes of e1m2 and int8 are too wide for the recipe that anneals. So its loops need not be
-    # compiled, which takes time in a fresh environment.
+    # Annealing is left out for codes as wide as those of e1m2 and int8 together. So its loops need
+    # not be compiled, which would take time in a fresh environment.
     options = ("--activation", "int8", "--arch", "twos_complement", "--terms", "1", "--json")
     output = run(halfbyte, "synth", "e1m2", *options, cwd=empty)
     (record,) = json.loads(output)

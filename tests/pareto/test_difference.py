@@ -64,8 +64,8 @@ def test_every_architecture_of_a_circuit_is_compared():
     assert [(each.what, each.figure) for each in changes(others, later) if each.exceeds(0)] == [
         ("int4 mac sky130hd columns", "area_um2")
     ]
-    # If each set has only one architecture, it is the best one that was found. The two sets may
-    # have different ones.
+    # If each set has a single architecture of the circuit, this is the best one that was found. The
+    # two records are then compared even if their architectures differ.
     assert [each.figure for each in changes(others[:1], others[1:]) if each.exceeds(0)] == []
 
 

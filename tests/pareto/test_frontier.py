@@ -1,4 +1,4 @@
-"""The Pareto frontier of points with a cost and a quality, against its definition."""
+"""The Pareto frontier of points with a cost and a quality is compared with its definition."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Models of the area of an array with its buffers, and of a chip, against sums done by hand."""
+"""Areas of arrays with their buffers, and of chips, by models; compared with sums done by hand."""
 
 from dataclasses import asdict, replace
 
@@ -33,7 +33,8 @@ def area(model, technology, activation="e2m1", storage=None):
 def test_every_part_follows_from_the_assumptions(sky130hd):
     parts = area(SMALL, sky130hd)
     assert (parts.units, parts.registers) == (500.0, 200.0)
-    # Two copies of 512 inputs at 4 + 32/128 bits and 2 um^2, for 8 outputs and 4 tokens.
+    # The buffers hold two copies of the 512 inputs of 8 outputs or of 4 tokens. A value takes
+    # 4 bits, and 32/128 bits for its scale. A bit takes 2 um^2. The array has 64 lanes.
     assert parts.weight_buffer == pytest.approx(2 * 512 * 8 * 4.25 * 2.0 / 64)
     assert parts.activation_buffer == pytest.approx(2 * 512 * 4 * 4.25 * 2.0 / 64)
     assert parts.total == pytest.approx(sum(asdict(parts).values()))
@@ -64,7 +65,8 @@ def test_utilization_is_the_needed_share_of_all_products():
 def test_a_weight_stationary_array_holds_the_tokens_of_its_depth(sky130hd):
     small = replace(SMALL, dataflow="weight")
     least, deep = (area(replace(small, depth=depth), sky130hd) for depth in (None, 20))
-    # Two copies of 512 inputs at 4 + 32/128 bits and 2 um^2, for 5 tokens or for 20.
+    # The buffer holds two copies of the 512 inputs of 5 or 20 tokens. A value takes 4 bits, and
+    # 32/128 bits for its scale. A bit takes 2 um^2.
     assert least.activation_buffer == pytest.approx(2 * 512 * 5 * 4.25 * 2.0 / 64)
     assert deep.activation_buffer == pytest.approx(2 * 512 * 20 * 4.25 * 2.0 / 64)
     assert least.weight_buffer == area(SMALL, sky130hd).weight_buffer

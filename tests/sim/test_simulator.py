@@ -1,7 +1,7 @@
-"""Errors around the simulator are reported.
+"""Failures of the simulator, and of the tools that it needs, are reported.
 
-An error names a missing tool and its remedy. No process is left running, and a simulation without
-results does not pass.
+The error for a missing tool says how to install it. No process is left running, and a simulation
+without results does not pass.
 """
 
 import json

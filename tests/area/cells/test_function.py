@@ -89,7 +89,7 @@ def test_other_functions_are_not_a_literal(expression):
 
 
 def test_sense_tells_how_an_output_follows_an_input():
-    """The output changes in the same direction, in the opposite direction, or in both."""
+    """The output changes in the input's direction, in the opposite direction, or in either."""
     table = truth_table("(A ^ B) & !C", PINS)
     assert [sense(table, 3, place) for place in range(3)] == [
         Sense(True, True),

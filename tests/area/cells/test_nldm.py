@@ -1,4 +1,4 @@
-"""NLDM tables hold numbers by slew and load, and are interpolated linearly."""
+"""NLDM tables hold a number for each slew and load, and are interpolated linearly."""
 
 import numpy as np
 import pytest

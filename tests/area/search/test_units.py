@@ -59,7 +59,7 @@ def test_a_decoder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
 def test_a_bf16_mac_is_many_times_as_large_as_an_int4_mac(name: str) -> None:
     record = synthesize_bf16_mac(load_technology(name))
     assert record.unit == "bf16_mac"
-    assert 1500 < record.area_ge < 3000  # an INT4 MAC has 279
+    assert 1500 < record.area_ge < 3000  # an INT4 MAC has less than 280
     assert record.proof.status == record.proof.netlist == "proved"
     assert 0 < record.clock_energy_fj < record.energy_fj
     parts = record.multiplier_um2 + record.accumulator_um2 + record.register_um2

@@ -1,4 +1,6 @@
-"""Annealed addends are right. An addend is the part of a MAC that turns two codes into a product.
+"""Annealed addends give the exact product of every pair of codes.
+
+An addend is the part of a MAC that turns two codes into their product.
 
 Annealing replaces gates at random to save area. An addend gives a product as
 ``odd + 2 * (rest + carry)``. The carry is the output ``negate`` if the product is even, and 0 if it

@@ -1,6 +1,6 @@
 """The data that move through the registers of one element of a systolic array.
 
-Energies are measured with these data, in 64 independent streams. In an array of type
+Energies are measured with these data. There are 64 independent streams of them. In an array of type
 :class:`ArraySpec`, results leave upwards through the elements of a column. In an array of type
 :class:`WeightArraySpec`, weights stay in the elements for some cycles, and the activations of
 several *tokens* (input rows) take turns.
@@ -34,8 +34,8 @@ def test_a_sum_leaves_the_accumulator_in_the_first_cycle_of_the_next():
     sums = (integers[codes["w"]] * integers[codes["a"]]).sum(axis=0)
     assert (found["control_in"][:, 0] == [3, *[0] * 63]).all()
     assert (found["acc"][0] == sums % 2**20).all()
-    # The measured element is the middle one of five. Two elements are below it, and their results
-    # pass through it.
+    # The measured element is the middle one of the five in a column. The two elements below it send
+    # their results through it.
     assert np.flatnonzero(found["valid_in"][:, 0]).tolist() == [2, 4]
     assert (found["sum_in"][2] == np.roll(sums, 1) % 2**20).all()
 
@@ -75,7 +75,8 @@ def test_weights_stay_while_tokens_take_turns():
     assert (held["addend"][0] == terms.sum(axis=0) % 2**20).all()
     found = weight_streams(spec, OPERANDS)
     assert np.flatnonzero(found["load_in"][:, 0]).tolist() == [0, 5]
-    # In five cycles, the weights of the four rows pass.
+    # In the first five cycles, the weights of the four rows pass through the element. So at most
+    # four different values are seen.
     assert len({*found["w_in"][:5, 0].tolist()}) <= 4
 
 

@@ -1,4 +1,4 @@
-"""The timing analysis of netlists whose delays are computed by hand.
+"""Tests the timing analysis with netlists whose delays are computed by hand.
 
 An arc is the timing from an input of a cell to its output. A slew is a transition time.
 """

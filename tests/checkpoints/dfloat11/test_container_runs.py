@@ -1,4 +1,7 @@
-"""Test runs of the compression: refusals, three at once, an interruption, memory, benchmarks."""
+"""Tests runs of the compression: refused runs, three runs at once, and an interrupted run.
+
+The memory that a run needs and the benchmarks are tested, too.
+"""
 
 import os
 import subprocess
