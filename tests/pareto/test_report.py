@@ -137,7 +137,8 @@ def test_claims_follow_the_records():
     sp = by_question["What does SP (+5) cost over E2M1?"]
     assert (sp.verdict, sp.paper) == ("differs", "+27.9 % of the MAC, +2.8 % of the chip")
     assert "the paper's accumulator has 19 bits, ours 17, lossless for 256 terms" in sp.why
-    # From table 10 of the paper: 121.5 - 79.7 and 96.5 - 90.7, of 170.4 um^2.
+    # Table 10 of the paper has the areas in um^2. SP adds 121.5 - 79.7 to the multiplier and
+    # 96.5 - 90.7 to the accumulator. Both are shares of the 170.4 of E2M1's MAC.
     assert "the paper's cost: multiplier +24.5 %, accumulator +3.4 %" in sp.why
     assert "ours: multiplier +1.4 %, accumulator +1.4 %, register +1.8 %" in sp.why
     sf4 = by_question["Where does sf4 stand?"]
@@ -157,8 +158,8 @@ def test_claims_change_with_the_records():
     assert measured.verdict == "differs"
     assert "int4 is dominated by apot4" in measured.why
     assert "apot4 is on the frontier too: its MAC is 10.0 % smaller than int4's" in measured.why
-    # In the paper, APoT4 is larger than E2M1 (181.6 and 170.4 um^2). These records make it more
-    # accurate.
+    # In the paper, the MAC of APoT4 is larger than that of E2M1 (181.6 and 170.4 um^2). In these
+    # records, APoT4 is more accurate.
     own = "that the paper synthesized, the frontier would be int4, e2m1, apot4, e2m1_sr; the 95 % "
     assert own in measured.why
     (sp,) = (claim for claim in found if "SP (+5)" in claim.question)

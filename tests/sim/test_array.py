@@ -81,9 +81,9 @@ def test_scaled_blocks_several_a_cycle():
 def test_weight_stationary_products_with_tails():
     operands = Operands(codes(1, 8, 31), codes(2, 5, 31))
     product, run = run_product(WEIGHTS, operands)
-    # The product is the same as that of INTEGER, which keeps its sums in place. The number of
-    # cycles is different: 4 x 3 tiles of weights each stay for 3 tokens, 3 times. Then the last
-    # results leave.
+    # The array INTEGER, whose elements keep their sums, gives the same product in another number of
+    # cycles. Here a tile of weights stays for 3 cycles, one for each token. There are 4 x 3 tiles,
+    # and the 8 tokens are split into 3 groups. Then the last results leave.
     assert torch.equal(product, module.expected_product(INTEGER, operands))
     assert (run.results, run.cycles) == (40, 4 * 3 * 3 * 3 + 2 * 3 + 2 - 1)
 

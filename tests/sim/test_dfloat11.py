@@ -98,7 +98,7 @@ def test_every_bit_of_a_chunk_is_flipped_and_flagged() -> None:
         if packet.what != "sound chunk"
     ]
     # There are two chunks, one of five weights and one of two weights. Each has 18 words before its
-    # codes, and one word of codes.
+    # codes, one word of codes, and a raw byte for each weight.
     assert len(damaged) == 2 * 19 * 32 + 8 * (5 + 2)
     verdicts = {packet.verdict for packet in damaged}
     assert verdicts == {reference.WRONG_CRC, reference.NOT_A_CODE, reference.WRONG_LENGTH}

@@ -1,7 +1,7 @@
 """The RTL of the BF16 MAC is proved to follow IEEE 754. Faulty RTL is refuted.
 
-The proof of the addition has one case for each difference of exponents. Only some cases are tested
-here.
+The proof of the addition has one case for each small difference of the exponents, and one for all
+large differences of each sign. Only some cases are tested here.
 """
 
 import math

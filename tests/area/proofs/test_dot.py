@@ -75,7 +75,7 @@ def test_the_rows_of_a_final_adder_are_proved(fmt, architecture, final, style):
 
 
 def test_a_balanced_tree_leaves_late_bits_to_the_final_adder():
-    """No carry ripples through the tree, so the fullest column of bits decides its depth."""
+    """No carry ripples through the tree, so the fullest column decides the tree's depth."""
     spec = DotSpec(INT4, INT4, 32, "partial_products", acc_width=32)
     depths = {
         final: depth_of(read_trees(replace(spec, final_adder=final))[0])

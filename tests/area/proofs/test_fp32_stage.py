@@ -1,7 +1,7 @@
 """A small FP32 stage is proved equal to logic that was written independently.
 
 The stage adds a block's scaled sum to an FP32 accumulator. There is one case for each difference of
-the two exponents.
+the two exponents from -29 to 29, and one for all larger differences of each sign.
 """
 
 from dataclasses import replace

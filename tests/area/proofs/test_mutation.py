@@ -73,8 +73,8 @@ def test_as_many_mutants_as_asked_for(macs, mutated):
         assert len(changes) == COUNT
         assert len(set(changes)) == COUNT
     assert mutated.verilog.count("endmodule") == len(macs)
-    # If two inputs of a `parallel_case` multiplexer are selected, Verilator reports an error, but
-    # the proof uses the OR of both inputs.
+    # There must be no `parallel_case` multiplexer. If two of its inputs were selected, Verilator
+    # would report an error, but the proof would use the OR of both inputs.
     assert "parallel_case" not in mutated.verilog
 
 

@@ -89,7 +89,7 @@ class TestDamage:
             restored(path, tmp_path)
 
     def test_an_index_with_a_wrong_digest_is_refused(self, original, tmp_path):
-        """Everything is right except the SHA-256 of the original file."""
+        """Only the SHA-256 of the original file is wrong in the index. All tensors are intact."""
         path, _ = compressed(original, tmp_path)
         tensors = load_file(path)
         index = CompressedFile.open(path).index

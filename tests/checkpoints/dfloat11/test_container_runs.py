@@ -136,7 +136,10 @@ print(resident("VmHWM") - baseline)
 
 @pytest.mark.slow
 def test_memory_stays_below_four_times_the_largest_tensor(tmp_path):
-    """About three times are needed. With the whole file in memory, too, the test would fail."""
+    """A run needs about three times the size of this tensor.
+
+    The test would fail if the whole file were in memory, too.
+    """
     largest = 12 << 20  # elements, of 24 MiB in BF16
     torch.manual_seed(0)
     tensors = {f"layers.{i}": (torch.randn(1 << 20) * 0.02).bfloat16() for i in range(16)}
