@@ -14,8 +14,8 @@ from halfbyte.pareto.frontier import Point
 from halfbyte.pareto.labels import Label, box_distance, place_labels
 from halfbyte.pareto.plot import draw_frontier
 
-# The points of two plots of an earlier release: format, MAC area in um^2, quality. The present plots
-# of the documentation have similar points.
+# The points of two plots of an earlier release: format, MAC area in um^2, quality. The plots in the
+# documentation now have similar points.
 SHIPPED = {
     "fidelity": [
         ("e1m2", 880.8448, 0.958134),

@@ -61,7 +61,7 @@ def test_formats_may_differ(products, weight, activation):
 
 @st.composite
 def formats(draw):
-    """Any format of 2 to 8 bits, with few distinct values, so that many codes share a value."""
+    """A format of 2 to 8 bits with few distinct values, so that many codes share a value."""
     bits = draw(st.integers(2, 8))
     palette = draw(st.lists(st.integers(-3000, 3000), min_size=1, max_size=12))
     integers = draw(st.lists(st.sampled_from(palette), min_size=2**bits, max_size=2**bits))
@@ -145,7 +145,7 @@ def integers(bits):
 
 
 def test_table_rows_count_only_bits_that_magnitudes_depend_on():
-    e2m3 = load("e2m3")  # the sign bit of its 6 bits does not matter, so there are 2^10 rows
+    e2m3 = load("e2m3")  # magnitudes depend on 5 of the 6 bits, so 2^10 rows are enough
     assert "product_table" in applicable_architectures(e2m3, e2m3)
     int8 = load("int8")
     assert "product_table" not in applicable_architectures(load("int4"), int8)
