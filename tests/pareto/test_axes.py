@@ -115,7 +115,7 @@ def test_array_area_adds_buffers_to_the_area_of_the_array():
         parts = model.area(each, fmt, fmt, storage, load_technology("sky130hd"))
         assert found.cost(each) == parts.total > each.um2_per_mac == parts.units + parts.registers
     # The layer uses nearly all products: it has 32 x 2048 tiles of 1024 cycles, and filling and
-    # emptying the array takes only 7 cycles.
+    # emptying the array takes only 6 cycles.
     for part in (
         "4096 inputs",
         "blocks of 32 with 8-bit",
