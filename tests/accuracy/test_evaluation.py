@@ -105,7 +105,7 @@ def test_ranking_tells_which_differences_are_resolved():
 
 
 def test_different_models_are_not_ranked_together():
-    with pytest.raises(UserError, match="one model, text and recipe only"):
+    with pytest.raises(UserError, match="on the same model, with the same text and recipe"):
         rank([losing("a", [0.1, 0.2]), losing("b", [0.1, 0.2], model_sha256="other")])
 
 
