@@ -89,7 +89,10 @@ def test_entropy_of_codes(halfbyte, model):
     [
         (["compress", "nowhere", "-o", "x"], "There is no nowhere"),
         (["compress", "tiny", "-o", "tiny"], "tiny exists already"),
-        (["compress", "tiny", "-o", "x", "--layout", "zip"], "must be one of joint, prefix, dfloat11"),
+        (
+            ["compress", "tiny", "-o", "x", "--layout", "zip"],
+            "must be one of joint, prefix, dfloat11",
+        ),
         (
             ["compress", "tiny", "-o", "x", "--layout", "dfloat11", "--secded"],
             "dfloat11 has no place for check bytes",
