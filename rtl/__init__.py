@@ -1,6 +1,6 @@
-"""Amaranth components for MAC units of any two formats, and their export as Verilog or RTLIL.
+"""Amaranth components for MACs, whose operands may have any two formats, and their export.
 
-RTLIL is Yosys's own language for circuits.
+They are exported as Verilog, or as RTLIL, which is Yosys's own language for circuits.
 """
 
 from halfbyte.rtl.architecture import ArchitectureError

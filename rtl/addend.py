@@ -20,7 +20,7 @@ class Addend(wiring.Component):
 
         product = odd + 2 * (rest + (negate if not odd else 0))
 
-    If the adder adds the product to ``base``, its carry out of bit 0 is therefore
+    If the adder adds the product to ``base``, the carry out of the adder's bit 0 is therefore
     ``base[0] if odd else negate``.
 
     This is a separate component so that synthesis can optimize it alone. It has few inputs, the

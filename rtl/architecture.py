@@ -22,12 +22,15 @@ __all__ = [
     "signed_product_shape",
 ]
 
-# A multiplier that is a table of more rows has far more area than any other architecture.
+# A multiplier that is a table with more rows would be far larger than the other architectures.
 MAX_TABLE_ROWS = 2**10
 
 
 class ArchitectureError(UserError):
-    """A multiplier architecture is unknown, or does not fit the two formats."""
+    """A multiplier architecture is unknown, does not fit the two formats, or is ``auto``.
+
+    Only synthesis can resolve ``auto``.
+    """
 
 
 def check_formats(weight: object, activation: object) -> None:

@@ -1,4 +1,4 @@
-"""An array multiplier of two's complement codes, after Baugh and Wooley."""
+"""A multiplier of two's complement codes, after Baugh and Wooley."""
 
 from amaranth.hdl import Module
 
@@ -19,7 +19,7 @@ class BaughWooley(PlainMultiplier):
     """
 
     name = "baugh_wooley"
-    description = "products of all pairs of bits, those with one sign bit inverted"
+    description = "products of all pairs of bits, inverted if exactly one of the two is a sign bit"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -49,7 +49,7 @@ class Columns:
 
 
 def _count(bits: list[Value]) -> Value:
-    """How many of two or three bits are set, two bits wide.
+    """The number of ones among two or three bits, as a value of two bits.
 
     It is written as gates, since ``+`` would become an adder of two-bit numbers.
     """

@@ -39,8 +39,8 @@ def check_module_name(name: str) -> str:
     """Return ``name`` if it can name a Verilog module and a file; raise ValueError otherwise."""
     if not _MODULE_NAME.fullmatch(name):
         raise ValueError(
-            "Module name must be a lower-case letter, then at most 99 lower-case letters, digits "
-            f"or underscores, not {name[:60]!r}"
+            "Module name must begin with a lower-case letter, followed by at most 99 lower-case "
+            f"letters, digits or underscores, not {name[:60]!r}"
         )
     return name
 
@@ -89,7 +89,8 @@ def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
     if its specification asks for it. A port that belongs to an array of ports or to a stream is
     named after its path, such as ``words__0__valid``. The modules that the component instantiates
     by name follow the top module.
-    Raises ValueError if ``name`` is not a lower-case identifier of at most 100 characters.
+
+    Raises ValueError as :func:`check_module_name` does.
     """
     fragment, ports = _with_clock(component)
     text = str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))

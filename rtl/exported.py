@@ -17,7 +17,7 @@ class Exported(wiring.Component):
     NEEDS_CLOCK: ClassVar[bool] = False
     """Whether the module has a port ``clk`` even without registers of its own.
 
-    Modules that it instantiates by name may need the clock.
+    Modules that the component instantiates by name may need the clock.
     """
     NEEDS_RESET: ClassVar[bool] = False
     """Whether the module has a port ``rst``, a synchronous reset.

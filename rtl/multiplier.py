@@ -53,9 +53,9 @@ def check_architecture(name: str, weight: Format, activation: Format) -> None:
         )
     if name not in ARCHITECTURES:
         nearest = difflib.get_close_matches(name, ARCHITECTURES, n=1, cutoff=0.4)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ";"
+        hint = f"; did you mean {nearest[0]}? Known:" if nearest else "; known:"
         raise ArchitectureError(
-            f"Unknown architecture {name[:60]!r}{hint} known: auto, {', '.join(ARCHITECTURES)}"
+            f"Unknown architecture {name[:60]!r}{hint} auto, {', '.join(ARCHITECTURES)}"
         )
     ARCHITECTURES[name].check(weight, activation)
 

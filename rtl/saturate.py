@@ -10,9 +10,9 @@ def saturated(m: Module, total: Value, width: int) -> Value:
 
     ``total`` must be signed and wider than ``width`` bits. The logic becomes part of ``m``.
 
-    The sum is in range if all its bits from ``width - 1`` up are equal. Otherwise the bits below
-    become ones, or zeros if the sum is negative. This needs no adder, while each comparison with a
-    limit would cost one.
+    ``total`` is in range if all its bits from ``width - 1`` up are equal. Otherwise the bits below
+    become ones, or zeros if ``total`` is negative. This needs no adder, while each comparison
+    with a limit would cost one.
     """
     top = width - 1
     sum_ = Signal(total.shape())

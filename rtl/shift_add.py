@@ -24,7 +24,9 @@ class ShiftAdd(MultiplierArchitecture):
     """
 
     name = "shift_add"
-    description = "two shifted copies of the activation, for weights of two powers of two"
+    description = (
+        "two shifted copies of the activation; each weight is a sum of at most two powers of two"
+    )
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:

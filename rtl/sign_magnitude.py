@@ -16,7 +16,8 @@ __all__ = ["SignMagnitude", "SignMagnitudeEarly"]
 class SignMagnitude(MultiplierArchitecture):
     """Multiply unsigned magnitudes; the accumulator's adder applies the sign.
 
-    A negative product is negated there: its bits are inverted, and 1 enters the adder as a carry.
+    If the product is negative, the bits of its magnitude are inverted before the adder, and 1
+    enters the adder as a carry.
     """
 
     name = "sign_magnitude"

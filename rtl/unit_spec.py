@@ -26,7 +26,10 @@ class UnitSpec(Protocol):
 
     @property
     def name(self) -> str:
-        """A name for modules and files, in lower case. Different units have different names."""
+        """A name for modules and files, in lower case.
+
+        Units whose ports or sums differ have different names.
+        """
 
     @property
     def width(self) -> int:

@@ -20,10 +20,10 @@ def variants(spec: MacSpec) -> dict[str, MacSpec]:
 
     ``lossless`` and ``enabled`` have the smallest accumulator that holds every sum of
     ``spec.terms`` products, without and with an enable port. The accumulators of ``wrap`` and
-    ``saturate`` are as wide as one product, so nearly every sum overflows. Those of ``tight`` and
-    ``tight_wrap`` are narrower if possible, so even single products overflow. ``saved`` and
-    ``wrap_saved`` have carry-save accumulators, which save carries in registers. ``given`` is
-    ``spec`` itself, if it specifies more than formats, architecture and terms.
+    ``saturate`` are as wide as one product, so even sums of a few products overflow. Those of
+    ``tight`` and ``tight_wrap`` are narrower if possible, so even single products overflow.
+    ``saved`` and ``wrap_saved`` have carry-save accumulators, which save carries in registers.
+    ``given`` is ``spec`` itself, if it specifies more than formats, architecture and terms.
     """
     one_product = max(_NARROWEST, lossless_acc_width(spec.weight, spec.activation, 1))
     tight = max(_NARROWEST, one_product - 2)

@@ -27,7 +27,7 @@ MAX_SIDE = 256
 class Part:
     """A part of an array. Each part is synthesized alone.
 
-    ``make`` returns a new component of the part; ``count`` says how often the array contains it.
+    ``make`` builds a new component for the part; ``count`` says how often the array contains it.
     """
 
     make: Callable[[], wiring.Component]
@@ -67,7 +67,7 @@ class SystolicSpec(ABC):
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"{side} must be an int, not {value!r}")
             if not 1 <= value <= MAX_SIDE:
-                raise UserError(f"An array has 1 to {MAX_SIDE} {side}, not {value}")
+                raise UserError(f"An array must have 1 to {MAX_SIDE} {side}, not {value}")
 
     @property
     def elements(self) -> int:
@@ -102,7 +102,7 @@ class SystolicSpec(ABC):
 
     @property
     def result_bits(self) -> int:
-        """Bits of a result: those of the accumulator and, if it is exact, a bit ``nan`` on top."""
+        """Bits of a result: those of the accumulator and, for an exact accumulator, ``nan``."""
         return self.unit.width + int(self.unit.is_exact)
 
     @property
@@ -158,7 +158,10 @@ class SystolicSpec(ABC):
     @property
     @abstractmethod
     def tile_inputs(self) -> int:
-        """Number of a layer's inputs that one tile covers: their products are added in one pass."""
+        """Number of a layer's inputs that the array takes in one step. Zeros fill up the last step.
+
+        A step is a cycle if sums stay in the elements, and a tile if weights stay.
+        """
 
     @property
     @abstractmethod
@@ -188,7 +191,7 @@ class SystolicSpec(ABC):
     @property
     @abstractmethod
     def warm_up(self) -> int:
-        """Cycles after power-up until no register holds unknown contents.
+        """Cycles after power-up until the output ``valid`` is known.
 
         The control input ``take``, which makes results leave the array, must be low until then.
         """
@@ -209,7 +212,7 @@ class SystolicSpec(ABC):
 
     @property
     def title(self) -> str:
-        """A title for people: ``4 x 4 units`` and the title of the unit."""
+        """A title for people: the size, such as ``4 x 4 units``, and the title of the unit."""
         return f"{self.rows} x {self.columns} units, {self.unit.title}"
 
     @property
@@ -224,7 +227,7 @@ class SystolicSpec(ABC):
 
     @abstractmethod
     def component(self) -> ArrayGrid:
-        """A new array. It instantiates the modules of its elements and their units by name."""
+        """A new array. It instantiates its elements by name; :meth:`element` makes their module."""
 
     @abstractmethod
     def element(self) -> Element:

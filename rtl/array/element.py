@@ -29,7 +29,7 @@ def element_ports(spec: "SystolicSpec") -> dict[str, Member]:
 class Element(Exported):
     """A unit and the registers around it. The unit is instantiated by name.
 
-    The ports connect the registers to those of the neighbouring elements.
+    The ports connect the element to its neighbours.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Element(Exported):
 
     @abstractmethod
     def _operands(self, registers: Any) -> dict[str, Value]:
-        """The signals for the unit's inputs other than the activations, by name of the input."""
+        """The signals for the unit's inputs, by name, without the clock and the activations."""
 
     @abstractmethod
     def _result(self, registers: wiring.Component) -> Value:

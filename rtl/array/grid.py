@@ -23,7 +23,7 @@ __all__ = ["ArrayGrid", "along_rows"]
 
 
 def along_rows(name: str) -> bool:
-    """Whether the data called ``name`` enters on the left and moves right; others move down."""
+    """Whether the data called ``name`` enters on the left and moves right, not down."""
     return not name.startswith("w")
 
 
@@ -66,7 +66,7 @@ class ArrayGrid(Exported):
         return "\n".join(to_verilog(part, module) for module, part in parts)
 
     def _others(self) -> list[tuple[str, Exported]]:
-        """Names and components of the modules that the array instantiates, without the element."""
+        """Names and components of the modules that the array instantiates besides the element."""
         return []
 
     @abstractmethod

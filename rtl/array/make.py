@@ -22,5 +22,8 @@ def make_array(
     if Dataflow.named(dataflow) is Dataflow.WEIGHT:
         return WeightArraySpec(unit, rows, columns, depth)
     if depth is not None:
-        raise UserError("Only arrays with dataflow weight have a depth: leave it out")
+        raise UserError(
+            f"Depth must be left out for dataflow {dataflow}, not {depth!r:.60}: only arrays with "
+            "dataflow weight have a depth"
+        )
     return ArraySpec(unit, rows, columns)

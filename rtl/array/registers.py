@@ -14,9 +14,9 @@ __all__ = ["DelayStage", "ElementRegisters", "move", "moving_members", "moving_p
 
 
 def moving_ports(spec: "SystolicSpec") -> dict[str, int]:
-    """Widths in bits of all data that moves through an element, by name.
+    """Widths in bits of all data that moves right or down through an element, by name.
 
-    Weights and their scales, whose names begin with ``w``, move down; all other data moves right.
+    Weights and their scales, whose names begin with ``w``, move down; the other data moves right.
     """
     ports = {"a": spec.activation_bits, "w": spec.weight_bits, "control": spec.control_bits}
     if spec.scale_bits:
@@ -83,7 +83,7 @@ class ElementRegisters(wiring.Component):
         Inputs from the neighbours to the left and above.
     a_out, w_out, control_out, a_scale_out, w_scale_out : ``Out``
         The inputs of the cycle before, for the unit and for the neighbours to the right and below.
-        Control is ``[0] clear, [1] take, [2] last``.
+        Control is ``[0] clear, [1] take``, and ``[2] last`` if a block takes several cycles.
     acc : ``In(result_bits)``
         The unit's result.
     sum_in, valid_in : ``In(result_bits)``, ``In(1)``

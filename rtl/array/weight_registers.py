@@ -15,7 +15,7 @@ __all__ = ["WeightRegisters", "held_ports"]
 
 
 def held_ports(spec: "WeightArraySpec") -> dict[str, int]:
-    """Widths in bits of what an element keeps, weights and their scales, by name."""
+    """Widths in bits of the weights and the scales that an element keeps, by name."""
     return {name: bits for name, bits in moving_ports(spec).items() if name.startswith("w")}
 
 
@@ -23,8 +23,8 @@ class WeightRegisters(wiring.Component):
     """All registers of a weight-stationary element except those of its unit.
 
     Activations and control move to the right, and weights move down, one element a cycle. When the
-    control bit ``load`` is high, the registers that keep weights copy those that arrive in the same
-    cycle. So the next weights can move while the present ones are in use.
+    control bit ``load`` is high, the registers that keep weights copy the weights that arrive in
+    the same cycle. So the next weights can move while the present ones are in use.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ class WeightRegisters(wiring.Component):
     a_in, w_in, control_in, a_scale_in, w_scale_in : ``In``
         Inputs from the neighbours to the left and above; control is ``[0] load``.
     a_out, w_out, control_out, a_scale_out, w_scale_out : ``Out``
-        The inputs of the cycle before, for the neighbours to the right and below. The unit takes
-        the activations, too.
+        The inputs of the cycle before, for the neighbours to the right and below. The unit also
+        gets the activations.
     w_held, w_scale_held : ``Out``
         The weights that are kept, and their scale. The unit multiplies them by the activations that
         arrived with ``load``, and by all later ones until the next ``load``.

@@ -40,14 +40,14 @@ class WeightArraySpec(SystolicSpec):
         The number of tokens whose sums are in a column at one time. The weights of a tile stay for
         as many cycles. It must be an odd number of at least ``rows``, or any number of at least
         ``2 * rows - 1``. With other numbers, the weights of two tiles would collide on their way
-        down. Default: the least odd number of at least ``rows``.
+        down. More than 4096 is not allowed. Default: the least odd number of at least ``rows``.
 
     Raises
     ------
     TypeError
-        A number is not an int.
+        The number of rows or columns, or the depth, is not an int.
     UserError
-        A number is out of range, or the unit takes several cycles for a block.
+        One of these numbers is out of range, or the unit takes several cycles for a block.
     """
 
     depth: int | None = None
@@ -62,7 +62,7 @@ class WeightArraySpec(SystolicSpec):
         if isinstance(depth, bool) or not isinstance(depth, int):
             raise TypeError(f"depth must be an int, not {depth!r}")
         if depth > MAX_DEPTH:
-            raise UserError(f"A column holds the sums of at most {MAX_DEPTH} tokens, not {depth}")
+            raise UserError(f"Depth must be at most {MAX_DEPTH}, not {depth}")
         if depth < rows or (depth < 2 * rows - 1 and depth % 2 == 0):
             least, free = least_depth(rows), 2 * rows - 1
             wanted = f"at least {least}"

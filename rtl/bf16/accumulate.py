@@ -185,10 +185,10 @@ class Accumulate(wiring.Component):
 
     @staticmethod
     def _leading_zeros(m: Module, word: Value) -> Value:
-        """How many zeros are above the highest 1 of ``word``; its length if ``word`` is 0."""
+        """Number of zeros above the highest 1 of ``word``; the length of ``word`` if it is 0."""
         steps = len(word).bit_length()
         spare = (1 << steps) - len(word)
-        # Ones below `word` end the zeros
+        # The ones that are added below `word` end the count
         rest: Value = Cat(Const((1 << spare) - 1, spare), word)
         bits: list[Value] = []
         for place in reversed(range(steps)):

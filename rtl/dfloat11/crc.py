@@ -20,7 +20,7 @@ _Sums = tuple[frozenset[int], ...]
 
 
 def _following(bits: int) -> list[set[int]]:
-    """For each bit of the next state, the numbers of the terms that it is the sum of, modulo 2.
+    """For each bit of the next state, the numbers of the terms whose sum, modulo 2, is this bit.
 
     Term ``n`` is bit ``n`` of the state, plus bit ``n`` of the data if there is one.
     """
@@ -40,8 +40,8 @@ def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
     """Pairs of terms that several sums share, and the terms of each sum.
 
     In the sums, term 32 + n is the sum of pair n. The pairs are chosen one by one, each time the
-    one that occurs in most sums (C. Paar, "Optimized arithmetic for Reed-Solomon encoders", ISIT
-    1997).
+    pair that occurs in the most sums (C. Paar, "Optimized arithmetic for Reed-Solomon encoders",
+    ISIT 1997).
     """
     sums = _following(bits)
     pairs: list[tuple[int, int]] = []

@@ -37,16 +37,16 @@ MAX_ROWS = 256
 def check_lanes(lanes: int) -> None:
     """Raise UserError if a decoder cannot have this number of lanes."""
     if not 1 <= lanes <= MAX_LANES:
-        raise UserError(f"A decoder has 1 to {MAX_LANES} lanes, not {lanes}")
+        raise UserError(f"A decoder must have 1 to {MAX_LANES} lanes, not {lanes}")
 
 
 def check_decoder(lanes: int, rows: int, max_length: int) -> None:
     """Raise UserError if a decoder cannot have these parameters."""
     check_lanes(lanes)
     if not 2 <= rows <= MAX_ROWS or rows & (rows - 1):
-        raise UserError(f"Rows of a code table must be 2, 4, 8 ... or {MAX_ROWS}, not {rows}")
+        raise UserError(f"A code table must have 2, 4, 8, ... or {MAX_ROWS} rows, not {rows}")
     if not 8 <= max_length <= LENGTH_LIMIT:
-        raise UserError(f"Bits of the longest code must be 8 to {LENGTH_LIMIT}, not {max_length}")
+        raise UserError(f"The longest code must have 8 to {LENGTH_LIMIT} bits, not {max_length}")
 
 
 class Decoder(Exported):

@@ -145,7 +145,7 @@ class Lane(Exported):
                 with m.If(~is_last | (walker.place != header.length_sum)):
                     m.d.sync += verdict.eq(Verdict.WRONG_LENGTH)
                 # `crc` combines the chunk's CRC with three CRCs without their final complement. All
-                # its bits are 1 if the chunk's CRC is right.
+                # its bits are 1 if the chunk's CRC is correct.
                 with m.Elif(~crc.all()):
                     m.d.sync += verdict.eq(Verdict.WRONG_CRC)
             with m.Case(_State.DRAIN):

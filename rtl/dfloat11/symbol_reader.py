@@ -38,7 +38,7 @@ class SymbolReader(wiring.Component):
     symbol : ``Out(8)``
         The symbol at ``position``.
     is_escape : ``Out(1)``
-        High if there is an escape at ``position`` instead of a symbol.
+        High if there is an escape at ``position``; ``symbol`` then has no meaning.
     is_known : ``Out(1)``
         Low if no code begins at ``position``.
     end : ``Out(5)``

@@ -192,7 +192,7 @@ class Fp32Sum(wiring.Component):
             reaches = _net(m, (one & other) | (reaches & (one | other)), f"reaches{place}")
         width = self.exponent_bits
         # The difference of the exponents, minus 1, plus `reaches`. It is not negative if the block
-        # is at least as large.
+        # is at least as large as the augend.
         difference = add_words(
             m, self.style, width, self.exponent, ~exponent, reaches, constant=-(1 << 8)
         )

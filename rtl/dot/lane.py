@@ -26,7 +26,7 @@ PARTIAL_PRODUCTS = "partial_products"
 
 @dataclass(frozen=True)
 class LaneBits:
-    """The weights of a lane's bits: the weighted sum of the bits is the product of the codes.
+    """The weights of a lane's bits. The bits' weighted sum plus a constant is the product.
 
     Parameters
     ----------
@@ -78,7 +78,9 @@ def lane_bits(weight: Format, activation: Format, architecture: str) -> LaneBits
         return _term_bits(shape.width, shape.signed)
     reason = plain_integers_refusal(weight, activation)
     if reason is not None:
-        raise ArchitectureError(f"Architecture {architecture} does not fit: {reason}")
+        raise ArchitectureError(
+            f"Architecture {architecture} does not fit {weight.name} x {activation.name}: {reason}"
+        )
     return _nand_bits(weight.bits, activation.bits)
 
 
@@ -108,7 +110,7 @@ class Lane(wiring.Component):
     Raises
     ------
     ArchitectureError
-        The architecture is unknown or does not fit.
+        The architecture is unknown, does not fit the formats, or is ``auto``.
     """
 
     def __init__(self, *, weight: Format, activation: Format, architecture: str) -> None:

@@ -93,7 +93,8 @@ class DotNumbers:
     Raises
     ------
     TypeError
-        A format, or the number of lanes, terms or accumulator bits, has the wrong type.
+        A format, the architecture, or the number of lanes, terms or accumulator bits has the wrong
+        type.
     UserError
         A value is out of range, the architecture does not fit the formats (ArchitectureError), or
         parameters do not go together.
@@ -145,8 +146,8 @@ class DotNumbers:
             )
         if self.scale is None and self.block != self.lanes:
             raise UserError(
-                "A block is a group of products that share a scale: give a scale format, or leave "
-                "the block out"
+                f"A block of {self.block} products needs a scale that they share: give a scale "
+                "format, or leave out the block size"
             )
         if self.chained and self.gathers:
             raise UserError(
@@ -157,7 +158,7 @@ class DotNumbers:
     def _check_accumulator(self) -> None:
         kind = self.accumulator
         if kind is Accumulator.INTEGER and self.scale is not None:
-            raise UserError("An integer accumulator takes no scales: choose fp32 or exact")
+            raise UserError("An integer accumulator takes no scales: choose an fp32 or exact one")
         if kind is Accumulator.EXACT and self.scale is None:
             raise UserError("An exact accumulator is for scaled blocks: give a scale format")
         if kind is not Accumulator.INTEGER and self.overflow is not Overflow.WRAP:
@@ -166,14 +167,17 @@ class DotNumbers:
             raise UserError(f"An FP32 accumulator has {FP32_BITS} bits, not {self.acc_width}")
         if kind is Accumulator.FP32 and self.significand_bits > MAX_BLOCK_BITS:
             raise UserError(
-                f"A block may have at most {MAX_BLOCK_BITS} significant bits, not "
-                f"{self.significand_bits}: take fewer lanes or a narrower format"
+                f"The scaled sum of a block may have at most {MAX_BLOCK_BITS} significant bits, "
+                f"not {self.significand_bits}: take fewer lanes or a narrower format"
             )
 
     def _check_window(self) -> None:
         if self.accumulator is not Accumulator.EXACT:
             if self.window is not None:
-                raise UserError("A window of exponents is for an exact accumulator")
+                raise UserError(
+                    "A window of exponents is for an exact accumulator, not for "
+                    f"{self.accumulator.value}"
+                )
             return
         assert self.scale is not None  # noqa: S101
         if self.window is None and self.width > MAX_ACC_WIDTH:
@@ -217,7 +221,7 @@ class DotNumbers:
 
     @property
     def adds_base(self) -> bool:
-        """Whether the tree adds the value of a register to the products."""
+        """Whether the tree also adds an earlier sum, from a register or the port ``addend``."""
         return self.gathers or self.accumulator is Accumulator.INTEGER
 
     @property
@@ -291,7 +295,7 @@ class DotNumbers:
 
     @property
     def quantum(self) -> Fraction:
-        """What the integer 1 stands for in the sum of the lanes, without scales.
+        """What the integer 1 stands for in the sum of the lanes' products, without scales.
 
         It is the product of both formats' quanta. A format's quantum is the largest number that
         divides all of its values.
@@ -328,7 +332,7 @@ class DotNumbers:
 
     @property
     def lossless_width(self) -> int:
-        """Bits of the smallest integer or exact accumulator that holds ``terms`` products."""
+        """Bits of the smallest integer or exact accumulator for all sums of ``terms`` products."""
         if self.accumulator is not Accumulator.EXACT:
             return lossless_acc_width(self.weight, self.activation, self.terms)
         assert self.scale is not None  # noqa: S101

@@ -1,4 +1,4 @@
-"""Add the products of all lanes to one adder tree, as bits that count positive or negative."""
+"""Add the products of lanes to an adder tree, as bits with positive or negative weights."""
 
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ __all__ = ["LANE", "add_products", "signed_digits"]
 
 # The name of the lane's module. All lanes share it, so synthesis optimizes it only once.
 LANE = "lane"
-# Estimated arrival times of a lane's bits, in gate delays: of a lane that gives a magnitude and a
-# sign, and of any other lane.
+# Estimated arrival times of a lane's bits, in gate delays. The first is for a lane that gives a
+# magnitude and a sign, the second for any other lane.
 _LANE_DELAY, _GATE_DELAY = 3.0, 0.3
 
 

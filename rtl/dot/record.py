@@ -14,7 +14,7 @@ class DotFields(Record):
     format: str
     """Format of the weights."""
     activation: str
-    """Format of the other operand."""
+    """Format of the activations, the other operand."""
     unit: str
     """What the record is about: ``dot`` for a unit, ``array`` for a systolic array of units."""
     architecture: str
@@ -26,14 +26,17 @@ class DotFields(Record):
     scale: str | None
     """Number format of the block scales; null without scales."""
     block: int | None
-    """Products that share a scale."""
+    """Number of products that share a scale; null without scales."""
     terms: int | None
     """Number of products that a lossless accumulator can add without overflow; null for FP32."""
     acc_width: int
     """Width of the accumulator, in bits."""
     overflow: str | None
-    """What an integer accumulator does on overflow."""
+    """What an integer accumulator does on overflow; null for other accumulators."""
     window: tuple[int, ...] | None
-    """Lowest and highest exponent of both scales' product that an exact accumulator takes."""
+    """Lowest and highest exponent of both scales' product that an exact accumulator accepts.
+
+    Null if it accepts all exponents, and for other accumulators.
+    """
     final_adder: str
     """Last adder of the adder tree: ripple, prefix or balanced."""

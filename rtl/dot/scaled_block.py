@@ -125,7 +125,8 @@ class ScaledBlock(wiring.Component):
         The scales' codes, if there are scales.
     negative, exponent, significand : ``Out``
         The result. The exponent is biased by 127. The significand has one bit before the binary
-        point, and its top bit is 1. If the whole significand is 0, the exponent has no meaning.
+        point, and its top bit is 1. Only if the block's sum or a scale is 0, the whole significand
+        is 0, and the exponent has no meaning.
     is_nan : ``Out(1)``
         High if a scale is NaN.
     """

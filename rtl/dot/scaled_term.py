@@ -22,8 +22,8 @@ class ScaledTerm(wiring.Component):
     Parameters
     ----------
     spec : :class:`DotSpec`
-        The unit. Its ``window`` is the range of exponents of the product of both scales that the
-        accumulator can take.
+        The unit. Its ``window``, if given, is the range of exponents of the product of both scales
+        that the accumulator accepts.
 
     Members
     -------
@@ -36,7 +36,7 @@ class ScaledTerm(wiring.Component):
         ``is_nan`` is high.
     is_nan : ``Out(1)``
         High if a scale is NaN, or if the exponent of the product of both scales is outside the
-        window.
+        window, if there is one.
     """
 
     def __init__(self, spec: "DotSpec") -> None:

@@ -26,8 +26,8 @@ from halfbyte.rtl.dot.adders import (
 
 __all__ = ["Bit", "SignedColumns", "add_words"]
 
-# Delays from the last input of a full adder to its sum and carry, then of a half adder; in gate
-# delays.
+# Delays, in gate delays: from the last input of a full adder to its sum and to its carry, and from
+# the last input of a half adder to its outputs.
 _TOTAL_DELAY, _CARRY_DELAY = 1.2, 1.0
 _HALF_DELAY = 0.5
 
@@ -100,7 +100,7 @@ class SignedColumns:
         self._integer = 0
 
     def add(self, place: int, bit: Bit) -> None:
-        """Add one bit; it is ignored if ``place`` is above the last one."""
+        """Add one bit; it is ignored if ``place`` is ``width`` or more."""
         if place < self.width:
             self._bits[place].append(bit)
 
@@ -245,7 +245,7 @@ class SignedColumns:
         self.add(position + 1, Bit(carry, negative, ready))
 
     def _odd_one(self, column: _Column) -> Bit:
-        """The bit whose sign to change: the rarer sign among three or more, else a negative bit."""
+        """The bit whose sign to change: one of the rarer sign, or one of two negative bits."""
         positive, negative = column.positive, column.negative
         if positive and len(negative) > len(positive) and len(column.bits) >= 3:
             return positive[0]

@@ -13,6 +13,7 @@ from halfbyte.formats import Overflow
 from halfbyte.rtl.bf16.accumulate import Accumulate
 from halfbyte.rtl.dot.adders import FINAL, FinalAdder, FinalSum, adder_modules
 from halfbyte.rtl.dot.fp32_sum import Fp32Sum
+from halfbyte.rtl.dot.lane import lane_bits
 from halfbyte.rtl.dot.products import LANE, add_products
 from halfbyte.rtl.dot.scaled_block import ScaledBlock, block_exponent_bits
 from halfbyte.rtl.dot.scaled_term import ScaledTerm
@@ -30,7 +31,7 @@ class DotUnit(Exported):
 
     A lane computes one product per cycle. A block is a group of products that share a scale for the
     weights and one for the activations. Let P be the exact sum over the lanes of ``w * a``, s the
-    product of both scales, and fl rounding to FP32.
+    product of both scales (1 without scales), and fl rounding to FP32.
 
     - Integer: ``acc <= (clear ? 0 : acc) + P``.
     - FP32: ``acc <= fl((clear ? +0 : acc) + P * s)``, with one rounding to nearest even, subnormals
@@ -40,8 +41,8 @@ class DotUnit(Exported):
 
     In an FP32 unit, a block may have more products than there are lanes. The unit then adds up the
     block as an integer, over several cycles. In the last of them, ``last`` is high, and the unit
-    multiplies by that cycle's scales and rounds. ``clear`` drops all earlier sums, also those of
-    the current block.
+    multiplies by that cycle's scales and rounds. ``clear`` drops all earlier products, also those
+    of the current block.
 
     If there are more lanes than products in a block, a cycle takes several blocks. P and s are then
     those of a block. The blocks are added one after the other, and an FP32 unit rounds after each.
@@ -74,9 +75,15 @@ class DotUnit(Exported):
         The sum, in units of ``spec.unit``, valid after the clock edge.
     nan : ``Out(1)``
         Only with an exact accumulator: high if the sum is NaN.
+
+    Raises
+    ------
+    ArchitectureError
+        The architecture is ``auto``, which only synthesis can resolve.
     """
 
     def __init__(self, spec: "DotSpec") -> None:
+        lane_bits(spec.weight, spec.activation, spec.architecture)  # raises for ``auto``
         self.spec = spec
         shapes = {name: Out(width) for name, width in spec.outputs.items()}
         if not spec.is_fp32:

@@ -8,7 +8,7 @@ import pytest
 
 from halfbyte.base import UserError
 from halfbyte.formats import find_scale_code, load
-from halfbyte.rtl.array import ArraySpec, WeightArraySpec
+from halfbyte.rtl.array import ArraySpec, WeightArraySpec, make_array
 from halfbyte.rtl.dot import Accumulator, DotSpec
 
 INT4 = load("int4")
@@ -41,7 +41,7 @@ def test_a_long_layer_uses_nearly_all_products():
 
 @pytest.mark.parametrize(("rows", "columns"), [(0, 4), (4, 257), (-1, 1)])
 def test_refuses_sizes_that_no_array_has(rows, columns):
-    with pytest.raises(UserError, match=r"An array has 1 to 256 (rows|columns), not"):
+    with pytest.raises(UserError, match=r"An array must have 1 to 256 (rows|columns), not"):
         ArraySpec(MAC, rows, columns)
 
 
@@ -80,6 +80,11 @@ def test_refuses_depths_at_which_weights_collide(depth):
         WeightArraySpec(MAC, 5, 2, depth=depth)
     with pytest.raises(UserError, match="With 2 rows, depth must be at least 3, not 2:"):
         WeightArraySpec(MAC, 2, 2, depth=2)
+
+
+def test_refuses_a_depth_if_sums_stay_in_place():
+    with pytest.raises(UserError, match="left out for dataflow output, not 9: only arrays"):
+        make_array(MAC, 2, 2, "output", 9)
 
 
 def test_depth_is_a_whole_number():

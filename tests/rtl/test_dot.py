@@ -31,18 +31,26 @@ FP32, EXACT = Accumulator.FP32, Accumulator.EXACT
             {"accumulator": EXACT, "scale": E8M0, "window": (3, 2)},
             "goes from low to high, not 3 to 2",
         ),
-        ({"window": (0, 1)}, "A window of exponents is for an exact accumulator"),
-        ({"block": 64}, "A block is a group of products that share a scale"),
+        ({"window": (0, 1)}, "is for an exact accumulator, not for integer"),
+        ({"block": 64}, "A block of 64 products needs a scale that they share"),
         ({"accumulator": FP32, "scale": E8M0, "block": 0}, "Block must be a positive int, not 0"),
         ({"accumulator": FP32, "overflow": Overflow.SATURATE}, "Only an integer accumulator"),
         ({"accumulator": FP32, "acc_width": 16}, "An FP32 accumulator has 32 bits, not 16"),
         ({"acc_width": 0}, "Accumulator width must be 2 to"),
-        ({"architecture": "partial_products"}, "are not two's complement integers"),
+        (
+            {"architecture": "partial_products"},
+            "does not fit e2m1 x e2m1: the codes of e2m1",
+        ),
     ],
 )
 def test_impossible_units_are_refused_in_one_line(options, message):
     with pytest.raises((ValueError, ArchitectureError), match=message):
         DotSpec(**{"weight": E2M1, "activation": E2M1, "lanes": 32, **options})
+
+
+def test_a_unit_whose_architecture_is_still_open_cannot_be_built():
+    with pytest.raises(ArchitectureError, match="can resolve architecture auto; give one of these"):
+        DotSpec(INT4, INT4, lanes=2).component()
 
 
 @pytest.mark.parametrize("name", ["e2m1_sp", "int4", "nf4"])

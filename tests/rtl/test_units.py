@@ -35,9 +35,9 @@ def test_streams_are_named_by_their_path() -> None:
     ("arguments", "message"),
     [
         ((0, 16, 10), "1 to 64 lanes, not 0"),
-        ((1, 15, 10), "256, not 15"),
-        ((1, 512, 10), "256, not 512"),
-        ((1, 16, 13), "8 to 12, not 13"),
+        ((1, 15, 10), "256 rows, not 15"),
+        ((1, 512, 10), "256 rows, not 512"),
+        ((1, 16, 13), "8 to 12 bits, not 13"),
     ],
 )
 def test_parameters_are_checked(arguments: tuple[int, int, int], message: str) -> None:

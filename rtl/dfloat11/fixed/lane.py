@@ -61,7 +61,7 @@ class FixedLane(Exported):
     Members
     -------
     codes : ``In(stream.Signature(beat_layout(symbols)))``
-        Packets of the header, the codes and the CRC.
+        Packets, each of which has a header, codes for the exponents and a CRC.
     raw : ``In(stream.Signature(beat_layout(symbols)))``
         Packets of raw bytes. ``ready`` of both inputs depends on the other streams in the same
         cycle.
@@ -133,8 +133,8 @@ class FixedLane(Exported):
             self.verdict.payload.eq(verdict),
         ]
 
-        # While the header comes, ones are shifted into the CRC, which is its start value. After the
-        # stream, the CRC is shifted out and compared, beat by beat.
+        # While the header comes, ones are shifted into the CRC: its start value is all ones. After
+        # the stream, the CRC is shifted out and compared, beat by beat.
         with m.If(code_comes & ~is_decoding):
             m.d.sync += [place.eq(place + 1), crc.eq(Cat(crc[width:], Const(-1, width)))]
         with m.Elif(raw_comes):

@@ -9,10 +9,10 @@ __all__ = ["WINDOW", "CodeNumber", "Mode", "Prefix"]
 WINDOW = 8  # bits that a step looks at
 
 CodeNumber = data.StructLayout({"late": 2, "flat": 1})
-"""The number of one of the eight codes.
+"""The number of one of the eight codes. A code gives each exponent a code word, a string of bits.
 
-``flat`` says how long the shortest codes are: 2, 2, 2 and 3 bits if it is 0, and 2, 2, 3 and 3 bits
-if it is 1. ``late`` plus 4 is the length of the highest exponent's code.
+``flat`` says how long the shortest code words are: 2, 2, 2 and 3 bits if it is 0, and 2, 2, 3 and 3
+bits if it is 1. ``late`` plus 4 is the length of the highest exponent's code word.
 """
 
 
@@ -20,7 +20,7 @@ class Mode(enum.Enum):
     """The kind of the next bits."""
 
     CODE = 0
-    REST = 1  # the rest of a code that began with eight ones
+    REST = 1  # the rest of a code word that began with eight ones
     PLAIN = 2  # the exponent itself
 
 
@@ -29,7 +29,7 @@ class Prefix(wiring.Component):
 
     A chunk names a highest exponent, and the code counts down from it. The number of ones before
     the first zero, and up to two more bits, give the *rank* of an exponent. Rank 0 is one below the
-    highest exponent, rank 1 is two below, and so on. These are the codes of the ranks:
+    highest exponent, rank 1 is two below, and so on. These are the code words of the ranks:
 
     ============ ==== ==== ==== ==== ==== ===== ====== ===
     rank          0    1    2    3    4     5      6   ...
@@ -38,8 +38,8 @@ class Prefix(wiring.Component):
     flat         100   00   01  101  110  1110  11110  ...
     ============ ==== ==== ==== ==== ==== ===== ====== ===
 
-    But the highest exponent takes the code with ``late + 3`` ones. The rank with that code in the
-    table, and all higher ranks, take the next longer code. After eight ones, a second code follows,
+    But the highest exponent has the word with ``late + 3`` ones. The rank with that word in the
+    table, and all higher ranks, have the next longer word. After eight ones, a second word follows,
     which is not flat: 10 stands for the exponent above the highest; 00, 01, 110 and 1110 continue
     the ranks; 1111 is the escape, which says that the next eight bits are the exponent itself.
 
