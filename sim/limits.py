@@ -74,8 +74,8 @@ def _pairs_by_magnitude(spec: MacSpec, sign: int) -> list[tuple[tuple[int, int],
 def expected_after(spec: MacSpec, steps: list[Step]) -> list[int]:
     """The golden model's accumulator after each step.
 
-    All products of a step have one sign. So wrapping or saturating the sum after each product gives
-    the same result as doing so once, after all products of the step.
+    All products of a step have the same sign. So wrapping or saturating the sum after each product
+    gives the same result as doing so once, after all products of the step.
     """
     acc, seen = 0, []
     for step in steps:

@@ -50,7 +50,7 @@ def run_mutants(
     SimulationError
         The regression fails on the unchanged design, so catching mutants would prove nothing.
     ToolError
-        The simulator ended without results, or a tool is missing or fails.
+        The simulator ended without results for all mutants, or a tool is missing or fails.
     """
     numbers = [NO_MUTANT, *mutants]
     with simulation_run(

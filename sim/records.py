@@ -59,7 +59,7 @@ class SimulationRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits between two carries in registers (carry-save); null for other accumulators."""
+    """Bits of a segment of a carry-save accumulator; null for an ordinary accumulator."""
     simulator: str
     """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
@@ -186,7 +186,7 @@ class ExportRecord(Record):
     format: str
     """Format of the weights."""
     activation: str
-    """Format of the other operand."""
+    """Format of the activations."""
     unit: str
     """The unit that was written, always ``mac``."""
     architecture: str
@@ -200,7 +200,7 @@ class ExportRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits between two carries in registers (carry-save); null for other accumulators."""
+    """Bits of a segment of a carry-save accumulator; null for an ordinary accumulator."""
     module: str
     """Name of the Verilog module."""
     count: int
@@ -248,7 +248,7 @@ class MutantRecord(Record):
     format: str
     """Format of the weights."""
     activation: str
-    """Format of the other operand."""
+    """Format of the activations."""
     unit: str
     """Name of the module: ``mac_`` and the name of its accumulator in ``halfbyte.rtl.variants``."""
     architecture: str
@@ -262,7 +262,7 @@ class MutantRecord(Record):
     enable: bool
     """Whether there is an enable port."""
     segment: int | None
-    """Bits between two carries in registers (carry-save); null for other accumulators."""
+    """Bits of a segment of a carry-save accumulator; null for an ordinary accumulator."""
     seed: int
     """Seed of the choice of mutants and of the random stimulus."""
     cycles: int

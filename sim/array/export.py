@@ -17,7 +17,7 @@ from halfbyte.sim.ports import PortMap
 __all__ = ["export_array", "results_by_cycle"]
 
 _BENCH = """\
-// Applies the vectors in {vectors} to {name} and compares every result that leaves it.
+// Applies the vectors in {vectors} to {name} and compares the results that leave it.
 // There is a vector for each cycle. From bit 0 upward it holds: the inputs; for each column, a bit
 // that says whether the column must give a result; for each column, a bit that says whether this
 // result is compared; and the results.

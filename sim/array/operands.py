@@ -46,7 +46,7 @@ class Operands:
         if length % a.block:
             raise UserError(
                 f"Blocks of {a.block} do not divide the {length} elements of a row: choose another "
-                "block"
+                "block size"
             )
         if a.scale_codes is None or w.scale_codes is None:
             raise ValueError("The scales of both matrices must be codes of eight bits")

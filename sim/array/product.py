@@ -63,9 +63,9 @@ def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
         return acc & ((1 << unit.width) - 1) | is_nan.long() << unit.width
     if unit.is_fp32 or unit.is_exact or unit.overflow is not Overflow.WRAP:
         raise UserError(
-            "Products run through units with an integer accumulator that wraps, with FP32 and "
-            f"scales, or with an exact accumulator of at most {_INT64_BITS - 2} bits, not "
-            f"{unit.title}"
+            "An array is simulated only if its units have an integer accumulator that wraps, an "
+            f"FP32 accumulator and scales, or an exact accumulator of at most {_INT64_BITS - 2} "
+            f"bits, not {unit.title}"
         )
     a, w = torch.from_numpy(operands.a), torch.from_numpy(operands.w)
     return dot(w[None], a[:, None], unit.weight, unit.activation)
@@ -76,7 +76,7 @@ def run_product(
 ) -> tuple[Tensor, ArrayRun]:
     """Compute ``A W^T`` with the array's RTL; return the product and the outcome.
 
-    Every result that leaves the array is compared with the golden model. Raises SimulationError if
+    Every result of the product is compared with the golden model. Raises SimulationError if
     a result differs or is missing, ToolError if a tool fails, and UserError as
     :func:`expected_product` does.
     """

@@ -24,9 +24,9 @@ class LayerRun(Record):
     scale: str
     """Format of the block scales."""
     block: int
-    """Products that share a scale."""
+    """Number of products that share a scale."""
     lanes: int
-    """Products per cycle of each unit."""
+    """Number of products that each unit computes per cycle."""
     dataflow: str
     """What stays in a unit of the array while other data moves: ``output`` or ``weight``."""
     rows: int

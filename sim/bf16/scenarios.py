@@ -28,7 +28,7 @@ _Choice = Callable[[random.Random, int], _Operands]
 
 
 def _bf16(value: float) -> int:
-    """The bits of ``value`` as a BF16 number, truncated and limited to 3.0e38."""
+    """The bits of ``value`` as a BF16 number, truncated, with a magnitude of at most 3.0e38."""
     limited = max(-3.0e38, min(3.0e38, value))
     return int.from_bytes(struct.pack(">f", limited)[:2], "big")
 

@@ -84,7 +84,7 @@ class Testbench:
         Name of the scenario.
     """
 
-    # Without this, pytest takes it for a class of tests.
+    # Without this, pytest would take this class for a class of tests.
     __test__ = False
 
     def __init__(self, dut: Any, folder: Path, scenario: str) -> None:
@@ -116,7 +116,7 @@ class Testbench:
         self._dut.stimulus.value = 0
 
     async def _run(self, session: Session) -> None:
-        """Drive and check one session. If it is reset, only its table counts as checked."""
+        """Drive and check one session. Only the table counts as checked if a reset ends it."""
         if session.table:
             await self._load(session)
         lanes = [_Lane(packets, self.plan) for packets in session.lanes]
@@ -212,7 +212,11 @@ class Testbench:
             self._fail(f"lane {index} gives weight {seen:04x} after all packets", [lane])
         packet = lane.packets[lane.packet]
         if lane.weights == len(packet.weights):
-            self._fail(f"lane {index} gives weight {seen:04x} beyond {lane.weights}", [lane])
+            self._fail(
+                f"lane {index} gives weight {seen:04x} after all {lane.weights} weights of the "
+                "packet",
+                [lane],
+            )
         expected = packet.weights[lane.weights]
         if seen != expected:
             self._fail(

@@ -151,7 +151,7 @@ def _damaged(damage: _Damage, lanes: int, symbols: int) -> Iterator[Packet]:
     for index, (what, codes, raw) in enumerate(damage(sound, symbols)):
         weights, verdict = decode_fixed(codes, raw, symbols)
         if verdict == GOOD and weights != bits:
-            raise AssertionError(f"{what} goes unnoticed")
+            raise AssertionError(f"The CRC does not detect this damage: {what}")
         yield Packet(what, codes, raw, weights, verdict)
         if index % 4 == 3:
             yield sound
@@ -177,10 +177,10 @@ def _cuts(sound: Packet, symbols: int) -> _Damaged:
     for end in range(symbols, len(raw), symbols):
         yield f"raw bytes cut after {end}", codes, raw[:end]
     for extra in (symbols, 2 * symbols, 40):
-        yield f"{extra} bytes of codes more", [*codes, *[0] * extra], raw
-        yield f"{extra} raw bytes more", codes, [*raw, *[0] * extra]
+        yield f"{extra} extra bytes of codes", [*codes, *[0] * extra], raw
+        yield f"{extra} extra raw bytes", codes, [*raw, *[0] * extra]
     yield "one beat of each", codes[:symbols], raw[:symbols]
-    yield "one beat of codes, raw bytes more", codes[:symbols], [*raw, *raw]
+    yield "one beat of codes, too many raw bytes", codes[:symbols], [*raw, *raw]
     yield "ones", [*codes[:HEADER_BYTES], *[255] * (len(codes) - HEADER_BYTES)], [255] * len(raw)
 
 

@@ -49,7 +49,7 @@ class Compressed:
 def encode(code: Code, weights: Sequence[int], what: str) -> Packet:
     """A packet of up to 16384 weights in the given code, made without the codec, from bits as text.
 
-    Tests use it for codes that the codec would not choose. If the code lacks a symbol, it must
+    Scenarios use it for codes that the codec would not choose. If the code lacks a symbol, it must
     have an escape, the code that announces a symbol in plain bits.
     """
     words_of = {symbol: bits for bits, symbol in code.items()}

@@ -97,7 +97,7 @@ def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iter
 
 
 def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
-    """Sessions with good tables, whose rows are the escape in turn, and with invalid tables."""
+    """Sessions with good tables, where each row is once the escape, and with invalid tables."""
     rows = shape.rows
     flat = [(rows - 1).bit_length()] * rows
     symbols = generator.permutation(256)[:rows].tolist()
@@ -135,7 +135,7 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
 
 
 def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -> Session:
-    """A session with a code table and a chunk that uses all of its rows.
+    """A session with a code table, and a chunk whose weights use all rows of the table.
 
     If the table has an escape, the chunk also has exponents that are not in the table.
     """
@@ -165,7 +165,7 @@ def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> I
         for what, words, raw in damage(sound):
             weights, verdict = decode(code_of(table), words, raw)
             if verdict == GOOD:
-                raise AssertionError(f"{what} goes unnoticed")
+                raise AssertionError(f"The decoder does not detect this damage: {what}")
             packets.append(Packet(what, words, raw, weights, verdict))
             if len(packets) % 5 == 4:
                 packets.append(sound)
@@ -192,10 +192,10 @@ def _cuts(sound: Packet) -> _Damaged:
     for end in range(1, len(raw)):
         yield f"raw bytes cut after {end}", words, raw[:end]
     for extra in (1, 2, 40):
-        yield f"{extra} words more", [*words, *[0] * extra], raw
-        yield f"{extra} raw bytes more", words, [*raw, *[0] * extra]
+        yield f"{extra} extra words", [*words, *[0] * extra], raw
+        yield f"{extra} extra raw bytes", words, [*raw, *[0] * extra]
     yield "one beat of each", words[:1], raw[:1]
-    yield "one word, raw bytes more", words[:1], [*raw, *raw]
+    yield "one word, too many raw bytes", words[:1], [*raw, *raw]
     yield "ones", [(1 << 32) - 1] * len(words), [255] * len(raw)
     yield "zeros after the number of weights", [5, *[0] * (len(words) - 1)], [0] * 3
 

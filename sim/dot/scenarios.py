@@ -116,7 +116,10 @@ def _random(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _few(spec: DotSpec, generator: _Generator, cycles: int) -> tuple[NDArray[np.uint8], ...]:
-    """Random codes in some lanes, and products of 0 in the other lanes."""
+    """Random codes in some lanes, and products of 0 in the other lanes.
+
+    If no weight is 0, the other lanes have the weight of the smallest magnitude.
+    """
     w, a = Codes(spec.weight), Codes(spec.activation)
     shape = (cycles, spec.lanes)
     used = generator.random(shape) < generator.random((cycles, 1))

@@ -95,10 +95,10 @@ def packed(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class Codes:
-    """The codes of a format's highest, lowest, zero and smallest positive value.
+    """The codes of a format's highest and lowest value, zero, and smallest positive value.
 
     If the format has no zero, ``zero`` is the code of the smallest magnitude. ``negated`` holds,
-    for each code, the code of the negated value.
+    for each code, the code of the negated value, or the code itself if there is no such value.
     """
 
     def __init__(self, fmt: Format) -> None:
@@ -109,7 +109,6 @@ class Codes:
         self.zero = int(np.abs(integers).argmin())
         self.smallest = int(np.where(integers > 0, integers, integers.max() + 1).argmin())
         by_value = {int(value): code for code, value in enumerate(integers)}
-        # If the format lacks the negated value, this is the code itself.
         self.negated = np.array(
             [by_value.get(-int(value), code) for code, value in enumerate(integers)], np.uint8
         )

@@ -178,7 +178,7 @@ def test_a_wrong_result_is_noticed(monkeypatch):
 
 def test_refuses_units_without_a_golden_product():
     unit = replace(SCALED.unit, scale=None, block=None)
-    with pytest.raises(UserError, match="Products run through units with"):
+    with pytest.raises(UserError, match="An array is simulated only if its units have"):
         run_product(replace(SCALED, unit=unit), OPERANDS)
 
 

@@ -105,7 +105,7 @@ def test_a_dut_is_checked_on_construction() -> None:
     for options, message in (
         ({"top": "a b"}, "plain Verilog name, not 'a b'"),
         ({"top": "m", "ports": {"q": "x"}}, "has the ports clk, w, .*, not 'q'"),
-        ({"top": "m", "tied": {"rst": 2}}, "tied to 0 or 1 only"),
+        ({"top": "m", "tied": {"rst": 2}}, "rst can be tied only to 0 or 1, not to 2"),
         ({"top": "m", "latency": 0}, "Latency must be 1 to 64 clock edges, not 0"),
     ):
         with pytest.raises(UserError, match=message):

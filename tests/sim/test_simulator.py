@@ -73,6 +73,13 @@ def test_python_without_shared_library_names_the_remedy(monkeypatch: pytest.Monk
         simulator.check_simulator("verilator")
 
 
+def test_missing_cocotb_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator.verilator_root()  # keeps its answer, so that only cocotb is missing
+    monkeypatch.setattr(simulator.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(ToolError, match=r"cocotb is missing: install it .pip install cocotb."):
+        simulator.check_simulator("verilator")
+
+
 def test_environment_of_the_caller_does_not_change_the_simulation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
