@@ -55,7 +55,7 @@ def _of_plan(plan: Plan, spec: MacSpec, field: int, pairs: NDArray[np.bool_]) ->
     before = np.concatenate(([0], acc[:-1]))
     integers = (np.array(fmt.integers, dtype=object) for fmt in (spec.weight, spec.activation))
     product = np.multiply(*(each[code] for each, code in zip(integers, (w, a), strict=True)))
-    total = np.where(clear, 0, before).astype(object) + product  # exact, also in 64 bits
+    total = np.where(clear, 0, before).astype(object) + product  # exact, even for 64 bits
     high = (1 << spec.width - 1) - 1
     low = ~high
     seen = {

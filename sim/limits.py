@@ -8,8 +8,9 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["MAX_CYCLES", "Step", "expected_after", "walk_to_limits"]
 
-# The most products that a walk to one limit may have. With so many, formats of 4 bits reach the
-# limits of accumulators of 32 bits. The walk takes seconds in Verilator, minutes in Icarus Verilog.
+# The most products that a walk to one limit may have. With so many, two operands in INT4 or E2M1
+# reach the limits of accumulators of 32 bits. The walk takes seconds in Verilator, and minutes in
+# Icarus Verilog.
 MAX_CYCLES = 2**26
 
 

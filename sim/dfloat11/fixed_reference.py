@@ -22,7 +22,7 @@ HEADER_BYTES = 4
 _CRC_BYTES = 4
 _CODES = 8
 _COUNT_BITS = 14
-_ONES = 8  # a code that begins with this many ones continues in another step of the lane
+_ONES = 8  # a code word that begins with this many ones continues in another step
 
 
 def fixed_code(number: int, highest: int) -> Code:

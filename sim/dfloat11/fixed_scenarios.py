@@ -1,8 +1,8 @@
 """Makes scenarios of the DFloat11 decoder without a code table.
 
 A lane is a part of the decoder that decodes one chunk of a compressed tensor at a time. A packet is
-a chunk for one lane. A session consists of packets for all lanes. A beat is a transfer of one or
-two bytes.
+a chunk for one lane. A session consists of packets for all lanes. A beat is a transfer of
+``symbols`` bytes, where ``symbols`` is the number of weights that a lane gives in a cycle, 1 or 2.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

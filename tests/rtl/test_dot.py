@@ -48,6 +48,11 @@ def test_impossible_units_are_refused_in_one_line(options, message):
         DotSpec(**{"weight": E2M1, "activation": E2M1, "lanes": 32, **options})
 
 
+def test_the_width_of_an_exact_accumulator_is_an_int():
+    with pytest.raises(TypeError, match="Accumulator width must be an integer, not '40'"):
+        DotSpec(E2M1, E2M1, lanes=2, accumulator=EXACT, scale=E4M3, acc_width="40")
+
+
 def test_a_unit_whose_architecture_is_still_open_cannot_be_built():
     with pytest.raises(ArchitectureError, match="can resolve architecture auto; give one of these"):
         DotSpec(INT4, INT4, lanes=2).component()

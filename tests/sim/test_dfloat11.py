@@ -84,7 +84,7 @@ def test_catches_faults(
 def test_refuses_impossible_parameters() -> None:
     with pytest.raises(UserError, match="1 to 64 lanes, not 0"):
         run_decoder_regression(lanes=0)
-    with pytest.raises(UserError, match="8 to 12, not 7"):
+    with pytest.raises(UserError, match="8 to 12 bits, not 7"):
         run_decoder_regression(max_length=7)
 
 
