@@ -66,8 +66,8 @@ class FlipFlop:
         Setup times in ps of a rising and a falling data input, over the slews of data and clock.
         None if the library does not state them.
     clear, preset : str
-        The pins that set the state to 0 and to 1 at once, with ``!`` before a pin that is active
-        low; empty for a missing pin.
+        The pins that set the state to 0 and to 1 without waiting for the clock, with ``!`` before a
+        pin that is active low; empty for a missing pin.
     """
 
     data: str
@@ -121,7 +121,8 @@ class Cell:
     Raises
     ------
     ValueError
-        A name is not a plain Verilog identifier, or the area is not positive and finite.
+        A name is not a plain Verilog identifier of at most 80 characters, or the area is not
+        positive and finite.
     """
 
     name: str
@@ -139,9 +140,12 @@ class Cell:
     def __post_init__(self) -> None:
         for name in (self.name, *self.inputs, *self.outputs):
             if not _NAME.fullmatch(name):
-                raise ValueError(f"Cell and pin names must be identifiers, not {name[:60]!r}")
+                raise ValueError(
+                    "Cell and pin names must be identifiers of at most 80 characters, not "
+                    f"{name[:60]!r}"
+                )
         if not 0 < self.area < math.inf:
-            raise ValueError(f"Area of {self.name} must be positive, not {self.area}")
+            raise ValueError(f"Area of {self.name} must be positive and finite, not {self.area}")
 
     @property
     def states_energies(self) -> bool:

@@ -11,7 +11,7 @@ __all__ = ["cell_models"]
 
 
 def cell_models(technology: Technology, used: Collection[str]) -> str:
-    """Verilog text with one module, without timing, for each cell named in ``used``.
+    """The text of Verilog modules, one for each cell named in ``used``; they have no timing.
 
     Raises UserError for a cell that the technology does not have.
     """

@@ -1,4 +1,7 @@
-"""Reads the cells of a Liberty library and converts all numbers to um^2, ps, fF, nW and fJ."""
+"""Reads the cells of a Liberty library, and converts their numbers to ps, fF, nW and fJ.
+
+Liberty states no unit of area. Areas are assumed to be in um^2.
+"""
 
 import math
 import re
@@ -18,7 +21,8 @@ __all__ = ["NO_AREA", "read_cells"]
 
 # Logic cells with more inputs are left out.
 MAX_INPUTS = 6
-# A cell with one of these attributes or groups is not meant for the synthesis of plain logic.
+# A cell with one of these groups, or with one of these attributes unless it is false, is not meant
+# for the synthesis of plain logic.
 _EXCLUDING_ATTRIBUTES = (
     "dont_use",
     "is_isolation_cell",
@@ -45,7 +49,8 @@ _SENSES = {
     Sense(False, True): "negative",
 }
 NO_AREA = "it states no area"
-# The names are written into Yosys scripts and Verilog.
+# The names that cells and pins may have, since they are written into Yosys scripts and Verilog.
+# Cells with other names are left out.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
 
@@ -199,7 +204,8 @@ def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> 
     """The possible states of the cell, in which ``when`` conditions are evaluated."""
     functions = {pin: body.text("function") for pin, body in _pins(group, "output").items()}
     for state in group.all("ff") if flip_flop else ():
-        # The state variable may be 0 or 1; the second variable is its inverse.
+        # The first variable of an `ff` group is the state, which may be 0 or 1. The second
+        # variable, if there is one, is its inverse.
         inputs, (variable, inverse) = [*inputs, state.arguments[0]], [*state.arguments, ""][:2]
         functions |= {inverse: f"!{variable}"} if inverse else {}
     return States(tuple(inputs), functions, flip_flop.tied if flip_flop else {})
@@ -208,7 +214,7 @@ def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> 
 def _capacitance(pin: Group, default: float | None) -> float | None:
     """The capacitance stated for a pin, else the mean of those stated for its edges.
 
-    If both are missing, the result is ``default``.
+    If the library states none of these, the result is ``default``.
     """
     stated = pin.number("capacitance")
     edges = [pin.number(f"{edge}_capacitance") for edge in ("rise", "fall")]
@@ -240,7 +246,9 @@ def _late_capacitance(pin: Group) -> float | None:
 def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str, Group]) -> bool:
     """Whether the cell is ordinary logic.
 
-    It must have few inputs. Its outputs may be constant only if it has no inputs.
+    It must have at most ``MAX_INPUTS`` inputs, and not be a driver for clock trees, delays or
+    probing. Its outputs must be functions of its inputs. They may be constant only if it has no
+    inputs.
     """
     if len(inputs) > MAX_INPUTS or (len(inputs) == 1 and _SPECIAL_DRIVERS.search(name)):
         return False
@@ -254,9 +262,9 @@ def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str
 def _leakage(group: Group, context: _Context) -> float | None:
     """The cell's leakage in nW; None if the library does not state it or its unit.
 
-    The first of these that is stated counts: the value of the whole cell, its value without a
-    condition, the mean over its states, the library's default. Values with the same condition are
-    added, since they belong to several supplies.
+    The result is the first of these that is stated: the value of the whole cell, its value without
+    a condition, the mean over its states, the library's default for all cells. Values with the same
+    condition are added, since they belong to several supplies.
     """
     stated = group.number("cell_leakage_power")
     states: dict[str, float] = {}
@@ -288,7 +296,8 @@ def _read_flip_flop(
     """The flip-flop of a cell, if it is a rising-edge D flip-flop; else None.
 
     It may have asynchronous clear and preset. The state variable and the next state may both be
-    inverted, as in ASAP7: what counts is whether the output is the data or its inverse.
+    inverted, as in ASAP7: only whether the output is the data or its inverse matters. If the cell
+    has outputs of both kinds, the one that is not inverted is used.
     """
     state, *more = group.all("ff")
     clock, data = literal(state.text("clocked_on")), literal(state.text("next_state"))

@@ -58,9 +58,9 @@ def read_energies(
     """Tables of a pin's internal energy in fJ for one transition, by the input that causes it.
 
     An input pin has one table, under the empty name: the energy of its own transition. Rising and
-    falling edges alternate, so their energies are averaged; if the library states only one of them,
-    it counts for both. Energies of several supplies are added. Raises UserError for a malformed
-    table.
+    falling edges alternate, so their energies are averaged. If the library states the energy of
+    only one edge, it is used for both. Energies of several supplies are added. Raises UserError for
+    a malformed table.
 
     The library may give tables for conditions on the cell's state. They are averaged as if all
     states were equally likely. A table without a condition applies to all states that no condition

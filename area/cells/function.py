@@ -39,12 +39,15 @@ class _Node(NamedTuple):
 def _tokens(expression: str) -> list[str]:
     text = expression.strip().strip('"').strip()
     if len(text) > MAX_LENGTH:
-        raise UserError(f"Liberty function has more than {MAX_LENGTH} characters: {text[:40]!r}...")
+        raise UserError(
+            f"Liberty function must have at most {MAX_LENGTH} characters, not {len(text)}: "
+            f"{text[:40]!r}..."
+        )
     tokens, position = [], 0
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise UserError(f"Not a Liberty function: {text[:80]!r}")
+            raise UserError(f"{text[:80]!r} is not a Boolean function in Liberty's notation")
         tokens.append(match[1])
         position = match.end()
     return tokens
@@ -64,7 +67,9 @@ class _Parser:
         return node
 
     def _error(self) -> UserError:
-        return UserError(f"Not a Liberty function: {self.expression[:80]!r}")
+        return UserError(
+            f"{self.expression[:80]!r} is not a Boolean function in Liberty's notation"
+        )
 
     def _next(self) -> str:
         """The next binary operator, which is ``&`` if an operand follows directly.

@@ -50,12 +50,15 @@ class Group:
         return (group for group in self.groups if group.name == name)
 
     def text(self, name: str, default: str = "") -> str:
-        """An attribute as text; spaces join the values of a complex attribute."""
+        """An attribute as text, or ``default`` if it is missing.
+
+        Spaces join the values of a complex attribute.
+        """
         value = self.attributes.get(name, default)
         return value if isinstance(value, str) else " ".join(value)
 
     def number(self, name: str, default: float | None = None) -> float | None:
-        """A simple attribute as a number, or ``default`` if it is missing.
+        """An attribute as a number, or ``default`` if it is missing.
 
         Raises UserError if it is not a finite number.
         """
@@ -84,7 +87,7 @@ class _Reader:
         line = self.text.count("\n", 0, self.start) + 1
         came = repr(self.token[:40]) if self.kind else "the end of the file"
         return UserError(
-            f"{self.origin}, line {line}: {wanted} expected, not {came}; "
+            f"{self.origin}, line {line}: expected {wanted}, not {came}; "
             "the file is not a valid and complete Liberty library"
         )
 
@@ -162,7 +165,7 @@ class _Reader:
                 del stack[1:]
 
     def step(self, stack: list[Group]) -> None:
-        """Read one statement of the innermost group, or its end."""
+        """Read one statement of the innermost group, or the brace that ends this group."""
         if self.is_mark("}"):
             stack.pop()
             self.advance()
@@ -210,8 +213,8 @@ class _Reader:
     def simple_value(self) -> str:
         """One quoted value, or the words of an expression such as ``VDD + 0.5`` or ``(A & !B)``.
 
-        The value ends with ``;``. If the ``;`` is missing, the value ends with the line, unless a
-        bracket is open or the line ends with an operator.
+        An expression ends before the ``;``. If the ``;`` is missing, it ends with the line, unless
+        a bracket is open or the line ends with an operator.
         """
         if self.kind == "quoted":
             return self.take_value()
@@ -231,13 +234,14 @@ class _Reader:
 def parse_liberty(text: str, origin: str = "text") -> Group:
     """The ``library`` group of Liberty ``text``; errors name ``origin`` and the line.
 
-    Raises UserError unless the text is one complete library.
+    Raises UserError unless the text is one complete library. A damaged cell raises no error if its
+    end can be found; :attr:`Group.damage` then says what is wrong.
     """
     return _Reader(text, origin).library()
 
 
 def read_liberty(path: Path) -> Group:
-    """Read a Liberty file, plain or compressed; raises UserError if it cannot be read."""
+    """Read a Liberty file, plain or compressed; UserError if it is unreadable or malformed."""
     raw = read_packed(path, "Liberty file", "give the path of a .lib or .lib.gz")
     return parse_liberty(_decoded(raw), str(path))
 

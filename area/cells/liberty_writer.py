@@ -39,8 +39,8 @@ _TEMPLATE = """\
 def liberty_text(name: str, cells: Sequence[Cell]) -> str:
     """The text of a Liberty library with these cells.
 
-    If the cells contain only one flip-flop, Yosys uses it for every register. Asynchronous clear
-    and preset pins are written unchanged: Yosys' ``dfflibmap`` ties them inactive.
+    If there is only one flip-flop among the cells, Yosys uses it for every register. Asynchronous
+    clear and preset pins are written unchanged: Yosys' ``dfflibmap`` ties them inactive.
     """
     templates = {table.shape: _template(table) for cell in cells for table in _tables(cell)}
     parts = [*templates.values(), *map(_cell, cells), *_fillers(cells)]

@@ -39,8 +39,8 @@ def read_library(paths: Sequence[Path]) -> Library:
     """Read one library from one or several Liberty files, which may differ in their units.
 
     A cell that is stated twice, with different data, is left out like a malformed cell. Raises
-    UserError for a file that cannot be read, is not Liberty, has only malformed cells, or belongs
-    to a different corner than the other files.
+    UserError for a file that cannot be read, is not Liberty, has a malformed unit or voltage, or
+    belongs to a different corner than the other files, and if all cells are malformed.
     """
     if not paths:
         raise UserError("A library needs at least one Liberty file")
@@ -65,7 +65,8 @@ def read_library(paths: Sequence[Path]) -> Library:
     cells = {name: cell for name, cell in cells.items() if left_out.get(name) != _TWICE}
     if len(corners) > 1:
         raise UserError(
-            f"Liberty files of one library must share a corner, not {'; '.join(sorted(corners))}"
+            "Liberty files of one library must share a corner, but they have "
+            f"{'; '.join(sorted(corners))}"
         )
     if left_out and not cells:
         raise UserError(f"{', '.join(map(str, paths))}: {_none_usable(left_out)}")
@@ -77,8 +78,7 @@ def _none_usable(left_out: Mapping[str, str]) -> str:
     if set(left_out.values()) == {NO_AREA}:
         return f"none of the {len(left_out)} cells states an area"
     name, why = next(iter(left_out.items()))
-    others = f" (and {len(left_out) - 1} others)" if len(left_out) > 1 else ""
-    return f"cell {name}: {why}{others}; no other cell is usable"
+    return f"cell {name}: {why}; no cell is usable (malformed cells: {len(left_out)})"
 
 
 def _common_name(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 __all__ = ["Table", "greatest", "mean", "total"]
 
-# The axis of a table that does not depend on this axis.
+# An axis on which a table does not depend: it has a single entry, whose value has no meaning.
 _NO_AXIS = (0.0,)
 
 
@@ -63,9 +63,12 @@ class Table(NamedTuple):
             tuple(tuple(map(float, row)) for row in values),
         )
         if [len(row) for row in table.values] != [len(columns)] * len(rows):
-            raise ValueError(f"A table needs {len(rows)} rows of {len(columns)} values")
+            raise ValueError(
+                f"A table must have {len(rows)} rows of {len(columns)} values, not rows of "
+                f"{[len(row) for row in table.values]}"
+            )
         if any(left >= right for axis in table[:2] for left, right in pairwise(axis)):
-            raise ValueError("An axis of a table must ascend")
+            raise ValueError("Each axis of a table must ascend")
         return table
 
     @classmethod

@@ -12,7 +12,7 @@ from halfbyte.base.user_files import read_start
 
 __all__ = ["MAX_BYTES", "read_packed"]
 
-# The largest size of the file, and also of its unpacked contents.
+# The largest size in bytes of the file, and also of its unpacked contents.
 MAX_BYTES = 512 * 2**20
 
 
@@ -69,7 +69,7 @@ def read_packed(path: Path, what: str, remedy: str) -> bytes:
 def _unpacked(raw: bytes, magic: bytes, stream: Callable[[], _Stream]) -> bytes:
     """The unpacked members, joined; at most ``MAX_BYTES`` + 1 bytes.
 
-    Raises EOFError if the file is cut short, or if something else follows the members.
+    Raises EOFError if the file is cut short, or if anything but zeros follows the members.
     """
     parts: list[bytes] = []
     left = MAX_BYTES + 1

@@ -100,7 +100,7 @@ def _knots(table: Table) -> tuple[_Axis, _Axis]:
 
 
 def _dense(axis: _Axis) -> _Axis:
-    """The entries of an axis and the middles between them."""
+    """The entries of an axis, and the midpoints between neighbouring entries."""
     return tuple(sorted({*axis, *((left + right) / 2 for left, right in pairwise(axis))}))
 
 
@@ -108,8 +108,9 @@ def _dense(axis: _Axis) -> _Axis:
 def _fit(knots: _Axis, points: _Axis) -> NDArray[np.float64]:
     """The matrix that turns values at ``points`` of an axis into values at its ``knots``.
 
-    Knots are the entries of the axis that are kept. Their values define a function that is linear
-    between the knots. It is the function of this kind with the least squared errors at ``points``.
+    Knots are the entries of the axis that are kept. The values at the knots define a function that
+    is linear between them. Among such functions, it has the least sum of squared errors at
+    ``points``.
     """
     unit = np.eye(len(knots))
     weights = [

@@ -56,7 +56,7 @@ class Technology:
     Parameters
     ----------
     name : str
-        A lower-case identifier.
+        A lower-case letter, then at most 39 lower-case letters, digits or underscores.
     title : str
         The displayed name.
     corner : str
@@ -66,18 +66,18 @@ class Technology:
     cells : mapping of str to Cell
         Areas in um^2, times in ps, capacitances in fF, leakage in nW, energies in fJ.
     voltage : float, optional
-        Supply voltage in V; without it, energies are not known.
+        Supply voltage in V; without it, energies cannot be computed.
     strengths : frozenset of str
-        Stronger versions of other cells, by name; used only if there is a clock to meet.
+        Names of stronger versions of other cells, which are used only if there is a clock to meet.
     left_out : mapping of str to str
-        Malformed cells, which are not part of the technology, with the reasons.
+        What is wrong with each malformed cell, by name. The technology lacks these cells.
     time_unit_ps : float
         The full library's own unit of time in ps. Constraint files (SDC) state times in this unit.
 
     Raises
     ------
     UserError
-        The cells lack a two-input NAND, an inverter or a D flip-flop.
+        The name is malformed, or the cells lack a two-input NAND, an inverter or a D flip-flop.
     """
 
     name: str
@@ -108,21 +108,21 @@ class Technology:
             except LookupError:
                 raise UserError(
                     f"Technology {self.name} has no {what} among its {len(self.cells)} usable "
-                    f"cells{self._malformed}: give the whole library, with every file of it, and "
-                    "leave out fewer cells with --dont-use"
+                    f"cells{self._malformed}: give all files of the library, and leave out fewer "
+                    "cells with --dont-use"
                 ) from None
 
     @property
     def _malformed(self) -> str:
-        """The text ``; left out: A (why)`` for up to three malformed cells; empty without any."""
+        """A text on up to three malformed cells, with what is wrong; empty if there are none."""
         texts = [f"{name} ({why})" for name, why in list(self.left_out.items())[:3]]
-        return f"; left out: {', '.join(texts)}" if texts else ""
+        return f" (malformed cells were left out: {', '.join(texts)})" if texts else ""
 
     def without(self, patterns: Sequence[str]) -> "Technology":
-        """The technology without the cells whose names match a pattern such as ``*_x4``.
+        """The technology without the cells whose names match one of the patterns, such as ``*_x4``.
 
-        Raises UserError for a pattern that does not match a cell, or if the cells that are left
-        lack a two-input NAND, an inverter or a D flip-flop.
+        Raises UserError for a pattern that matches no cell, or if the remaining cells lack a
+        two-input NAND, an inverter or a rising-edge D flip-flop.
         """
         matched = {pattern: fnmatch.filter(self.cells, pattern) for pattern in patterns}
         for pattern, names in matched.items():
@@ -209,7 +209,7 @@ class Technology:
     def _adder(
         self, inputs: int, total: tuple[int, int], carry: tuple[int, int]
     ) -> AdderCell | None:
-        """The smallest cell that gives both functions, each as it is or inverted."""
+        """The smallest cell that gives both functions, plain or inverted; None if there is none."""
         found = []
         for cell in self.plain_cells:
             if cell.flip_flop or len(cell.inputs) != inputs or len(cell.outputs) != 2:
@@ -233,7 +233,7 @@ class Technology:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 (hex) of everything that affects synthesis."""
+        """SHA-256 (hex) of all fields except ``left_out`` and ``time_unit_ps``."""
         card = {key: value for key, value in self.to_card().items() if key != _TIME_UNIT}
         return content_key({**card, "cells": repr(self.cells)})
 
@@ -241,7 +241,7 @@ class Technology:
         """The text of a Liberty library for Yosys and ABC.
 
         With ``clocked`` there is a clock to meet, and the library also contains the cells in
-        ``strengths``. Its only flip-flop is :attr:`flip_flop`.
+        ``strengths``. The library's only flip-flop is :attr:`flip_flop`.
         """
         return self._clocked_liberty if clocked else self._plain_liberty
 
@@ -290,12 +290,12 @@ def _gate_function(cell: Cell) -> tuple[int, int] | None:
 
 
 def _cards(folder: Path | None) -> dict[str, Path]:
-    """The paths of a folder's cards, by the names of their files."""
+    """The paths of a folder's cards, by file name without ``.yaml``; empty without a folder."""
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
 
 
 def _known_cards() -> dict[str, Path]:
-    """The paths of all cards by name; a shipped card hides a user's card of the same name."""
+    """The paths of all cards by file name; a shipped card hides a user's card of the same name."""
     return {**_cards(user_folder(_OWN)), **_cards(CARDS)}
 
 
@@ -306,7 +306,7 @@ def technology_names() -> list[str]:
 
 @lru_cache(maxsize=8)
 def _technology(card_text: bytes) -> Technology:
-    """The technology of a card. The last few technologies are cached, with their Liberty texts."""
+    """The technology that a card describes. The last few are cached, with their Liberty texts."""
     card = yaml.load(card_text.decode("utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
     if not isinstance(card, dict):
         raise TypeError(f"it must be a mapping of keys, not {card!r:.40}")
@@ -324,7 +324,7 @@ def _technology(card_text: bytes) -> Technology:
 
 
 def from_card(path: Path) -> Technology:
-    """Read a card; raises UserError if the file cannot be read or is not a card."""
+    """Read a card; raises UserError if it cannot be read, is malformed, or lacks a needed cell."""
     try:
         raw = read_start(path, _MAX_CARD + 1)
         if len(raw) > _MAX_CARD:
@@ -351,9 +351,9 @@ def from_card(path: Path) -> Technology:
 def load_technology(name: str | None = None) -> Technology:
     """A technology by the name or the path of its card; the default one without ``name``.
 
-    Named cards are shipped, or are in the user's folder (:func:`halfbyte.base.user_folder`). Raises
-    UserError for an unknown name; the message lists the known names and suggests the nearest. Also
-    raises UserError for a user's card that has the name of a shipped card but differs from it.
+    A text that ends in ``.yaml`` or ``.yml`` or has a slash is a path. Named cards are shipped, or
+    are in the user's folder (:func:`halfbyte.base.user_folder`). Raises UserError for an unknown
+    name, and for a user's card that has the name of a shipped card but differs from it.
     """
     name = name or DEFAULT
     if name.endswith((".yaml", ".yml")) or "/" in name:
@@ -361,10 +361,10 @@ def load_technology(name: str | None = None) -> Technology:
     known = _known_cards()
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ";"
+        hint = f"; did you mean {nearest[0]}? Known" if nearest else "; known"
         raise UserError(
-            f"Unknown technology {name[:60]!r}{hint} known: {', '.join(technology_names())}; "
-            "or give the path of a card, or a full library with --liberty"
+            f"Unknown technology {name[:60]!r}{hint} technologies are "
+            f"{', '.join(technology_names())}; give one of them, the path of a card, or --liberty"
         )
     path = known[name]
     return from_card(path) if path.parent == CARDS else _own_card(path)
@@ -373,7 +373,7 @@ def load_technology(name: str | None = None) -> Technology:
 def _own_card(path: Path) -> Technology:
     """Read a card of the user; UserError if it has a shipped card's name but differs from it."""
     if path.suffix in (".lib", ".gz"):
-        raise UserError(f"{path} is not a card: give a full library with --liberty")
+        raise UserError(f"{path} is a Liberty file, not a card: give a full library with --liberty")
     technology = from_card(path)
     shipped = _cards(CARDS).get(technology.name)
     if shipped and technology.to_card() != from_card(shipped).to_card():

@@ -15,8 +15,8 @@ from halfbyte.base import UserError
 __all__ = ["DELAY_AXES", "DIRECTIONS", "TableReader", "read_arcs", "read_setup", "rounded"]
 
 _ROW, _COLUMN = "row", "column"
-# Liberty's names for the axes of tables. The first names are for delays and energies, those in
-# `_SETUP_AXES` for setup times.
+# Liberty's names for the axes of tables. `DELAY_AXES` has those for delays and energies,
+# `_SETUP_AXES` those for setup times.
 DELAY_AXES = {
     "input_net_transition": _ROW,
     "input_transition_time": _ROW,
@@ -68,7 +68,9 @@ class TableReader:
     value: float
 
     def read(self, table: Group) -> Table | None:
-        """The table in our units; None if it has axes that are not in ``axes``.
+        """The table, with its units converted.
+
+        Returns None if the table has an axis that is not in ``axes``, or two rows or two columns.
 
         Raises UserError if the table is malformed.
         """
@@ -83,7 +85,7 @@ class TableReader:
         if len(set(names)) < len(names) or not set(names) <= {_ROW, _COLUMN}:
             return None
         if any(left >= right for _, index in axes for left, right in pairwise(index)):
-            raise UserError("an axis of a table does not ascend")
+            raise UserError("each axis of a table must ascend")
         rows, columns = (dict(axes).get(name, [0.0]) for name in (_ROW, _COLUMN))
         width, height = len(columns), len(rows)
         if names == [_COLUMN, _ROW]:
@@ -110,7 +112,7 @@ class TableReader:
         return kind, _numbers(index) if index else []
 
     def edge(self, tables: Mapping[str, Group], direction: str) -> Edge | None:
-        """Delay and transition of one edge of an output; None unless both are stated."""
+        """Delay and transition of one edge of an output; None unless there are tables of both."""
         groups = [tables.get(f"cell_{direction}"), tables.get(f"{direction}_transition")]
         read = [self.read(group) for group in groups if group]
         usable = [table for table in read if table]
@@ -118,7 +120,7 @@ class TableReader:
 
 
 def _scaled(axis: Sequence[float], factor: float) -> tuple[float, ...]:
-    """An axis in our unit, rounded to four digits unless that would make two entries equal."""
+    """An axis times ``factor``, rounded to four significant digits if this keeps entries apart."""
     brief = tuple(rounded(entry * factor) for entry in axis)
     return brief if len(set(brief)) == len(axis) else tuple(entry * factor for entry in axis)
 
@@ -134,8 +136,8 @@ def read_arcs(
 
     An arc's *sense* says whether a rising input makes the output rise, fall, or do either. A
     library may spread the edges and senses of one input over several timing groups, and give
-    groups for each state of the other inputs. Groups of one sense become one arc, with the slowest
-    value at each point. An edge that is missing in all groups is None.
+    groups for each state of the other inputs. The groups of one input and sense become one arc,
+    with the largest value at each point. An edge that all of these groups lack is None.
 
     Parameters
     ----------
@@ -184,8 +186,8 @@ def read_setup(
 ) -> tuple[Table, Table] | None:
     """Setup times in ps of a rising and a falling data input, over the slews of data and clock.
 
-    If a library states only one of them, it counts for both. If it states neither, the result is
-    None. Raises UserError for a malformed table.
+    If the library states the times of only one edge, they are used for both edges. If it states
+    neither, the result is None. Raises UserError for a malformed table.
     """
     reader = TableReader(templates, _SETUP_AXES, units.time, units.time, units.time)
     found: dict[str, list[Table]] = defaultdict(list)

@@ -28,12 +28,13 @@ class Units:
 
 
 def _factor(text: str, kind: str, target: float) -> float:
-    """The factor from a unit such as ``1ns`` to the unit ``target``, which is a number in SI units.
+    """The factor that converts a unit such as ``1ns`` to another unit.
 
-    ``kind`` is the first letter of the SI unit, such as ``s`` for seconds or ``f`` for farads.
+    ``target`` is the size of that other unit in SI units, such as 1e-12 for ps. ``kind`` is the
+    first letter of the SI unit, such as ``s`` for seconds or ``f`` for farads.
 
-    Case and spaces do not matter. The unit may be written out (``1 nWatt``), and a micro sign means
-    ``u``.
+    In ``text``, case and spaces do not matter. The unit may be written out (``1 nWatt``), and a
+    micro sign means ``u``.
     """
     match = _UNIT.fullmatch(text.strip().replace("\u00b5", "u").replace("\u03bc", "u"))
     if match is None or match[3].lower() != kind:

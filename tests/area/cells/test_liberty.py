@@ -48,11 +48,11 @@ def test_accepts_missing_semicolons_at_the_end_of_a_line():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: 'library .* expected, not the end of the file"),
-        ("module top; endmodule", "line 1: 'library .* expected, not 'module'"),
-        (SMALL[:-1], "line 1: a name or a value expected, not the end of the file"),
-        ("library (x) {\n\n cell (A { }\n}", "line 3: a name or a value expected, not '{'"),
-        (SMALL + "\n}", "line 2: the end of the file expected, not '}'"),
+        ("", "line 1: expected 'library .*, not the end of the file"),
+        ("module top; endmodule", "line 1: expected 'library .*, not 'module'"),
+        (SMALL[:-1], "line 1: expected a name or a value, not the end of the file"),
+        ("library (x) {\n\n cell (A { }\n}", "line 3: expected a name or a value, not '{'"),
+        (SMALL + "\n}", "line 2: expected the end of the file, not '}'"),
         ('library (x) {\n a : "open; }', "line 2: "),
         ("library (x) {" + "a () {" * 200, "line 1: at most 100 nested groups"),
     ],

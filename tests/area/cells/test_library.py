@@ -91,7 +91,7 @@ def test_files_with_different_units_make_one_library(read):
 
 
 def test_files_of_different_corners_are_refused(read):
-    with pytest.raises(UserError, match=r"share a corner, not tt 25 C 1\.20 V; tt 25 C 1\.80 V"):
+    with pytest.raises(UserError, match=r"but they have tt 25 C 1\.20 V; tt 25 C 1\.80 V"):
         read(library(gate("A")), library(gate("A"), header=HEADER.replace("1.2", "1.8")))
 
 
@@ -228,7 +228,7 @@ def test_tables_over_other_axes_are_left_out(read):
         ('(t) { index_1 ("1, 2"); values ("1, x"); }', "finite numbers, not '1, x'"),
         ('(t) { index_1 ("1, 2"); values ("1, nan"); }', "finite numbers"),
         ("(t) { }", "finite numbers, not ''"),
-        ('(t) { index_1 ("2, 1"); values ("1, 2"); }', "does not ascend"),
+        ('(t) { index_1 ("2, 1"); values ("1, 2"); }', "each axis of a table must ascend"),
     ],
 )
 def test_malformed_table_names_file_and_cell(read, table, message):

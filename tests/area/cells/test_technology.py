@@ -50,8 +50,8 @@ def test_default_card_is_listed_first():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("sky130", r"'sky130'; did you mean sky130hd\? known: sky130hd, asap7, "),
-        ("qqqq", "Unknown technology 'qqqq'; known: sky130hd"),
+        ("sky130", r"'sky130'; did you mean sky130hd\? Known technologies are sky130hd, asap7, "),
+        ("qqqq", "Unknown technology 'qqqq'; known technologies are sky130hd"),
     ],
 )
 def test_unknown_technology_gives_the_list_and_the_nearest(name, message):
