@@ -13,8 +13,8 @@ class Aig:
     A *literal* stands for a node or its inverse: it is ``2 * node``, plus 1 for the inverse. The
     methods that build logic take and return literals. Node 0 is the constant false, so the literals
     0 and 1 are false and true. Any other node is a variable, the AND of two literals (its fan-ins),
-    or a *table*. A table is a function of the operands' codes, stored as one value for each
-    combination of codes. The codes are the first variables. Fan-ins have smaller node numbers than
+    or a *table*. A table is a function of some variables, the bits of the operands' codes, and is
+    stored as one bit for each combination of their values. Fan-ins have smaller node numbers than
     their AND.
     """
 
@@ -45,7 +45,8 @@ class Aig:
     def table(self, values: int) -> int:
         """The literal of a table: its value is bit ``i`` of ``values`` where the codes are ``i``.
 
-        The codes are read as one number, the first variable least significant.
+        The codes are read as one binary number. The caller decides which variables are its bits
+        (``codes`` of :meth:`evaluate`).
         """
         if values not in self._tabled:
             self._tabled[values] = self._node()
@@ -99,7 +100,7 @@ class Aig:
         )
 
     def add(self, left: Sequence[int], right: Sequence[int], carry: int = FALSE) -> list[int]:
-        """The sum of two words of equal width, without the last carry, as a ripple-carry chain."""
+        """The sum of two words of equal width by a ripple-carry chain, without the last carry."""
         total = []
         for one, other in zip(left, right, strict=True):
             total.append(self.exclusive(self.exclusive(one, other), carry))
@@ -130,7 +131,7 @@ class Aig:
 
         A word is a list of literals, the least significant first. ``model`` gives the values of
         variables by their literals; missing values are 0. ``codes`` are the literals of the
-        variables that the tables depend on.
+        variables that the tables depend on, the least significant bit first.
         """
         row = sum(model.get(literal, 0) << place for place, literal in enumerate(codes))
         values = {literal // 2: value for literal, value in model.items()}

@@ -50,7 +50,8 @@ class Gate(NamedTuple):
 class Register(NamedTuple):
     """A flip-flop: after the clock edge, ``output`` is ``data`` or its inverse.
 
-    ``tied`` are nets that must be constant: clear and preset pins, at their inactive level.
+    ``tied`` has pairs of a net and the constant that it must have: the nets at clear and preset
+    pins, and the level at which such a pin is inactive.
     """
 
     output: Net
@@ -96,7 +97,7 @@ class Circuit:
     def output(self, name: str) -> Sequence[Net]:
         """The nets of an output; raises CircuitError for an unknown name."""
         if name not in self.outputs:
-            raise CircuitError(f"There is no output {name}")
+            raise CircuitError(f"The circuit lacks the output {name}")
         return self.outputs[name]
 
     def known(self, words: Mapping[str, Sequence[int]]) -> dict[Net, int]:
@@ -173,7 +174,7 @@ def read_circuits(text: str, cells: Mapping[str, Cell] | None = None) -> dict[st
     They may contain Yosys' own gates and the library cells ``cells``. Modules that instantiate
     other modules are left out. Raises CircuitError for any other cell, a missing or unknown pin, a
     port that is neither an input nor an output, a net with two drivers, a combinational loop, or a
-    register that is not clocked by ``clk``.
+    register whose clock is not the port ``clk``.
     """
     modules = json.loads(text)["modules"]
     return {
@@ -206,7 +207,7 @@ def _circuit(module: Mapping[str, Any], cells: Mapping[str, Cell]) -> Circuit:
 
 
 def _pins(name: str, cell: Mapping[str, Any], cells: Mapping[str, Cell]) -> dict[str, Net]:
-    """The net at each pin of a cell; raises CircuitError if an input is open."""
+    """The net at each pin of a cell; raises CircuitError if a pin is wrongly connected."""
     kind, connected = cell["type"], cell["connections"]
     inputs, outputs = _pin_names(kind, cells)
     for pin, nets in connected.items():
@@ -240,10 +241,11 @@ def _check_drivers(
     registers: Iterable[Register],
     wires: Mapping[str, Sequence[Net]],
 ) -> None:
-    """Raise CircuitError if a net has two drivers: input, clock, gate, register or constant.
+    """Raise CircuitError if a net has two drivers.
 
-    Yosys merges nets that an ``assign`` joins. A net that is joined to a constant becomes this
-    constant, so a constant with a driver also means two drivers.
+    A driver is an input, the clock, a gate, a register or a constant. Yosys merges nets that an
+    ``assign`` joins. A net that is joined to a constant becomes this constant, so a constant with a
+    driver also means two drivers.
     """
     driven: set[Net] = set()
     drivers = [net for nets in inputs for net in nets]
@@ -251,7 +253,9 @@ def _check_drivers(
     drivers += [register.output for register in registers]
     for net in drivers:
         if isinstance(net, str):
-            raise CircuitError(f"Something drives a net that is the constant {net}")
+            raise CircuitError(
+                f"An input, a gate or a register drives a net that is the constant {net}"
+            )
         if net in driven:
             raise CircuitError(f"Net {_wire_name(net, wires)} has two drivers")
         driven.add(net)

@@ -73,7 +73,7 @@ class Netlist:
 
     @cached_property
     def loads(self) -> Mapping[Net, float]:
-        """Capacitance in fF of the pins on each net, without wires."""
+        """Capacitance in fF of the input pins on each net that has any, without wires."""
         return {
             net: sum(sink.instance.cell.inputs[sink.pin] for sink in sinks)
             for net, sinks in self.sinks.items()
@@ -94,12 +94,12 @@ class Netlist:
 
     @property
     def leakage(self) -> float | None:
-        """Leakage power of all cells in nW; None if the library does not state it for each cell."""
+        """Leakage power of all cells in nW; None if the library lacks that of a cell."""
         stated = [each.cell.leakage for each in self.instances if each.cell.leakage is not None]
         return round(sum(stated), 4) if len(stated) == len(self.instances) else None
 
     def name(self, net: Net) -> str:
-        """The readable name of a net: the port it belongs to, or the pin that drives it."""
+        """The readable name of a net: its port, else the pin that drives it, else its number."""
         return self._names.get(net, str(net))
 
     @cached_property
@@ -118,7 +118,7 @@ class Netlist:
 def read_netlist(path: Path, cells: Mapping[str, Cell], top: str) -> Netlist:
     """Read module ``top`` of a JSON file that Yosys' ``write_json`` wrote.
 
-    Raises AssertionError for a netlist with a cell that is not in ``cells``, several clocks, or a
+    Raises AssertionError if the netlist has a cell that is not in ``cells``, several clocks, or a
     combinational loop.
     """
     module = json.loads(path.read_text())["modules"][top]
@@ -161,7 +161,7 @@ def _rewired(instance: Instance, constants: Mapping[Net, Net]) -> Instance:
 def _instance(name: str, body: Mapping[str, Any], cells: Mapping[str, Cell]) -> Instance:
     """A cell of Yosys' JSON as an instance, or as a register if it is a flip-flop."""
     if body["type"] not in cells:
-        raise AssertionError(f"Netlist holds an unmapped cell: {body['type']}")
+        raise AssertionError(f"The netlist has an unmapped cell: {body['type']}")
     pins = {pin: bits[0] for pin, bits in body["connections"].items() if bits}
     cell = cells[body["type"]]
     return (
@@ -180,4 +180,4 @@ def _in_order(gates: Iterable[Instance]) -> list[Instance]:
     try:
         return [by_name[name] for name in TopologicalSorter(before).static_order()]
     except CycleError as error:
-        raise AssertionError(f"Netlist has a combinational loop: {error.args[1]}") from None
+        raise AssertionError(f"The netlist has a combinational loop: {error.args[1]}") from None

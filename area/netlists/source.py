@@ -25,10 +25,11 @@ _HARMLESS = frozenset(
 
 
 def check_source(text: str) -> None:
-    """Raise CircuitError unless ``text`` is one module that means the same to every tool.
+    """Raise CircuitError if ``text`` has something that tools might read differently.
 
-    Conditional text, included text, macros, and comments that switch a tool off are refused. A
-    second module is refused too, since a tool might take it for a cell of the library.
+    Compiler directives such as `` `ifdef`` and macros are refused, except for a few harmless ones,
+    and so are comments that switch a tool off. A second module is refused too, since a tool might
+    take it for a cell of the library.
     """
     modules = 0
     for token in _TOKENS.findall(text):
@@ -37,7 +38,7 @@ def check_source(text: str) -> None:
                 raise CircuitError(f"A netlist must not switch tools off: remove {pragma[0]}")
         elif token.startswith("`") and token not in _HARMLESS:
             raise CircuitError(
-                f"A netlist must be the same for every tool: write it without {token}"
+                f"A netlist must mean the same to every tool: write it without {token}"
             )
         modules += token in ("module", "macromodule")
     if modules > 1:

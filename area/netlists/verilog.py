@@ -1,8 +1,9 @@
-"""Writes netlists as structural Verilog that every tool reads: ports, one-bit wires and cells.
+"""Writes netlists as simple structural Verilog: ports, one-bit wires, cells and assignments.
 
-Timing analysis, simulators and synthesis read this Verilog the same way. It does not use signed
-vectors, attributes or undefined values. Wires and cells have plain names; only a module or a port
-may need an escaped identifier. A net is named after its port or after a signal of the RTL.
+Timing analyzers, simulators and synthesis tools read such Verilog the same way. It does not use
+signed vectors, attributes or undefined values. Wires and instances have plain names; only a module,
+a port or a type of cell may need an escaped identifier. A net is named after its port, else after a
+signal of the RTL, else after its number in Yosys' JSON.
 """
 
 import json
