@@ -19,10 +19,10 @@ TREES = {
     "han_carlson": "han-carlson.v",
 }
 
-# A chain over the bits of Yosys' $alu cell. An operand may have no bits. Three kinds of bits do not
-# need a full adder: bit 0 of an addition with a constant carry, the last bit, whose carry is not
-# read, and a bit where B is constant zero. `adder_techmap` replaces HALF_OF_BOTH, HALF_OF_CARRY and
-# FULL by a half or full adder.
+# A chain over the bits of Yosys' $alu cell. Operand A may have no bits. Some bits do not need a
+# full adder: the last bit, whose carry is not read; bit 0, if its carry input is constant 0, or if
+# both this carry and bit 0 of A or B are constant; and in an addition, any bit where B is constant
+# 0. `adder_techmap` replaces HALF_OF_BOTH, HALF_OF_CARRY and FULL by a half or full adder.
 _CHAIN = """\
 (* techmap_celltype = "$alu" *)
 module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
@@ -90,8 +90,8 @@ def adder_options(adder: str) -> str:
 def adder_techmap(technology: Technology, adder: str = CELLS) -> str:
     """Verilog for ``techmap -map`` that makes ripple-carry adders of the technology's adder cells.
 
-    If the technology lacks a full-adder cell, or if ``adder`` is not ``cells``, the bits become
-    gates for ABC.
+    Bits for which the technology lacks a half or full adder become gates for ABC. If ``adder`` is
+    not ``cells``, all bits become gates.
     """
     bit = ("a[i]", "b[i]")
     cells = (technology.half_adder, technology.full_adder) if adder == CELLS else (None, None)

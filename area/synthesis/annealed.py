@@ -98,7 +98,7 @@ def anneal_module(
     ``read`` are the Yosys commands that load the design from ``design.il``. The recipe's ABC script
     runs in ``folder`` and minimizes the logic before the annealing. A large module gets fewer moves
     than the recipe says, so that the time stays about the same. Raises ToolError if Yosys or ABC
-    fails.
+    fails, and ValueError if the module has too many input bits (:func:`.network.read_network`).
     """
     network = starting_gates(rtlil, module, read, technology, recipe, folder)
     return _annealed(network, technology, recipe)
@@ -180,7 +180,8 @@ def starting_network(
 
     ABC minimizes the module with the script ``search.abc``, which must be in ``folder``. ``gates``
     are options of Yosys' ``abc`` that choose the gates to map to. ``cells`` are the library cells
-    that may appear in the result. Raises ToolError if Yosys or ABC fails.
+    that may appear in the result. Raises ToolError if Yosys or ABC fails, and ValueError if the
+    module has too many input bits (:func:`.network.read_network`).
     """
     lines = [
         *read,
@@ -200,10 +201,10 @@ def starting_network(
 
 
 def other_sign(network: Network) -> np.ndarray:
-    """The truth tables of an addend that negates exactly the terms that ``network`` does not.
+    """The truth tables of an addend with ``negate`` inverted and ``rest`` changed to match it.
 
-    The product is the same: ``rest`` changes together with ``negate``. A row of a truth table is
-    one pair of codes. Rows where the changed ``rest`` would need more bits keep their values.
+    The product stays the same. A row of a truth table is one pair of codes. Rows where the changed
+    ``rest`` would need more bits keep the values of ``network``.
     Returns (outputs, words) uint64, 64 rows in a word.
     """
     tables = network.tables()

@@ -4,8 +4,8 @@ A recipe consists of an ABC script, a kind of adder and a delay target for ABC. 
 rounds. The first maps every promising multiplier architecture with a few recipes. The second tries
 the best architecture with more scripts and adders. The third repeats the best two results with
 other delay targets, since ABC's timing differs a little from our own timing analysis. If no netlist
-meets the clock, three more rounds try carry-save accumulators (:class:`halfbyte.rtl.Mac`), for the
-best architecture only.
+meets the clock, and the accumulator wraps around on overflow, three more rounds try carry-save
+accumulators (:class:`halfbyte.rtl.Mac`), for the best architecture only.
 
 Only our own analysis decides which netlist is the best: the smallest that meets the clock, or the
 fastest if none meets it.
@@ -54,13 +54,17 @@ _SHARE = 0.95
 _SHARE_AROUND_CELLS = 0.15
 # The third round multiplies the delay target by these factors.
 _OTHER_SHARES = (1.1, 0.8, 0.65)
-# The number of best architectures in the second round, and of best results in the third. With
-# carry-save accumulators, an architecture counts once for each of `SEGMENTS`.
+# The number of best architectures that enter the second round, and of best results that enter the
+# third. In the rounds with carry-save accumulators, the first number is that of pairs of an
+# architecture and one of `SEGMENTS`.
 STRUCTURES, FINALISTS = 1, 2
 
 
 def named_recipe(script: str, adder: str, share: float | None = None) -> Recipe:
-    """The recipe of a named ABC script and adder; ABC's target is ``share`` clock periods."""
+    """The recipe with an ABC script and an adder, both by name.
+
+    ABC's delay target is ``share`` clock periods; without ``share``, it depends on the adder.
+    """
     description, abc = _SCRIPTS[script]
     if share is None:
         share = _SHARE_AROUND_CELLS if adder == CELLS else _SHARE

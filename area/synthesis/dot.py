@@ -1,4 +1,4 @@
-"""Synthesizes a dot-product unit once, from its RTL and the finished netlist of a lane.
+"""Runs one synthesis of a dot-product unit, from its RTL and the finished netlist of a lane.
 
 A *lane* multiplies one pair of codes. Its netlist comes from a search of its own
 (:mod:`halfbyte.area.synthesis.lane`). A tree of full adders adds the products. The RTL already
@@ -19,8 +19,8 @@ from halfbyte.rtl.dot import AdderStyle
 __all__ = ["DOT_RECIPES", "LANE_NETLIST", "adder_style", "synthesize_dot"]
 
 TOP, LANE = "dot", "lane"
-# A recipe is a script for ABC. This one is for the logic outside of lanes and adders, which is a
-# small part of an integer unit, but a third of an FP32 unit.
+# A recipe that restructures the logic outside of lanes and adders. This logic is a small part of an
+# integer unit, but a third of an FP32 unit.
 RESTRUCTURED = Recipe(
     "resyn",
     "resubstitution, restructuring, resubstitution, then area mapping",
@@ -81,6 +81,8 @@ def synthesize_dot(
     ------
     ToolError
         Yosys or ABC failed.
+    ValueError
+        The recipe has a clock, but ``clock_ps`` is missing.
     """
     start = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)

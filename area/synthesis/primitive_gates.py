@@ -114,10 +114,11 @@ def search_unit_gates(
 ) -> UnitMultiplier:
     """The multiplier with the fewest gates among annealings of every architecture with every seed.
 
-    Each annealing tries ``moves`` times to replace a gate. The same arguments give the same gates.
-    ``on_progress`` is called with the number of finished annealings, the number of all annealings,
-    and a text. Raises ArchitectureError for an architecture that is not possible for the formats,
-    ValueError if both codes together have more than 12 bits, and ToolError if Yosys or ABC fails.
+    Each annealing tries ``moves`` times to replace a gate; ``jobs`` annealings run at the same
+    time. The same formats, architectures, moves and seeds give the same gates. ``on_progress`` is
+    called with the number of finished annealings, the number of all annealings, and a text. Raises
+    ArchitectureError for an architecture that is not possible for the formats, ValueError if both
+    codes together have more than 12 bits, and ToolError if Yosys or ABC fails.
     """
     starts = {name: _start(weight, activation, name) for name in architectures}
 

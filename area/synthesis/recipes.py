@@ -75,7 +75,7 @@ class Recipe:
         if self.share is None:
             return "\n".join(self.abc) + "\n"
         if clock_ps is None:
-            raise ValueError(f"Recipe {self.name} needs a clock")
+            raise ValueError(f"Recipe {self.name} needs a clock period (clock_ps), but it is None")
         target = f"-D {self.share * clock_ps:.1f}"
         return "\n".join(self.abc).replace("{clock}", target) + "\n"
 
@@ -96,17 +96,17 @@ _MAP = ("dch", "amap -m", "topo")
 QUICK = Recipe(
     "resub", "resubstitution and rewriting, then area mapping", (*CLEAN, *RESUBSTITUTE, *_MAP)
 )
-# Search over restructurings of the logic. A longer search takes ten times as long, and annealing
-# from its result does not find smaller netlists. All searches are limited by counts, not by time,
-# and have fixed seeds. So the same input gives the same netlist on any machine.
+# Search over restructurings of the logic. A search that took ten times as long did not lead to
+# smaller netlists after annealing. All searches are limited by counts, not by time, and have fixed
+# seeds. So the same input gives the same netlist on any machine.
 _RESTRUCTURE = ("&get -n", "&deepsyn -I 1 -J 4", "&put")
 
 
 def _rewire(iterations: int, seed: int) -> tuple[str, ...]:
-    """Random rewirings that keep the function, accepted if they lower the *mapped* area.
+    """ABC commands that try random rewirings, and keep those that lower the *mapped* area.
 
-    They work on truth tables over all inputs, which is possible only for a module with few inputs,
-    such as the addend.
+    Rewirings do not change the function. They work on truth tables over all inputs, which is
+    possible only for a module with few inputs, such as the addend.
     """
     return ("&get -n", f"&rewire -M 2 -I {iterations} -S {seed} -V 0", "&put", "strash")
 
@@ -173,7 +173,7 @@ def recipes_for(cells: int) -> tuple[Recipe, ...]:
 
 
 def annealing(recipe: Recipe, effort: int) -> Recipe:
-    """``recipe`` with ``effort`` times as many moves in total.
+    """``recipe`` with about ``effort`` times as many moves in total.
 
     The moves are divided among several annealings with different seeds, since these find smaller
     netlists than a single, very long annealing. The number of annealings is the square root of

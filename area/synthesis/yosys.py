@@ -71,8 +71,8 @@ def synthesize_rtlil(
     Among the files are the script, the log, statistics, ``netlist.v`` and ``netlist.json``. If the
     unit is not a MAC or a multiplier, and the recipe has neither a clock nor annealing,
     ``registers.json`` holds the unit before its registers are mapped. A recipe with a clock needs
-    ``clock_ps``. For a recipe that anneals, ``annealed`` may give the finished netlist of the
-    annealed module: the addend of a MAC, or ``top`` for other units.
+    ``clock_ps``, the clock period. For a recipe that anneals, ``annealed`` may give the finished
+    netlist of the annealed module: the addend of a MAC, or ``top`` for other units.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -257,5 +257,5 @@ def _cell_counts(path: Path, technology: Technology) -> dict[str, int]:
     counts = {str(cell): int(count) for cell, count in design["num_cells_by_type"].items()}
     unknown = sorted(set(counts) - set(technology.cells))
     if unknown:
-        raise AssertionError(f"Netlist holds unmapped cells: {', '.join(unknown)}")
+        raise AssertionError(f"The netlist has unmapped cells: {', '.join(unknown)}")
     return counts

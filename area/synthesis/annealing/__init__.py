@@ -1,10 +1,10 @@
 """Simulated annealing of combinational netlists, made of the final library cells.
 
 ABC minimizes and-inverter graphs and then maps them to cells. The annealing instead changes a
-netlist gate by gate, and judges every change by the area of the cells themselves. A change (a
-*move*) that adds area is accepted with a probability that falls during the annealing. The annealing
-knows the truth table of every net over all inputs. This is possible because there are few inputs:
-two codes of four bits have only 256 pairs of values.
+netlist gate by gate, and judges every change by the area of the cells themselves. Each attempt to
+change a gate is a *move*. A change that adds area is accepted with a probability that falls during
+the annealing. The annealing knows the truth table of every net over all inputs. This is possible
+because there are few inputs: two codes of four bits have only 256 pairs of values.
 """
 
 from halfbyte.area.synthesis.annealing.functions import (

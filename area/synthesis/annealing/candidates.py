@@ -38,7 +38,7 @@ __all__ = ["collect"]
 XORED = 8
 # The probability that a new gate is an inverter even if another gate is possible.
 INVERTERS = 0.15
-# For each word, a digest is rotated left by 23 bits. 64 - 23 = 41 is the shift to the right.
+# For each word, a digest is rotated left by 23 bits: a left shift by 23, and a right shift by 41.
 TURN, OTHER_TURN = np.uint64(23), np.uint64(41)
 
 
@@ -230,7 +230,7 @@ def offer_ands(work: Any, cost: Any, output: int) -> None:
 def offer_and_ors(work: Any, cost: Any, output: int) -> None:
     """Offer ``(a & b) | c``, inverted if ``output`` is 1, where ``c`` is chosen at random."""
     on, off = work.target[1 - output], work.target[output]
-    # c must be 0 wherever the target is 0, so its inverse must cover those rows.
+    # c must be 0 on all rows of `off`, so its inverse must cover them.
     count = work.covered[output]
     if count == 0:
         return
@@ -284,7 +284,7 @@ def is_xor(work: Any, i: int, j: int, invert: Any) -> bool:
 def offer_xors(work: Any, cost: Any) -> None:
     """Offer XORs and XNORs of two nodes, of which the first is chosen at random.
 
-    Digests are compared first, since only pairs with fitting digests can be right.
+    Digests are compared first, since a pair can replace the gate only if its digests match.
     """
     gate, ones = NONE, NONE
     for word in range(len(work.words)):

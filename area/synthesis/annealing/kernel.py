@@ -174,7 +174,7 @@ def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int,
 
 @borrowing_jit
 def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature: float) -> bool:
-    """Try to replace a random gate; returns whether the network has changed."""
+    """Try to replace a random gate; returns False only if the network has not changed."""
     position = np.random.randint(work.counts[ORDERED])
     node = work.order[position]
     find_care(net, work, allowed, position)

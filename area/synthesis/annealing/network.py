@@ -18,7 +18,8 @@ __all__ = ["MAX_INPUTS", "Network", "read_network"]
 MAX_INPUTS = 12
 # Rows of a truth table in a word.
 WORD = 64
-# The number of free nodes. They are needed because an annealing may add gates for a while.
+# A network gets about this many more free nodes than it has gates, since an annealing may add gates
+# for a while.
 SPARE = 100
 
 
@@ -137,12 +138,12 @@ def read_network(circuit: Circuit, inputs: Sequence[str], outputs: Sequence[str]
     """The network of a circuit that has no registers, and only gates with at most three inputs.
 
     ``inputs`` and ``outputs`` are names of ports. Raises ValueError for more than ``MAX_INPUTS``
-    input bits.
+    input bits, or for a gate that is not in :func:`gate_functions`.
     """
     widths = {name: len(circuit.inputs[name]) for name in inputs}
     bits = sum(widths.values())
     if bits > MAX_INPUTS:
-        raise ValueError(f"Annealing takes at most {MAX_INPUTS} input bits, not {bits}")
+        raise ValueError(f"A network must have at most {MAX_INPUTS} input bits, not {bits}")
     node: dict[Net, int] = {
         net: place
         for place, net in enumerate(net for name in inputs for net in circuit.inputs[name])

@@ -1,9 +1,9 @@
 """The arrays of a network during annealing: gates, their order, and truth tables.
 
 A *network* is a list of nodes: the inputs first, then the two constants, then the gates in any
-order. Each gate has a kind, a polarity (which inputs and outputs are inverted), and up to three
-fan-ins, the nodes that it reads. A *row* of a truth table is one combination of input values. The
-truth table of every node is known, in words of 64 rows.
+order. Each gate has a kind, up to three fan-ins (the nodes that it reads), and a polarity: which
+fan-ins are inverted, and whether the output is. A *row* of a truth table is one combination of
+input values. The truth table of every node is known, in words of 64 rows.
 
 Functions with :func:`borrowing_jit` are compiled. Their loops over words are compiled for one
 number of words, and do not stop early: short loops without branches are faster.
