@@ -67,7 +67,8 @@ def simulate(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]
     """Run a netlist on ``inputs[port]``, (cycles, 64) codes, one stream per column.
 
     The streams are assumed to repeat: the first cycle follows the last, and the registers start
-    with their values after the last cycle. Raises ValueError for ports or shapes that do not fit.
+    with their values after the last cycle. Raises ValueError if ``inputs`` does not have exactly
+    the ports of the netlist, or if the arrays differ in shape or do not have 64 columns.
     """
     words = _pack(netlist, inputs)
     cycles = len(next(iter(words.values())))
@@ -128,7 +129,9 @@ def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -
         )
     shapes = {codes.shape for codes in inputs.values()}
     if len(shapes) != 1 or next(iter(shapes))[1:] != (LANES,):
-        raise ValueError(f"Streams must have the shape (cycles, {LANES}), not {sorted(shapes)}")
+        raise ValueError(
+            f"All streams must have one shape, (cycles, {LANES}), not {sorted(shapes)}"
+        )
     lanes = np.arange(LANES, dtype=np.uint64)
     return {
         net: np.bitwise_or.reduce(((inputs[port] >> bit) & 1).astype(np.uint64) << lanes, axis=1)

@@ -1,4 +1,4 @@
-"""Measures the energy of those parts of a systolic array that do not multiply, like registers."""
+"""Measures the energy of the parts of a systolic array that do not multiply, such as registers."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ __all__ = ["measure_part", "part_streams"]
 def part_streams(spec: SystolicSpec, part: str, operands: Operands) -> dict[str, NDArray[Any]]:
     """The input words of a part of an array, by port: (cycles, 64) each.
 
-    ``part`` is a name in ``spec.parts``.
+    ``part`` is a name in ``spec.parts``. There may be words for ports that the part does not have.
     """
     if isinstance(spec, WeightArraySpec):
         streams = weight_streams(spec, operands)

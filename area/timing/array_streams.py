@@ -19,7 +19,7 @@ from halfbyte.rtl.array import ArraySpec
 __all__ = ["element_streams"]
 
 # The bits of the control word that moves with the activations: start a new sum, send the result of
-# the last sum out, and end a block.
+# the previous sum out, and end a block.
 _CLEAR, _TAKE, _LAST = 1, 2, 4
 
 

@@ -27,5 +27,7 @@ def parse_clock(text: str) -> float:
     else:
         period = _FREQUENCIES[unit] / number if number else 0.0
     if not _LEAST_PS <= period <= _MOST_PS:
-        raise UserError(f"A clock's period must be 1 ps to 1 ms, not {text[:40]!r}")
+        raise UserError(
+            f"A clock's period must be from 1 ps to 1 ms, but the clock is {text[:40]!r}"
+        )
     return round(period, 3)

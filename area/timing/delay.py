@@ -3,9 +3,10 @@
 Every path that ends at the data input of a flip-flop counts, with the setup time there. A path
 starts at the clock of a flip-flop, or at an input port, which is assumed to change with the clock
 edge. The clock is ideal. Clock and inputs have the slew of an inverter that drives four inverters
-like itself. The load of a net is the capacitance of its pins, without wires. Rising and falling
-edges are followed separately. At each net, the latest arrival and the slowest slew count, even if
-they come from different paths, as in graph-based timing analysis.
+like itself. The load of a net is the capacitance of its pins, without wires. If the library states
+ranges of capacitances, their upper ends are used. Rising and falling edges are followed separately.
+At each net, the latest arrival and the slowest slew are used, even if they come from different
+paths, as in graph-based timing analysis.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,13 +44,13 @@ class Timing:
     Parameters
     ----------
     delay_ps : float
-        The least clock period, in ps.
+        The least clock period, in ps; 0 if no path ends at a register.
     output_ps : float
-        The latest arrival at an output port, in ps.
+        The latest arrival at an output port, in ps; 0 if no edge arrives at one.
     path : tuple of Step
-        The critical path, from its start to the data input of a register.
+        The critical path, from its start to the data input of a register; empty if there is none.
     end : str
-        The name of that register's output.
+        The name of that register's output; empty if there is no path.
     slews : mapping of net to float
         Transition times of the nets in ps, averaged over both edges.
     slew_ps : float
@@ -106,7 +107,7 @@ def inverter_delay(technology: Technology) -> float:
 
 
 def analyse_timing(netlist: Netlist, technology: Technology) -> Timing:
-    """Analyse a netlist of the technology's cells; raises UserError if a cell has no tables."""
+    """Analyse a netlist of the technology's cells; raises UserError if a cell lacks its tables."""
     return _Analysis(netlist, typical_slew(technology)).run()
 
 
@@ -177,7 +178,7 @@ class _Analysis:
             self._merge((net, edge), event, tables.transition.at(slew, load))
 
     def _merge(self, point: _Point, event: _Event, slew: float) -> None:
-        """Keep the later of the known and the given arrival, and the slower of both slews."""
+        """Add an arrival and a slew at a point; the latest and the slowest one are kept."""
         known = self.events.get(point)
         if known is None or event.arrival > known.arrival:
             self.events[point] = event

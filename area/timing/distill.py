@@ -40,7 +40,7 @@ _HEADER = """\
 # timing: tables of an output by input pin, then by sense (positive: the output has the same edge as
 # the input; negative: the opposite edge; both: either edge). There are four tables: delay and
 # transition time of a rising output, then of a falling output. Commas separate the rows of a table.
-# It has a row for each of `slews` (of the input), with a value for each of `loads`.
+# A table has a row for each of `slews` (of the input), with a value for each of `loads`.
 # setup: setup times of a rising data input, then of a falling one. There is a row for each of
 # `slews` (of the data), with a value for each of `clock_slews`.
 # energies: internal energies of one transition. A cell lists them by input pin, for a transition of
@@ -66,8 +66,8 @@ def distill(
     The card keeps the smallest cell for every function of up to five inputs. Functions that differ
     only in the order of their inputs count as one. The card also keeps a few inverters and buffers,
     the smallest flip-flop, full adder, half adder and tie cells, and up to two stronger versions of
-    cells with up to three inputs. Raises UserError for libraries that cannot be read or lack a
-    needed cell.
+    cells with up to three inputs. Raises UserError if ``name`` is malformed, or if the library
+    cannot be read or lacks a needed cell.
     """
     library = read_library(paths)
     whole = Technology(

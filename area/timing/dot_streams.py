@@ -1,4 +1,4 @@
-"""Makes the inputs of a dot-product unit, cycle by cycle, and measures the unit's energy on them.
+"""Makes the inputs of a dot-product unit, cycle by cycle, and measures its delay and energy.
 
 A lane of a unit multiplies one pair of codes in a cycle. A chained unit, as in a weight-stationary
 array, adds the products to the input ``addend`` instead of its own accumulator, and keeps its
@@ -44,8 +44,9 @@ HELD = 17
 def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str, NDArray[Any]]:
     """The input words of 64 units, (cycles, 64) for each port.
 
-    Each unit computes one dot product of 256 terms. A chained unit instead keeps weights for
-    ``held`` cycles (:func:`held_streams`).
+    Each unit computes one dot product of 256 terms, in at least two cycles. If the last cycle would
+    not be full, terms are repeated. A chained unit instead keeps weights for ``held`` cycles
+    (:func:`held_streams`).
 
     The codes are those on which MACs are measured, and the lanes take them in order. All block
     scales are 1, since the operands do not include the scales of the model.
@@ -158,7 +159,7 @@ def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True, kw_only=True)
 class DotMeasured(Record):
-    """Delay, energies and leakage of a unit; a field is None if the library lacks its tables."""
+    """Delay, energies and leakage of a unit; a field is None if it was not measured."""
 
     delay_ps: float | None = None
     """Least clock period, in ps."""

@@ -78,7 +78,8 @@ def run_events(
     Parameters
     ----------
     reads : (outputs, pins) int64
-        For each output of a gate, the nets at the gate's input pins.
+        For each output of a gate, the nets at the gate's input pins; 0 for a pin that the gate
+        lacks.
     tables : (outputs,) uint64
         Truth tables: bit ``row`` is the output if the pins have the bits of ``row``.
     delays : (outputs, pins, 2) int64
@@ -86,8 +87,7 @@ def run_events(
     launch : (sources, 2) int64
         Times in fs after the clock edge at which a source rises, and at which it falls.
     starts, readers : (nets + 1,) int64, (n, 2) int64
-        The outputs and pins that read net ``i`` are the entries from ``starts[i]`` to ``starts[i +
-        1]``.
+        The outputs and pins that read net ``i`` are ``readers[starts[i] : starts[i + 1]]``.
     settled : (streams, cycles, nets) uint8
         The values at the end of every cycle. The first cycle follows the last.
     steps : int

@@ -29,8 +29,8 @@ from halfbyte.base import UserError
 __all__ = ["Delays", "cell_delays", "delayed_switching", "glitch_energy"]
 
 RISE, FALL = 0, 1
-# Large netlists are simulated in fewer of the 64 streams of inputs: the number of gates, times
-# cycles, times streams is at most this.
+# Large netlists are simulated in fewer of the 64 streams of inputs, but at least in one: the number
+# of gate outputs, times cycles, times streams should be at most this.
 _BUDGET = 12_000_000
 _FS_PER_PS = 1000
 

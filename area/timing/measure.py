@@ -23,7 +23,7 @@ __all__ = ["Measured", "acc_cycles", "measure_netlist", "slack"]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured(Record):
-    """Delay, energies and leakage of a MAC; a field is None if the library lacks its tables."""
+    """Delay, energies and leakage of a MAC; a field is None if it was not measured."""
 
     delay_ps: float | None = None
     """Least clock period, in ps."""
@@ -103,7 +103,10 @@ def _streams(
 
 
 def slack(delay_ps: float | None, clock_ps: float | None) -> tuple[float | None, float | None]:
-    """Slack at a clock, and worst negative slack, which is 0 if the clock is met; both in ps."""
+    """Slack at a clock, and worst negative slack, which is 0 if the clock is met; both in ps.
+
+    Both are None without a delay or a clock.
+    """
     if delay_ps is None or clock_ps is None:
         return None, None
     left = round(clock_ps - delay_ps, 2)

@@ -36,7 +36,7 @@ FOLDER = Path(__file__).parent / "samples"
 LAYERS, ROWS, CYCLES = 4, 4, 256
 _SHAPE = (LAYERS, ROWS, CYCLES)
 # Values from -1 to 1 are stored as integers in units of 1/32767. This is less than the distance
-# between two values of any 4-bit format with the largest value 1.
+# between two values of any shipped 4-bit format, if its largest value is scaled to 1.
 _SCALE = 32767
 _MAX_FILE = 2**20  # bytes; `halfbyte operands` writes much less
 _SEED = 1
@@ -68,14 +68,15 @@ class Operands:
         for values in (self.weights, self.activations):
             if values.shape != _SHAPE or values.dtype != np.int16:
                 raise ValueError(
-                    f"Operands must be {_SHAPE} int16, not {values.shape} {values.dtype}"
+                    f"Operands must be int16 arrays of the shape {_SHAPE}, not {values.dtype} "
+                    f"arrays of the shape {values.shape}"
                 )
 
     @classmethod
     def of(
         cls, name: str, weights: NDArray[np.floating], activations: NDArray[np.floating]
     ) -> "Operands":
-        """Operands from arrays of values from -1 to 1, (4, 4, 256) each."""
+        """Operands from arrays of values, (4, 4, 256) each, which are clipped to -1 to 1."""
         stored = (np.rint(np.clip(each, -1, 1) * _SCALE) for each in (weights, activations))
         return cls(name, *(each.astype(np.int16) for each in stored))
 
@@ -136,8 +137,8 @@ def load_operands(reference: str) -> Operands:
             return Operands(path.stem, stored["weights"], stored["activations"])
     except FileNotFoundError:
         raise UserError(
-            f"Operands must be {', '.join(shipped_operands())} or a file that `halfbyte operands` "
-            f"wrote; there is no file {reference[:60]!r}"
+            f"Operands must be one of {', '.join(shipped_operands())}, or a file that `halfbyte "
+            f"operands` wrote, but there is no file {reference[:60]!r}"
         ) from None
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a file that `halfbyte operands` wrote (.npz)") from error

@@ -45,7 +45,7 @@ __all__ = [
 _ALL = (1 << COPIES) - 1  # a word with a 1 for every copy
 # In the warm-up cycles a lane reads the header of a chunk and gives the first weights. Energy is
 # measured in the cycles after the warm-up. The lane decodes one chunk of 256 weights, which does
-# not end before the measurement.
+# not end before the measurement ends.
 WARM_UP, CYCLES = 88, 160
 FIXED_WARM_UP = 8  # for a lane with fixed codes, which reads a shorter header
 # Number of cycles in which the energy of a loaded table is measured.
@@ -193,7 +193,8 @@ class _LoaderSurroundings:
 def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
     """Let a loader's netlist read the code table of the packets.
 
-    Returns the words of its output ``table``, and its activity in the idle cycles that follow.
+    Returns the words of the loader's output ``table``, and the activity of the loader in the idle
+    cycles that follow. Raises AssertionError if the loader refuses the table.
     """
     surroundings = _LoaderSurroundings(packets.numbers)
     activity = simulate_within(loader, surroundings, warm_up=len(packets.numbers) + 3, cycles=_REST)
