@@ -47,7 +47,7 @@ def _tokens(expression: str) -> list[str]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise UserError(f"{text[:80]!r} is not a Boolean function in Liberty's notation")
+            raise UserError(f"{text[:80]!r} is not a valid Liberty function")
         tokens.append(match[1])
         position = match.end()
     return tokens
@@ -67,9 +67,7 @@ class _Parser:
         return node
 
     def _error(self) -> UserError:
-        return UserError(
-            f"{self.expression[:80]!r} is not a Boolean function in Liberty's notation"
-        )
+        return UserError(f"{self.expression[:80]!r} is not a valid Liberty function")
 
     def _next(self) -> str:
         """The next binary operator, which is ``&`` if an operand follows directly.

@@ -34,7 +34,7 @@ class Group:
     """A group of a Liberty file, ``name (arguments) { attributes and groups }``.
 
     ``attributes`` holds simple attributes (``name : value;``) as text, and complex attributes
-    (``name (value, value);``) as lists of text. If an attribute is repeated, the last one counts.
+    (``name (value, value);``) as lists of text. If an attribute is repeated, the last one is kept.
     ``groups`` are in the order of the file. ``damage`` says why the text of a cell could not be
     read to its end; the group then holds the part before the damage.
     """
@@ -174,7 +174,7 @@ class _Reader:
         else:
             self.statement(stack)
         if len(stack) > MAX_DEPTH:
-            raise self.error(f"at most {MAX_DEPTH} nested groups")
+            raise self.error(f"'}}' after {MAX_DEPTH} nested groups")
 
     def skip_groups(self, depth: int) -> bool:
         """Move past the closing braces of ``depth`` groups; False if the file ends first."""

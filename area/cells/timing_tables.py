@@ -70,22 +70,22 @@ class TableReader:
     def read(self, table: Group) -> Table | None:
         """The table, with its units converted.
 
-        Returns None if the table has an axis that is not in ``axes``, or two rows or two columns.
-
-        Raises UserError if the table is malformed.
+        Returns None if an axis is not in ``axes``, or if both axes are of the same kind (row or
+        column). Raises UserError if the table is malformed.
         """
         values = _numbers(table.attributes.get("values", ""))
         axes = [axis for axis in (self._axis(table, number) for number in (1, 2, 3)) if axis[1]]
         sizes = [len(index) for _, index in axes]
         if math.prod(sizes) != len(values):
             raise UserError(
-                f"a table has {len(values)} values where its axes need {math.prod(sizes)}"
+                f"a table must have {math.prod(sizes)} values for its axes, not {len(values)}"
             )
         names = [name for name, _ in axes]
         if len(set(names)) < len(names) or not set(names) <= {_ROW, _COLUMN}:
             return None
-        if any(left >= right for _, index in axes for left, right in pairwise(index)):
-            raise UserError("each axis of a table must ascend")
+        for _, index in axes:
+            if any(left >= right for left, right in pairwise(index)):
+                raise UserError(f"each axis of a table must ascend, but one is {index!r:.60}")
         rows, columns = (dict(axes).get(name, [0.0]) for name in (_ROW, _COLUMN))
         width, height = len(columns), len(rows)
         if names == [_COLUMN, _ROW]:

@@ -129,7 +129,7 @@ def read_netlist(path: Path, cells: Mapping[str, Cell], top: str) -> Netlist:
     registers = [instance for instance in instances if isinstance(instance, Register)]
     clocks = {register.pins[register.state.clock] for register in registers}
     if len(clocks) > 1:
-        raise AssertionError(f"A netlist must have one clock, not {len(clocks)}")
+        raise AssertionError(f"A netlist must have at most one clock, not {len(clocks)}")
     clock = clocks.pop() if clocks else None
     ports = {
         direction: {

@@ -3,7 +3,7 @@
 Every transition of a net charges or discharges the pins on it (half of C V^2). It also costs
 internal energy in the cell that drives the net. The library states this energy for the slew of the
 input that caused the transition and for the load of the cell. If several inputs change together,
-the mean of their energies counts. A transition of an input also costs the energy that the library
+the mean of their energies is used. A transition of an input also costs the energy that the library
 states for this input alone. The clock is counted separately, with two transitions per cycle at
 every flip-flop. Wires and the clock tree are left out. Glitches count only if the given transitions
 include them.

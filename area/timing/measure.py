@@ -62,7 +62,11 @@ def measure_netlist(
     technology lacks the tables for it, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
-    unknown = None if netlist.leakage is not None else "the library states no leakage, or no unit"
+    unknown = (
+        None
+        if netlist.leakage is not None
+        else "the library lacks the leakage of a cell or its unit"
+    )
     result = Measured(leakage_nw=netlist.leakage, not_measured=unknown)
     try:
         timing = analyse_timing(netlist, technology)

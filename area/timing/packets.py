@@ -132,8 +132,9 @@ class FixedPackets(_Arrays):
                 f"A packet has {most} code bytes, but a row of the array has only "
                 f"{self.codes.shape[1]}"
             )
-        if (self.code_counts % 2).any():
-            raise ValueError("A packet must have an even number of code bytes")
+        odd = self.code_counts[self.code_counts % 2 == 1]
+        if odd.size:
+            raise ValueError(f"A packet must have an even number of code bytes, not {odd[0]}")
 
 
 def load_packets(path: Path = SHIPPED) -> Packets:

@@ -16,7 +16,7 @@ __all__ = ["MAX_INPUTS", "Network", "read_network"]
 
 # A truth table over this many inputs has 64 words.
 MAX_INPUTS = 12
-# Rows of a truth table in a word.
+# The number of rows of a truth table that one word holds.
 WORD = 64
 # A network gets about this many more free nodes than it has gates, since an annealing may add gates
 # for a while.

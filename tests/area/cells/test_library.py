@@ -224,7 +224,10 @@ def test_tables_over_other_axes_are_left_out(read):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ('(t) { index_1 ("1, 2"); index_2 ("1, 2"); values ("1, 2, 3"); }', "3 values where .* 4"),
+        (
+            '(t) { index_1 ("1, 2"); index_2 ("1, 2"); values ("1, 2, 3"); }',
+            "must have 4 values for its axes, not 3",
+        ),
         ('(t) { index_1 ("1, 2"); values ("1, x"); }', "finite numbers, not '1, x'"),
         ('(t) { index_1 ("1, 2"); values ("1, nan"); }', "finite numbers"),
         ("(t) { }", "finite numbers, not ''"),

@@ -136,7 +136,7 @@ def test_missing_part_is_named_with_the_remedy(part, message):
         if cell.flip_flop or list(cell.outputs.values()) == list(pattern.outputs.values())
         if bool(cell.flip_flop) == bool(pattern.flip_flop)
     ]
-    with pytest.raises(UserError, match=f"{message} among its .* give the whole library"):
+    with pytest.raises(UserError, match=f"{message} among its .* give all files of the library"):
         without(whole, *alike)
 
 
