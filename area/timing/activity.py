@@ -129,9 +129,7 @@ def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -
         )
     shapes = {codes.shape for codes in inputs.values()}
     if len(shapes) != 1 or next(iter(shapes))[1:] != (LANES,):
-        raise ValueError(
-            f"All streams must have one shape, (cycles, {LANES}), not {sorted(shapes)}"
-        )
+        raise ValueError(f"All streams must have the shape (cycles, {LANES}), not {sorted(shapes)}")
     lanes = np.arange(LANES, dtype=np.uint64)
     return {
         net: np.bitwise_or.reduce(((inputs[port] >> bit) & 1).astype(np.uint64) << lanes, axis=1)

@@ -137,8 +137,8 @@ def load_operands(reference: str) -> Operands:
             return Operands(path.stem, stored["weights"], stored["activations"])
     except FileNotFoundError:
         raise UserError(
-            f"Operands must be one of {', '.join(shipped_operands())}, or a file that `halfbyte "
-            f"operands` wrote, but there is no file {reference[:60]!r}"
+            f"Operands must be a shipped set ({', '.join(shipped_operands())}) or a file that "
+            f"`halfbyte operands` wrote, but there is no file {reference[:60]!r}"
         ) from None
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a file that `halfbyte operands` wrote (.npz)") from error

@@ -47,7 +47,10 @@ def test_a_clock_is_a_period_or_a_frequency(text, period_ps):
         (("synth", "e1m2", "--clock", "fast"), "must read like 2ns, 500ps or 1.2GHz, not 'fast'"),
         (("synth", "e1m2", "--target", "asic"), "one of ice40, ecp5, xc7, not 'asic'"),
         (("synth", "e1m2", "--target", "ice40", "--clock", "2ns"), "not for --target"),
-        (("synth", "e1m2", "--operands", "gpt"), "must be minilm, bytelm or a file"),
+        (
+            ("synth", "e1m2", "--operands", "gpt"),
+            "must be a shipped set (minilm, bytelm) or a file",
+        ),
         (("curve", "--formats", "int4,nope"), "nope"),
         (("curve", "--clocks", "2ns,soon"), "not 'soon'"),
         (("rank", "e1m2", "--techs", "tsmc5"), "Unknown technology 'tsmc5'"),

@@ -73,7 +73,10 @@ def test_a_card_must_not_have_the_name_of_a_shipped_one(halfbyte, tmp_path):
         (["--liberty", "own.lib", "--tech", "asap7"], "--tech names a card and --liberty a full"),
         (["--tech", "none.yaml"], "none.yaml cannot be read"),
         (["--tech", "own.lib"], "Unknown technology 'own.lib'"),
-        (["--tech", "./own.lib"], "own.lib is not a card: give a full library with --liberty"),
+        (
+            ["--tech", "./own.lib"],
+            "own.lib is a Liberty file, not a card: give a full library with --liberty",
+        ),
         (["--liberty", "own.lib", "--dont-use", "NOR*"], "No cell of own_tt matches 'NOR*'"),
         (["--liberty", "own.lib", "--dont-use", "NAND*"], "no two-input NAND among its 2 usable"),
         (["--liberty", "own.lib", "--dont-use", "DFF"], "no rising-edge D flip-flop among"),
