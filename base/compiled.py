@@ -32,7 +32,7 @@ _SETTING = threading.Lock()
 
 @cache
 def _cache_folder(module: str) -> Path | None:
-    """The folder for the machine code of a module's functions; None if no folder can be written.
+    """The folder for the machine code of a module's functions; None if no folder is writable.
 
     The folder's name contains a digest of the code of the module and of all modules that it
     imports. (numba itself compares only the time and size of the function's own file.) Folders for
@@ -47,10 +47,10 @@ def _cache_folder(module: str) -> Path | None:
 
 
 def _parents(source: Path) -> Iterator[Path]:
-    """The folders to try, in order.
+    """The folders that may contain the cache folder, in the order in which they are tried.
 
-    If ``$NUMBA_CACHE_DIR`` is set, only that one is tried. Otherwise, these are a folder beside the
-    source, and one in the user's cache.
+    If ``$NUMBA_CACHE_DIR`` is set, it names the only one. Otherwise, they are ``__pycache__``
+    beside the source, and ``halfbyte`` in the user's cache.
     """
     if _config.CACHE_DIR:
         yield Path(_config.CACHE_DIR)
@@ -85,20 +85,20 @@ def _kept_in(folder: Path) -> Iterator[None]:
 
 
 class _Alone:
-    """A lock on a cache folder: only one process at a time compiles code for this folder.
+    """A lock on a cache folder: processes that call functions of one module compile in turn.
 
-    A process that had to wait finds the machine code in the folder and loads it.
+    A process that had to wait for the compilation of its function then loads the machine code.
     """
 
-    held = False  # whether this process holds a lock
+    held = False  # whether this process holds a lock on any folder
 
     @classmethod
     @contextmanager
     def in_folder(cls, folder: Path) -> Iterator[None]:
-        """Within this context, the process holds the lock of a folder.
+        """Within this context, the process holds the lock of ``folder``, or one that it had before.
 
-        Compiling a function also compiles the functions that it calls. They need no lock of their
-        own, because the first lock is still held.
+        Compiling a function also compiles the functions that it calls. They are compiled under the
+        caller's lock, even if their own cache folder is another one.
         """
         with global_compiler_lock:  # one thread at a time
             if cls.held:
@@ -114,7 +114,7 @@ class _Alone:
 
 
 def _compiled_once(dispatcher: Any, folder: Path) -> Any:
-    """Change numba's compiled function so that one process at a time compiles it."""
+    """Change numba's object for a function so that it compiles under the lock of ``folder``."""
     compile_or_load = dispatcher.compile
 
     def compile_alone(signature: Any) -> Any:
@@ -143,25 +143,26 @@ def _compiled(function: _Function, **options: bool) -> _Function:
 
 
 def jit(function: _Function) -> _Function:
-    """Compile ``function`` on its first call, to run without the interpreter's lock.
+    """Compile ``function`` for each new combination of argument types, when it is called with them.
 
+    The compiled function runs without the interpreter's lock.
     The machine code is kept in ``$NUMBA_CACHE_DIR``. If that is not set, it is kept beside the
     source, or in the user's cache folder if nothing can be written beside the source. The machine
     code is used again until the code of the function's module changes, or the code of a module that
-    this module imports, directly or not. If several processes need the same function at once, one
+    this module imports, directly or not. If several processes call the same function at once, one
     compiles it and the others wait.
-    If no folder can be written, every process compiles for itself. Without numba, the function runs
-    uncompiled, hundreds of times slower, and a warning says so.
+    If no folder is writable, every process compiles the function for itself. Without numba, the
+    function runs uncompiled, hundreds of times slower, and a warning says so.
     """
     return _compiled(function)
 
 
 def borrowing_jit(function: _Function) -> _Function:
-    """Like :func:`jit`, for a function that creates no array and only uses those of its caller.
+    """Like :func:`jit`, for a function that creates no array and only uses its caller's arrays.
 
     The compiled function does not count references to arrays. Counting takes more than half of the
     time of short functions that pass tuples of arrays to each other. numba refuses to compile a
     function in this way if it creates an array. A copy of a whole row creates one, too.
     """
-    # nrt is numba's runtime for memory. numba compiles its own functions on strings without it.
+    # nrt is numba's runtime for memory. numba itself uses this option for its functions on strings.
     return _compiled(function, _nrt=False)

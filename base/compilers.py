@@ -30,7 +30,7 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1"
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C++ compiler that is installed and new enough.
+    """An installed C++ compiler that knows C++17.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ class Compiler:
     def compile(self, sources: Sequence[str], output: Path, folder: Path) -> None:
         """Compile ``sources`` in ``folder`` to the shared library ``output``.
 
-        Raises ToolError, with the command and the compiler's last lines, if the compiler fails.
+        Raises ToolError, with the command and the last lines that the compiler printed, if it
+        fails.
         """
         command = [*self.command, *self.flags, *sources, "-o", str(output)]
         done = run_tool(command, folder)
@@ -92,14 +93,14 @@ def _macros(command: Sequence[str], *flags: str) -> str | None:
 
 
 def _checked(command: tuple[str, ...]) -> Compiler:
-    """The compiler that ``command`` starts, with its flags. Raises ToolError if it is too old."""
+    """The compiler that ``command`` starts, with its flags. Raises ToolError if it lacks C++17."""
     version = run_tool([*command, "--version"]).stdout.partition("\n")[0].strip()
     plain = _macros(command)
     standard = re.search(r"^#define __cplusplus (\d+)", plain or "", re.MULTILINE)
     if standard is None or int(standard[1]) < CXX17:
         raise ToolError(
-            f"{command[0]} is too old ({version or 'no version'}): the host build needs C++17, as "
-            "in g++ 8 or clang 7; set CXX to a newer compiler"
+            f"{command[0]} is not a C++ compiler or is too old ({version or 'no version'}): "
+            "the host build needs C++17, as in g++ 8 or clang 7; set CXX to such a compiler"
         )
     native = _macros(command, "-march=native")  # some compilers for ARM do not know this option
     flags = ("-march=native",) if native else ()
@@ -110,12 +111,15 @@ def _checked(command: tuple[str, ...]) -> Compiler:
 @cache
 def _host_compiler(chosen: str | None) -> Compiler:
     """The compiler that ``chosen``, the value of ``$CXX``, names; by default, an installed one."""
-    names = shlex.split(chosen) if chosen else ["g++", "clang++", "c++"]
     if chosen:
-        if not names or shutil.which(names[0]) is None:
+        try:
+            words = shlex.split(chosen)
+        except ValueError:  # a quote is not closed
+            words = []
+        if not words or shutil.which(words[0]) is None:
             raise ToolError(f"CXX={chosen!r} is not a program: set it to a compiler")
-        return _checked(tuple(names))
-    for name in names:
+        return _checked(tuple(words))
+    for name in ("g++", "clang++", "c++"):
         if shutil.which(name):
             return _checked((name,))
     raise ToolError(
@@ -128,7 +132,7 @@ def host_compiler(*, sanitize: bool = False) -> Compiler:
 
     It is the one that ``$CXX`` names, or else the first of g++, clang++ and c++ that is installed.
     ``sanitize`` adds the address and undefined-behaviour sanitizers. Raises ToolError if there is
-    no compiler, or if the one found does not know C++17.
+    no compiler, or if the compiler does not know C++17.
     """
     found = _host_compiler(os.environ.get("CXX"))
     if not sanitize:

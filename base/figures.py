@@ -34,7 +34,7 @@ _LINE_POINTS = 10.0  # the height that is added for each line of title or captio
 _LEGEND_MARGIN = 55.0
 _LINE_LETTERS = 100  # the most letters in a line of the text file
 # With a fixed salt, the same picture gives the same SVG file. Text is written as text, not as
-# outlines (TrueType, 42, in PDF), so that it can be searched and edited.
+# outlines, so that it can be searched and edited. In PDF, this needs TrueType fonts (type 42).
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "halfbyte",
     "svg.fonttype": "none",
@@ -90,7 +90,8 @@ def picture(
 ) -> Iterator[Picture]:
     """A context that gives an empty picture of ``width`` by ``height`` inches to draw in.
 
-    If ``look`` has a width, the picture gets that width. Drawing uses matplotlib's defaults and not
+    If ``look`` has a width, the picture gets that width, and its height changes with it. A title
+    and caption in the picture add to its height. Drawing uses matplotlib's defaults and not
     the user's settings. The caller passes all sizes in points through :func:`scaled`. The figure
     has a constrained layout, which keeps all text inside the picture, and an Agg canvas, which can
     measure text.

@@ -1,9 +1,11 @@
-"""Find the folders for results, and write files so that each is complete or does not exist.
+"""Find the folders for results and for the user's files, and write files under temporary names.
 
-A file that is being written is a *partial* file: it has a temporary name, ``.NAME.TOKEN.partial``,
-that no other process uses, and its writer holds a lock on it. So two processes never write to the
-same file. A partial file without a lock was left by a process that was killed. The next process
-that writes a file of this name removes it.
+A file gets its final name when it is complete, so readers never see an incomplete file.
+:func:`write_atomically` writes a file at once. For long writing, :func:`partial_file` and
+:func:`partial_folder` create a *partial* file or folder with a temporary name,
+``.NAME.TOKEN.partial``, and lock it. :func:`publish` gives it its final name. A partial file
+without a lock was left by a process that was killed. The next call of :func:`partial_file` or
+:func:`partial_folder` for the same NAME removes it.
 """
 
 import fcntl
@@ -42,11 +44,11 @@ def _default_mode(bits: int) -> int:
 
 
 def user_folder(kind: str) -> Path | None:
-    """The user's own folder for a kind of files, such as ``technologies``.
+    """The user's own folder for one kind of file, such as ``technologies``.
 
     It is ``$HALFBYTE_HOME/KIND``. If that variable is not set, it is
-    ``$XDG_CONFIG_HOME/halfbyte/KIND``, and without both variables ``~/.config/halfbyte/KIND``.
-    Returns None if the user has no home folder.
+    ``$XDG_CONFIG_HOME/halfbyte/KIND``. If neither variable is set, it is
+    ``~/.config/halfbyte/KIND``, or None if the user has no home folder.
     """
     own, config = os.environ.get("HALFBYTE_HOME"), os.environ.get("XDG_CONFIG_HOME")
     if own:
@@ -58,7 +60,7 @@ def user_folder(kind: str) -> Path | None:
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
-    """Write ``data`` to ``path``. Readers see the old file or the new one, never a part of it.
+    """Write ``data`` to ``path``. Readers see the old file or the whole new one.
 
     The folder is created if it does not exist. Text is written as UTF-8. Raises OSError if the file
     cannot be written.
@@ -86,7 +88,7 @@ def _partial_name(path: Path) -> Path:
 
 
 def _locked(descriptor: int) -> bool:
-    """Try to lock a file or folder, without waiting. Returns whether it is locked now."""
+    """Try to lock a file or folder, without waiting. Returns whether this call got the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -95,12 +97,12 @@ def _locked(descriptor: int) -> bool:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove partial files of ``path`` that nobody has locked: their writers were killed."""
+    """Remove the partial files and folders of ``path`` without a lock, left by killed processes."""
     pattern = f".{path.name}."
     for each in path.parent.iterdir():
         if not (each.name.startswith(pattern) and each.name.endswith(_PARTIAL)):
             continue
-        with suppress(OSError):  # another process removes it, or it belongs to another user
+        with suppress(OSError):  # for example, another process has just removed it
             descriptor = os.open(each, os.O_RDONLY)
             try:
                 if _locked(descriptor):
@@ -117,7 +119,7 @@ def _remove(path: Path) -> None:
 
 
 def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
-    """Create a partial file or folder; returns it and a descriptor that holds its lock."""
+    """Create a partial file or folder; returns its path and a descriptor that holds its lock."""
     _remove_abandoned(path)
     while True:
         partial = _partial_name(path)
@@ -127,7 +129,7 @@ def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
         else:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
             descriptor = os.open(partial, flags, _default_mode(0o666))
-        # Between the creation and the lock, another process may have removed it as abandoned.
+        # Another process may have removed it between its creation and the lock.
         if _locked(descriptor) and partial.exists():
             return partial, descriptor
         os.close(descriptor)
@@ -137,8 +139,8 @@ def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
 def partial_file(path: Path) -> Iterator[Path]:
     """A context that gives a new, empty file in the folder of ``path``, under a temporary name.
 
-    The caller writes it and gives it to :func:`publish`. Otherwise it is removed at the end of the
-    context. Raises OSError if it cannot be created.
+    The caller writes the file and gives it to :func:`publish`. A file that was not published is
+    removed at the end of the context. Raises OSError if the file cannot be created.
     """
     partial, descriptor = _create(path, folder=False)
     try:
@@ -163,15 +165,16 @@ def partial_folder(path: Path) -> Iterator[Path]:
 def publish(partial: Path, path: Path, *, replace: bool = False) -> None:
     """Give the finished file or folder ``partial`` its final name, ``path``.
 
-    Raises UserError if a file, or a folder that is not empty, has this name: another process may
-    have written it in the meantime. With ``replace``, a file replaces an existing file.
+    Raises UserError if ``path`` exists; another process may have created it in the meantime. There
+    are two exceptions: a folder replaces an empty folder, and with ``replace``, a file replaces a
+    file.
     """
     try:
         if replace or partial.is_dir():
             partial.replace(path)  # a folder can replace an empty folder only
             return
         _link(partial, path)
-    except (FileExistsError, NotADirectoryError):
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
         pass
     except OSError as error:
         if not (partial.is_dir() and path.is_dir() and any(path.iterdir())):
@@ -187,7 +190,7 @@ def _link(partial: Path, path: Path) -> None:
         path.hardlink_to(partial)
     except FileExistsError:
         raise
-    except OSError:  # the file system has no hard links
+    except OSError:  # for example, the file system has no hard links
         if path.exists():
             raise FileExistsError(path) from None
         partial.replace(path)

@@ -22,9 +22,10 @@ def imports_of(module: str, *, types: bool = False) -> frozenset[str]:
 
     A package's ``__init__.py`` may import a name only to re-export it. An import of such a name
     counts as an import of the module that defines it. Imports under ``if TYPE_CHECKING`` count only
-    with ``types``.
+    with ``types``. Relative imports do not count.
 
-    Raises ValueError if a module has no source, or if an imported module does not exist.
+    Raises ValueError if the module has no source, or if it imports a name from a module that does
+    not exist.
     """
     top = module.partition(".")[0]
     return frozenset(
@@ -115,7 +116,7 @@ def _home(module: str, name: str) -> str:
 
 @cache
 def _passed_on(module: str) -> dict[str, tuple[str, str]]:
-    """The names that a package re-exports, each with its module and its name there.
+    """The names that a package re-exports, each with the module it is from and its name there.
 
     A package that imports names on first use lists them under ``if TYPE_CHECKING``.
     """

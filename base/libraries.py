@@ -1,4 +1,4 @@
-"""Compile C++ sources of this project to shared libraries, once for each version of the sources."""
+"""Compile C++ sources of this project to shared libraries, once for each version of them."""
 
 import ctypes
 import fcntl
@@ -17,9 +17,9 @@ def compiled_library(compiler: Compiler, main: str, files: Mapping[str, str], fo
     """Compile the source ``main`` to a library in ``folder``; returns its path.
 
     ``files`` maps the names of all needed files, headers and ``main`` included, to their texts. A
-    library that was made from the same sources, by the same compiler, for the same processor is
-    used again. If several threads or processes need the same library at once, one compiles it and
-    the others wait.
+    library that was made from the same sources, by the same compiler, for the same instruction set
+    is used again. If several threads or processes need the same library at once, one compiles it
+    and the others wait. Raises ToolError if the compiler fails.
     """
     key = content_key([compiler.version, compiler.flags, compiler.target, main, files])
     target = folder / f"{Path(main).stem}-{key[:24]}.so"

@@ -29,7 +29,7 @@ _Record = TypeVar("_Record", bound="Record")
 
 
 class RecordError(UserError):
-    """A JSON object that is not the expected record. The message names the wrong field."""
+    """A JSON value is not the expected record. The message says which field is wrong."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Record:
     def from_json(cls, data: object) -> Self:
         """Read a record from a JSON object.
 
-        Raises RecordError if a field is unknown or missing, or has a value of a wrong type.
+        Raises RecordError if ``data`` is not an object, or if a field is unknown or missing, or has
+        a value of a wrong type.
         """
         return _read(cls, data, cls.__name__)
 
@@ -178,12 +179,14 @@ def _object_of(entry: _Reader) -> _Reader:
 
 
 def _shown(kind: Any) -> str:
-    """The name of a Python type in JSON, for messages."""
+    """The name of a Python type in JSON, with its article, for messages."""
     if get_origin(kind) is UnionType:
         return " or ".join(map(_shown, get_args(kind)))
     if get_origin(kind) is tuple:
         return "a list"
-    return _TYPES.get(kind, "an object")
+    name = _TYPES.get(kind, "object")
+    article = "" if kind is NoneType else "an " if name[0] in "aeio" else "a "
+    return article + name
 
 
 def _schema_of(cls: type[Record]) -> dict[str, Json]:

@@ -33,6 +33,7 @@ _INPUTS = (
     "overflow",
     "model",
     "text",
+    "context",
     "recipe",
 )
 
@@ -40,7 +41,8 @@ _INPUTS = (
 def keep_results(command: str, records: Sequence[Mapping[str, object]]) -> Path:
     """Write the ``records`` of a ``command`` to a file under ``build/results``; returns its path.
 
-    A later run of the command for the same formats and settings replaces the file.
+    The file replaces that of an earlier run of the command, if the records of both runs have the
+    same formats and settings.
     """
     names = [{key: record.get(key) for key in _INPUTS} for record in records]
     path = build_dir() / "results" / f"{command}-{content_key(names)[:16]}.json"
@@ -67,7 +69,7 @@ def read_results(paths: Sequence[Path]) -> Iterator[JsonObject]:
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
         if len(raw) > MAX_BYTES:
-            raise UserError(f"{path} has more than {MAX_BYTES} bytes: not a file of records")
+            raise UserError(f"{path} has more than {MAX_BYTES} bytes; a file of records is smaller")
         try:
             records = parse_json(raw)
         except ValueError as error:

@@ -18,7 +18,7 @@ class RecordStore:
     full, the last line may be incomplete. Readers skip such a line, and the next writer starts a
     new one.
     Each line has a digest of its key and record. Readers skip a line with a wrong digest, for
-    example after an edit by hand. Its record then counts as missing.
+    example after an edit by hand, as if the line did not exist.
 
     Parameters
     ----------

@@ -30,7 +30,9 @@ class _Loader(yaml.SafeLoader):
         digits = len(node.value)
         if digits > MAX_DIGITS:
             place = f"in line {node.start_mark.line + 1}"
-            raise UserError(f"A number has at most {MAX_DIGITS} digits, not {digits} {place}")
+            raise UserError(
+                f"The number {place} must have at most {MAX_DIGITS} digits, not {digits}"
+            )
         _check_decimal(node)
         return int(super().construct_yaml_int(node))
 
@@ -53,7 +55,7 @@ def _check_decimal(node: Any) -> None:
     """Refuse numbers that YAML 1.1 reads in another base: 010 would be 8, and 1:30 would be 90."""
     if _ODD_BASE.match(node.value):
         place = f"in line {node.start_mark.line + 1}"
-        raise UserError(f"A number is written in decimal, not as {node.value!r:.40} {place}")
+        raise UserError(f"The number {place} must be in decimal, not as {node.value!r:.40}")
 
 
 _ODD_BASE = re.compile(r"[-+]?(0[0-9_]+$|[0-9_]+:)")
@@ -75,7 +77,7 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
         problem = str(getattr(error, "problem", None) or type(error).__name__).splitlines()[0]
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}" if mark else ""
-        raise UserError(f"Not valid YAML: {problem}{place}") from error
+        raise UserError(f"{what} is not valid YAML: {problem}{place}") from error
     if not isinstance(data, dict):
         raise UserError(f"{what} must be a mapping of keys, not {data!r:.60}")
     return data
@@ -84,18 +86,18 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
 def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
     """Read a UTF-8 text file; ``what`` names its content in messages.
 
-    Raises UserError, which names the file, if it cannot be read or is too long.
+    Raises UserError, which names the file, if it cannot be read, is too long, or is not UTF-8.
     """
     try:
         raw = read_start(path, max_bytes + 1)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if len(raw) > max_bytes:
-        raise UserError(f"{path}: {what} has at most {max_bytes} bytes")
+        raise UserError(f"{path}: {what} must have at most {max_bytes} bytes")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a UTF-8 text file") from error
+        raise UserError(f"{path}: the file is not a UTF-8 text file") from error
 
 
 def read_mapping(path: Path, what: str, max_bytes: int = MAX_BYTES) -> dict[Any, Any]:

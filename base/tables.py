@@ -1,6 +1,6 @@
 """Write tables as CSV for spreadsheets, JSON for programs, or Markdown for readers.
 
-A row maps the names of columns to values.
+In CSV and JSON, a row maps the names of columns to values. In Markdown, it is a list of texts.
 """
 
 import csv

@@ -32,9 +32,9 @@ _TRIES, _PAUSE = 40, 0.05
 # The program of a server. First it prints the path of its temporary folder. Then it reads lines,
 # each with the path of a folder, runs the script in that folder, and prints the exit status. It has
 # a single thread, since forking is not safe with several. In $TMPDIR, Yosys keeps a copy of each
-# library that it has read, and uses it for every later library at the same path. So every run has
-# its own $TMPDIR. A run flushes the buffers of C before it ends, since os._exit would drop their
-# content.
+# library that it has read, and uses that copy for every later library at the same path. So every
+# run has its own $TMPDIR. A run flushes the buffers of C before it ends, since os._exit would drop
+# their content.
 _SERVER = """\
 import ctypes, json, os, shutil, sys, tempfile
 from pyosys import libyosys
@@ -154,7 +154,7 @@ def refuse_yosys() -> None:
     interrupt_yosys()
     while _idle:
         _idle.pop().kill()
-    for server in busy:  # the threads that use these servers may have no time left to remove them
+    for server in busy:  # the threads that use these servers may have no time left to do it
         server.remove()
 
 
@@ -164,12 +164,15 @@ def yosys_is_refused() -> bool:
 
 
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:
-    """Run a Yosys script in ``folder``, its working directory, where ``log.txt`` gets its output.
+    """Run a Yosys script with ``folder`` as its working directory; ``log.txt`` there is its output.
 
-    The script must not contain text from the user. Its file names must be relative, with letters,
-    digits, dots and dashes only. ``what`` names the work in messages; ``timeout`` is in seconds.
-    Raises ToolError, with the last lines of the log, if Yosys fails. Raises UserError if the path
-    of ``folder`` has special characters, or if the disk is full.
+    The script must not contain text from the user. Its file names must be relative, without spaces,
+    quotes and other special characters. ``what`` names the work in messages; ``timeout`` is in
+    seconds.
+
+    Raises ToolError if Yosys fails, with the last lines of the log, or if it takes too long. Raises
+    UserError if the path of ``folder`` has special characters, or if the disk is full. Raises
+    KeyboardInterrupt after :func:`refuse_yosys`, and if :func:`interrupt_yosys` kills the run.
     """
     if _refuses.is_set():
         raise KeyboardInterrupt
@@ -215,7 +218,7 @@ def _check_folder(folder: Path) -> None:
     path = str(folder.resolve())
     if not _PLAIN.fullmatch(path):
         raise UserError(
-            f"Yosys cannot work in {path}: set TMPDIR to a path without spaces and quotes"
+            f"Yosys cannot work in {path}: set TMPDIR to a path without special characters"
         )
 
 

@@ -28,3 +28,13 @@ def test_a_tool_that_prints_no_version_counts_as_installed(monkeypatch, tmp_path
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     found = {finding.name: finding for finding in doctor.examine()}
     assert found["iverilog"].version == "installed"
+
+
+@pytest.mark.parametrize(("status", "version"), [(0, "A GPU, 550.1"), (9, None)])
+def test_a_gpu_needs_a_driver_that_works(monkeypatch, tmp_path, status, version):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\necho 'A GPU, 550.1'\nexit {status}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = {finding.name: finding for finding in doctor.examine()}
+    assert found["GPU"].version == version

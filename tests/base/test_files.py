@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from halfbyte.base import build_dir, write_atomically
+from halfbyte.base import UserError, build_dir, write_atomically
+from halfbyte.base.files import partial_file, publish
 
 
 def test_text_and_bytes_are_written_whole(tmp_path: Path) -> None:
@@ -50,6 +51,15 @@ def test_errors_of_the_operating_system_reach_the_caller(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         write_atomically(tmp_path / "file" / "a", "1")
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_file_does_not_replace_a_folder(tmp_path: Path, replace: bool) -> None:
+    path = tmp_path / "a"
+    path.mkdir()
+    with partial_file(path) as partial, pytest.raises(UserError, match="a exists already"):
+        publish(partial, path, replace=replace)
+    assert path.is_dir()
 
 
 def test_results_go_to_the_folder_in_halfbyte_build_or_to_build(

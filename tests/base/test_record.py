@@ -58,11 +58,11 @@ def test_a_record_is_read_as_it_was_written():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"is_new": 1}, r"Whole\.is_new must be boolean, not 1"),
-        ({"from": 7}, r"Whole\.from must be string or null, not 7"),
+        ({"is_new": 1}, r"Whole\.is_new must be a boolean, not 1"),
+        ({"from": 7}, r"Whole\.from must be a string or null, not 7"),
         ({"parts": {}}, r"Whole\.parts must be a list, not {}"),
         ({"parts": [{"name": "a"}]}, r"Whole\.parts\[0\] lacks the field weight_g"),
-        ({"by_name": {"a": 1.5}}, r"Whole\.by_name\.a must be integer, not 1\.5"),
+        ({"by_name": {"a": 1.5}}, r"Whole\.by_name\.a must be an integer, not 1\.5"),
         ({"settings": 1}, r"Whole\.settings must be a JSON object, not 1"),
         ({"nothing": 0}, r"Whole\.nothing must be null, not 0"),
         ({"more": 0}, "Whole has an unknown field 'more'"),
@@ -84,7 +84,7 @@ def test_missing_fields_and_values_other_than_objects_are_named():
 
 def test_an_integer_counts_as_a_number_but_a_boolean_does_not():
     assert Part.from_json({"name": "a", "weight_g": 2}).weight_g == 2
-    with pytest.raises(RecordError, match="weight_g must be number or null, not True"):
+    with pytest.raises(RecordError, match="weight_g must be a number or null, not True"):
         Part.from_json({"name": "a", "weight_g": True})
 
 

@@ -30,6 +30,12 @@ def test_a_repeated_measurement_replaces_the_earlier_one():
     assert [each["area_um2"] for each in read_results(kept_results())] == [990.0]
 
 
+def test_evaluations_of_different_contexts_are_kept():
+    for context in (64, 128):
+        keep_results("evaluate", [{"format": "int4", "model": "tiny", "context": context}])
+    assert {each["context"] for each in read_results(kept_results())} == {64, 128}
+
+
 def test_arrays_of_both_dataflows_are_kept():
     for dataflow in ("output", "weight"):
         keep_results("synth", [{**RECORD, "unit": "array", "dataflow": dataflow}])

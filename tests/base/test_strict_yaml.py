@@ -20,11 +20,11 @@ def test_plain_mappings_are_read(tmp_path):
         ("a: 1\na: 2", "Key 'a' occurs twice"),
         ("a: {b: 1, b: 2}", "Key 'b' occurs twice"),
         ("a: &x 1\nb: *x", "aliases are not allowed"),
-        ("a: [1", "Not valid YAML: .* in line 1"),
-        ("a: !!python/object/apply:os.system ['true']", "Not valid YAML"),
-        ("a: " + "[" * 3000, "Not valid YAML"),
-        (f"b: {'9' * 100}\na: {'9' * 101}", "at most 100 digits, not 101 in line 2"),
-        (f"a: 0x{'f' * 99}", "at most 100 digits, not 101 in line 1"),
+        ("a: [1", "not valid YAML: .* in line 1"),
+        ("a: !!python/object/apply:os.system ['true']", "not valid YAML"),
+        ("a: " + "[" * 3000, "not valid YAML"),
+        (f"b: {'9' * 100}\na: {'9' * 101}", "in line 2 must have at most 100 digits, not 101"),
+        (f"a: 0x{'f' * 99}", "in line 1 must have at most 100 digits, not 101"),
     ],
 )
 def test_anything_else_is_refused_in_one_line(text, message):
@@ -38,10 +38,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         read_mapping(tmp_path / "none.yaml", "a thing")
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match=r"binary\.yaml: not a UTF-8 text file"):
+    with pytest.raises(UserError, match=r"binary\.yaml: the file is not a UTF-8 text file"):
         read_mapping(binary, "a thing")
     binary.write_text("# " + "x" * 100)
-    with pytest.raises(UserError, match=r"binary\.yaml: a thing has at most 50 bytes"):
+    with pytest.raises(UserError, match=r"binary\.yaml: a thing must have at most 50 bytes"):
         read_mapping(binary, "a thing", max_bytes=50)
 
 
@@ -56,7 +56,7 @@ def test_unknown_and_missing_keys_are_named():
 @pytest.mark.parametrize("text", ["010", "-017", "1:30", "1:30.5", "0_7"])
 def test_numbers_in_another_base_are_refused(text):
     """YAML 1.1 reads 010 as octal 8, and 1:30 in base 60 as 90."""
-    with pytest.raises(UserError, match=f"in decimal, not as '{text}' in line 2"):
+    with pytest.raises(UserError, match=f"in line 2 must be in decimal, not as '{text}'"):
         parse_mapping(f"a: 1\nb: [{text}, 1]", "A file")
     plain = parse_mapping("b: [0, -0, 10, 0.5, 007x, 1e-3, 0x10]", "A file")
     assert plain == {"b": [0, 0, 10, 0.5, "007x", "1e-3", 16]}

@@ -53,6 +53,9 @@ def test_no_compiler_is_an_error_with_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ToolError, match="CXX='no-such-compiler' is not a program"):
         host_compiler()
+    monkeypatch.setenv("CXX", "'g++")
+    with pytest.raises(ToolError, match="is not a program"):
+        host_compiler()
 
 
 def test_an_old_compiler_is_an_error(monkeypatch, tmp_path):

@@ -156,7 +156,7 @@ def test_supernormal_space_holds_shipped_formats_and_enough_designs():
     ("text", "message"),
     [
         ("[1, 2]", "a space must be a mapping"),
-        ("name: mine\nformats: [int4", "Not valid YAML: .* in line 2"),
+        ("name: mine\nformats: [int4", "not valid YAML: .* in line 2"),
         ("formats: [int4]", "Key 'name' is missing"),
         (f"{MINIMAL}name: again", "Key 'name' occurs twice"),
         ("name: &a mine\ntitle: *a", "aliases are not allowed"),
