@@ -30,7 +30,7 @@ def names() -> tuple[str, ...]:
 
 
 def user_names() -> tuple[str, ...]:
-    """Names of the files in the user's folder of formats, except names of shipped formats."""
+    """Names of the ``.yaml`` files in the user's folder of formats, except shipped names."""
     folder = user_folder("formats")
     found = sorted(path.stem for path in folder.glob("*.yaml")) if folder else []
     return tuple(name for name in found if name not in names())
@@ -59,13 +59,13 @@ def load(reference: str | Path) -> Format:
     reference : str or Path
         A shipped name (``e2m1_sp``), the name of a file in the user's folder of formats, or a path
         that ends in ``.yaml`` or ``.yml``. With ``@BITS`` at its end, the values are rounded to
-        BITS bits: ``sf4@6`` is a format with the name ``sf4_lut6``.
+        BITS bits: ``sf4@6`` is a format with the name ``sf4_lut6``. This name is also accepted.
 
     Raises
     ------
     FormatError
         The name is unknown, the file is not a valid format, or the file has the name of a shipped
-        format but other values. For an unknown name, the message lists all names and suggests a
+        format but differs from it. For an unknown name, the message lists all names and suggests a
         similar one.
     """
     text = str(reference)
@@ -80,8 +80,9 @@ def load(reference: str | Path) -> Format:
         if match[1] in names():
             return _load_shipped(match[1], bits)
         folder = user_folder("formats")
-        if match[1] in own and folder:
-            return _load_file(folder / f"{match[1]}.yaml", bits)
+        for name, width in ((text, None), (match[1], bits)):
+            if name in own and folder:
+                return _load_file(folder / f"{name}.yaml", width)
     raise _unknown(text, (*names(), *own))
 
 
@@ -103,12 +104,13 @@ def _unknown(text: str, known: tuple[str, ...]) -> FormatError:
 
 
 def _load_file(path: Path, lut_bits: int | None) -> Format:
-    """A user's format; FormatError if it has the name of a shipped format but other values."""
+    """A user's format. Raises FormatError if it has a shipped format's name but differs from it."""
     fmt = parse_file(path, lut_bits=lut_bits)
     match = _DERIVED_NAME.fullmatch(fmt.name)
     shipped = match[1] if match and match[1] in names() else fmt.name
     if shipped in names() and fmt != load(fmt.name):
         raise FormatError(
-            f"{path}: {fmt.name} is the name of a shipped format: give yours another name"
+            f"{path}: {fmt.name} is the name of a shipped format, from which this file differs: "
+            "give yours another name"
         )
     return fmt

@@ -3,7 +3,7 @@
 A *level* is a value of a format, divided by the format's highest value. A block holds ``n``
 independent values of one distribution, the parent. The block quantizer divides a block by its
 largest magnitude m. One value of each block is then exactly +1 or -1. The others follow the parent
-distribution, cut off at m.
+distribution, cut off at m and divided by m.
 
 All averages are integrals, not means of samples. One integral is over m. The distribution function
 of m is F(m)^n, where F is the distribution function of the magnitude of one value. The other
@@ -51,7 +51,7 @@ MIN_BLOCK, MAX_BLOCK = 2, 2**20
 # Student's t has a variance only for nu above 2. Below 2.01, the integrals here are inaccurate.
 MIN_NU = 2.01
 _CELLS = 1024  # on each side of 0; their width adds less than 0.001 dB to the error of 16 levels
-_JOINED = 4  # cells that the search for the optimum joins to one wide cell
+_JOINED = 4  # the number of cells that the search for the optimum joins to one wide cell
 _NODES = 128  # points of the integral over m; with 512, all errors change by less than 0.01 %
 _FAR_TAIL = 1e-12  # scipy is not asked for quantiles of smaller tail probabilities
 _MAX_ITERATIONS = 20_000
@@ -124,7 +124,7 @@ def block_distribution(distribution: str, nu: float | None = None, block: int = 
     Raises
     ------
     FormatError
-        A parameter is out of range.
+        The distribution is unknown, or another parameter is missing, not wanted or out of range.
     """
     parent = _parent(distribution, nu)
     check_block(block)
@@ -147,7 +147,10 @@ def _parent(distribution: str, nu: float | None) -> Any:
             f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution!r:.60}"
         )
     if (distribution == "student_t") != (nu is not None):
-        raise FormatError("'nu' belongs to the student_t distribution, and to no other")
+        raise FormatError(
+            "'nu' belongs to the student_t distribution, and to no other; got "
+            f"{distribution} with nu {nu}"
+        )
     if nu is None:
         return stats.norm()
     if not MIN_NU <= nu <= MAX_NU:
@@ -200,7 +203,10 @@ def _nearest(levels: _Array, points: _Array) -> NDArray[np.intp]:
 
 
 def relative_mse(levels: Sequence[float] | _Array, blocks: Blocks) -> float:
-    """The mean square error over the mean square of the values, rounded to the nearest level."""
+    """The mean square error over the mean square of the values.
+
+    Each value is rounded to the nearest level.
+    """
     ascending = np.unique(np.asarray(levels, dtype=np.float64))
     errors = blocks.points - ascending[_nearest(ascending, blocks.points)]
     return float(blocks.energy @ errors**2) / _mean_square(blocks)
@@ -223,7 +229,7 @@ def distance_to_optimum_db(
 ) -> float:
     """By how many dB the SQNR of ``fmt`` is below that of the best ``2 ** fmt.bits`` levels.
 
-    It is at least 0. :func:`lloyd_max` finds the best levels, without fixing any of them.
+    :func:`lloyd_max` finds the best levels, without fixing any of them.
     Parameters and errors are those of :func:`block_distribution`.
     """
     blocks = block_distribution(distribution, nu, block)
@@ -247,9 +253,9 @@ def lloyd_max(blocks: Blocks, count: int = 16, *, pinned: bool = False) -> _Arra
 
 
 def _best_on_wide_cells(blocks: Blocks, count: int, pinned: bool) -> _Array:
-    """The best levels where each group of neighbouring points goes to one level.
+    """The best levels if all points of a wide cell are rounded to the same level.
 
-    The two ends, where the largest magnitudes lie, are not grouped.
+    The two ends, where the largest magnitudes lie, are cells of their own.
     """
     starts = np.concatenate([[0], np.arange(1, len(blocks.points) - 1, _JOINED)])
     starts = np.append(starts, len(blocks.points) - 1)
@@ -257,7 +263,8 @@ def _best_on_wide_cells(blocks: Blocks, count: int, pinned: bool) -> _Array:
         np.concatenate([[0.0], np.cumsum(np.add.reduceat(blocks.energy * power, starts))])
         for power in (np.ones_like(blocks.points), blocks.points, blocks.points**2)
     )
-    # m, p, q at [i, j]: energy, moment and square of the cells i up to j (excluded).
+    # m, p, q at [i, j]: the sums over the wide cells i to j - 1 of the energy, of energy times
+    # value, and of energy times squared value.
     m, p, q = (each[None, :] - each[:, None] for each in (mass, moment, square))
     is_cell = np.triu(np.ones_like(m, dtype=bool), k=1)
     means = p / np.where(m > 0, m, 1.0)
@@ -277,7 +284,7 @@ def _best_on_wide_cells(blocks: Blocks, count: int, pinned: bool) -> _Array:
 
 
 def _settle(levels: _Array, blocks: Blocks, pinned: bool) -> _Array:
-    """Lloyd's iteration: move each level to the mean of its nearest points until none moves."""
+    """Lloyd's iteration: move each level to the mean of its nearest points until they settle."""
     mass = np.concatenate([[0.0], np.cumsum(blocks.energy)])
     moment = np.concatenate([[0.0], np.cumsum(blocks.energy * blocks.points)])
     for _ in range(_MAX_ITERATIONS):

@@ -27,7 +27,7 @@ from halfbyte.formats.quantile import quantile_levels, round_to_grid
 __all__ = ["METHODS", "Derivation", "Errors"]
 
 METHODS = {
-    "quantile": "equally likely quantiles (Dotzel et al., 2024, Algorithm 1)",
+    "quantile": "quantiles at evenly spaced probabilities (Dotzel et al., 2024, Algorithm 1)",
     "lloyd_max": "least mean square error in blocks of {block} (Lloyd, 1982; Max, 1960)",
     "entropy": "least mean square error in blocks of {block} at {entropy:g} bits of entropy "
     "(Chou, Lookabaugh and Gray, 1989)",
@@ -43,7 +43,7 @@ class Errors:
     Parameters
     ----------
     relative_mse : float
-        Mean square error over mean square.
+        Mean square error over the mean square of the values.
     distance_db : float
         By how many dB the signal-to-quantization-noise ratio is below that of the best levels.
     entropy : float
@@ -84,7 +84,7 @@ class Derivation:
     Raises
     ------
     FormatError
-        The method is unknown. Other wrong parameters raise it when :attr:`levels` is first read.
+        The method is unknown. For other wrong parameters, :attr:`levels` and :meth:`text` raise it.
     """
 
     distribution: str
@@ -97,7 +97,9 @@ class Derivation:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise FormatError(f"Method must be {', '.join(METHODS)}, not {self.method!r:.60}")
+            raise FormatError(
+                f"Method must be one of {', '.join(METHODS)}, not {self.method!r:.60}"
+            )
 
     @property
     def default_name(self) -> str:
@@ -134,7 +136,7 @@ class Derivation:
 
     def text(self, name: str) -> str:
         """The format file, as YAML. Raises FormatError if a parameter is out of range."""
-        levels = self.levels
+        values = ", ".join(map(str, round_to_grid(self.levels, self.lut_bits)))
         title = f"{self.parent}, {_TITLES[self.method]}, {self.bits} bits"
         lines = {"name": name, "title": _quoted(title)}
         if self.method == "quantile":
@@ -142,7 +144,6 @@ class Derivation:
             lines |= {} if self.nu is None else {"nu": f"{self.nu:.10g}"}
             lines |= {"bits": str(self.bits), "lut_bits": str(self.lut_bits)}
         else:
-            values = ", ".join(map(str, round_to_grid(levels, self.lut_bits)))
             lines |= {"bits": str(self.bits), "values": f"[{values}]"}
         method = METHODS[self.method].format(block=self.block, entropy=self.entropy)
         source = _quoted(f"halfbyte derive {self.distribution}: {method}")
@@ -150,7 +151,7 @@ class Derivation:
         return "".join(f"{key}: {value}\n" for key, value in lines.items())
 
     def errors(self, fmt: Format) -> Errors | None:
-        """How well ``fmt`` quantizes the distribution; None if nu is too low for a variance."""
+        """How well ``fmt`` quantizes the distribution; None if nu is below :data:`MIN_NU`."""
         if self.nu is not None and self.nu < MIN_NU:
             return None
         blocks = block_distribution(self.distribution, self.nu, self.block)

@@ -42,28 +42,30 @@ def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
 
     After the sign bit, a code has a field for each list in ``terms``, the most significant field
     first. Each field chooses an entry of its list, and the chosen entries are added. The length of
-    each list is a power of two. Raises FormatError for a list of another length, for more than 128
-    sums, and if no sum is positive.
+    each list is 2, 4, 8 or another power of two. Raises FormatError for a list of another length,
+    for more than 128 sums, and if no sum is positive.
     """
     sums = [Fraction(0)]
     for choices in terms:
         if len(choices) < 2 or len(choices) & (len(choices) - 1):
             raise FormatError(
-                f"Each list under 'terms' needs a power of two of choices, not {len(choices)}"
+                f"Each list under 'terms' must have 2, 4, 8, ... entries, not {len(choices)}"
             )
         if len(sums) * len(choices) > MAX_APOT_SUMS:
-            raise FormatError(f"The terms of an apot format have at most {MAX_APOT_SUMS} sums")
+            raise FormatError(
+                f"The terms of an apot format must have at most {MAX_APOT_SUMS} sums, not more"
+            )
         sums = [partial + choice for partial in sums for choice in choices]
     largest = max(sums)
     if largest <= 0:
-        raise FormatError("The terms of an apot format must have a positive sum")
+        raise FormatError("The terms of an apot format must have a positive sum; all are 0 or less")
     return _with_sign([total / largest for total in sums])
 
 
 def with_supernormal(values: Sequence[Fraction], supernormal: Fraction) -> list[Fraction]:
     """Give the code of negative zero, ``1 0...0``, the value ``supernormal`` (Dotzel et al., 2024).
 
-    Raises FormatError unless code 0 and the code of negative zero both have the value 0, or if
+    Raises FormatError if code 0 or the code of negative zero has another value than 0, or if
     ``supernormal`` is a value of the format already.
     """
     negative_zero = len(values) // 2

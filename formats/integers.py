@@ -9,5 +9,5 @@ def signed_width(low: int, high: int) -> int:
     Raises ValueError if ``low`` exceeds ``high``.
     """
     if low > high:
-        raise ValueError(f"Low end must not exceed the high end, not {low} > {high}")
+        raise ValueError(f"The low end {low} must not exceed the high end {high}")
     return max(high.bit_length() if high >= 0 else 0, (~low).bit_length() if low < 0 else 0) + 1

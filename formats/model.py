@@ -104,10 +104,14 @@ class Format:
             raise FormatError(
                 f"{self.name}: {self.bits} bits need {2**self.bits} values, not {len(self.values)}"
             )
-        if not all(isinstance(value, Fraction) for value in self.values):
-            raise FormatError(f"{self.name}: values must be exact fractions")
+        for value in self.values:
+            if not isinstance(value, Fraction):
+                raise FormatError(f"{self.name}: values must be exact fractions, not {value!r:.60}")
         if max(self.values) <= 0:
-            raise FormatError(f"{self.name}: at least one value must be positive")
+            raise FormatError(
+                f"{self.name}: at least one value must be positive; the greatest is "
+                f"{max(self.values)}"
+            )
         needed = max(abs(integer) for integer in self.integers).bit_length()
         if needed > MAX_INTEGER_BITS:
             raise FormatError(

@@ -25,13 +25,14 @@ DEFAULT_LUT_BITS = 8
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,2})?", re.ASCII)
 _RATIO = re.compile(r"[+-]?\d{1,20}/\d{1,20}", re.ASCII)
 _Data = Mapping[str, object]
-_COMMON_KEYS = {"name", "title", "bits", "ties", "source"}
+_COMMON_KEYS = {"name", "title", "bits", "ties", "source", "nan_codes"}
 
 
 def exact_number(key: str, value: object) -> Fraction:
     """The exact fraction for an integer, a decimal number, or text such as ``1/10``.
 
-    Raises FormatError, which names ``key``, for any other value.
+    Raises FormatError, which names ``key``, for any other value, and for a number with too many
+    digits.
     """
     text = str(value).strip()
     if not isinstance(value, bool) and isinstance(value, int | float | str):
@@ -87,7 +88,8 @@ def _minifloat_family(data: _Data) -> list[Fraction]:
     mantissa_bits = _integer(data, "mantissa_bits", 0, 6)
     if exponent_bits + mantissa_bits + 1 > MAX_BITS:
         raise FormatError(
-            f"A minifloat has at most {MAX_BITS} bits, not 1 + {exponent_bits} + {mantissa_bits}"
+            f"A minifloat must have at most {MAX_BITS} bits, not 1 + {exponent_bits} + "
+            f"{mantissa_bits} (sign, exponent, mantissa)"
         )
     # The default is the bias of IEEE 754 and OCP MX, or 1 for a single exponent bit.
     bias = _integer(data, "bias", -32, 32, default=max(1, 2 ** (exponent_bits - 1) - 1))
@@ -98,7 +100,9 @@ def _minifloat_family(data: _Data) -> list[Fraction]:
 def _apot_family(data: _Data) -> list[Fraction]:
     terms = data.get("terms")
     if not isinstance(terms, list) or not 1 <= len(terms) <= MAX_BITS:
-        raise FormatError(f"terms must be a list of lists of numbers, not {terms!r:.60}")
+        raise FormatError(
+            f"terms must be a list of 1 to {MAX_BITS} lists of numbers, not {terms!r:.60}"
+        )
     choices = [_numbers(f"terms[{index}]", entry) for index, entry in enumerate(terms)]
     return _with_optional_supernormal(data, families.apot(choices))
 
@@ -124,7 +128,9 @@ _FAMILIES: dict[str, tuple[set[str], Callable[[_Data], list[Fraction]]]] = {
 def _family(data: _Data) -> str:
     """The family of a format; ``values`` if the file lists the values."""
     if ("values" in data) == ("family" in data):
-        raise FormatError("A format file states either 'values' or a 'family', not both or neither")
+        raise FormatError(
+            "A format file must state either 'values' or a 'family', not both or neither"
+        )
     if "values" in data:
         return "values"
     known = sorted(set(_FAMILIES) - {"values"})
@@ -143,12 +149,12 @@ def _build(data: _Data) -> Format:
     name = check_name(data.get("name"))
     family = _family(data)
     own_keys, make_values = _FAMILIES[family]
-    unknown = sorted(
-        str(key) for key in set(data) - own_keys - _COMMON_KEYS - {"family", "nan_codes"}
-    )
+    unknown = sorted(str(key) for key in set(data) - own_keys - _COMMON_KEYS - {"family"})
     if unknown:
         allowed = ", ".join(sorted(own_keys | _COMMON_KEYS))
-        raise FormatError(f"Unknown key {unknown[0]!r:.60}; the {family} family takes {allowed}")
+        raise FormatError(
+            f"Unknown key {unknown[0]!r:.60}; allowed in the {family} family: {allowed}"
+        )
     values = make_values(data)
     bits = _integer(data, "bits", MIN_BITS, MAX_BITS, default=_bits_for(len(values)))
     if len(values) != 2**bits:
@@ -178,12 +184,14 @@ def _nan_codes(codes: object, count: int) -> tuple[int, ...]:
             f"nan_codes must be a list of codes from 0 to {count - 1}, not {codes!r:.60}"
         )
     if len(set(codes)) != len(codes) or len(codes) >= count:
-        raise FormatError("nan_codes must name different codes, and not all of them")
+        raise FormatError(
+            f"nan_codes must name different codes, and not all of them, not {codes!r:.60}"
+        )
     return tuple(sorted(codes))
 
 
 def _saturate_nan(values: list[Fraction], nan_codes: tuple[int, ...]) -> list[Fraction]:
-    """Give each NaN code the largest finite value of its sign."""
+    """Give each NaN code the highest finite value, or the lowest if its own value is negative."""
     finite = [value for code, value in enumerate(values) if code not in nan_codes]
     ends = {True: min(finite), False: max(finite)}
     return [ends[value < 0] if code in nan_codes else value for code, value in enumerate(values)]

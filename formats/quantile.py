@@ -1,8 +1,8 @@
 """Compute the levels of formats that are derived from a distribution, such as NF4 and SF4.
 
-The levels are quantiles at evenly spaced probabilities, divided by the largest magnitude. The
-values of the format are these levels, rounded to ``lut_bits`` bits for the hardware's look-up
-table.
+The levels are quantiles at probabilities that are evenly spaced on each side of 1/2, divided by the
+largest magnitude. The values of the format are these levels, rounded to ``lut_bits`` bits for the
+hardware's look-up table.
 
 Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2), Algorithm 1. NF4
 uses the normal distribution (Dettmers et al., QLoRA, NeurIPS 2023), SF4 uses Student's t.
@@ -48,7 +48,10 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
             f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution!r}"
         )
     if (distribution == "student_t") != (nu is not None):
-        raise FormatError("'nu' belongs to the student_t distribution, and to no other")
+        raise FormatError(
+            "'nu' belongs to the student_t distribution, and to no other; got "
+            f"{distribution} with nu {nu}"
+        )
     if nu is not None and not 0.5 <= nu <= MAX_NU:
         raise FormatError(f"nu must be 0.5 to {MAX_NU:g}, not {nu}")
     count = 2**bits

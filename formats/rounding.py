@@ -43,7 +43,7 @@ def rounded(fmt: Format, bits: int) -> Format:
 
 
 def largest_change(fmt: Format, other: Format) -> float:
-    """The largest difference between values of the same code, over ``fmt``'s greatest magnitude."""
+    """The largest difference between two values of one code, over ``fmt``'s greatest magnitude."""
     greatest = max(map(abs, fmt.values))
     pairs = zip(fmt.values, other.values, strict=True)
     return float(max(abs(one - two) for one, two in pairs) / greatest)

@@ -67,7 +67,7 @@ def check_acc_width(acc_width: object) -> int:
 
 
 def lossless_acc_width(weight: Format, activation: Format, terms: int = 256) -> int:
-    """Bits of the smallest accumulator that holds every sum of ``terms`` products.
+    """Bits of the smallest accumulator that holds every sum of up to ``terms`` products.
 
     The width follows from the lowest and the highest product that can occur. Products of two E2M1
     values are -144 to 144 units, so the sum of 256 needs 17 bits. Raises the errors of

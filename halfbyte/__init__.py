@@ -18,13 +18,14 @@ This package offers what a notebook needs:
 
 Each name is imported from its subpackage on first use, so that ``import halfbyte`` is quick.
 
-Results are typed records: ``SynthesisRecord``, ``SimulationRecord``, ``ProofRecord``,
-``ExportRecord``, ``EvaluationRecord``. Each has ``as_json()``, ``from_json()`` and ``schema()``.
-An error that the user can correct is a ``UserError``. An external tool that fails is a
+Results of measurements are typed records: ``SynthesisRecord``, ``SimulationRecord``,
+``ProofRecord``, ``ExportRecord``, ``EvaluationRecord``. Each has ``as_json()``, ``from_json()`` and
+``schema()``.
+An error that the user can correct is a ``UserError``. If an external tool fails, the error is a
 ``ToolError``.
 
-The subpackages are ``formats``, ``golden``, ``rtl``, ``checkpoints``, ``accuracy``, ``sim``,
-``area``, ``gpu_ref`` and ``pareto``. The command ``halfbyte`` gives access to all of them.
+The subpackages for users are ``formats``, ``golden``, ``rtl``, ``checkpoints``, ``accuracy``,
+``sim``, ``area``, ``gpu_ref`` and ``pareto``. The command ``halfbyte`` gives access to all of them.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """The functions of the package ``halfbyte`` itself, for notebooks and short scripts.
 
-They take formats by name or as a :class:`Format`, and arrays of any kind: tensors, NumPy arrays or
-lists. Results of measurements are typed records.
+A format is given by its name, by the path of its file, or as a :class:`Format`. An array is a
+tensor, a NumPy array or a list. Results of measurements are typed records.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def load(reference: "FormatLike") -> Format:
 
 
 def format_names() -> tuple[str, ...]:
-    """Names of the shipped formats."""
+    """Names of the shipped formats, in alphabetical order."""
     from halfbyte.formats import names
 
     return names()
@@ -112,7 +112,7 @@ def quantize(
     scale_format: "ScaleFormat | str" = "fp32",
     **options: Any,
 ) -> "Quantized":
-    """Quantize ``x`` in blocks along its last dimension, each scaled by its absolute maximum.
+    """Quantize ``x`` in blocks along its last dimension; each block has its own scale.
 
     ``x`` is a tensor, an array or nested lists of numbers; integers become FP32.
     ``scale_format`` is the type of the scales: fp32, fp16, bf16, e4m3 (as in NVFP4), e8m0_floor (as
@@ -126,8 +126,9 @@ def quantize(
 
 
 def gemm(a: "Quantized", w: "Quantized") -> "Tensor":
-    """The product ``A W^T`` of two quantized matrices, (M, K) and (N, K): (M, N) float32.
+    """The product ``A W^T`` of two quantized matrices: (M, N) float32.
 
+    ``a`` has the shape (M, K), and ``w`` has the shape (N, K).
     The order of the additions and their rounding are those of :func:`halfbyte.golden.gemm`.
     """
     from halfbyte import golden
@@ -145,8 +146,8 @@ def mac_stream(
 ) -> "Tensor":
     """The accumulator of a MAC after each of T cycles: (T,) int64.
 
-    It counts units of the product of both formats' quanta. A format's quantum is the largest number
-    that divides all its values.
+    Its unit is the product of both formats' quanta. A format's quantum is the largest number that
+    divides all its values.
 
     w_codes, a_codes: (T,) codes of the weights and activations. clear: (T,) booleans, true in the
     first cycle of a new sum. initial: the accumulator before the first cycle.
@@ -209,7 +210,7 @@ def simulate(unit: "Unit", **options: Any) -> "SimulationRecord":
 def prove(
     unit: "Unit", technology: str = "sky130hd", *, jobs: int | None = None
 ) -> "list[ProofRecord]":
-    """Prove that the RTL of a MAC is correct, and every netlist that synthesis tries for it.
+    """Prove that the RTL of a MAC and every netlist that synthesis tries for it are correct.
 
     The proofs hold for all codes and accumulator states. Returns a record for each proof. Raises
     ProofError, with a counterexample, if a proof fails.
@@ -272,8 +273,9 @@ def plot_frontier(
 ) -> "Figure":
     """Plot the area of MACs against the measured quality of their formats, with the frontier.
 
-    The frontier joins the formats for which no other is both smaller and better. Formats that lack
-    one of the two records are left out. Raises UserError if no format has both.
+    The frontier joins the formats for which no other is at least as small and as good, and better
+    in one of the two. Formats without an area or without an evaluation are left out. Raises
+    UserError if no format has both.
     """
     from halfbyte.base import UserError
     from halfbyte.base.figures import picture
@@ -284,7 +286,7 @@ def plot_frontier(
     quality = measured_quality(evaluations)
     points = points_of({each.format: each for each in areas}, quality.values) if quality else []
     if quality is None or not points:
-        raise UserError("No format has both an area and an evaluation")
+        raise UserError("A plot needs a format that has both an area and an evaluation; none has")
     formats = {point.format: _load_format(point.format) for point in points}
     with picture(7.0, 4.8, title="", caption="") as drawn:
         draw_frontier(

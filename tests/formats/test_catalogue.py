@@ -43,6 +43,16 @@ def test_the_error_for_a_path_without_its_ending_suggests_the_file(
         load("mine")
 
 
+def test_a_file_in_the_users_folder_may_have_the_name_of_a_rounded_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALFBYTE_HOME", str(tmp_path))
+    (tmp_path / "formats").mkdir()
+    path = tmp_path / "formats" / "normal_lut6.yaml"
+    path.write_text("name: normal_lut6\nvalues: [0, 1, 2, 3]\n")
+    assert load("normal_lut6").values == (0, 1, 2, 3)
+
+
 @pytest.mark.parametrize(
     "reference", ["", "../int4", "int4\n", "int4@", "a" * 10_000, "*", "sf4@٦"]
 )

@@ -29,6 +29,15 @@ def test_errors_need_a_distribution_with_a_variance():
     assert heavy.errors(load("sf4")) is None
 
 
+def test_a_wrong_width_of_the_table_is_refused():
+    for method in ("quantile", "lloyd_max"):
+        wide = Derivation("normal", None, 3, 99, method, 128, 3.5)
+        with pytest.raises(FormatError, match="lut_bits must be an integer from 4 to 16, not 99"):
+            wide.text("mine")
+
+
 def test_an_unknown_method_is_refused():
-    with pytest.raises(FormatError, match="Method must be quantile, lloyd_max, entropy, not 'k'"):
+    with pytest.raises(
+        FormatError, match="Method must be one of quantile, lloyd_max, entropy, not 'k'"
+    ):
         Derivation("normal", None, 4, 8, "k", 128, 3.5)

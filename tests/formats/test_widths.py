@@ -30,7 +30,7 @@ def test_signed_width_is_the_smallest_that_holds_both_ends(one: int, other: int)
 
 
 def test_signed_width_refuses_ends_in_the_wrong_order() -> None:
-    with pytest.raises(ValueError, match="must not exceed the high end, not 1 > 0"):
+    with pytest.raises(ValueError, match="The low end 1 must not exceed the high end 0"):
         signed_width(1, 0)
 
 
