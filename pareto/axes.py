@@ -93,7 +93,8 @@ def check_axis(name: str, unit: str = "mac") -> None:
         others = [other for other, names in AXES.items() if name in names]
         hint = f"; that is an axis of --unit {others[0]}" if others else ""
         raise UserError(
-            f"Axis of {unit} must be one of {', '.join(AXES[unit])}, not {name[:60]!r}{hint}"
+            f"The axis for --unit {unit} must be one of {', '.join(AXES[unit])}, "
+            f"not {name[:60]!r}{hint}"
         )
 
 
@@ -133,9 +134,9 @@ def make_axis(
     Raises
     ------
     UserError
-        If all records lack the number that the axis shows, if ``effective_bits`` is empty for
-        ``bits``, if INT4 is missing for ``chip_overhead``, or if no SRAM of the technology is known
-        for ``array_area``.
+        For ``energy`` and ``delay``, if all records lack this number; for ``bits``, if
+        ``effective_bits`` is empty; for ``chip_overhead``, if INT4 is missing; for ``array_area``,
+        if no SRAM of the technology is known, or if there is no array of this size.
     """
     by_name = {fmt.name: fmt for fmt in formats}
     if name in _PLAIN:

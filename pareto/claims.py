@@ -1,8 +1,9 @@
 """Check the claims of Dotzel et al. (2024), *the paper*, against this project's results.
 
 The paper compares MACs. The same questions are answered for dot-product units and arrays, whose
-areas are counted per lane: per product of a cycle. SR (super-range) and SP (super-precision) are
-variants of E2M1 in which the code of negative zero has a value of its own, 8 or 5.
+areas are given per lane, which is per product of a cycle. SR (super-range) and SP
+(super-precision) are variants of E2M1. In both, the code of negative zero has a value of its own: 8
+in SR, 5 in SP.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -66,7 +67,7 @@ def claims(areas: Records, quality: Quality | None) -> list[Claim]:
     areas : mapping of format name to record
         Synthesis records of one kind of hardware: MACs, dot-product units or arrays.
     quality : Quality or None
-        The quality that was measured on a model.
+        The quality that was measured on a model; None if it was not measured.
     """
     if not {"int4", "e2m1"} <= set(areas):
         return []

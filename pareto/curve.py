@@ -19,7 +19,7 @@ from halfbyte.pareto.labels import Label, place_labels
 __all__ = ["draw_area", "draw_slack", "write_curve"]
 
 SIZE_INCHES = (9.0, 6.8)
-MARGIN = 1.12  # the axes reach this factor beyond the slowest and the fastest clock
+MARGIN = 1.12  # the horizontal axis reaches this factor beyond the longest and shortest time
 # Okabe and Ito's colours, which colour-blind readers can tell apart; reused with dashed lines.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", ":")
@@ -115,10 +115,10 @@ def draw_area(
 
 
 def draw_slack(axes: Axes, records: Sequence[SynthesisRecord]) -> list[Label]:
-    """Draw the slack of each record against its clock period; below zero, the clock is not met.
+    """Draw the slack of each record, in % of its clock period, against this period.
 
-    Returns a label with the worst slack of each format that misses a clock. The labels are to be
-    placed when the limits of the axes are final.
+    Below zero, the clock is not met. Returns a label for each format that misses a clock, at its
+    worst slack in %. The labels are to be placed when the limits of the axes are final.
     """
     labels = []
     for place, (_, group) in enumerate(_by_format(records)):
@@ -190,7 +190,8 @@ def write_curve(
 ) -> list[Path]:
     """Write the plot and its data (CSV, JSON) to ``folder``; returns the files.
 
-    Records that are not proved are in the data only. Raises UserError if no record is proved.
+    Records that are not proved are in the data only. Raises UserError if no record is proved, or if
+    a proved record lacks its clock or its delay.
 
     Parameters
     ----------

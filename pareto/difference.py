@@ -1,7 +1,7 @@
 """Compare the numbers in two sets of records, for example before and after a change.
 
-These are area, delay and energy of circuits, and bits per weight and loss of quantized models. The
-*loss* is by how much quantization worsens a model's accuracy.
+The numbers are area, delay and energy of circuits, and bits per weight and loss of quantized
+models. The *loss* is by how much quantization worsens a model's accuracy.
 """
 
 from collections.abc import Iterable
@@ -29,8 +29,8 @@ class Change:
     what : str
         Readable name of the circuit or the evaluation.
     figure : str
-        The field of the number: one of :data:`FIGURES`. If only one set has the record, it is
-        ``record``, and the number is the area or the loss.
+        The field of the number: one of :data:`FIGURES`. If only one set has the record, this is
+        ``record``, and the number is its area or its loss.
     before, after : float, optional
         The number in the first and in the second set; None if it is missing.
     """
@@ -50,7 +50,7 @@ class Change:
     def exceeds(self, tolerance: float) -> bool:
         """Whether the number changed by more than ``tolerance``, a fraction of ``before``.
 
-        A change for which this fraction is not defined always exceeds it.
+        A change for which this fraction is not defined always exceeds the tolerance.
         """
         if self.before == self.after:
             return False

@@ -49,14 +49,14 @@ class Candidate:
 
     @property
     def supernormal(self) -> Fraction | None:
-        """The value that the base lacks; None for a base, and for a format without a base."""
+        """The supernormal value; None for a base, and for a format without a base."""
         if self.base is None or self.base is self.format:
             return None
         return self.format.values[len(self.format.values) // 2]
 
     @property
     def refinement(self) -> Fraction:
-        """The number of the format's quanta in one quantum of its base."""
+        """The number of the format's quanta in one quantum of its base; 1 without a base."""
         return self.base.quantum / self.format.quantum if self.base else Fraction(1)
 
     @property
@@ -182,7 +182,7 @@ def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
         if len(found) > 1:
             raise UserError(
                 f"A report compares formats with the same {what}, but the records have "
-                f"{len(found)}: explore only one at a time"
+                f"{len(found)} different ones: explore only one at a time"
             )
     if any(record.activation != record.format for record in records):
         raise UserError(

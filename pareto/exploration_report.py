@@ -1,8 +1,9 @@
 """Write the findings of an exploration: plots, a table of the best formats, CSV and JSON.
 
-A format is on the *frontier* if no other format is as small and as accurate, and better in one of
-the two. *Shipped* formats come with halfbyte. A *base* has a second zero; its variants have a
-*supernormal* value instead. A *parent* is a distribution of values by which formats are judged.
+A format is on the *frontier* if no other format is at least as small and as accurate, and better in
+one of the two. *Shipped* formats come with halfbyte. A *base* is a format with a second zero; its
+variants have a *supernormal* value instead. A *parent* is a distribution of values by which formats
+are judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,10 +39,10 @@ def write_exploration(
     The plots are ``frontier`` and, if there are supernormal values, ``supernormal``. The data are
     CSV and JSON: ``candidates`` has a row for each format, ``designs`` a row for each record.
     ``frontier.md`` is a table of the frontier and the shipped formats. The formats of the frontier
-    are written as YAML files under ``formats``, for use by other commands.
+    that are not shipped are written as YAML files under ``formats``, for use by other commands.
 
     Raises UserError if a netlist of the frontier or of a shipped format is not proved. The plot
-    names only these formats; all others are small dots.
+    ``frontier`` names only these formats; all others are small dots.
     """
     unproved = [each.format.name for each in findings.shown if not each.record.is_proved]
     if unproved:

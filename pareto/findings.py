@@ -1,7 +1,8 @@
 """Check the findings of Dotzel et al. (2024), *the paper*, against our own measurements.
 
 A *recipe* says what is quantized, and how. A *case* is a format with a recipe and a block size. Its
-*loss* on a model is the relative worsening of the model's first measure. A comparison of two cases
+*loss* on a model is the relative worsening of the model's first measure, or the worsening itself if
+it has no relative one. A comparison of two cases
 on one model gives the difference of their losses, with an interval from the paired bootstrap. SR
 (super-range) and SP (super-precision) are variants of E2M1 in which the code of negative zero has a
 value of its own, the *supernormal*.
@@ -44,7 +45,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """One number that we measured: on which model, its value, its interval, and the verdict."""
+    """One number that we measured: on which model and what, its value, interval and verdict."""
 
     where: str
     figure: str
@@ -78,7 +79,7 @@ _MENDED_PAIRS = [(Case("e2m1_sr", _SIGN, block), Case("e2m1", _W4, block)) for b
 
 
 def cases() -> list[Case]:
-    """Every case that the findings compare, each once."""
+    """The cases that the findings compare, each once."""
     pairs = [*_pairs("sf4", "nf4"), *_pairs("e2m1_sp", "e2m1"), *_SR_PAIRS, *_SIGN_PAIRS]
     ranked = [Case(name, _W4A4) for name in _RANKED]
     return list(dict.fromkeys([*(case for pair in pairs for case in pair), *ranked]))

@@ -1,7 +1,7 @@
 """Areas and names of the hardware in which formats are compared.
 
-It is a MAC, a dot-product unit, or an array of such units. A unit has one *lane* for each product
-that it computes in a cycle.
+This hardware is a MAC, a dot-product unit, or an array of dot-product units. A unit has one *lane*
+for each product that it computes in a cycle.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Place the labels of a plot's points close to their markers, clear of other labels and markers."""
+"""Place the labels of a plot's points close to their markers, where they overlap little."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _CLEARLY_POINTS = 3
 # Space between two labels, in points.
 _GAP = 2
 # The cost of a place for a label is the number of pixels of the label that overlap something, plus
-# the following. This is the cost of each pixel by which another marker is too close.
+# three other costs. The first is the cost of each pixel by which another marker is too close.
 _FOREIGN = 200.0
 # The cost of each pixel on a line: a text that is struck through is hard to read.
 _STRUCK = 8.0
@@ -161,7 +161,7 @@ def _cost(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
 
 
 def _overlap(box: Bbox, taken: Sequence[Bbox]) -> float:
-    """The number of pixels of the box that overlap the others."""
+    """The pixels of the box that each of the ``taken`` boxes overlaps, added up."""
     shared = [Bbox.intersection(box, other) for other in taken]
     return sum(_pixels(each) for each in shared if each)
 

@@ -32,7 +32,8 @@ _MOST_BITS = 4
 _SIZE_INCHES = (9.6, 6.4)
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#777777")
 _STYLES = ("-", "--", ":")
-# The least distance between two labels, as a share of the height from lowest to highest line.
+# The least distance between two labels, as a share of the height from the lowest to the highest
+# line.
 _LEAST_GAP = 0.036
 _MARGIN = 0.05
 # The distance from a line's end to its label, and to the edge; 1 is the distance between levels.
@@ -96,7 +97,7 @@ def write_levels(
 
     File names contain the technology, and ``weight`` for weight-stationary arrays.
 
-    Raises UserError if a netlist is not proved, or E2M1 is missing.
+    Raises UserError if a netlist is not proved, or if E2M1 is missing.
     """
     unproved = [each.format for level in levels for each in level.records if not each.is_proved]
     if unproved:

@@ -1,7 +1,7 @@
 """The cost of BF16 weights that are compressed without loss, for comparison with 4-bit formats.
 
 DFloat11 compresses BF16 weights by coding their exponents. In hardware, a decoder with several
-*lanes* decompresses the weights, and BF16 MACs use them.
+*lanes* decompresses the weights, and BF16 MACs use them. The lanes work in parallel.
 """
 
 from halfbyte.area.proofs.mac import PROVED
@@ -64,7 +64,7 @@ def lossless_record(
             "synthesize both in one technology"
         )
     if macs_per_weight < 1:
-        raise UserError(f"A weight is used by at least 1 MAC, not {macs_per_weight}")
+        raise UserError(f"The number of MACs per weight must be at least 1, not {macs_per_weight}")
     macs_per_lane = macs_per_weight * decoder.symbols
     share = decoder.um2_per_lane / macs_per_lane
     area = mac.area_um2 + share

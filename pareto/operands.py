@@ -18,11 +18,11 @@ _LIMIT = 2**16
 
 
 def collect_operands(model: str) -> Operands:
-    """Rows of weights and of activations of four layers, each block divided by its maximum.
+    """Rows of weights and activations of four layers, each block divided by its largest magnitude.
 
-    The layers are spread evenly from the first to the last. The activations come from the model's
-    calibration text. Raises UserError if the model has fewer than four layers that are large
-    enough.
+    The layers are spread evenly over those that are large enough. The activations come from the
+    model's calibration text. Raises UserError if the model has fewer than four layers that are
+    large enough.
     """
     reference = find_model(model)
     subject = open_subject(reference)

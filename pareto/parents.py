@@ -39,8 +39,8 @@ def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
     """The parent with a name: ``normal``, ``tNU`` for Student's t, or a model.
 
     NU stands for a number, nu, of degrees of freedom. For a model, Student's t is fitted to the
-    weights of each layer. If the nu of a layer is too low for a finite variance, the lowest nu that
-    is allowed is used. Raises UserError for an unknown model or a nu out of range.
+    weights of each layer. If the nu of a layer is outside the allowed range, the nearest end of the
+    range is used. Raises UserError for an unknown model or a nu out of range.
     """
     if name == "normal":
         return Parent(name, "normal", (("normal", None),))

@@ -56,7 +56,8 @@ def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
     """The quality of each format by the first measure of the records; None without records.
 
     All records must be of one model and recipe. If less of the measure is better, the quality is
-    the negated loss: minus the relative change against the unquantized model, in per cent.
+    the negated loss: minus the relative change against the unquantized model, in per cent. Raises
+    UserError if a number is missing.
     """
     if not records:
         return None

@@ -10,8 +10,8 @@ __all__ = ["CRITERIA", "Change", "figure_of", "order_changes", "rank_by"]
 
 # Fields of records by which formats are ranked, and names for them; less is better in all fields.
 CRITERIA = {"area_um2": "area", "delay_ps": "delay", "glitch_energy_fj": "energy"}
-# If the numbers of two formats differ by less than this share, their order does not count: another
-# sequence of synthesis commands can reverse it.
+# If the numbers of two formats differ by at most this share of the larger one, their order is not
+# compared: another sequence of synthesis commands can reverse it.
 RESOLUTION = 0.01
 
 
@@ -52,8 +52,8 @@ def order_changes(columns: Mapping[str, Sequence[HardwareRecord]], field: str) -
     """The pairs of formats whose order differs between columns.
 
     A column has the records of one technology, or of one unit; ``columns`` gives them by its name.
-    All columns have the same formats. For a pair, a column counts only if their numbers differ by
-    more than 1 % there.
+    All columns have the same formats. For a pair, only those columns are compared in which both
+    numbers are known and differ by more than 1 %.
     """
     formats = [each.format for each in next(iter(columns.values()))]
     figures = {

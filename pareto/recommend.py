@@ -69,8 +69,8 @@ def within_loss(
     Raises
     ------
     UserError
-        If no format has both an area and an evaluation, or if all formats lose more. The message
-        then names the most accurate one.
+        If no format has both an area and an evaluation, if a loss or its interval is not known, or
+        if all formats lose more. In the last case, the message names the most accurate one.
     """
     table = _table(areas, evaluations)
     if not (table.losses <= max_loss).any():
@@ -92,7 +92,7 @@ def within_area(
     """The most accurate format among those with a MAC of at most ``max_area`` um^2.
 
     The other parameters are those of :func:`within_loss`. Raises UserError if no format has both an
-    area and an evaluation, or if every MAC is larger.
+    area and an evaluation, if a loss or its interval is not known, or if every MAC is larger.
     """
     table = _table(areas, evaluations)
     if not (table.areas <= max_area).any():

@@ -15,9 +15,9 @@ class LosslessProof(ProofStatus):
     """What was proved of a BF16 MAC and of the decoder that feeds it."""
 
     mac: str
-    """Whether the MAC's netlist equals its RTL."""
+    """The status of the proof that the MAC's netlist equals its RTL."""
     decoder: str
-    """Whether the decoder's netlists equal its RTL, and whether it never hangs."""
+    """The status of the proof that the decoder's netlists equal its RTL and that it never hangs."""
     method: str
     """How it was proved."""
     seconds: float

@@ -35,8 +35,8 @@ from halfbyte.pareto.records import Claim, LosslessRecord
 __all__ = ["measured_frontier", "write_report"]
 
 SIZE_INCHES = (9.0, 6.2)
-# Wider formats are only in the tables: in the plot they would squeeze the 4-bit formats into a
-# corner.
+# Wider formats are only in the tables that the command prints: in the plot they would squeeze the
+# 4-bit formats into a corner.
 MAX_PLOTTED_BITS = 5
 
 

@@ -31,9 +31,9 @@ __all__ = [
 
 MAX_COUNT = 2**24
 BF16_BITS, FP32_BITS = 16, 32
-# An element of an array is a unit with its registers. These are the numbers of control bits that go
-# through it. A weight-stationary element has the bit "load". An output-stationary element has
-# "clear", "take", and a bit that says whether a result passes through.
+# An element of an array is a unit with its registers. Control bits go through it: LOAD_BITS of them
+# in a weight-stationary element, namely "load", and CONTROL_BITS in an output-stationary element,
+# namely "clear", "take", and a bit that says whether a result passes through.
 LOAD_BITS, CONTROL_BITS = 1, 3
 
 
@@ -76,8 +76,8 @@ class SramDensity:
     source: str
 
 
-# Single-port macros, with the outlines in their LEF files (SIZE). For each technology, one of 16 or
-# 32 Kbit was chosen among those that were found.
+# Single-port macros. Their outlines are the SIZE in their LEF files. For each technology, a macro
+# of 16 or 32 Kbit was chosen among those that were found.
 SRAM: Mapping[str, SramDensity] = {
     "sky130hd": SramDensity(
         483.86 * 326.1 / (512 * 32),
@@ -171,7 +171,8 @@ class ArrayModel:
     dataflow : str
         ``output`` for an output-stationary array, ``weight`` for a weight-stationary array.
     depth : int, optional
-        Tokens whose sums a column of a weight-stationary array holds at a time; see
+        Tokens whose sums a column of a weight-stationary array holds at a time; by default, the
+        least number that such an array can have. See
         :class:`halfbyte.rtl.array.WeightArraySpec`.
     layer : Layer
         The layer whose values the buffers hold.

@@ -90,7 +90,7 @@ def find_units(
 ) -> list[UnitCandidate]:
     """A candidate for each format, scale type and block size of the records.
 
-    If a candidate has several records with the same number of lanes, the smallest area counts.
+    If a candidate has several records with the same number of lanes, the smallest area is used.
     Raises UserError if the list of records is empty, if technologies or numbers of terms (products
     per sum) differ, or if a unit has operands in two formats.
     """

@@ -19,9 +19,9 @@ _SCRIPTS = ("state.js", "plot.js", "table.js", "detail.js", "main.js")
 def write_page(path: Path, records: Iterable[JsonObject], netlists: Path | None = None) -> Path:
     """Write all ``records`` as one HTML page, which needs no server and no network.
 
-    The page has less than 5 MB. ``records`` and ``netlists`` are those of
-    :func:`halfbyte.pareto.page.data.page_data`. Returns ``path``. Raises UserError if there is
-    nothing to show.
+    The page usually has less than 5 MB. ``records`` and ``netlists`` are those of
+    :func:`halfbyte.pareto.page.data.page_data`. Returns ``path``. Raises UserError if no
+    record is that of a circuit, or if a record has wrong fields.
     """
     data = json.dumps(
         page_data(records, netlists).as_json(), separators=(",", ":"), allow_nan=False
@@ -46,6 +46,6 @@ def _asset(name: str) -> str:
 
 
 def _plotly() -> str:
-    """The plotting library, compressed to a third of its size, as Base64 text."""
+    """The plotting library, compressed with gzip, as Base64 text."""
     library = resources.files("plotly") / "package_data" / "plotly.min.js"
     return base64.b64encode(gzip.compress(library.read_bytes(), mtime=0)).decode()

@@ -58,7 +58,9 @@ def _check_fields(record: JsonObject, known: tuple[str, ...], needed: tuple[str,
             raise UserError(f"{what} has an unknown field {key!r:.60}{hint}")
     for key in needed:
         if not isinstance(record.get(key), str):
-            raise UserError(f"{what} lacks the field {key}: give it as `--json` printed it")
+            raise UserError(
+                f"{what} lacks the field {key}, or it is not text: use what `--json` printed"
+            )
 
 
 def _check_amounts(record: JsonObject, names: tuple[str, ...]) -> None:

@@ -40,12 +40,12 @@ def page_data(records: Iterable[JsonObject], netlists: Path | None = None) -> Pa
     ----------
     records : iterable of record
         Records of synthesis and of evaluations, as ``--json`` prints them. If several records are
-        of the same circuit or evaluation, the last one counts. Other records are left out.
+        of the same circuit or evaluation, the last one is used. Other records are left out.
     netlists : Path, optional
         Folder of the netlists that synthesis records name. The page offers the netlists found there
         for saving, up to a total size.
 
-    Raises UserError without a synthesis record.
+    Raises UserError if there is no synthesis record, or if a record has wrong fields.
     """
     known = identities(records)
     hardware = {key: record for key, record in known.items() if "measures" not in record}

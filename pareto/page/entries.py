@@ -33,7 +33,7 @@ class HardwareEntry(Record):
     shown: Mapping[str, str]
     """The texts by which the page filters."""
     figures: Mapping[str, float]
-    """The figures by axis, in the unit of the axis."""
+    """The numbers by axis, in the unit of the axis."""
     facts: tuple[tuple[str, ...], ...]
     """Pairs of a title and a text, for the details."""
     grade: str
@@ -61,7 +61,7 @@ class AccuracyEntry(Record):
     shown: Mapping[str, str]
     """The texts by which the page filters."""
     figures: Mapping[str, float]
-    """The figures by axis, in the unit of the axis."""
+    """The numbers by axis, in the unit of the axis."""
     intervals: Mapping[str, tuple[float, ...]]
     """Low and high ends of 95 % intervals, by axis."""
     facts: tuple[tuple[str, ...], ...]

@@ -41,7 +41,10 @@ def test_formats_that_do_not_fit_the_unit_are_left_out_or_refused(capsys):
         (["pareto", "--lanes", "4"], "--lanes is for --unit dot or array, not for mac"),
         (["recommend", "--max-loss", "1%", "--scale", "e8m0"], "--scale is for --unit dot"),
         (["pareto", "--unit", "dot", "--scale", "e8m1"], "Unknown scale format 'e8m1'"),
-        (["pareto", "--unit", "dot", "--axis", "mac_area"], "Axis of dot must be one of lane_area"),
+        (
+            ["pareto", "--unit", "dot", "--axis", "mac_area"],
+            "The axis for --unit dot must be one of lane_area",
+        ),
         (["pareto", "--rows", "4"], "--rows is for --unit array"),
         (["pareto", "--unit", "array", "--rows", "0"], "rows must be an integer from 1"),
         (

@@ -132,10 +132,12 @@ def test_array_area_adds_buffers_to_the_area_of_the_array():
 def test_each_unit_has_its_axes():
     check_axis("lane_area", "dot")
     with pytest.raises(
-        UserError, match=r"Axis of mac must be one of mac_area, .*an axis of --unit dot"
+        UserError, match=r"The axis for --unit mac must be one of mac_area, .*an axis of --unit dot"
     ):
         check_axis("lane_area")
-    with pytest.raises(UserError, match="Axis of dot must be one of lane_area, unit_area, chip"):
+    with pytest.raises(
+        UserError, match="The axis for --unit dot must be one of lane_area, unit_area, chip"
+    ):
         check_axis("area", "dot")
 
 

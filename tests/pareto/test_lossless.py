@@ -86,5 +86,5 @@ def test_the_point_is_the_lossless_end_of_a_frontier() -> None:
 def test_records_must_fit_together() -> None:
     with pytest.raises(UserError, match="both in one technology"):
         lossless_record(MAC, replace(DECODER, versions={"card": "other"}, technology="asap7"))
-    with pytest.raises(UserError, match="at least 1 MAC, not 0"):
+    with pytest.raises(UserError, match="MACs per weight must be at least 1, not 0"):
         lossless_record(MAC, DECODER, macs_per_weight=0)
