@@ -16,7 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # With its default settings, the garbage collector would take a seventh of the time of all tests,
 # because it scans the imported modules again and again.
-gc.set_threshold(100_000, 20, 20)
+gc.set_threshold(1_000_000, 50, 1000)
 
 # No time limits for Hypothesis tests: they must not fail because the machine is busy.
 settings.register_profile("halfbyte", deadline=None, suppress_health_check=[HealthCheck.too_slow])
