@@ -1,4 +1,7 @@
-"""Find out what kind of model a configuration describes, and where stored tensors are loaded."""
+"""Find out what kind of model a configuration describes.
+
+Also find the parameter into which each stored tensor is loaded.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -231,7 +234,7 @@ def places(model: Any, stored: Iterable[str]) -> dict[str, Place]:
 
 
 def _changes(operations: Iterable[Any]) -> tuple[bool, tuple[int, ...]]:
-    """Whether a conversion transposes matrices, and the dimensions along which it joins or cuts."""
+    """Whether a conversion transposes matrices, and the dimensions that it joins or splits."""
     steps = list(operations)
     is_turned = sum(type(step).__name__ == "Transpose" for step in steps) % 2 == 1
     axes = (step.dim for step in steps if isinstance(getattr(step, "dim", None), int))
@@ -239,7 +242,10 @@ def _changes(operations: Iterable[Any]) -> tuple[bool, tuple[int, ...]]:
 
 
 def read_config(path: Path) -> dict[str, object]:
-    """Read a ``config.json``. Raises UserError if it is missing or cannot be read."""
+    """Read a JSON file of a model's folder, such as ``config.json``.
+
+    Raises UserError if it is missing, cannot be read, or does not hold a mapping.
+    """
     try:
         raw = read_start(path, _MAX_BYTES + 1)
         if len(raw) > _MAX_BYTES:

@@ -48,7 +48,8 @@ class Checkpoint:
     Raises
     ------
     UserError
-        A file is missing or damaged, or the index names a file outside of the directory.
+        A file is missing or damaged, the index names a file outside of the directory, or a tensor
+        is in two shards or not in the shard that the index names.
     """
 
     def __init__(self, path: Path) -> None:

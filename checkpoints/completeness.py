@@ -50,7 +50,7 @@ def _tied(model: Any, found: set[str]) -> set[str]:
 
 
 def _tied_names(model: Any) -> dict[str, str]:
-    """For the name of each tensor that shares its data with another, the name of the other."""
+    """Maps the name of each tied tensor to the name of the tensor whose data it uses."""
     return dict(getattr(model, "all_tied_weights_keys", None) or {})
 
 
@@ -84,8 +84,8 @@ def check_names(
     others = set(unexpected)
     if others and (strange := sorted(others - of_the_head(folder, others))):
         raise UserError(
-            f"{folder} holds {_named(strange)}, which the model has no place for: its accuracy "
-            "would be that of another model"
+            f"{folder} holds {_named(strange)}, which the model has no place for: config.json "
+            "describes another model than the stored one"
         )
 
 
@@ -96,7 +96,7 @@ def check_shapes(wrong: Iterable[str], folder: Path) -> None:
 
 
 def of_the_head(folder: Path, names: set[str]) -> set[str]:
-    """Those of the ``names`` that are tensors of a head, as the configuration's class shows.
+    """Those of the ``names`` that are tensors of a head, by the class that the configuration names.
 
     Returns an empty set if transformers does not know the class.
     """

@@ -100,7 +100,10 @@ def _comparable(operand: Operand) -> tuple[Any, ...]:
 
 
 def format_record(fmt: Format) -> FormatDescription:
-    """A record with everything that is needed to decode a format's codes. Values are fractions."""
+    """A record with everything that is needed to decode a format's codes.
+
+    Each value is an exact fraction, as text.
+    """
     return FormatDescription(
         name=fmt.name,
         title=fmt.title,

@@ -148,7 +148,7 @@ def _kind(config: Mapping[str, object], path: Path) -> str:
 
 
 def _is_matrix(tensor: StoredTensor) -> bool:
-    """Whether a tensor has two or more dimensions, any elements, and a floating-point type."""
+    """Whether a tensor has two or more dimensions, some elements, and a floating-point type."""
     return len(tensor.shape) >= 2 and tensor.elements > 0 and tensor.dtype in FLOATING
 
 
@@ -187,7 +187,7 @@ def _stored(
 ) -> StoredWeight | None:
     """The tensor as a weight; None if it cannot be quantized block by block as it is stored.
 
-    Blocks run along the inputs. If loading joins or cuts tensors along the inputs, or rearranges
+    Blocks run along the inputs. If loading joins or splits tensors along the inputs, or rearranges
     them in another way, the blocks in the model would contain other elements than the
     blocks in the file.
     """

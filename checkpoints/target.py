@@ -88,9 +88,9 @@ class TargetFolder:
             os.close(descriptor)
 
     def begin(self, description: CheckpointDescription) -> None:
-        """Write ``halfbyte.json``, and remove files that an earlier run left unfinished.
+        """Write ``halfbyte.json``, and remove what an earlier run left in the folder.
 
-        These are the configuration, the index, partial files, and shards whose names the source
+        This removes the configuration, the index, partial files, and shards whose names the source
         does not have. Raises UserError if the folder holds another model, or this model quantized
         in another way.
         """
@@ -116,7 +116,7 @@ class TargetFolder:
         if not is_same:
             raise UserError(
                 f"{self.path} holds another model, or this one in another form: give another "
-                "folder, or remove it"
+                f"folder, or remove {self.path}"
             )
 
     def finish(self, settings: Settings) -> None:

@@ -104,7 +104,8 @@ def _joint(elements: Tensor, part: PlannedPart, whole: Digest | None) -> Tensor 
     )
     try:
         counts = part.counts or joint.count(elements)
-        # bytes() is an estimate. If it exceeds the original by 2 %, the exact size exceeds it, too.
+        # bytes() is an estimate. If it is 2 % above the original's size, the exact size is above
+        # the original's size, too.
         if counts.bytes() >= 1.02 * elements.nbytes:
             return None
         return joint.compress(elements, counts)
@@ -183,8 +184,8 @@ class _Compressor:
     def _encoded(self, tensors: list[StoredTensor], planned: PlannedPart) -> Tensor | None:
         """The coded form of tensors, read one after the other; None if it is not smaller.
 
-        A single tensor keeps its shape. If its bytes are next in the digest of the source file,
-        they are added now, so that they need not be read again.
+        A single tensor of up to 64 dimensions keeps its shape. If its bytes are next in the digest
+        of the source file, they are added now, so that they need not be read again.
         """
         data = read_together(tensors)
         elements = elements_of(data, planned.kind)
@@ -296,6 +297,8 @@ def compress_file(
     ------
     UserError
         The source is compressed already or changes during the run, or ``target`` exists.
+    RuntimeError
+        The new file does not decode to the source. No file is left.
     """
     if is_compressed(source):
         raise UserError(f"{source.path} is compressed already")
@@ -335,8 +338,8 @@ def compress_file(
 def _room(names: list[str]) -> int:
     """The most bytes that the header of the compressed file can take for parts with these names."""
     entry = 140  # bytes: type, shape, two offsets of up to 19 digits, punctuation, end of the name
-    # 400: for the parts of copies and of the index. JSON writes a UTF-16 unit in at most 6
-    # characters.
+    # 400: for the part of all copied tensors, and for the index. JSON writes a UTF-16 unit in at
+    # most 6 characters.
     return 400 + sum(6 * (len(name.encode("utf-16")) // 2) + entry for name in names)
 
 

@@ -146,7 +146,8 @@ def _checkpoint(path: Path) -> Checkpoint:
     """Open a checkpoint. Raises UserError if it has no tensor whose entropy can be computed."""
     checkpoint = Checkpoint(path)
     if not any(map(_readable, checkpoint.tensors.values())):
-        raise UserError(f"{path} has no tensors of {', '.join((*ELEMENT_TYPES, *_WIDE))}")
+        types = ", ".join(name for name in (*ELEMENT_TYPES, *_WIDE) if name != "U8")
+        raise UserError(f"{path} must have a tensor of one of the types {types}, but has none")
     return checkpoint
 
 

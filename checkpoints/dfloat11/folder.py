@@ -80,7 +80,7 @@ def copy_files(paths: Sequence[Path], source: Path, target: Path) -> None:
 
 @contextmanager
 def fresh_folder(target: Path) -> Iterator[Path]:
-    """Within this context, a new folder to write to. At the end it gets the name ``target``.
+    """Give a new folder to write to. At the end of the context it gets the name ``target``.
 
     After an error, the new folder is removed. Raises UserError if ``target`` exists and is not an
     empty folder. This is checked at the start and again at the end.
@@ -216,6 +216,8 @@ def compress_path(
     ------
     UserError
         The input is missing, damaged or compressed already, or ``target`` exists.
+    RuntimeError
+        A new file does not decode to its source. ``target`` is not written.
     """
     begin = time.perf_counter()
     coding = Coding(layout, codes)

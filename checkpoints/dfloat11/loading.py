@@ -215,7 +215,9 @@ def _folder_of(model: Path | str) -> Path:
         return folder
     name = str(model)
     if folder.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"{folder} is not a folder: give a model's folder, or its name on the hub")
+        raise UserError(
+            f"{folder} is not a folder: give a model's folder or its name on Hugging Face"
+        )
     from huggingface_hub import snapshot_download
 
     try:
@@ -300,7 +302,9 @@ def load(
     missing = [name for name, each in model.named_parameters() if each.device.type == "meta"]
     if missing:
         raise UserError(
-            f"{folder} lacks {missing[0]}" + (f" and {len(missing) - 1} more" * (len(missing) > 1))
+            f"{folder} lacks {missing[0]}"
+            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+            + ", which the model needs"
         )
     model = model.to(device)
     for module in model.modules():

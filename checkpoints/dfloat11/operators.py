@@ -58,7 +58,7 @@ def _opened(data: Tensor) -> OpenedJoint | None:
 
 
 class _Scratch(threading.local):
-    """Memory that each decoded weight uses in turn, because new memory costs time."""
+    """Memory of a thread that its decoded weights use in turn, because new memory costs time."""
 
     def __init__(self) -> None:
         self._held = np.empty(0, dtype=np.uint8)
@@ -75,7 +75,7 @@ _SCRATCH = _Scratch()
 
 
 def _weight(data: Tensor, decode_on: str) -> Tensor:
-    """Decode a weight. On the CPU, the result is valid until the next weight is decoded."""
+    """Decode a weight. The result is valid until this thread decodes the next weight."""
     opened = _opened(data)
     if opened is None:
         return decoder_of(data, decode_on)()

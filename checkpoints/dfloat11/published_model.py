@@ -206,7 +206,9 @@ def _check_sizes(
         wanted = sum(math.prod(shapes[name]) for name in plan.weights)
         if stored is None or stored.elements != wanted:
             count = "no" if stored is None else stored.elements
-            raise CorruptError(f"Module {plan.name} has {count} elements, but its weights {wanted}")
+            raise CorruptError(
+                f"Module {plan.name} must have {wanted} elements, as its weights have, not {count}"
+            )
 
 
 @dataclass(frozen=True)
