@@ -110,7 +110,10 @@ class _Run:
 
 
 def _copy_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
-    """The jobs that copy the bytes of the weights, to memory that was used before and to fresh."""
+    """The jobs that copy the bytes of the weights.
+
+    One job copies to memory that was used before, the other to fresh memory.
+    """
     words = weights.view(torch.uint16).numpy()
     kept = np.empty_like(words)
 
@@ -145,7 +148,7 @@ def _own_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
 
 
 def _peer_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
-    """The jobs of other codecs. ToolError if a codec does not give the weights back."""
+    """The jobs of other codecs. Raises ToolError if a codec does not give the weights back."""
     words = weights.view(torch.uint16).numpy()
     runs = {}
     for peer in peers():
@@ -173,7 +176,8 @@ def benchmark_codec(
     Each job gets a record. For comparison, two more records say how fast the same cores copy the
     same bytes. The encoder of the ``dfloat11`` package is written in Python and uses a single
     thread, so it gets fewer weights and runs once. ``with_peers`` also times other codecs. Raises
-    UserError if the package or one of these codecs is not installed.
+    UserError if the package or one of these codecs is not installed, and ToolError if one of these
+    codecs does not give the weights back.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()

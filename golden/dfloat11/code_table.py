@@ -43,8 +43,8 @@ class CodeTable:
     ------
     ValueError
         There is no row, the number of lengths is not that of the rows, a symbol occurs twice, or
-        the lengths do not ascend or do not make a complete prefix code. A single row with a code of
-        one bit is allowed, although this code is not complete.
+        the lengths are out of range, do not ascend or do not make a complete prefix code. A single
+        row with a code of one bit is allowed, although this code is not complete.
     """
 
     rows: tuple[int, ...]
@@ -54,7 +54,10 @@ class CodeTable:
         if not self.rows:
             raise ValueError("a code table needs at least one row")
         if len(self.rows) != len(self.lengths):
-            raise ValueError("a code table needs a length for every row")
+            raise ValueError(
+                f"a code table needs a length for every row, not {len(self.lengths)} lengths for "
+                f"{len(self.rows)} rows"
+            )
         if len(set(self.rows)) != len(self.rows):
             raise ValueError("a symbol has two codes")
         if list(self.lengths) != sorted(self.lengths):
@@ -183,7 +186,9 @@ class CodeTable:
             raise ValueError("the code table is cut off")
         if escape != _NO_ESCAPE:
             if escape >= count or rows[escape]:
-                raise ValueError("the code table has no row for the escape, or one with a symbol")
+                raise ValueError(
+                    f"the escape must have a row below {count} with the symbol 0, not row {escape}"
+                )
             rows[escape] = ESCAPE
         lengths = [n for n, times in enumerate(per_length, start=1) for _ in range(times)]
         return cls(tuple(rows), tuple(lengths)), end

@@ -77,7 +77,8 @@ def _kind_of(tensor: object) -> ElementType:
     kind = element_type(tensor.dtype) if isinstance(tensor, Tensor) else None
     if kind is None:
         what = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-        raise TypeError(f"The codec takes tensors of {', '.join(ELEMENT_TYPES)}, not {what}")
+        known = ", ".join(ELEMENT_TYPES)
+        raise TypeError(f"The codec needs a tensor of one of the types {known}, not {what}")
     return kind
 
 
@@ -101,7 +102,7 @@ class Measured:
     Parameters
     ----------
     header : TensorHeader
-        The header, without the digest.
+        The header, with zeros in place of the digest.
     counts : array
         (256,) int64, as :func:`symbol_counts` gives them.
     lengths : array
@@ -163,8 +164,10 @@ def measure(
         ``max_length`` bits are too few for ``max_rows`` codes.
     """
     kind = _kind_of(tensor)
-    rows = check_integer("max_rows", max_rows or kind.rows, 2, SYMBOLS)
-    limit = check_integer("max_length", max_length or kind.max_length, 1, LENGTH_LIMIT)
+    rows = kind.rows if max_rows is None else max_rows
+    limit = kind.max_length if max_length is None else max_length
+    check_integer("max_rows", rows, 2, SYMBOLS)
+    check_integer("max_length", limit, 1, LENGTH_LIMIT)
     if not tensor.numel():
         raise ValueError("A tensor without elements cannot be compressed")
     if codes not in CODES:
@@ -218,7 +221,7 @@ def compress(
     measured: the result of :func:`measure` or :func:`measure_with` for this tensor. By default,
     :func:`measure` is called without options. reading: the object that :func:`measure` was given.
     Raises the errors of :func:`measure`. For data without structure, the result can be larger than
-    the tensor. :attr:`Measured.pays` tells beforehand.
+    the tensor. :attr:`Measured.pays` says beforehand whether it is smaller.
     """
     if measured is None:
         reading = Reading()
@@ -251,7 +254,7 @@ def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
     header = read_header(raw)
     parts = split(raw, header)
     if header.stream_words * WORD < header.elements:  # limits what is allocated
-        raise CorruptError("the stream is too short for the elements: each takes a bit or more")
+        raise CorruptError("the stream is too short for the elements: each needs at least one bit")
     return header, parts, chunk_starts(header, parts)
 
 

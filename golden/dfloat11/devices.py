@@ -20,7 +20,7 @@ __all__ = ["GROUP", "Prepared", "prepare"]
 GROUP = "halfbyte.dfloat11.decoders"
 
 Prepared = Callable[[], Tensor]
-"""Returns the decoded tensor, on the device that :func:`prepare` says. Checks no CRC or digest."""
+"""Returns the decoded tensor, on the device of the compressed data. Checks no CRC or digest."""
 
 
 @cache
@@ -36,9 +36,10 @@ def _registered(device_type: str) -> Callable[[Tensor], Prepared]:
 def prepare(data: Tensor, *, device: torch.device | str | None = None) -> Prepared:
     """Return a function that decodes ``data`` each time it is called.
 
-    data: (bytes,) uint8. Verify it before, since the function does not. device: where to decode; by
-    default, and unless it is the CPU, the device of ``data``. The CPU can decode data that is on
-    another device: the data is copied to the CPU, and the decoded tensor is copied back.
+    data: (bytes,) uint8. Verify it before, since the function does not. device: where to decode,
+    either the CPU or the device of ``data`` (the default). The decoded tensor is on the device of
+    ``data``. The CPU can decode data that is on another device: the data is copied to the CPU, and
+    the decoded tensor is copied back.
 
     Raises UserError if there is no decoder for the device, ToolError if it cannot be built.
     """

@@ -24,10 +24,10 @@ class ElementType:
         Type in PyTorch.
     rows, max_length : int
         Default limits: rows of the code table, and bits of a code. The exponents of trained weights
-        take few values. So BF16 has a table for fifteen exponents, with an escape code for all
-        others, and codes of at most ten bits. These limits cost less than 0.01 bits per weight, and
-        such a table is small in hardware. The symbols of the other types hold mantissa bits, too,
-        and take nearly all values.
+        have few different values. So BF16 has a table for fifteen exponents, with an escape code
+        for all others, and codes of at most ten bits. These limits cost less than 0.01 bits per
+        weight, and such a table is small in hardware. The symbols of the other types hold mantissa
+        bits, too, and nearly all their values occur.
     """
 
     name: str
@@ -72,5 +72,5 @@ ELEMENT_TYPES = {
 
 
 def element_type(dtype: torch.dtype) -> ElementType | None:
-    """The element type of tensors of type ``dtype``; None if the codec does not take them."""
+    """The element type of tensors of type ``dtype``; None if the codec does not support them."""
     return next((each for each in ELEMENT_TYPES.values() if each.torch_dtype == dtype), None)

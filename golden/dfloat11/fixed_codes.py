@@ -46,7 +46,7 @@ class FixedCode:
         the flat shape.
     highest : int
         The exponent from which the code counts down, 0 to 255. One exponent above it also has a
-        code. Exponents count modulo 256.
+        code. Exponents wrap around: 0 follows 255.
 
     Raises
     ------

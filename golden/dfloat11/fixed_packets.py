@@ -48,7 +48,9 @@ def fixed_packets(data: Tensor, *, symbols: int = 1) -> Iterator[tuple[bytes, by
     code = FixedCode.of(header.table)
     if code is None or weights.dtype != torch.bfloat16:
         raise UserError(
-            "The decoder without a table takes BF16 in a fixed code: compress with codes 'fixed'"
+            "The decoder without a table needs BF16 weights in a fixed code, not "
+            f"{header.kind.name} in {'a fixed' if code else 'another'} code; compress BF16 weights "
+            "with codes 'fixed'"
         )
     parts = split(data.numpy(), header)
     words = weights.view(torch.uint8).numpy()

@@ -2,7 +2,7 @@
 
 The decoders are those of halfbyte's layouts 1 and 2, that of the layout that the ``dfloat11``
 package writes (*published*), and the error correction (*secded*).
-``python -m halfbyte.golden.dfloat11.fuzz 1000000`` runs that many damaged inputs. Set
+``python -m halfbyte.golden.dfloat11.fuzz 1000000`` decodes a million damaged inputs. Set
 ``HALFBYTE_CODEC=numba``, ``NUMBA_BOUNDSCHECK=1`` and a separate ``NUMBA_CACHE_DIR`` in the
 environment to check every array access of numba's loops. ``HALFBYTE_CODEC=sanitized`` runs the C++
 loops under sanitizers.

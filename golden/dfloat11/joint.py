@@ -3,7 +3,7 @@
 The exponent and some upper mantissa bits of an element are coded together, as a *symbol*. The
 result comes within 0.02 bits per weight of the entropy of the symbols. Layout 1 takes 0.1 bits per
 weight more than the entropy of its symbols, since the length of a code is a whole number and
-segment lengths are stored. Layout 2 also takes FP32. Hardware decodes layout 1 only.
+segment lengths are stored. Layout 2 also supports FP32. Hardware decodes layout 1 only.
 
 A tensor is divided into *chunks* of 65536 elements, each of which can be decoded alone.
 """

@@ -49,7 +49,7 @@ class JointCounts:
         (2^width,) int64: how often each symbol occurs. The symbols have as many bits as the type
         allows; counts of shorter symbols follow from these.
     zeros : int
-        Low bits that are zero in all elements.
+        How many low bits are zero in all elements.
     ones : array, optional
         (blocks,) uint32: the bits that are 1 in any element of a block; None for a sum of counts.
     """
@@ -69,7 +69,7 @@ class JointCounts:
 
     @cached_property
     def choice(self) -> tuple[Fields, SymbolTable, float]:
-        """How an element is split, the symbol table, and bits without the overhead of chunks."""
+        """The fields, the symbol table, and the bits of all elements without chunk overhead."""
         most = widest(self.kind.name, 8 * self.kind.bytes)
         return choose(self.kind.name, most, self.counts, self.zeros)
 
@@ -81,18 +81,19 @@ class JointCounts:
         """About how many bytes the compressed form takes.
 
         The header has about 100 bytes. A chunk has 16 bytes of CRC and sizes. The first states of
-        its 32 coders take 128 bytes, about half of which also hold symbols.
+        its 32 coders take 128 bytes. About half of these also hold symbols, so 64 are counted.
         """
         chunks = -(-self.elements // CHUNK)
         return int(self.choice[2]) // 8 + 100 + chunks * (16 + STATE_WORDS)
 
 
 def count(tensor: Tensor) -> JointCounts:
-    """Count the symbols of a tensor. TypeError for a type that layout 2 does not code."""
+    """Count the symbols of a tensor. Raises TypeError for a type that layout 2 does not code."""
     kind = joint_type(tensor.dtype) if isinstance(tensor, Tensor) else None
     if kind is None:
         what = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-        raise TypeError(f"The codec takes tensors of {', '.join(JOINT_TYPES)}, not {what}")
+        known = ", ".join(JOINT_TYPES)
+        raise TypeError(f"The codec needs a tensor of one of the types {known}, not {what}")
     words, most = words_of(tensor, kind), widest(kind.name, 8 * kind.bytes)
     blocks = -(-len(words) // BLOCK)
     ones = np.zeros(blocks, dtype=np.uint32)

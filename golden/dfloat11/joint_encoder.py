@@ -31,7 +31,9 @@ __all__ = ["compress"]
 # Memory for at most this many chunks is kept for the next tensor: at most 128 MiB. The system gives
 # only the pages that are written, usually 16 MiB.
 _KEPT = 512
-_PLACE_WORDS = CHUNK + STATE_WORDS + 1  # 16-bit words that a chunk's stream takes at most
+# Room for the longest stream of a chunk, in 16-bit words, and for one more: the C++ loops may store
+# a word that they then do not keep.
+_PLACE_WORDS = CHUNK + STATE_WORDS + 1
 _Words = NDArray[Any]
 
 
@@ -94,7 +96,7 @@ class _Room:
 
 
 def _fill(opened: OpenedJoint, words: _Words, coded: _Coded) -> None:
-    """Write all parts of these chunks to their places."""
+    """Write the streams, escapes, raw bits and CRCs of these chunks to their places."""
     first, last, parts = coded.first, coded.last, opened.parts
     word, escape = opened.starts[0], opened.starts[1]
     parts.words[word[first] : word[last]] = coded.streams

@@ -8,7 +8,7 @@ table has *rows* for neighbouring symbols, from ``base`` on, and each row has a 
 without a row is an *escape*: it is coded as the last row, and stored beside the stream. The other
 bits of an element are *raw*: they are stored as they are, but without low bits that are zero.
 
-Range coder i mod 32 codes element i of a chunk. The *state* of a coder is a number from 2^16 up to
+Range coder i mod 32 codes element i of a chunk. The *state* of a coder is at least 2^16 and below
 2^32 (``native/joint_coders.h`` names the sources). A range ``first`` up to ``last`` does not
 include ``last``.
 """
@@ -200,7 +200,8 @@ def encode(
     """Code chunks ``first`` up to ``last``.
 
     The streams of the chunks are written one after the other, without gaps, and so are the escapes.
-    ``sizes`` gets two numbers for each chunk: words of its stream, and its escapes.
+    ``sizes`` gets two numbers for each chunk: how many words its stream has, and how many escapes
+    it has.
     """
     words_at, escapes_at = 0, 0
     room, kept = np.empty(CHUNK + STATE_WORDS + 1, np.uint16), np.empty(CHUNK, np.uint16)
@@ -227,7 +228,7 @@ def write_raw(opened: "OpenedJoint", words: _Array, first: int, last: int) -> No
 def decode(
     opened: "OpenedJoint", first: int, last: int, check: bool, out: _Array, results: _Array
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` to ``out``; ``results`` says whether each is good.
+    """Decode chunks ``first`` up to ``last`` to ``out``; ``results`` gets GOOD or what is wrong.
 
     Chunk ``first`` goes to the start of ``out``.
     """

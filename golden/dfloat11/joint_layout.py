@@ -28,14 +28,14 @@ VERSION = 2
 CHUNK = 65536
 """Elements in a chunk. Each chunk is coded, checked and decoded on its own."""
 PAIR = 2
-"""Chunks that the loops code or decode at once: while one waits for memory, the other goes on."""
+"""Chunks that the C++ loops code at once: while one waits for memory, the other goes on."""
 CODERS = 32
 """Range coders of a chunk. Coder i mod 32 codes element i."""
 STATE_WORDS = 2 * CODERS
 """Words of 16 bits, at the start of a chunk's stream, that hold the first states of its coders."""
-# Magic, version, bytes of the header, its CRC-32C, element type, symbol's width and lowest bit,
-# whether there is a row for escapes, dimensions, rows, base, zeros, elements, words of the stream,
-# escapes, bytes of the raw bits.
+# The fields are: magic; version; bytes of the header; its CRC-32C; element type; width and lowest
+# bit of a symbol; whether there is a row for escapes; numbers of dimensions and of rows; base; two
+# zero bytes; numbers of elements, of words of the stream, of escapes, and of bytes of raw bits.
 _FIXED = struct.Struct("<6sHIIBBBBHHH2xQQQQ")
 
 JOINT_TYPES = {**ELEMENT_TYPES, "F32": ElementType("F32", 7, torch.float32, 256, 12)}
@@ -61,7 +61,8 @@ class JointHeader:
     table : SymbolTable
         The rows and their frequencies.
     words, escapes, raw_bytes : int
-        Totals of all chunks: 16-bit words of the streams, escapes, and bytes of the raw bits.
+        Totals of all chunks: how many 16-bit words the streams have, how many escapes there are,
+        and how many bytes the raw bits take.
     """
 
     kind: ElementType
@@ -147,8 +148,12 @@ def read_header(data: NDArray[np.uint8]) -> JointHeader:
     """
     if len(data) < _FIXED.size:
         raise CorruptError("the header is cut off, or its length is wrong")
-    (_, _, size, crc, code, width, shift, escape, dimensions, rows, base, elements, words,
+    (magic, version, size, crc, code, width, shift, escape, dimensions, rows, base, elements, words,
      escapes, raw_bytes) = _FIXED.unpack(data[: _FIXED.size].tobytes())  # fmt: skip
+    if magic != MAGIC:
+        raise CorruptError("this is not a compressed tensor: it does not begin with 'hbdf11'")
+    if version != VERSION:
+        raise CorruptError(f"the layout's version must be {VERSION}, not {version}")
     if size % ALIGNMENT or not _FIXED.size <= size <= len(data):
         raise CorruptError("the header is cut off, or its length is wrong")
     raw = data[:size].copy()

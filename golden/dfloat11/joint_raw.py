@@ -42,7 +42,7 @@ def _groups(elements: int) -> NDArray[np.int64]:
 
 
 def packed(zeros: NDArray[np.int64], elements: int) -> _Words:
-    """(chunks,) uint32: the word of each chunk that leaves out the most bits in total.
+    """(chunks,) uint32: for each chunk, the word that leaves out the most bits in total.
 
     zeros: (blocks,): how many low bits each block could leave out.
     """

@@ -33,8 +33,8 @@ MAX_WIDTH = 11
 """Bits of the longest symbol. 2048 counters fit the first-level cache."""
 _ESCAPED_BITS = 16
 _EXPONENT_BITS = {"BF16": 8, "F16": 5, "F32": 8}
-# Shares to try. The table goes from the first to the last symbol that has more than this share of
-# all elements. Symbols outside of the table take the escape. The share with the lowest cost is
+# Shares to try. The table goes from the first to the last symbol that has more than such a share of
+# all elements. Symbols outside of the table use the escape. The share that gives the lowest cost is
 # used.
 _RARE = (0.0, 2.0**-20, 2.0**-17, 2.0**-14)
 
@@ -64,7 +64,8 @@ class Fields:
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_WIDTH or self.shift + self.width > self.bits:
             raise ValueError("the symbol does not fit in the element")
-        # One load of 64 bits, up to 7 bits early, must hold the raw bits of 64 // bits elements.
+        # A load of 64 bits begins at a whole byte, so up to 7 bits early. It must hold the raw bits
+        # of 64 // bits elements.
         if self.raw_bits * (64 // self.bits) + 7 > 64:
             raise ValueError("too many bits of the element are outside the symbol")
 
@@ -100,7 +101,7 @@ class SymbolTable:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.frequencies) <= MAX_ROWS:
-            raise ValueError(f"a table has 1 to {MAX_ROWS} rows, not {len(self.frequencies)}")
+            raise ValueError(f"a table must have 1 to {MAX_ROWS} rows, not {len(self.frequencies)}")
         if self.base < 0:
             raise ValueError(f"the first symbol of a table must be at least 0, not {self.base}")
         if sum(self.frequencies) != SCALE or min(self.frequencies) < 0:
@@ -203,7 +204,7 @@ def _table(counts: NDArray[np.int64], rare: float) -> SymbolTable:
     inside = counts[first:last]
     if not outside:
         return SymbolTable(first, _quantized(inside), False)
-    if last == len(counts):  # base plus rows, escape included, must not exceed all symbols
+    if last == len(counts):  # base + rows, with the escape's, must not exceed len(counts)
         first, last = max(first - 1, 0), last - 1
         inside = counts[first:last]
         outside = int(counts.sum() - inside.sum())
@@ -235,7 +236,7 @@ def order_0(counts: NDArray[np.int64]) -> float:
 
 
 def entropy(counts: NDArray[np.int64]) -> float:
-    """Bits of all symbols together, plus those of their table, estimated at 11 for each row."""
+    """Bits of all symbols together, plus those of their table, estimated at 11 bits a row."""
     used = counts[counts > 0]
     return float((used * np.log2(used.sum() / used)).sum()) + 11.0 * len(used)
 
@@ -254,7 +255,7 @@ def choose(
     counts : array
         (2^width,) int64, for the symbols of ``most``.
     zeros : int
-        Low bits that are zero in all elements. They cost nothing.
+        How many low bits are zero in all elements. They cost nothing.
     """
     total = int(counts.sum())
     options = list(_candidates(kind, most, counts))

@@ -2,7 +2,7 @@
 
 The callers check the sizes of arrays, and that the chunks lie in the stream. The content of the
 stream is never trusted: for any bits, a loop stays inside its arrays, ends, and reports what it
-found. All numbers are int64 and below 2^63.
+found. All computations are in int64, and no result reaches 2^63.
 
 Common arguments: ``words`` are the elements (uint16 or uint8). ``shift`` is 7 for elements of 16
 bits: bits 14 to 7 are the symbol, and the others go to ``raw``. For elements of 8 bits, ``shift``

@@ -44,8 +44,8 @@ __all__ = [
 MAGIC = b"hbdf11"
 VERSION = 1
 ALIGNMENT = 8  # every part begins at a multiple of this many bytes
-# Magic, version, bytes of the header, its CRC-32C, element type, dimensions, zeros, elements,
-# words of the stream, SHA-256.
+# The fields are: magic; version; bytes of the header; its CRC-32C; element type; number of
+# dimensions; six zero bytes; numbers of elements and of words of the stream; SHA-256.
 _FIXED = struct.Struct("<6sHIIBB6xQQ32s")
 CRC_AT = 12  # where the header's CRC begins, in bytes
 

@@ -1,8 +1,8 @@
 """Reads compressed tensors in any layout. The version in the header says which layout it is.
 
 :data:`LAYOUTS` has an entry for each layout. Later releases will read all of these layouts.
-Hardware decodes only version 1 (:mod:`.codec`). Version 2 (:mod:`.joint`) is smaller and takes
-FP32.
+Hardware decodes only version 1 (:mod:`.codec`). Version 2 (:mod:`.joint`) is smaller and
+also supports FP32.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,8 +1,8 @@
 """Runs the loops of layout 1, in C++ if they can be compiled here, else in numba.
 
-Both give the same results. The arguments are those of :mod:`halfbyte.golden.dfloat11.kernels`,
-which also says what chunks and segments are. A range ``first`` up to ``last`` does not include
-``last``. All arrays are contiguous.
+The loops in both languages give the same results. The arguments are those of
+:mod:`halfbyte.golden.dfloat11.kernels`, which also says what chunks and segments are. A range
+``first`` up to ``last`` does not include ``last``. All arrays are contiguous.
 """
 
 from typing import Any
@@ -95,7 +95,7 @@ def decode_chunks(
     out: _Array,
     results: _Array,
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` to ``out``; ``results`` says whether each is good."""
+    """Decode chunks ``first`` up to ``last`` to ``out``; ``results`` gets the result of each."""
     native = library()
     if native is None:
         kernels.decode_chunks(

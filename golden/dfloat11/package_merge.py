@@ -17,7 +17,7 @@ _Package = tuple[int, tuple[int, ...]]
 
 
 def code_lengths(weights: Sequence[int], limit: int) -> list[int]:
-    """Lengths, each 1 to ``limit``, of the prefix code with the least weighted length.
+    """Lengths, each 1 to ``limit``, of the prefix code with the least sum of weight times length.
 
     A lone symbol gets one bit. Equal weights are ordered by position, so the arguments determine
     the result.

@@ -67,8 +67,10 @@ def _openzl() -> Peer:
 
 
 def peers() -> list[Peer]:
-    """All codecs to compare with. Raises UserError if one is not installed."""
+    """All codecs to compare with halfbyte's. Raises UserError if one is not installed."""
     missing = [name for name in ("zipnn", "openzl") if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(f"{' and '.join(missing)} must be installed to compare with: {INSTALL}")
+        raise UserError(
+            f"For the comparison {' and '.join(missing)} must be installed; run: {INSTALL}"
+        )
     return [_zipnn(), _openzl()]

@@ -164,7 +164,7 @@ def _check_counts(counts: NDArray[np.int64]) -> None:
         highest = int(np.flatnonzero(counts)[-1])
         raise UnrepresentableError(
             f"an exponent is {highest} ({'infinity or NaN' if highest == 255 else 'huge'}), and "
-            f"the published layout has {POINTER - 1} at most"
+            f"the published layout can hold exponents up to {POINTER - 1}"
         )
 
 
@@ -173,11 +173,12 @@ def encode(weights: Sequence[Tensor]) -> Module:
 
     The package's encoder fails for some weights, such as constant ones or only a few. This function
     encodes them, too, and the package's kernel decodes the result correctly. Raises TypeError for
-    other types, ValueError for an empty tensor, and :class:`UnrepresentableError` if the layout
-    cannot hold the weights.
+    other types, ValueError if there are no elements, and :class:`UnrepresentableError` if the
+    layout cannot hold the weights.
     """
     if any(weight.dtype != torch.bfloat16 for weight in weights):
-        raise TypeError("The published layout holds only BF16 tensors")
+        came = ", ".join(sorted({str(weight.dtype) for weight in weights}))
+        raise TypeError(f"The published layout holds only BF16 tensors, not {came}")
     counts = sum((symbol_counts(weight) for weight in weights), np.zeros(SYMBOLS, dtype=np.int64))
     _check_counts(counts)
     codes = bounded_huffman({int(e): int(counts[e]) for e in np.flatnonzero(counts)})
@@ -189,7 +190,10 @@ def encode(weights: Sequence[Tensor]) -> Module:
     total = int(counts[:POINTER] @ bits)  # bits of the stream
     blocks = -(-total // BLOCK_BITS)
     if total > 8 * _MAX_COUNT:
-        raise UnrepresentableError("its stream is longer than the published kernel's 2^31 bytes")
+        raise UnrepresentableError(
+            f"its stream has {-(-total // 8)} bytes, and the published kernel counts up to "
+            f"{_MAX_COUNT}"
+        )
     combined = torch.cat([weight.detach().flatten() for weight in weights]).cpu()
     words = combined.view(torch.uint16).numpy()
     stream = np.zeros(-(-total // 8), dtype=np.uint8)

@@ -100,7 +100,7 @@ def _decode_block(
                 buffer |= np.int64(stream[place])
             place += 1
             held += 8
-            if place * 8 - held < position:  # the first byte, from its middle
+            if place * 8 - held < position:  # decoding begins inside the first byte
                 held = place * 8 - position
         start = place * 8 - held
         if start >= piece * PIECE_BITS:
@@ -128,7 +128,7 @@ def decode_blocks(
     stream: _Array, luts: _Array, gaps: _Array, positions: _Array, other: _Array,
     first: int, last: int, out: _Array, results: _Array,
 ) -> None:  # fmt: skip
-    """Decode blocks ``first`` up to ``last`` (excluded) into ``out``, and note their results.
+    """Decode blocks ``first`` up to ``last`` (excluded) into ``out``; write their results.
 
     luts: (tables + 1, 256), look-up tables; the last row has the code lengths. gaps: for each piece
     of whole blocks, the bits before its first code. positions: (blocks + 1,), the first element of

@@ -116,7 +116,7 @@ def over_ranges(
 
 
 def meanwhile(function: Callable[[], _Item]) -> Callable[[], _Item]:
-    """Start ``function`` on another core, if there is one.
+    """Start ``function`` on another core. If there is only one core, run it here and now.
 
     Returns a function that waits for the result of ``function`` and returns it.
     """

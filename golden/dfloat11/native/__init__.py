@@ -1,9 +1,10 @@
 """Compiles the codec's loops in C++ for this machine on first use, and loads them.
 
-:func:`library` returns the loops, or None without a compiler. Then loops in numba do the same work,
-such as those of :mod:`halfbyte.golden.dfloat11.kernels`. ``HALFBYTE_CODEC=numba`` selects numba's
-loops. ``HALFBYTE_CODEC=sanitized`` adds the address and undefined-behaviour sanitizers, whose
-runtime must be loaded before Python (``LD_PRELOAD``).
+:func:`library` returns the loops, or None if they cannot be compiled. Then loops in numba, such as
+those of :mod:`halfbyte.golden.dfloat11.kernels`, do the same work, except that no matrix is
+multiplied while it is decoded. ``HALFBYTE_CODEC=numba`` selects numba's loops.
+``HALFBYTE_CODEC=sanitized`` adds the address and undefined-behaviour sanitizers, whose runtime must
+be loaded before Python (``LD_PRELOAD``).
 """
 
 import os
@@ -85,6 +86,7 @@ def _library(sanitize: bool = False) -> Any:
 def library() -> Any:
     """The compiled loops (:class:`ctypes.CDLL`), or None. Calls run without the interpreter's lock.
 
+    None means that numba's loops were chosen, or that there is no compiler or no writable folder.
     Raises ValueError if the environment asks for loops that do not exist.
     """
     wanted = os.environ.get(VARIABLE, "native")

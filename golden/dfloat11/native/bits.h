@@ -42,7 +42,7 @@ inline uint64_t deposit(uint64_t source, uint64_t mask) {
 #endif
 }
 
-// The reverse of deposit.
+// The reverse of deposit: moves the bits of `source` at the ones of `mask` to the lowest places.
 inline uint64_t extract(uint64_t source, uint64_t mask) {
 #ifdef __BMI2__
   return _pext_u64(source, mask);

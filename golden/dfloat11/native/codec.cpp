@@ -154,7 +154,7 @@ void count_joint(const Word* words, int shift, uint32_t mask, int64_t elements, 
 }
 
 // Layout 2: codes chunks `first` up to `last`, two at a time. `sizes` gets two numbers for each
-// chunk: the words of its stream, and its escapes.
+// chunk: how many words its stream has, and how many escapes it has.
 template <typename Word>
 void encode_joint(const joint::Tensor& tensor, const Word* words, const uint16_t* frequencies,
                   int64_t first, int64_t last, uint16_t* stream, uint16_t* escapes,
@@ -217,7 +217,7 @@ EXPORT void hb_sha256_digest(const Sha256* message, uint8_t* digest) {
 #endif
 }
 
-// In all functions below, `wide` says whether elements have 16 bits, not 8.
+// In the functions below, `wide` is 0 if elements have 8 bits, and another number if they have 16.
 EXPORT void hb_count(const void* words, int wide, int64_t first, int64_t last, int64_t* counts) {
   if (wide)
     count(static_cast<const uint16_t*>(words), 7, first, last, counts);

@@ -31,7 +31,7 @@ struct Tensor {
   const int64_t* word_starts;   // chunks + 1
   const int64_t* escape_starts;
   const int64_t* raw_starts;
-  const uint32_t* zeros;        // by chunk: low bits left out; bit 16 + i: block i keeps them
+  const uint32_t* zeros;        // by chunk: see left_out
   uint16_t* words;
   uint16_t* escapes;
   uint8_t* raw;
@@ -39,7 +39,8 @@ struct Tensor {
   int64_t first(int64_t chunk) const { return chunk * kChunk; }
   int64_t size(int64_t chunk) const { return std::min(kChunk, elements - first(chunk)); }
   uint32_t symbol_mask() const { return ((1u << width) - 1) << shift; }
-  // How many low bits of a block's elements are zero and left out.
+  // How many low bits of a block's elements are zero and left out: the lowest byte of the chunk's
+  // number in `zeros`, or none if bit 16 + block of this number is 1.
   int left_out(int64_t chunk, int64_t block) const {
     return zeros[chunk] >> (16 + block) & 1 ? 0 : static_cast<int>(zeros[chunk] & 0xFF);
   }
@@ -261,7 +262,7 @@ class Decoding {
   Sink& sink_;
 };
 
-// Decodes two chunks at once, block by block, until one of them ends.
+// Decodes two chunks at once, block by block, until one of them ends or is found damaged.
 template <typename Word, typename Sink>
 void decode_together(const Tensor& tensor, Decoding<Word, Sink>& a, Decoding<Word, Sink>& b) {
   while (a.more() && b.more()) {

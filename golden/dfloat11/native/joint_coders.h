@@ -18,7 +18,7 @@ constexpr uint32_t kLow = 1u << 16;
 constexpr int kScaleBits = 12;
 constexpr uint32_t kScale = 1u << kScaleBits;
 
-// Memory that the block's elements and raw bits will use, and how many bytes of it each round
+// Memory that the next block's elements and raw bits will use, and how many bytes of it each round
 // brings into the cache while the coders compute. This makes decoding a third faster.
 struct Ahead {
   uintptr_t out, raw, out_step, raw_step;
@@ -43,7 +43,8 @@ inline uint32_t advance(uint32_t state, uint32_t entry) {
   return ((entry >> 12 & 0xFFF) + 1) * (state >> kScaleBits) + (entry & 0xFFF);
 }
 
-// Decodes up to 32 symbols. Returns false if the stream has too few words.
+// Decodes one symbol with each of the first `count` coders. Returns false if the stream has too few
+// words.
 inline bool decode_round(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t count) {
   for (int64_t k = 0; k < count; ++k) {
     uint32_t entry = table[coders.state[k] & (kScale - 1)];
@@ -112,6 +113,7 @@ inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* row
 }
 
 // Decodes whole rounds of two chunks at once: while one waits for its loads, the other computes.
+// Returns how many symbols of each chunk it decoded.
 inline int64_t decode_two(const uint32_t* table, Coders& a, uint8_t* rows_a, Coders& b,
                           uint8_t* rows_b, int64_t count) {
   __m512i first = load<__m512i>(a.state), second = load<__m512i>(a.state + 16);

@@ -1,5 +1,6 @@
-// Layout 2: codes chunks. joint.h says what chunks, rows and escapes are, and joint_coders.h what
-// coders and their states are. In a round, each of the 32 coders codes one symbol.
+// Layout 2: the encoder of chunks. joint.h says what chunks, rows and escapes are, and
+// joint_coders.h what coders and their states are. In a round, each of the 32 coders codes one
+// symbol.
 #pragma once
 
 #include <memory>
@@ -11,7 +12,8 @@ namespace codec::joint {
 // What the coders need to code each row of the symbol table.
 struct Code {
   double reciprocals[256];  // of the frequencies
-  uint32_t rows[256];       // frequency; from bit 16 on, the sum of the frequencies before it
+  // By row: the frequency in the low 16 bits, the sum of the frequencies before it in the high 16.
+  uint32_t rows[256];
 
   Code(const uint16_t* frequencies, int count) : reciprocals{}, rows{} {
     uint32_t start = 0;
@@ -91,7 +93,9 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
 template <typename Word>
 class Encoding {
  public:
-  static constexpr int64_t kWords = kChunk + kStateWords + 1;  // words of a chunk at most
+  // The most 16-bit words that a chunk's stream can have, and one more, since `Code::step` stores a
+  // word even if it does not keep it.
+  static constexpr int64_t kWords = kChunk + kStateWords + 1;
 
   Encoding() : rows_(new uint8_t[kChunk]), place_(new uint16_t[kWords]) {}
 
@@ -117,7 +121,8 @@ class Encoding {
   }
   const uint16_t* end() const { return place_.get() + kWords; }
 
-  // Codes all whole rounds, and those of another chunk (if not null) at the same time: while one
+  // Codes all whole rounds. With vector instructions, and if `other` is not null, rounds of the
+  // other chunk are coded at the same time, as long as both chunks have rounds left: while one
   // chunk waits for memory, the other goes on.
   void rounds(const Code& code, Encoding* other) {
 #ifdef CODEC_VECTORS
@@ -204,7 +209,7 @@ void write_block(const Raw& raw, const Word* words, int64_t count) {
   }
 }
 
-// Writes the raw bits of a chunk to the tensor's part for them.
+// Writes the raw bits of a chunk to their place in the tensor.
 template <typename Word>
 void write_raw(const Tensor& tensor, int64_t chunk, const Word* words) {
   uint8_t* place = tensor.raw + tensor.raw_starts[chunk];

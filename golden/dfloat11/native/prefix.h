@@ -17,14 +17,14 @@ namespace codec::prefix {
 constexpr int64_t kChunk = 16384, kSegment = 512, kSegments = kChunk / kSegment;
 constexpr int kTogether = 8;        // segments that are decoded at a time
 constexpr int kTableBits = 12;      // bits that are looked up in Code::several
-constexpr int kLongest = 12 + 8;    // bits of a symbol at most: an escape's code and the symbol
+constexpr int kLongest = 12 + 8;    // the most bits for a symbol: the escape's code and the symbol
 // In four elements of 16 bits: the bits of the symbols, and the raw bits.
 constexpr uint64_t kSymbols = 0x7F807F807F807F80, kOthers = 0x807F807F807F807F;
 
 enum Result : uint8_t { kGood, kWrongCrc, kNotACode, kWrongLength };
 
-// The result of a look-up: the bits of its codes, the number of symbols, and the symbols. If the
-// number is 0, `Code::one` must decode the next symbol.
+// The result of a look-up: how many bits its codes have, how many symbols there are, and the
+// symbols. If there are none, `Code::one` must decode the next symbol.
 struct Several {
   uint8_t bits, count;
   uint8_t symbols[4];
@@ -42,8 +42,8 @@ struct Stream {
     return static_cast<uint32_t>(both << (bit & 31) >> 32);
   }
 
-  // 33 to 64 bits from position `bit` on, left-aligned. The word of this bit and the next word must
-  // exist.
+  // The bits from position `bit` to the end of the next word, left-aligned: 33 to 64 bits. The word
+  // of this bit and the next word must exist.
   uint64_t peek_inside(int64_t bit) const {
     uint64_t both = load<uint64_t>(words + (bit >> 5));
     return (both << 32 | both >> 32) << (bit & 31);
@@ -109,7 +109,8 @@ struct Narrow {
   }
 };
 
-// The part of a segment that is not yet decoded: its first bit, first element, and end of elements.
+// The part of a segment that is not yet decoded: its first bit, its first element, and the element
+// after its last.
 struct Part {
   int64_t bit, index, end;
 };

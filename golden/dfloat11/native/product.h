@@ -1,9 +1,9 @@
 // Multiplies a matrix in layout 2 (joint.h) by a few vectors. Each block of weights is multiplied
 // as soon as it is decoded, while it is in the first-level cache.
 //
-// A dot product is sixteen partial sums in FP32, which are then added. Only the place of a weight
-// in the matrix decides to which partial sum its product is added. So results are the same for any
-// number of threads.
+// A dot product is computed as sixteen partial sums in FP32, which are then added. Only the place
+// of a weight in the matrix decides to which partial sum its product is added. So results are the
+// same for any number of threads.
 #pragma once
 
 #include "joint.h"
@@ -31,7 +31,7 @@ inline float dot(const uint16_t* weights, const float* x, int64_t count) {
   return parts[0];
 }
 
-// Takes the blocks of a chunk from `Decoding` (joint.h) and multiplies them. `sums` gets the sums
+// Gets the blocks of a chunk from `Decoding` (joint.h) and multiplies them. `sums` gets the sums
 // of the matrix rows that lie in the chunk, (rows, vectors). Only a part of the first and of
 // the last of these rows may lie in the chunk.
 struct Rows {

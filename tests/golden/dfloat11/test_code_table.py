@@ -131,8 +131,8 @@ class TestCodeTable:
             ([3, 0xFFFF, 2], b"\1\2\3", "has 3 rows, but 2 lengths"),
             ([0, 0xFFFF, 0], b"", "must have 1 to 257 rows, not 0"),
             ([258, 0xFFFF, 258], bytes(258), "must have 1 to 257 rows, not 258"),
-            ([2, 2, 2], b"\1\2", "no row for the escape, or one with a symbol"),
-            ([2, 1, 2], b"\1\2", "no row for the escape, or one with a symbol"),
+            ([2, 2, 2], b"\1\2", "a row below 2 with the symbol 0, not row 2"),
+            ([2, 1, 2], b"\1\2", "a row below 2 with the symbol 0, not row 1"),
             ([2, 0xFFFF, 2], b"\1\1", "a symbol has two codes"),
         ],
     )

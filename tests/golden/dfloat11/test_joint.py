@@ -3,6 +3,7 @@
 A symbol is the exponent and some upper mantissa bits. Rare symbols share a code, the escape, and
 are stored apart. A tensor is divided into chunks of 65536 elements, and each chunk into blocks of
 4096.
+
 The loops exist in C++ (the engine "native") and in numba. ``reference_decode`` is an independent
 decoder, written from ``docs/dfloat11.md``.
 """
@@ -308,10 +309,16 @@ class TestDamage:
 
 class TestWrongArguments:
     def test_types_and_sizes(self):
-        with pytest.raises(TypeError, match=r"takes tensors of BF16.*, not torch\.float64"):
+        with pytest.raises(TypeError, match=r"one of the types BF16.*, not torch\.float64"):
             joint.compress(torch.ones(3, dtype=torch.float64))
         with pytest.raises(ValueError, match="without elements"):
             joint.compress(torch.ones(0))
+
+    def test_data_in_another_layout(self):
+        with pytest.raises(CorruptError, match="layout's version must be 2, not 1"):
+            joint.decompress(compress(torch.ones(100).bfloat16()))
+        with pytest.raises(CorruptError, match="does not begin with 'hbdf11'"):
+            joint.decompress(torch.zeros(200, dtype=torch.uint8))
 
     def test_fields_and_tables(self):
         with pytest.raises(ValueError, match="symbol does not fit"):
