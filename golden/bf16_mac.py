@@ -1,11 +1,12 @@
 """The golden BF16 MAC: exact products, and sums that are rounded once to FP32.
 
-Each sum is rounded to the nearest FP32 number, ties to even. The golden MAC computes in Python's
-floats, whose significands have 53 bits. They hold every product of two BF16 numbers exactly, but
-not every sum of such a product and an FP32 number. That sum is rounded twice: to 53 bits, then to
-24. The second rounding could go wrong if the first result lay half-way between two FP32 numbers. So
-the first rounding is *to odd*, which makes the second correct (Boldo and Melquiond, "Emulation of a
-FMA and correctly rounded sums", IEEE Transactions on Computers 57(4), 2008).
+The result is the FP32 number nearest to the exact sum, ties to even. The golden MAC computes in
+Python's floats, whose significands have 53 bits. They hold every product of two BF16 numbers
+exactly, but not every sum of such a product and an FP32 number. So the golden MAC rounds the sum in
+two steps, first to 53 bits, then to FP32. The second step could go wrong if the result of the first
+lay half-way between two FP32 numbers. So the first step rounds *to odd*, and the two steps together
+give the same result as a single rounding (Boldo and Melquiond, "Emulation of a FMA and correctly
+rounded sums", IEEE Transactions on Computers 57(4), 2008).
 """
 
 import ctypes

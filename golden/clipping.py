@@ -13,11 +13,11 @@ RATIOS = tuple(1 - index / 200 for index in range(40))
 
 
 def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
-    """The factors by which absmax is multiplied, by the rule ``rounding.operand.clip``.
+    """The factors by which absmax is multiplied, chosen by the rule ``rounding.operand.clip``.
 
-    weight: (..., K) float32. Returns 1.0 without clipping, one ratio for all blocks, or one for
-    each block: (..., blocks) float32. If several ratios have the smallest squared error, the
-    largest of these is used.
+    weight: (..., K) float32. Returns 1.0 without clipping or for an empty weight. Otherwise returns
+    float32: one ratio for all blocks, without dimensions, or one for each block, (..., blocks). If
+    several ratios have the smallest squared error, the largest of these is used.
     """
     clip = rounding.operand.clip
     if clip is Clipping.NONE or weight.numel() == 0:
@@ -37,7 +37,7 @@ def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
 def layer_errors(rounding: BlockRounding, weight: Tensor) -> Tensor:
     """The squared error of a part of a layer, for each ratio in :data:`RATIOS`; (40,) float64.
 
-    weight: (..., K) float32.
+    weight: (..., K) float32, the part. The errors of all its elements are summed.
     """
     errors = [_block_errors(rounding, weight, ratio).sum() for ratio in RATIOS]
     return torch.stack(errors)

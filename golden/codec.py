@@ -2,9 +2,9 @@
 
 All values of a format are integers times one number, its *quantum*.
 
-The encoder compares a number with one threshold for each pair of neighbouring values. The threshold
-is a float for which ``x > threshold`` chooses the nearer value for every float ``x``, even if the
-midpoint itself is not a float. So the encoder always finds the nearest value.
+The encoder compares a number with one threshold for each pair of neighbouring values. A threshold
+is a float for which ``x > threshold`` chooses the nearer of the two values for every float ``x``,
+even if their midpoint is not a float. So the encoder always finds the nearest value.
 """
 
 from fractions import Fraction
@@ -28,8 +28,8 @@ __all__ = [
     "nearest_fp32",
 ]
 
-# These bounds keep three numbers in the normal range of FP32: every value, the quantum, and the
-# quotient of an input and a subnormal block scale, which is at most twice the largest value.
+# These bounds keep the quantum, and every value except 0, in the normal range of FP32. The quotient
+# of an input and a subnormal block scale is at most twice the largest value, so it is finite.
 MIN_QUANTUM = Fraction(2) ** -126
 MAX_MAGNITUDE = Fraction(2) ** 126
 
@@ -71,7 +71,7 @@ def check_fp32_range(fmt: Format) -> None:
 
 @cache
 def integer_table(fmt: Format) -> Tensor:
-    """A table of values in units of the quantum, by code; (2^bits,) int64, not to be written to."""
+    """A table of values in units of the quantum, by code: (2^bits,) int64. Do not write to it."""
     with torch.device("cpu"):  # the table outlives the caller's default device
         return torch.tensor(fmt.integers, dtype=torch.int64)
 
@@ -96,7 +96,7 @@ def _threshold(midpoint: Fraction, tie_goes_up: bool, kind: type[np.floating]) -
 
 @cache
 def _encoder(fmt: Format, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """The thresholds in ascending order, and the codes of the intervals between them."""
+    """The thresholds in ascending order, and the codes of the intervals that they separate."""
     check_fp32_range(fmt)
     kind: type[np.floating] = np.float64 if dtype == torch.float64 else np.float32
     codes = fmt.sorted_codes

@@ -38,7 +38,7 @@ def check_blackwell(weight: Format, activation: Format, scale: ScaleCode, block:
     """Raise UserError unless a block has whole groups of 16 products, and sums fit in 64 bits."""
     if block % BLACKWELL_GROUP:
         raise UserError(
-            f"The Blackwell model needs blocks of a multiple of {BLACKWELL_GROUP} products, "
+            f"The Blackwell model needs a block size that is a multiple of {BLACKWELL_GROUP}, "
             f"not {block}"
         )
     largest = BLACKWELL_GROUP * max(map(abs, product_extremes(weight, activation)))
@@ -46,8 +46,9 @@ def check_blackwell(weight: Format, activation: Format, scale: ScaleCode, block:
     up = power_of_two(weight, activation) - 2 * scale.mantissa_bits + BLACKWELL_BITS
     if bits + max(up, 0) + SUM_BITS >= INT64_BITS:
         raise UserError(
-            f"The Blackwell model takes formats of few bits, not {weight.name} with "
-            f"{activation.name}: sums of {BLACKWELL_GROUP} products would not fit in 64 bits"
+            f"The Blackwell model needs narrower formats than {weight.name} and "
+            f"{activation.name}: sums of {BLACKWELL_GROUP} of their products would not fit in 64 "
+            "bits"
         )
 
 
@@ -65,8 +66,10 @@ def blackwell_gemm(
     """``A W^T`` by instructions of 64 products along K; (M, N) float32.
 
     Each instruction adds to the result of the one before. The last may have fewer products. The
-    operands and errors are those of :func:`halfbyte.golden.unit_gemm.unit_gemm`. A block must be a
-    multiple of 16 products.
+    operands are those of :func:`halfbyte.golden.unit_gemm.unit_gemm`.
+
+    Raises UserError if the block size is not a multiple of 16 or sums may not fit in 64 bits,
+    ValueError for shapes that do not fit each other, and TypeError if scales are not uint8.
     """
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)
@@ -95,10 +98,11 @@ def blackwell_gemm(
 
 
 def _summed(c: Tensor, terms: Tensor, places: Tensor, exponents: Tensor) -> Tensor:
-    """Bits of ``c`` plus the sum of ``terms * 2**places``, aligned and truncated as in the model.
+    """Add ``terms * 2**places`` to ``c``, aligned and truncated as in the model.
 
-    c: (M, N) int64, bits of FP32. terms, places, exponents: (M, N, groups) int64. Returns (M, N)
-    int64.
+    c: (M, N) int64, bits of FP32. terms, places, exponents: (M, N, groups) int64. The
+    largest exponent, of ``c`` and of the terms that are not 0, decides at which bit all of them are
+    truncated. Returns (M, N) int64, bits of FP32.
     """
     field, fraction = c >> FRACTION_BITS & 0xFF, c & (1 << FRACTION_BITS) - 1
     significand = fraction | (field > 0).long() << FRACTION_BITS
@@ -126,7 +130,8 @@ def _toward_zero(x: Tensor, up: Tensor) -> Tensor:
 def _truncated(total: Tensor, place: Tensor) -> Tensor:
     """``total * 2**place`` as bits of FP32, truncated toward zero; infinity if it is too large."""
     magnitude = total.abs()
-    # The conversion to FP64 may round up to the next power of two; the next line corrects that.
+    # The conversion to FP64 may round up to the next power of two, which gives one bit too many.
+    # The second line corrects that.
     length = torch.frexp(magnitude.double()).exponent.long()
     length = length - (magnitude >> (length - 1).clamp_min(0) == 0).long()
     last = (place + length - 1).clamp_min(MIN_EXPONENT) - FRACTION_BITS

@@ -33,8 +33,9 @@ SIGN, INFINITY, QUIET_NAN = 1 << 31, 0x7F80_0000, 0x7FC0_0000  # bits of FP32
 FRACTION_BITS = 23
 # The least exponent of normal numbers, and the exponent of the last bit of subnormal numbers.
 MIN_EXPONENT, LEAST_PLACE = -126, -149
-# NVIDIA Blackwell's FP4 tensor core: products in a group, bits kept below the largest exponent, and
-# the bits of its NaN. They are those of MMA-Sim (arXiv 2511.10909), which we have not verified.
+# NVIDIA Blackwell's FP4 tensor core: the number of products in a group, the number of places kept
+# below the largest exponent, and the NaN that it returns. The numbers are those of MMA-Sim (arXiv
+# 2511.10909), which we have not verified.
 BLACKWELL_GROUP, BLACKWELL_BITS, BLACKWELL_NAN = 16, 35, 0x7FFF_FFFF
 
 
@@ -65,6 +66,7 @@ def _fp32(value: Fraction, *, nearest: bool = True) -> int:
 
 
 def _scale(code: int, scale: ScaleCode | None) -> Fraction | None:
+    """The value of a scale's code, None for NaN; 1 if there is no ``scale``."""
     return Fraction(1) if scale is None else scale.values[code]
 
 
@@ -83,6 +85,7 @@ def fp32_step(
     ``fl`` rounds to the nearest FP32 number, ties to even. ``acc`` and the result are bits of FP32.
     ``block_sum`` is the exact sum of a block's products, in units of ``quantum``. s is the product
     of both scales, whose codes are ``w_scale`` and ``a_scale``. Without ``scale``, s is 1.
+    If a scale is NaN, or the accumulator is NaN and not cleared, the result is 7FC00000.
     """
     base = 0 if clear else acc
     w, a = _scale(w_scale, scale), _scale(a_scale, scale)
@@ -95,8 +98,8 @@ def fp32_step(
 def gathered(sums: Sequence[int], clear: Sequence[bool], last: Sequence[bool]) -> list[int]:
     """For each cycle, the sum of the block up to and including that cycle.
 
-    ``sums`` has the sum of the products of each cycle. A block begins after the last cycle of the
-    block before, or with a clear.
+    ``sums`` has the sum of the products of each cycle. A block begins in a cycle with ``clear``, or
+    in the cycle after one with ``last``.
     """
     held, seen = 0, []
     for total, clears, ends in zip(sums, clear, last, strict=True):
@@ -167,14 +170,14 @@ def blackwell(
     ``c`` and the result are bits of FP32. The definition is that of the model MMA-Sim (arXiv
     2511.10909), which we have not verified.
 
-    The number of codes is a multiple of 16. The codes form blocks of equal length, each with one
-    scale. Every group of 16 products is summed exactly and multiplied by its scales. These results
-    and ``c`` are truncated toward zero, at the bit 35 places below the largest exponent. The
-    exponent of a group is that of the product of both scales. A group or ``c`` that is 0 has no
-    exponent. The sum is truncated to FP32. The model does not say what happens beyond FP32; here
-    the result is infinite. All formats of the chip have a power of two as quantum. For other
-    formats, the sum includes the power of two in the product of the quanta, but no other factor,
-    such as 1/127.
+    The codes of each operand form blocks, each with one scale. All blocks have the same length, a
+    multiple of 16. Every group of 16 products is summed exactly and multiplied by its scales. These
+    results and ``c`` are truncated toward zero, at the bit that lies 35 places below the largest
+    exponent. The exponent of a group is that of the product of both scales. A group or ``c`` that
+    is 0 has no exponent. The sum is truncated to FP32. The model does not say what happens beyond
+    the range of FP32; here the result is infinite. All formats of the chip have a quantum that is a
+    power of two. For other formats, the sum includes the power of two in the product of the quanta,
+    but no other factor, such as 1/127.
     """
     block = len(w_codes) // len(w_scales)
     quantum = Fraction(2) ** _twos(weight.quantum * activation.quantum)
@@ -187,8 +190,8 @@ def blackwell(
             return BLACKWELL_NAN
         members = slice(begin, begin + BLACKWELL_GROUP)
         exact = dot(w_codes[members], a_codes[members], weight, activation) * quantum * w * a
-        # A scale is written as 1.m times a power of two, so the exponents of the integer
-        # significands grow by the mantissa bits.
+        # The model writes a scale as 1.m times a power of two. Its exponent is larger than that of
+        # _exponent, where m is an integer, by the number of mantissa bits.
         groups.append((exact, w_exponent + a_exponent + 2 * scale.mantissa_bits))
     value = fp32_value(c)
     if value is None:

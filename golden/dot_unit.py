@@ -4,11 +4,13 @@
 multiplies one weight and one activation. A *block* is a run of products that share two scales. All
 values of a format are integers times one number, its *quantum*.
 
-FP64 has a significand of 53 bits. It holds the value of a block exactly, scales included. It does
-not always hold the sum of that value and an FP32 number. That sum is rounded twice: to 53 bits,
-then to 24. The second rounding could go wrong if the first result lay half-way between two FP32
-numbers. So the first rounding is *to odd*, which makes the second correct (Boldo and Melquiond,
-"Emulation of a FMA and correctly rounded sums", IEEE Transactions on Computers 57(4), 2008).
+FP64 has a significand of 53 bits. It holds the value of a block exactly, scales included, if
+:func:`check_block_bits` accepts the formats. It does not always hold the sum of that value and an
+FP32 number. So the sum is rounded in two steps, first to 53 bits, then to FP32. The second step
+could go wrong if the result of the first lay half-way between two FP32 numbers. So the first step
+rounds *to odd*, and the two steps together give the same result as a single rounding (Boldo and
+Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions on Computers 57(4),
+2008).
 """
 
 from fractions import Fraction
@@ -80,11 +82,11 @@ def fp32_stream(
     w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, codes of
     ``scale``, or (T, B) if a cycle has B blocks. Then the first block has the first lanes / B
     lanes, and so on. The blocks are added in that order, each with one rounding. last: (T,) bool,
-    true in the last cycle of each block; needed if a block takes several cycles. The unit rounds
-    only in that cycle, and uses the scales of that cycle. Returns (T,) float32. Like the hardware,
-    the function multiplies by the power of two in the product of both quanta, but not by another
-    factor, such as 1/127. Every NaN is 7FC00000. ``initial`` is the accumulator before the first
-    cycle.
+    true in the last cycle of each block; needed if a block takes several cycles, and only allowed
+    if B is 1. The unit rounds only in that cycle, and uses the scales of that cycle. Returns (T,)
+    float32. Like the hardware, the function multiplies by the power of two in the product of both
+    quanta, but not by another factor, such as 1/127. Every NaN is 7FC00000. ``initial`` is the
+    accumulator before the first cycle.
     """
     blocks = _blocks_per_cycle(w_scales)
     sums = dot(_each_block(w_codes, blocks), _each_block(a_codes, blocks), weight, activation)
@@ -128,8 +130,8 @@ def check_block_bits(
     bits = (block * largest * significand**2).bit_length()
     if bits > FP64_BITS:
         raise UserError(
-            f"A block may have at most {FP64_BITS} significant bits, not {bits}: use smaller "
-            "blocks or a narrower format"
+            f"The value of a block may have at most {FP64_BITS} significant bits, not {bits}: use "
+            "smaller blocks or a narrower format"
         )
 
 

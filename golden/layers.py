@@ -1,4 +1,4 @@
-"""Find the parameters of a model that are multiplied in MACs, and return each of them as a matrix.
+"""Find the parameters of a model that are multiplied in MACs, and return them as matrices.
 
 All code that quantizes a model uses the rule below. The rule goes by the kind of layer, not by the
 name that a model gives the layer. These parameters are quantized:
@@ -9,10 +9,10 @@ name that a model gives the layer. These parameters are quantized:
 
 These parameters are not quantized: the output head, which the model itself names; routers in
 mixtures of experts, which have one output for each expert; embeddings, and weights that are shared
-with an embedding; and parameters of unknown modules.
+with an embedding; parameters of one dimension, such as biases; and parameters of unknown modules.
 
-Blocks run along the inputs, over which a MAC sums. For a convolution these are the input channels
-at one kernel position.
+A block is a run of weights that share a scale. It runs along the inputs, over which a MAC sums. For
+a convolution these are the input channels at one kernel position.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ class WeightMatrix:
     Parameters
     ----------
     layer : nn.Module
-        The module that holds it.
+        The module that holds the weight.
     parameter : str
         The weight's name in the layer: ``weight``, or a name such as ``weight_hh_l0``.
     expert : int, optional
@@ -100,7 +100,7 @@ class WeightMatrix:
 
     @property
     def is_recurrent(self) -> bool:
-        """Whether the layer feeds its own outputs to itself."""
+        """Whether the layer feeds its outputs back to its own inputs."""
         return isinstance(self.layer, _RECURRENT)
 
     @property
@@ -138,7 +138,7 @@ def to_matrix(weight: Tensor, layout: Layout, groups: int = 1) -> Tensor:
 
 
 def from_matrix(matrix: Tensor, shape: Sequence[int], layout: Layout, groups: int = 1) -> Tensor:
-    """Undo :func:`to_matrix`; contiguous, of ``shape``."""
+    """Undo :func:`to_matrix`. The result is contiguous and has the shape ``shape``."""
     if layout is Layout.COLUMNS:
         return matrix.T.contiguous()
     first, second, *kernel = shape
@@ -241,7 +241,7 @@ class _Rule:
         return Kept.UNKNOWN
 
     def _is_router(self, name: str, weight: Tensor) -> bool:
-        """Whether a weight lies beside experts, not inside them, and has an output for each."""
+        """Whether a weight lies beside experts, not in them, and has an output for each expert."""
         return weight.ndim == 2 and any(
             weight.shape[0] == count
             and name.startswith(f"{parent}." if parent else "")
@@ -252,7 +252,7 @@ class _Rule:
 
 
 def _layout(layer: nn.Module, parameter: str) -> tuple[Layout, bool] | None:
-    """The layout of a weight, and whether it is its layer's only one; None for other parameters."""
+    """The layout of a weight, and whether its layer has no other weight; None if not a weight."""
     if isinstance(layer, _RECURRENT):
         return (Layout.ROWS, False) if parameter.startswith("weight") else None
     if isinstance(layer, nn.MultiheadAttention):
@@ -276,7 +276,10 @@ def _is_conv1d_of_transformers(layer: nn.Module) -> bool:
 
 
 def _flat_config(model: nn.Module) -> dict[str, Any]:
-    """The configuration of a transformers model, overridden by that of its text part; or empty."""
+    """The configuration of a transformers model; empty for other models.
+
+    If the model has a text part, the text part's values replace those of the whole model.
+    """
     config = getattr(model, "config", None)
     if config is None or not hasattr(config, "to_dict"):
         return {}
@@ -286,7 +289,7 @@ def _flat_config(model: nn.Module) -> dict[str, Any]:
 
 
 def _counts(values: Mapping[str, Any]) -> set[int]:
-    """Those of the values that are numbers of experts, as their keys suggest."""
+    """The values that are numbers of experts, judged by their keys."""
     return {
         value
         for key, value in values.items()
@@ -300,7 +303,10 @@ def _expert_counts(layer: nn.Module, config: Mapping[str, Any]) -> set[int]:
 
 
 def _expert_places(model: nn.Module, config: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """The modules that hold experts, in a parameter or a list: parent, name, number of experts."""
+    """For each module that holds experts: the parent's name, its own name, the number of experts.
+
+    Such a module is a list of experts, or has a parameter that holds the weights of all experts.
+    """
     places = []
     for name, layer in model.named_modules():
         counts = _expert_counts(layer, config)
@@ -315,7 +321,8 @@ def _expert_layout(layer: nn.Module, weight: Tensor, hidden: int | None) -> Layo
     """COLUMNS if an expert's matrix is (inputs, outputs), ROWS if not; None if unknown.
 
     Modules of transformers may say whether their matrices are (inputs, outputs). Otherwise the
-    sizes decide: the first parameter has as many inputs as the model has hidden units.
+    sizes decide. The layer may say how many inputs it has. If it does not, its first parameter of
+    experts has as many inputs as the model has hidden units, and the others have the same layout.
     """
     marked = getattr(layer, "is_transposed", None)
     if isinstance(marked, bool):

@@ -27,9 +27,10 @@ def dot(w_codes: Tensor, a_codes: Tensor, weight: Format, activation: Format) ->
     """Exact dot products over the last dimension, in units of the product of the quanta.
 
     w_codes, a_codes: (..., K) uint8, with leading shapes that broadcast and K up to 2^20.
-    Returns (...) int64. Raises ValueError if the lengths differ or K is larger.
+    Returns (...) int64. Raises ValueError if the lengths of the last dimensions differ or exceed
+    2^20.
     """
-    products = product(w_codes, a_codes, weight, activation)
+    w, a = decode_integers(w_codes, weight), decode_integers(a_codes, activation)
     lengths = {codes.shape[-1] if codes.ndim else None for codes in (w_codes, a_codes)}
     if len(lengths) != 1 or None in lengths:
         raise ValueError(
@@ -37,9 +38,9 @@ def dot(w_codes: Tensor, a_codes: Tensor, weight: Format, activation: Format) ->
             f"not {tuple(w_codes.shape)} and {tuple(a_codes.shape)}"
         )
     # A product has at most 40 bits of magnitude, so 2^20 of them stay below 2^60.
-    if products.shape[-1] > MAX_TERMS:
-        raise ValueError(f"dot sums at most {MAX_TERMS} products, not {products.shape[-1]}")
-    return products.sum(dim=-1)
+    if w.shape[-1] > MAX_TERMS:
+        raise ValueError(f"dot sums at most {MAX_TERMS} products, not {w.shape[-1]}")
+    return (w * a).sum(dim=-1)
 
 
 def mac_stream(
@@ -94,24 +95,29 @@ def accumulate(
 def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
     """Raise TypeError or ValueError unless ``mac_stream`` accepts these types and shapes."""
     if not all(isinstance(tensor, Tensor) for tensor in (w_codes, a_codes, clear)):
+        came = ", ".join(type(each).__name__ for each in (w_codes, a_codes, clear))
         raise TypeError(
-            "mac_stream needs tensors for the codes and for clear: torch.as_tensor converts arrays"
+            f"w_codes, a_codes and clear must be tensors, not {came}; torch.as_tensor converts "
+            "arrays"
         )
     if clear.dtype != torch.bool:
         raise TypeError(f"clear must be a bool tensor, not {clear.dtype}")
     shapes = [tuple(tensor.shape) for tensor in (w_codes, a_codes, clear)]
     if len(set(shapes)) != 1 or len(shapes[0]) != 1:
-        raise ValueError(f"mac_stream needs three vectors of one length, not {shapes}")
+        came = ", ".join(map(str, shapes))
+        raise ValueError(
+            f"w_codes, a_codes and clear must be three vectors of one length, not of shapes {came}"
+        )
 
 
 def sums_since(products: Tensor, clear: Tensor, initial: int = 0) -> Tensor:
-    """Running sums, modulo 2^64, that start again at each clear; (T,) int64.
+    """Running sums of ``products``, modulo 2^64, that start again at each clear; (T,) int64.
 
     ``initial`` is the sum before the first cycle.
     """
     if len(products) == 0:
         return products
-    # totals[t] is the sum before cycle t without any clear.
+    # totals[t] is what the sum before cycle t would be if nothing were ever cleared.
     totals = torch.cat((products.new_tensor([initial]), products)).cumsum(0)  # (T + 1,)
     cycles = torch.arange(len(products), device=products.device)
     last_clear = torch.where(clear, cycles, -1).cummax(0).values  # (T,), -1 before the first

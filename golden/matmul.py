@@ -2,9 +2,11 @@
 
 All values of a format are integers times one number, its *quantum*. In units of the quanta, the dot
 product of a block is an integer. A float matrix multiplication computes it exactly if the
-significand holds every partial sum, in whatever order. This is so if ``max|w| * max|a| * block``,
-for the integers w and a, is at most ``2^24`` for float32, or ``2^53`` for float64. Then blocking,
-vectors, fused multiply-add and threads cannot change a bit. Otherwise int64 is used.
+significand holds every partial sum, in whatever order the products are added. This is so if
+``max|w| * max|a| * block``, for the integers w and a, is at most ``2^24`` for float32, or ``2^53``
+for float64. Then blocking, vectors, fused multiply-add and threads cannot change a bit of the
+result. float32 is used only if the integers also fit in bfloat16 (:data:`MAX_BFLOAT16_INTEGER`).
+If float64 does not suffice either, int64 is used.
 
 The scales are applied in FP32 with separate multiplications and additions. ``addcmul`` and
 ``addmm`` are avoided because they may fuse a multiplication with an addition.
@@ -60,8 +62,9 @@ def gemm(a: Quantized, w: Quantized, *, arithmetic: Arithmetic | None = None) ->
 
     ``arithmetic`` is for tests. By default, :func:`exact_arithmetic` chooses.
 
-    Raises TypeError for operands that are not :class:`Quantized`. Raises ValueError if shapes or
-    block sizes differ, or if a result exceeds FP32.
+    Raises TypeError for operands that are not :class:`Quantized`. Raises ValueError if an
+    operand is not a matrix, if K or the block size is not the same in both, or if a result exceeds
+    the range of FP32. A block size above K counts as K.
     """
     _check_operands(a, w)
     if arithmetic is None:
@@ -87,7 +90,9 @@ def _check_operands(a: Quantized, w: Quantized) -> None:
         if not isinstance(operand, Quantized):
             raise TypeError(f"gemm needs Quantized operands, not {type(operand).__name__}")
     if len(a.shape) != 2 or len(w.shape) != 2 or a.shape[1] != w.shape[1]:
-        raise ValueError(f"gemm needs (M, K) and (N, K), not {tuple(a.shape)} and {tuple(w.shape)}")
+        raise ValueError(
+            f"gemm needs shapes (M, K) and (N, K), not {tuple(a.shape)} and {tuple(w.shape)}"
+        )
     # A block size above the row's length means one block per row.
     if min(a.block, a.shape[1]) != min(w.block, w.shape[1]):
         raise ValueError(f"gemm needs equal block sizes, not {a.block} and {w.block}")
@@ -98,7 +103,7 @@ def _slices(length: int, size: int) -> Iterator[slice]:
 
 
 def _integers(operand: Quantized, arithmetic: Arithmetic, rows: slice = slice(None)) -> Tensor:
-    """Values of the given rows in units of the quantum; (rows, K) of the arithmetic's type."""
+    """Values of ``rows`` in units of the quantum; (rows, K) of the arithmetic's type."""
     table = integer_table(operand.format).to(operand.codes.device, arithmetic.value)
     return table[operand.codes[rows].to(torch.int32)]
 

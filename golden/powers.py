@@ -28,12 +28,13 @@ def power_of_two_exponents(absmax: Tensor, fmt: Format, largest: Tensor, rule: s
 
 def _floor(absmax: Tensor, fmt: Format, _: Tensor) -> Tensor:
     """floor(log2 absmax) - floor(log2 largest)."""
-    # frexp gives a fraction from 1/2 up to 1, so both exponents are the floor plus 1.
+    # frexp gives a fraction of at least 1/2 and below 1. So each of the two exponents is the floor
+    # of the logarithm plus 1.
     return torch.frexp(absmax).exponent - _fraction_and_exponent(fmt.max_value)[1]
 
 
 def _up(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
-    """The floor rule, plus 1 if absmax would otherwise exceed the largest value."""
+    """The floor rule, plus 1 if absmax / scale would otherwise exceed the largest value."""
     limit, _ = _fraction_and_exponent(fmt.max_value)
     return _floor(absmax, fmt, largest) + (torch.frexp(absmax).mantissa > limit)
 
@@ -44,8 +45,8 @@ def _ceil(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
 
 
 def _nearest(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
-    """The floor rule, plus 1 unless absmax is nearer to the format's largest value than to the next
-    power of two."""
+    """The floor rule, plus 1 unless absmax / scale is nearer to the format's largest value than to
+    the next power of two."""
     fraction = fmt.max_value / Fraction(2) ** _fraction_and_exponent(fmt.max_value)[1]
     middle = _rounded_up((fraction + 1) / 2)
     return _floor(absmax, fmt, largest) + (torch.frexp(absmax).mantissa >= middle)

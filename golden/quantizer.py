@@ -1,7 +1,7 @@
 """Quantize tensors in blocks: find a code for each element, and a scale for each block.
 
-A *supernormal* value is an extra value that takes the code of negative zero, such as the +8 of the
-format E2M1+SR. It makes a format asymmetric. So a block may be *mirrored*: it is negated before it
+A *supernormal* value is an extra value in place of negative zero, such as the +8 of the format
+E2M1+SR. It makes a format asymmetric. So a block may be *mirrored*: it is negated before it
 is encoded and after it is decoded, and +8 serves as -8. To the hardware, a mirrored block has a
 negative scale.
 
@@ -79,7 +79,8 @@ class Quantized:
         check_integer("block", self.block, 1, MAX_TERMS)
         check_codes(self.codes, self.format)
         if not isinstance(self.scales, Tensor) or self.scales.dtype != torch.float32:
-            raise TypeError("Block scales must be a float32 tensor")
+            came = getattr(self.scales, "dtype", type(self.scales).__name__)
+            raise TypeError(f"Block scales must be a float32 tensor, not {came}")
         if self.codes.ndim == 0:
             raise ValueError("Codes must have at least one dimension, not 0")
         *rows, length = self.codes.shape
@@ -131,13 +132,13 @@ class Quantized:
 def _check_input(x: Tensor) -> Tensor:
     """``x`` as finite float32 with at least one dimension."""
     if check_float(x, "What is quantized").ndim == 0:
-        raise ValueError("quantize needs at least one dimension, not 0")
+        raise ValueError("quantize needs a tensor with at least one dimension, not 0")
     single = x.detach().to(torch.float32)
     if not bool(single.isfinite().all()):
         nans, infinities = int(single.isnan().sum()), int(single.isinf().sum())
         raise ValueError(
-            f"quantize needs finite FP32 numbers, but of {single.numel()} there are "
-            f"{nans} NaN and {infinities} infinite"
+            f"quantize needs finite FP32 numbers, but of {single.numel()} numbers {nans} are NaN "
+            f"and {infinities} infinite"
         )
     return single
 
@@ -148,7 +149,10 @@ def check_clip(clip: float | Tensor) -> float | Tensor:
         if clip.dtype != torch.float32:
             raise TypeError(f"clip must be a float32 tensor, not {clip.dtype}")
         if not bool(((clip > 0) & (clip <= 1)).all()):
-            raise ValueError("clip must be above 0 and at most 1 in every block")
+            low, high = float(clip.min()), float(clip.max())
+            raise ValueError(
+                f"clip must be above 0 and at most 1 in every block, not from {low} to {high}"
+            )
     elif not 0 < clip <= 1:
         raise ValueError(f"clip must be above 0 and at most 1, not {clip}")
     return clip
@@ -173,8 +177,8 @@ def prefer_mirrored(ratios: Tensor, plain: Tensor, negated: Tensor, fmt: Format)
 
     ratios: (..., blocks, block) float32, values divided by their block's scale. ``plain`` and
     ``negated`` are the format's integers for ``ratios`` and for ``-ratios``, as float32. The errors
-    are compared in units of the scale, where nothing underflows. If both errors are equal, the
-    block is not mirrored.
+    are compared in units of the scale, since squares of tiny values would underflow. If both errors
+    are equal, the block is not mirrored.
     """
     quantum = exact_tensor(fmt.quantum, ratios.device)
     mirrored_error = (ratios + negated * quantum).square().sum(-1)
@@ -219,11 +223,13 @@ def quantize(
     Raises
     ------
     TypeError
-        ``x`` is not floating point.
+        ``x`` is not floating point, ``block`` is not an integer, or the tensor ``clip`` is not
+        float32.
     ValueError
-        ``x`` has NaN or infinities, or ``block`` or ``clip`` is out of range.
+        ``x`` has NaN, infinities or no dimension, or ``block`` or ``clip`` is out of range.
     UserError
-        FP32 cannot hold the format's values or a scale.
+        FP32 cannot hold the format's values or a scale, or PyTorch flushes subnormal numbers to
+        zero.
     """
     single = _check_input(x)
     check_fp32_range(fmt)

@@ -2,8 +2,8 @@
 
 The result equals ``golden.quantize(...).dequantize()`` to the last bit, but no codes are made. A
 table gives the nearest value. Its index is the leading bits of the float: the sign, the exponent
-and some mantissa bits. A *cell* of the table stands for all floats with one index. The number of
-mantissa bits is chosen so that the nearest value changes at most once in a cell. The encoder of
+and some mantissa bits. A *cell* of the table stands for all floats with the same index. The number
+of mantissa bits is chosen so that the nearest value changes at most once in a cell. The encoder of
 :mod:`halfbyte.golden.codec` fills the table, so it also decides ties.
 
 All values of a format are integers times one number, its *quantum*.
@@ -36,10 +36,9 @@ CHUNK = 1 << 17
 class _Cells:
     """Nearest values in units of the quantum, by the leading bits of a float.
 
-    ``shift`` is the number of low bits that are not in the index. ``turn[c]`` is the last float of
-    cell ``c`` before the nearest value changes. Above it, the nearest value is
-    ``values[2 * c + 1]``, else ``values[2 * c]``. turn: (2^(9 + mantissa bits),) float32; values:
-    twice as many.
+    ``shift`` is the number of low bits that are not in the index. ``turn[c]`` divides the floats of
+    cell ``c``: above it, the nearest value is ``values[2 * c + 1]``, else ``values[2 * c]``. turn:
+    (2^(9 + mantissa bits),) float32; values: twice as many.
     """
 
     shift: int
@@ -92,7 +91,7 @@ def _half_cells(fmt: Format, shift: int, sign: int) -> tuple[Tensor, Tensor, Ten
 
 @lru_cache(maxsize=64)
 def _cells(fmt: Format) -> _Cells | None:
-    """The format's table; None if it would be too large."""
+    """The format's table; None if its cells would need too many mantissa bits."""
     for mantissa_bits in range(MAX_CELL_MANTISSA_BITS + 1):
         shift = FP32_MANTISSA_BITS - mantissa_bits
         with torch.device("cpu"):  # the table outlives the caller's default device

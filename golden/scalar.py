@@ -43,7 +43,7 @@ def round_to_fp32(value: Fraction) -> Fraction:
     if Fraction(2) ** exponent > magnitude:
         exponent -= 1  # now 2^exponent <= magnitude < 2^(exponent + 1)
     ulp = Fraction(2) ** max(exponent - FP32_SIGNIFICAND_BITS + 1, FP32_MIN_EXPONENT)
-    rounded = round(value / ulp) * ulp  # round() on a Fraction takes ties to even
+    rounded = round(value / ulp) * ulp  # round() rounds a Fraction's ties to even
     if abs(rounded) >= FP32_LIMIT:
         raise ValueError("The result exceeds the range of FP32")
     return rounded
@@ -85,7 +85,7 @@ def pack(codes: Sequence[int]) -> list[int]:
 
 
 def unpack(packed: Sequence[int], count: int) -> list[int]:
-    """The first ``count`` 4-bit codes."""
+    """The first ``count`` 4-bit codes of packed bytes."""
     return [nibble for byte in packed for nibble in (byte & 15, byte >> 4)][:count]
 
 
@@ -119,7 +119,10 @@ def mac_stream(
     overflow: Overflow,
     initial: int = 0,
 ) -> list[int]:
-    """The accumulator after each cycle, as :func:`mac` defines it; at first, it is ``initial``."""
+    """The accumulator after each cycle, as :func:`mac` defines it.
+
+    ``initial`` is the accumulator before the first cycle.
+    """
     acc, seen = initial, []
     for w, a, start in zip(w_codes, a_codes, clear, strict=True):
         addend = product(w, a, weight, activation)

@@ -27,7 +27,7 @@ def _ceil_log2(value: Fraction) -> int:
 
 
 def e8m0_code(absmax: Fraction, fmt: Format, rule: str) -> int:
-    """The byte of a block's E8M0 scale by the rule of this name: its exponent plus 127, 0 to 254.
+    """The byte of a block's E8M0 scale, by the named rule: its exponent plus 127, 0 to 254.
 
     absmax: a value of FP32, above 0. Raises ValueError for an unknown rule.
     """
@@ -58,7 +58,7 @@ def rounded(value: Fraction, mantissa_bits: int, bias: int) -> int:
     large for the type, so the caller limits it.
     """
     place = max(floor_log2(value), 1 - bias) - mantissa_bits
-    significand = round(value / Fraction(2) ** place)  # round() on a Fraction takes ties to even
+    significand = round(value / Fraction(2) ** place)  # round() rounds a Fraction's ties to even
     field = place + mantissa_bits + bias
     # The hidden bit of a normal number adds one to the exponent field; a subnormal has none.
     return max(1, significand + ((field - 1) << mantissa_bits))
@@ -78,7 +78,7 @@ def e4m3_tensor_scale(absmax: Fraction, fmt: Format, rule: str) -> Fraction:
 
 
 def ue4m3_code(absmax: Fraction, tensor_scale: Fraction, fmt: Format, rule: str) -> int:
-    """The byte of a block's E4M3 scale by the rule of this name: 1 to 126, the code of 448."""
+    """The byte of a block's E4M3 scale, by the named rule: 1 to 126, the code of 448."""
     largest = round_to_fp32(fmt.max_value)
     if rule == "e4m3":
         ratio = round_to_fp32(round_to_fp32(absmax / largest) / tensor_scale)

@@ -53,7 +53,8 @@ class ScaleFormat(enum.Enum):
     largest elements of a block may saturate."""
 
     E8M0_UP = "e8m0_up"
-    """The smallest power of two that is at least the exact quotient of absmax and largest value."""
+    """The smallest power of two that is at least the exact quotient of absmax and the format's
+    largest value."""
 
     E4M3 = "e4m3"
     """FP8 block scales and one FP32 scale for the whole tensor, as in NVFP4."""
@@ -62,9 +63,9 @@ class ScaleFormat(enum.Enum):
     """2^(ceil(log2 absmax) - floor(log2 largest value)): "CEIL" of torchao's MX formats."""
 
     E8M0_NEAREST = "e8m0_nearest"
-    """Like ``e8m0_floor``, but one power of two higher unless absmax is nearer to the format's
-    largest value than to the next power of two. For E2M1 this equals "EVEN" of torchao and AMD
-    Quark, and the rule of compressed-tensors."""
+    """Like ``e8m0_floor``, but one power of two higher unless absmax / scale is nearer to the
+    format's largest value than to the next power of two. For E2M1 this equals "EVEN" of torchao and
+    AMD Quark, and the rule of compressed-tensors."""
 
     E8M0_RCEIL = "e8m0_rceil"
     """The FP32 quotient of absmax and the largest value, rounded up to a power of two. This is the
@@ -73,7 +74,8 @@ class ScaleFormat(enum.Enum):
 
     E4M3_MODELOPT = "e4m3_modelopt"
     """Like ``e4m3``, but with the order of operations of NVIDIA's ModelOpt. The tensor's scale is
-    absmax / (largest * 448). A block's scale is absmax / (largest * the tensor's scale)."""
+    the tensor's absmax / (largest * 448), where *largest* is the format's largest value. The E4M3
+    scale of a block is the block's absmax / (largest * the tensor's scale)."""
 
     UE5M3 = "ue5m3"
     """The FP32 scale rounded to the nearest number of unsigned E5M3, ties to even. The tensor has
@@ -203,8 +205,8 @@ def scales_of_codes(
 ) -> Tensor:
     """The FP32 scales of stored bytes: ``BlockScales.values`` for ``BlockScales.codes``.
 
-    codes: (..., blocks) uint8. tensor_scale: broadcasts to ``codes``; for E4M3. Raises ValueError
-    for a type that does not have 8 bits.
+    codes: (..., blocks) uint8. tensor_scale: broadcasts to ``codes``; it is used only for E4M3, and
+    is 1 by default. Raises ValueError for a type that does not have 8 bits.
     """
     if scale_format.value in E8M0_RULES:
         ones = torch.ones(codes.shape, device=codes.device)
@@ -214,7 +216,7 @@ def scales_of_codes(
         values = codes.view(torch.float8_e4m3fn).to(torch.float32) * scale
         return values.clamp(FP32_SMALLEST, FP32_LARGEST)
     if scale_format is not ScaleFormat.UE5M3:
-        raise ValueError(f"{scale_format.value} scales are not stored as bytes")
+        raise ValueError(f"The scales must be stored in 8 bits, not as {scale_format.value}")
     field = (codes >> UE5M3_MANTISSA_BITS).to(torch.int32)
     hidden = torch.where(field > 0, 1 << UE5M3_MANTISSA_BITS, 0)
     significand = (codes & 7).to(torch.float32) + hidden
@@ -250,9 +252,9 @@ def _float_narrowed(dtype: torch.dtype, smallest: float) -> Callable[[Tensor], T
 def _ue5m3_narrowed(scales: Tensor) -> Tensor:
     """Round to the nearest positive finite number of unsigned E5M3, ties to even; float32."""
     wide = scales.double().clamp(UE5M3_SMALLEST, UE5M3_LARGEST)
-    _, exponent = torch.frexp(wide)  # wide < 2^exponent, at least half of it
+    _, exponent = torch.frexp(wide)  # 2^(exponent - 1) <= wide < 2^exponent
     place = (exponent - 1 - UE5M3_MANTISSA_BITS).clamp_min(1 - UE5M3_BIAS - UE5M3_MANTISSA_BITS)
-    rounded = torch.ldexp(torch.ldexp(wide, -place).round(), place)  # round() takes ties to even
+    rounded = torch.ldexp(torch.ldexp(wide, -place).round(), place)  # round() rounds ties to even
     return rounded.clamp_max(UE5M3_LARGEST).to(torch.float32)
 
 

@@ -1,7 +1,8 @@
 """Compute matrix products as dot-product units do: each result is the accumulator of a unit.
 
-In each cycle a unit takes one block of a row of each matrix. The blocks come in ascending order;
-the last may be shorter. The FP32 results equal the block-scaled GEMM of
+A *block* is a run of neighbouring elements of a row. In each cycle a unit multiplies a block from
+a row of one matrix by a block from a row of the other, and adds the products. The blocks come in
+ascending order; the last may be shorter. The FP32 results equal the block-scaled GEMM of
 :mod:`halfbyte.golden.matmul` wherever the scaled sum of every block is exact in FP32. Elsewhere
 they may differ, since the unit rounds only once per block. All values of a format are integers
 times one number, its *quantum*.
@@ -41,8 +42,9 @@ def check_products(
 ) -> tuple[int, int, int]:
     """Check the operands of :func:`unit_gemm`; return M, N and the number of blocks along K.
 
-    Raises ValueError for shapes that do not fit each other, and TypeError if scales are missing,
-    not expected, or not uint8.
+    Raises ValueError for shapes that do not fit each other, for codes out of range, and for a block
+    below 1. Raises TypeError if codes or scales are not uint8, or scales are missing or not
+    expected.
     """
     for codes, fmt in ((a_codes, activation), (w_codes, weight)):
         if check_codes(codes, fmt).ndim != 2:
@@ -53,16 +55,19 @@ def check_products(
     blocks = -(-length // block)
     scales = [each for each in (a_scales, w_scales) if each is not None]
     if len(scales) != (2 if scale else 0):
-        raise TypeError("A product needs scale codes for both operands, or no scale format")
+        needed = "with a scale format needs 2" if scale else "without a scale format needs 0"
+        raise TypeError(f"A product {needed} tensors of scale codes, not {len(scales)}")
     if any(each.dtype != torch.uint8 for each in scales):
-        raise TypeError("Codes of scales must be uint8 tensors")
+        came = " and ".join(str(each.dtype) for each in scales)
+        raise TypeError(f"Codes of scales must be uint8 tensors, not {came}")
     wanted = [(rows, blocks), (columns, blocks)] if scale else []
     seen = [tuple(each.shape) for each in scales]
     if length != other or seen != wanted:
         shapes = [tuple(a_codes.shape), tuple(w_codes.shape), *seen]
         raise ValueError(
-            f"A product needs (M, K) and (N, K) codes with a scale for each {block} of K, not "
-            f"{', '.join(map(str, shapes))}"
+            f"A product needs codes of shapes (M, K) and (N, K)"
+            f"{f', with a scale for each block of {block} codes' if scale else ''}, "
+            f"not {', '.join(map(str, shapes))}"
         )
     return rows, columns, blocks
 

@@ -30,7 +30,7 @@ def rounded(exact: Fraction, negative_zero: bool) -> int:
     if Fraction(2) ** exponent > exact:
         exponent -= 1
     quantum = Fraction(2) ** (max(exponent, -126) - 23)
-    count = round(exact / quantum)  # Python's round() takes ties to even
+    count = round(exact / quantum)  # Python's round() rounds ties to even
     magnitude = count + ((max(exponent, -126) + 126) << 23)  # a carry raises the exponent
     return sign | min(magnitude, INFINITY)
 

@@ -65,7 +65,7 @@ def test_dot_takes_leading_dimensions() -> None:
 
 
 def test_dot_refuses_lengths_that_differ() -> None:
-    for short in (random_codes(INT4, 1), random_codes(INT4)):
+    for short in (random_codes(INT4, 1), random_codes(INT4), random_codes(INT4, 4)):
         with pytest.raises(ValueError, match="same length"):
             dot(short, random_codes(INT4, 3), INT4, INT4)
 
@@ -178,7 +178,7 @@ def call(**changes: Any) -> torch.Tensor:
             TypeError,
             "clear must be a bool tensor, not torch.int64",
         ),
-        ({"clear": [True, False]}, TypeError, "needs tensors"),
+        ({"clear": [True, False]}, TypeError, "must be tensors, not Tensor, Tensor, list"),
         ({"a_codes": torch.tensor([1, 2])}, TypeError, "must be a uint8 tensor"),
         ({"w_codes": codes([1, 16])}, ValueError, "below 16, not 16"),
         ({"acc_width": 1}, ValueError, "Accumulator width must be 2 to 64, not 1"),

@@ -1,8 +1,8 @@
 """The block quantizer agrees with its definition, also in corner cases.
 
 The module ``scalar`` is the definition: plain Python that computes in exact fractions. A *mirrored*
-block holds the codes of its negated values. So the *supernormal*, the extra value that takes the
-code of negative zero, has the other sign there.
+block holds the codes of its negated values. So the *supernormal*, the extra value in place of
+negative zero, has the other sign there.
 """
 
 import math
@@ -134,9 +134,9 @@ def test_quantizing_values_of_the_format_changes_nothing() -> None:
 
 def test_nan_and_infinity_are_refused() -> None:
     x = torch.tensor([math.nan, math.inf, -math.inf, 0.0])
-    with pytest.raises(ValueError, match="of 4 there are 1 NaN and 2 infinite"):
+    with pytest.raises(ValueError, match="of 4 numbers 1 are NaN and 2 infinite"):
         quantize(x, load("int4"))
-    with pytest.raises(ValueError, match="of 1 there are 0 NaN and 1 infinite"):
+    with pytest.raises(ValueError, match="of 1 numbers 0 are NaN and 1 infinite"):
         quantize(torch.tensor([1e39], dtype=torch.float64), load("int4"))
 
 

@@ -116,9 +116,9 @@ def test_exact_results_agree_with_the_definition(window):
 
 def test_refuses_operands_that_do_not_fit():
     a, w, a_scales, w_scales = random_operands(2, 255)
-    with pytest.raises(ValueError, match="a scale for each 8 of K"):
+    with pytest.raises(ValueError, match="a scale for each block of 8 codes"):
         product(a, w, a_scales[:, :3], w_scales)
-    with pytest.raises(TypeError, match="scale codes for both operands, or no scale format"):
+    with pytest.raises(TypeError, match="with a scale format needs 2 tensors"):
         product(a, w, a_scales, None)
     with pytest.raises(ValueError, match=r"\(M, K\) and \(N, K\) codes, not \(32,\)"):
         product(a[0], w, a_scales, w_scales)
