@@ -103,7 +103,7 @@ def test_types_other_than_bf16_are_coded_with_a_table() -> None:
 def test_errors_name_what_is_wanted() -> None:
     with pytest.raises(ValueError, match="must be best or fixed, not 'odd'"):
         measure(normal(10), codes="odd")
-    with pytest.raises(UserError, match="compress with codes 'fixed'"):
+    with pytest.raises(UserError, match="needs BF16 weights in a fixed code, not BF16 in another"):
         next(fixed_packets(compress(normal(10_000))))
     assert FixedCode.of(CodeTable((120, 121, ESCAPE), (1, 2, 2))) is None
     assert FixedCode.of(CodeTable((ESCAPE,), (1,))) is None
