@@ -83,5 +83,5 @@ def test_sums_beyond_fp32_are_infinite_and_stay_so():
 def test_refuses_blocks_that_are_not_multiples_of_16_products():
     scale = find_scale_code("e4m3")
     a, w, *scales = operands(scale, (44, 68), 64, 8)
-    with pytest.raises(UserError, match="multiple of 16 products, not 8"):
+    with pytest.raises(UserError, match="block size that is a multiple of 16, not 8"):
         blackwell_gemm(a, w, *scales, weight=E2M1, activation=E2M1, scale=scale, block=8)

@@ -198,7 +198,7 @@ def test_bad_operands_are_refused() -> None:
         gemm(a, random_operand(2, 7, fmt, 4, seed=0))
     with pytest.raises(ValueError, match="equal block sizes, not 4 and 2"):
         gemm(a, random_operand(2, 8, fmt, 2, seed=0))
-    with pytest.raises(ValueError, match=r"needs \(M, K\) and \(N, K\)"):
+    with pytest.raises(ValueError, match=r"needs shapes \(M, K\) and \(N, K\)"):
         gemm(a, quantize(torch.randn(8), fmt, block=4))
     with pytest.raises(TypeError, match="needs Quantized operands, not Tensor"):
         gemm(a, torch.zeros(2, 8))  # type: ignore[arg-type]

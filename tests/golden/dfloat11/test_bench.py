@@ -18,5 +18,5 @@ def test_other_codecs_in_the_same_run():
 
 def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"zipnn and openzl must be installed .*pip install"):
+    with pytest.raises(UserError, match=r"zipnn and openzl must be installed; run: pip install"):
         peers.peers()
