@@ -21,7 +21,7 @@ _DAMAGES = (
     ("code table", "the code table is not a complete prefix code"),
     ("counts", "the header's counts contradict its shape or code table"),
     ("total size", "the size of the data is not what the header says"),
-    ("short stream", "the stream is too short for the elements: each takes a bit or more"),
+    ("short stream", "the stream is too short for the elements: each needs at least one bit"),
     ("index", "its start contradicts the lengths"),
     ("CRC", "its CRC is wrong"),
     ("no code", "its stream holds bits that are not a code"),

@@ -78,7 +78,7 @@ def test_operands_that_do_not_fit_are_refused():
         dot_unit.integer_stream(codes, codes, clear.byte(), **options, acc_width=20)
     with pytest.raises(TypeError, match="w_scales and a_scales, or neither"):
         dot_unit.fp32_stream(codes, codes, clear, codes[:, 0], **options, scale=E8M0)
-    with pytest.raises(UserError, match="multiple of 16 products, not 8"):
+    with pytest.raises(UserError, match="multiple of 16, not 8"):
         unit_gemm.blackwell_gemm(
             codes, codes, codes[:, :4], codes[:, :4], **options, scale=E8M0, block=8
         )
