@@ -29,7 +29,7 @@ def test_the_recipe_gets_the_block_size_and_scales_of_the_unit():
 def test_formats_that_do_not_fit_the_unit_are_left_out_or_refused(capsys):
     hardware, formats = Hardware("dot", 1024, "ue5m3"), [load("int4"), load("e4m3")]
     assert hardware.fitting(formats, None, 256, strict=False) == [load("int4")]
-    assert "the format e4m3 is left out: A block may have at most 53" in capsys.readouterr().err
+    assert "the format e4m3 is left out: The scaled sum of a block" in capsys.readouterr().err
     with pytest.raises(UserError, match="at most 53 significant bits"):
         hardware.fitting(formats, None, 256, strict=True)
 
