@@ -39,8 +39,7 @@ enum QuantizeKernel : int32_t { QUANTIZE_UNITS = 0, QUANTIZE_SPANS = 1 };
 
 HB_API const char *hb_kind();   // "cuda" or "host"
 HB_API const char *hb_error();  // the message of this thread's last failed call
-// Writes the sizes, in bytes, of the structures that Python declares, too. They come in the order
-// of STRUCTURES in abi.py.
+// Writes the sizes, in bytes, of the first `count` structures of STRUCTURES in abi.py.
 HB_API void hb_sizes(int64_t *sizes, int32_t count);
 // Fills in the fields of a layout that follow from rows, length and block.
 HB_API void hb_complete(halfbyte::Layout *layout);
@@ -101,10 +100,10 @@ HB_API int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *);
 HB_API int hb_dfloat11_published(const halfbyte::Context *,
                                  const halfbyte::dfloat11::DecodePublished *);
 
-// These functions exist only in the host build. They compute products by vector instructions.
-// hb_gemm_pairs() multiplies integers from -32767 to 32767; a block's partial sums must fit an
-// int32. hb_gemm_doubles() multiplies in FP64; a block's partial sums must be at most 2^53 in
-// magnitude. hb_simd() names the vector instructions in use.
+// The functions from here on exist only in the host build. hb_gemm_pairs() and hb_gemm_doubles()
+// compute products by vector instructions. hb_gemm_pairs() multiplies integers from -32767 to
+// 32767; a block's partial sums must fit an int32. hb_gemm_doubles() multiplies in FP64; a block's
+// partial sums must be at most 2^53 in magnitude. hb_simd() names the vector instructions in use.
 HB_API int hb_gemm_pairs(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_doubles(const halfbyte::Context *, const halfbyte::Format *a,

@@ -180,13 +180,13 @@ HB_HD uint8_t load_code(const uint8_t *row, int bits, int64_t index) {
 enum Overflow : int32_t { WRAP = 0, SATURATE = 1 };
 
 // One clock cycle of a MAC: acc <= (clear ? 0 : acc) + product, in acc_width bits (2 to 64).
-// The product has at most 40 bits of magnitude.
+// `product` may be any 64-bit number: dot-product units pass a sum of products.
 HB_HD int64_t mac_step(int64_t acc, int64_t product, bool clear, int acc_width, int overflow) {
   const int64_t base = clear ? 0 : acc;
   const int64_t high = INT64_MAX >> (64 - acc_width);
   const int64_t low = -high - 1;
   if (overflow == SATURATE) {
-    if (product > 0 && base > high - product) return high;  // a product above high also saturates
+    if (product > 0 && base > high - product) return high;  // also correct if product > high
     if (product < 0 && base < low - product) return low;
     return base + product;
   }
@@ -254,14 +254,15 @@ HB_HD float power_of_two(int exponent) {
   return std::ldexp(1.0f, limited);
 }
 
-// The smallest power of two that is at least x, for positive x.
+// The smallest power of two that is at least x, for positive x; limited to the range of E8M0.
 HB_HD float rounded_up(float x) {
   const int exponent = exponent_of(x);
   return power_of_two(std::ldexp(1.0f, exponent) == x ? exponent : exponent + 1);
 }
 
 // The scale 2^(floor(log2 absmax) - floor(log2 largest)), where absmax > 0 is the largest magnitude
-// of a block, and `largest` is the largest value of the format. Some rules double this scale:
+// of a block, and `largest` is the largest value of the format. The scale is limited to the range
+// of E8M0. Some rules double it before that:
 // - E8M0_UP, if absmax divided by the scale exceeds the format's largest value;
 // - E8M0_CEIL, if absmax is not a power of two;
 // - E8M0_NEAREST, unless absmax divided by the scale is nearer to the format's largest value than
@@ -276,7 +277,7 @@ HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
 }
 
 // The scale of a whole tensor with E4M3 block scales. `absmax` is the largest magnitude of the
-// tensor. The block that has it gets the largest block scale, 448.
+// tensor. The block that contains this number gets the largest block scale, 448, without clipping.
 HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   if (absmax == 0) return 1;
   const float scale = rule == E4M3_MODELOPT
@@ -285,9 +286,9 @@ HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   return scale < FP32_SMALLEST ? FP32_SMALLEST : scale;
 }
 
-// The scale of a block: about `absmax` times `clip`, divided by the format's largest value. `whole`
-// is the result of tensor_scale() for E4M3 scales; other scales ignore it. The result is not valid
-// if absmax / largest is infinite.
+// The scale of a block: `absmax` times `clip`, divided by the format's largest value, and rounded
+// as `rule` says. `whole` is the result of tensor_scale() for E4M3 scales; other scales ignore it.
+// The result is not valid if absmax / largest is infinite.
 HB_HD float block_scale(float absmax, float clip, float whole, const Largest &largest, int rule) {
   const float clipped = multiply(absmax, clip);
   const float scale = divide(clipped, largest.value);

@@ -1,5 +1,5 @@
-// The CUDA build of the tensor-core kernels with tile sizes that device.cu does not use. Only
-// `gpu-bench --sweep` runs them.
+// The CUDA build of the tensor-core kernels with tile sizes that device.cu does not use. They are
+// checked and timed (`gpu-bench --sweep`), but never chosen automatically.
 //   nvcc ... as for device.cu, plus -gencode arch=compute_90a,code=sm_90a -DHB_WARPGROUPS
 #include "gemm_wgmma.h"
 #include "launch.h"

@@ -21,7 +21,7 @@ constexpr int ESCAPE = 256;        // the escape's number among the symbols
 constexpr int MAX_DIMENSIONS = 255;
 constexpr int64_t ALIGNMENT = 8;   // every part begins at a multiple of 8 bytes
 constexpr int FIXED = 72;          // bytes of the header before the shape
-constexpr int TYPES = 6;
+constexpr int TYPES = 6;           // element types: 1 and 2 have 16 bits, 3 to 6 have 8
 
 // Kinds of damage; damage.py has the messages in the same order. PUBLISHED_ marks damage in the
 // layout of the Python package dfloat11, JOINT_ damage in the joint layout.
@@ -35,7 +35,7 @@ enum Damage : int32_t {
   CODE_TABLE,     // not a complete prefix code
   COUNTS,         // elements, shape and size of the header contradict each other
   TOTAL_SIZE,
-  SHORT_STREAM,   // has less than a bit for each element
+  SHORT_STREAM,   // the stream has less than a bit for each element
   WRONG_INDEX,    // of a chunk: where it starts and ends contradicts the lengths of its segments
   WRONG_CRC,
   NOT_A_CODE,
@@ -90,9 +90,10 @@ inline uint32_t header_crc(const uint8_t *data, int64_t size) {
   return ~crc_register(table, crc, data + 16, size - 16);
 }
 
-// Writes the canonical code to the look-up table. Each row of the code table has a symbol, but the
-// row `escape` is for the escape. `counts` has the number of rows for each length of code. Returns
-// false if the code is not a complete prefix code. A table of only one row is also allowed.
+// Writes the canonical code to the look-up table. Each row of the code table has a symbol, except
+// row number `escape`, which is for the escape; 0xFFFF means that there is no such row. `counts`
+// has the number of rows for each length of code. Returns false if the code is not a complete
+// prefix code. A table of only one row, with a code of one bit, is also allowed.
 inline bool fill_lookup(Container &c, const uint8_t *counts, const uint8_t *symbols, int rows,
                         int escape) {
   bool seen[BYTES] = {};
@@ -122,8 +123,8 @@ inline bool fill_lookup(Container &c, const uint8_t *counts, const uint8_t *symb
   return true;
 }
 
-// Computes where the parts lie. Offsets stay below 2^63, since no part is larger than `size`, the
-// size of the data.
+// Computes where the parts lie. `size`, the size of the data, limits the number of words, and that
+// limits the number of elements. So the offsets stay below 2^63.
 inline Damage place_parts(Container &c, uint64_t elements, uint64_t words, int64_t header,
                           int64_t size) {
   if (words > static_cast<uint64_t>(size) / 4) return TOTAL_SIZE;

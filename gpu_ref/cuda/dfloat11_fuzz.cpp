@@ -25,7 +25,7 @@ int64_t size_of(const Buffer &data) { return static_cast<int64_t>(data.size()); 
 int64_t current = 0;  // number of the running execution
 
 void on_death() {
-  std::fprintf(stderr, "stopped in execution %lld; it can be repeated alone by this number\n",
+  std::fprintf(stderr, "stopped in execution %lld; this number and the seed repeat it alone\n",
                static_cast<long long>(current));
 }
 
@@ -112,7 +112,7 @@ void attack_index(Buffer &data, const Container &c, Dice &dice) {
   }
 }
 
-// Makes the CRC of the header right again.
+// Stores the correct CRC of the damaged header.
 void mend_crc(Buffer &data) {
   if (data.size() < FIXED) return;
   const int64_t header = static_cast<int64_t>(little_endian(data.data() + 8, 4));
@@ -155,8 +155,8 @@ int32_t decode_own(const uint8_t *input, int64_t size, Dice &dice) {
   return failure == INT64_MAX ? GOOD : static_cast<int32_t>(failure % PLACE);
 }
 
-// Replaces fields of a joint layout's header by arbitrary numbers: fields of the symbol, rows,
-// base, totals or shape.
+// Replaces fields of a joint layout's header by arbitrary numbers: the element type, the width,
+// shift and escape of symbols, the dimensions, rows, base, totals or shape.
 void attack_joint_header(Buffer &data, Dice &dice) {
   for (int64_t times = 1 + dice.below(2); times; --times) switch (dice.below(4)) {
       case 0: put(data, 16 + dice.below(4), dice.below(33), 1); break;
@@ -239,9 +239,9 @@ int32_t decode_module(const uint8_t *input, const int64_t *ends, Dice &dice) {
 
 // Runs executions `first` up to, but not including, `last`, each on one of `count` inputs. The
 // inputs lie one after the other in `data`. `ends` has the offsets at which they begin, and the end
-// of the last. For the published layout it has the offsets of the five parts of each input. `kind`
-// is 0 for the prefix layout, 1 for the published one, 2 for the joint one. `outcomes`, (DAMAGES),
-// counts the executions by Damage.
+// of the last. For the published layout, `ends` has the offsets of all five parts of each input.
+// `kind` is 0 for the prefix layout, 1 for the published one, 2 for the joint one. `outcomes`,
+// (DAMAGES), counts the executions by Damage.
 extern "C" __attribute__((visibility("default"))) void hb_fuzz(int32_t kind, const uint8_t *data,
                                                               const int64_t *ends, int64_t count,
                                                               uint64_t seed, int64_t first,

@@ -8,8 +8,8 @@
 // elements of a round. It stores them, or multiplies them at once (dfloat11_product.h).
 //
 // Symbols without a row in the code table are stored apart; these are the escapes. The stream and
-// the escapes are never trusted: a lane reads only words of its chunk. index_joint() has checked
-// where chunks begin.
+// the escapes are never trusted: a lane reads only words and escapes of its chunk. index_joint()
+// has checked where chunks begin.
 #pragma once
 
 #include "dfloat11_joint_container.h"

@@ -3,8 +3,8 @@
 // DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts. The joint
 // layout codes a few neighbouring bits of each element, its symbol: the exponent and upper mantissa
 // bits, or all bits of an 8-bit type. Frequent symbols have a row of the code table. Other symbols
-// are stored apart: they are escaped. All other bits of an element are raw (stored without
-// a change), or left out if they are zero.
+// are stored apart: they are escaped. The other bits of an element are raw: they are stored without
+// a change. Low bits that are zero in all elements of a block can be left out.
 #pragma once
 
 #include "dfloat11_container.h"

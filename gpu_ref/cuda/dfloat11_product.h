@@ -18,7 +18,7 @@ struct JointProduct {
   DecodeJoint weights;
   const uint16_t *plain;  // uncompressed weights, or null: decode `weights`
   const float *x;         // (vectors, inputs)
-  float *sums;            // (chunks, parts, vectors): sums of the part of a row in a chunk
+  float *sums;            // (chunks, parts, vectors): over the part of a row that lies in a chunk
   float *y;               // (vectors, outputs)
   int64_t outputs, inputs;
   int64_t parts;          // the most rows that have elements in one chunk

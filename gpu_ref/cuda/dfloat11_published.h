@@ -3,7 +3,7 @@
 //
 // As in the package's own kernel, a thread decodes the codes that start in its piece of eight
 // bytes. The index has a *gap* for each thread: the bit of the piece at which the first code
-// starts. The number of codes in all earlier threads tells a thread where its elements go. Unlike
+// starts. The number of codes that earlier threads found says where a thread's elements go. Unlike
 // the package's kernel, this kernel decodes every code only once: the symbols wait in shared memory
 // until the places of the elements are known. Stream, tables and index are never trusted.
 #pragma once

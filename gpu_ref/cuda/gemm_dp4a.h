@@ -18,7 +18,7 @@ struct Dp4a {
   static constexpr int GRID = 16, EACH = SIDE / GRID;
   static constexpr int WORDS = CHUNK / 4;
   static constexpr int SLICES = CHUNK / BLOCK_PADDING, SLICE_WORDS = BLOCK_PADDING / 4;
-  static constexpr int PITCH = WORDS + 1;  // words of a row in shared memory, to spread the banks
+  static constexpr int PITCH = WORDS + 1;  // words of a row in shared memory; odd: banks differ
 
   struct Shared {
     uint32_t a[SIDE][PITCH], w[SIDE][PITCH];

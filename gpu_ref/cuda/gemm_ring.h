@@ -7,11 +7,11 @@
 // part p of row r lies at place p ^ r % 8, so that reads of eight rows avoid bank conflicts. In
 // Hopper's instructions this permutation is called the 128-byte swizzle.
 //
-// P is the exact sum of the products of a block (elements that share a scale). If |P| < 2^22, the
-// sum starts from the bit pattern of 1.5 * 2^23 instead of zero. Adding the integer P to the bits
-// of that float adds P to its value. One exact subtraction then converts P to FP32. So all four
-// FP32 operations of a block run on the FP32 units: this subtraction, two multiplications and one
-// addition.
+// P is the exact sum of the products of a block (elements that share a scale). If the magnitudes
+// of P and of all partial sums are below 2^22, the sum starts from the bit pattern of 1.5 * 2^23
+// instead of zero. Adding the integer P to the bits of that float adds P to its value. One exact
+// subtraction then converts P to FP32. So all four FP32 operations of a block run on the FP32
+// units: this subtraction, two multiplications and one addition.
 #pragma once
 
 #include "machine.h"
@@ -40,7 +40,7 @@ HB_HD float exact_of(int32_t sum) {
   return SMALL ? add(float_of(sum), -FLOAT_BIAS) : to_fp32(sum);
 }
 
-// Calls run(slices, is_small). Both arguments are types with a constant, so that the compiler can
+// Calls run(slices, is_small). The type of each argument holds a constant, so that the compiler can
 // specialize the kernel. `slices` is the number of slices in a block. It is 1 or 4 if blocks of
 // this size fill all chunks and `small` is true. Otherwise it is 0, which stands for any number.
 template <class Run>

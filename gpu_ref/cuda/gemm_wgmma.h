@@ -2,8 +2,8 @@
 // int32 sums.
 //
 // A warpgroup of four warps computes 64 x 128 results. It reads both operands from shared memory. A
-// thread block has one or two warpgroups and computes a tile of the result. Several thread blocks
-// share a multiprocessor: while one applies scales, another can multiply.
+// thread block has one or two warpgroups and computes a tile of the result. Thread blocks of one
+// warpgroup share a multiprocessor in pairs: while one applies scales, the other can multiply.
 //
 // After each block of products (elements that share a scale), the exact integer sum is multiplied
 // by the steps of both operands and added to the FP32 result. A step is a scale times the quantum

@@ -1,5 +1,5 @@
-// The host build of the tensor-core kernels with tile sizes that host.cpp does not use. Only
-// `gpu-bench --sweep` runs them. The host emulates the GPU's instructions.
+// The host build of the tensor-core kernels with tile sizes that host.cpp does not use. It emulates
+// the GPU's instructions, so that these kernels can be checked without a GPU.
 #include "api_common.h"
 #include "host_emulation.h"
 #include "tiles.h"

@@ -17,7 +17,7 @@ inline void check(cudaError_t status, const char *call) {
   throw std::runtime_error(std::string(call) + ": " + cudaGetErrorString(status));
 }
 
-// Makes the context's device current, and restores the earlier one afterwards.
+// Makes a device current, and makes the device before it current again at the end.
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device) {
@@ -45,7 +45,9 @@ int launched(const Context *context, Launch launch) {
 // The number of tiles, as the size of a grid.
 inline unsigned tiles(const Tiling &tiling) {
   const int64_t count = tiling.count();
-  if (count > INT_MAX) throw std::runtime_error("the result has too many tiles");
+  if (count > INT_MAX)
+    throw std::runtime_error("the result has " + std::to_string(count) +
+                             " tiles, but a grid can have at most " + std::to_string(INT_MAX));
   return static_cast<unsigned>(count);
 }
 

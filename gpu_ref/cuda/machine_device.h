@@ -139,8 +139,8 @@ class Machine {
     return __dp4a(static_cast<int32_t>(a), static_cast<int32_t>(b), sum);
   }
 
-  // Byte i of the result is byte number n of the eight bytes b:a, where n (0 to 7) is nibble i of
-  // `selector`.
+  // Byte i of the result is byte number n of the bytes of a (0 to 3) and of b (4 to 7), where n is
+  // nibble i of `selector`.
   HB_BODY uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
     return __byte_perm(a, b, selector);
   }

@@ -52,8 +52,8 @@ struct Quantize {
   Refusals *refusals;
 
   HB_HD int64_t blocks() const { return (length + block - 1) / block; }
-  // A unit is what a warp quantizes: one block, or two blocks of odd size. Such neighbours share
-  // the byte of two 4-bit codes.
+  // A unit is what a warp quantizes. It is one block, except that two neighbouring blocks of odd
+  // size are one unit if codes are packed in pairs: these blocks share a byte.
   HB_HD int64_t blocks_per_unit(int bits) const { return packs_pairs(bits) && block % 2 ? 2 : 1; }
   HB_HD int64_t units_per_row(int bits) const {
     return (blocks() + blocks_per_unit(bits) - 1) / blocks_per_unit(bits);

@@ -1,5 +1,5 @@
-// The C interface of the tensor-core kernels with tile sizes that api.h does not have. Only
-// `gpu-bench --sweep` runs them.
+// The C interface of the tensor-core kernels with tile sizes that api.h does not have. They are
+// checked and timed (`gpu-bench --sweep`), but never chosen automatically.
 //
 // A tile is the part of the result that a thread block computes. These kernels are in a library of
 // their own, so that the other kernels compile sooner.
@@ -27,6 +27,7 @@ void with_group_tile(int32_t tile, Run run) {
 // Whether the library was built with the warpgroup instructions of compute capability 9.0. The host
 // build emulates them.
 HB_API int32_t hb_has_groups();
-// `small` says that every partial sum of a block is below 2^22 in magnitude.
+// `small` says that every partial sum of a block is below 2^22 in magnitude. `tile` is NARROW_MMA
+// or a number for with_group_tile().
 HB_API int hb_gemm_tile(const halfbyte::Context *, const halfbyte::Product *, int32_t small,
                         int32_t tile);

@@ -19,7 +19,7 @@ struct UnitStream {
   int64_t *acc;                      // after each cycle
   uint8_t *is_nan;                   // after each cycle; can be 1 only for the accumulator EXACT
   int64_t streams, cycles, lanes;
-  int64_t blocks;  // in a cycle, which are added one after the other; each has lanes / blocks lanes
+  int64_t blocks;  // in a cycle: added one after the other, each from its own lanes
 };
 
 // One thread computes all cycles of one unit.
