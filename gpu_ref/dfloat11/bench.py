@@ -88,7 +88,7 @@ def benchmark_product(
     tensor = JointTensor.open(joint.compress(weight).to(device))
     plain, x = weight.to(device), torch.randn(1, inputs, generator=generator).to(device)
     if not torch.equal(tensor.multiply(x), multiply_plain(plain, x)):
-        raise ToolError("Products with compressed and with plain weights differ: nothing was timed")
+        raise ToolError("Products of compressed and of plain weights differ, so none was timed")
     narrow, out = x.bfloat16(), torch.empty_like(plain)
     functions: dict[str, Callable[[], object]] = {
         "copy": partial(out.copy_, plain),

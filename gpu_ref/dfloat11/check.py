@@ -49,7 +49,10 @@ def cases(seed: int = 11) -> dict[str, Tensor]:
 
 
 def check_dfloat11(device: torch.device) -> list[Comparison]:
-    """Compare all decoders on ``device`` with the codec of the golden model on the CPU."""
+    """Compare all decoders on ``device`` with the codec of the golden model on the CPU.
+
+    Products of compressed weights are compared with products of plain weights.
+    """
     own = Comparison("dfloat11 own layout", "bf16", "bf16")
     both = Comparison("dfloat11 joint layout", "bf16", "bf16")
     other = Comparison("dfloat11 published layout", "bf16", "bf16")
@@ -76,7 +79,10 @@ def check_dfloat11(device: torch.device) -> list[Comparison]:
 
 
 def _wide(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """An FP32 copy of a 16-bit float tensor, by name; only its first half needs all its bits."""
+    """An FP32 copy of a 16-bit float tensor, by name; empty for other tensors.
+
+    The first half of the copy is scaled, so that it needs more bits than the original type has.
+    """
     if not tensor.dtype.is_floating_point or tensor.dtype.itemsize != 2:
         return {}
     wide = tensor.float()

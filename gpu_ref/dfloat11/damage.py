@@ -43,7 +43,7 @@ _DAMAGES = (
 )
 NAMES = tuple(name for name, _ in _DAMAGES)
 _PLACE = 32  # kernels report the number of a chunk or block, times 32, plus the damage's number
-_NONE = 2**63 - 1  # if there is no damage
+_NONE = 2**63 - 1  # what the kernels leave in place if there is no damage
 
 
 def check(damage: int) -> None:

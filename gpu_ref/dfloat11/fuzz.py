@@ -4,8 +4,8 @@ DFloat11 is a lossless compression of weights.
 
 ``python -m halfbyte.gpu_ref.dfloat11.fuzz 1000000 [SEED]`` decodes that many damaged inputs in a
 separate process. An *execution* damages and decodes one input. The address and undefined-behaviour
-sanitizers stop at the first execution that accesses memory out of bounds. The error message then
-names the seed and the number of the execution.
+sanitizers stop at the first execution with an error, such as an access out of bounds. The error
+message then names the seed and the number of the execution.
 """
 
 import ctypes
@@ -57,7 +57,7 @@ def _run(
     library: ctypes.CDLL, name: str, inputs: Sequence[NDArray[np.uint8]], count: int,
     seed: int, first: int, last: int,
 ) -> Counter[str]:  # fmt: skip
-    """Run executions ``first`` up to ``last`` on the layout ``name``; count their outcomes."""
+    """Run executions ``first`` to ``last - 1`` on the layout ``name``; count their outcomes."""
     data = np.concatenate(inputs)
     ends = np.concatenate([[0], np.cumsum([len(part) for part in inputs])]).astype(np.int64)
     outcomes = np.zeros(len(NAMES), dtype=np.int64)
@@ -70,7 +70,7 @@ def _run(
 
 
 def fuzz_library(library: ctypes.CDLL, count: int, seed: int) -> Counter[str]:
-    """Run a third of ``count`` executions on each layout; return how many had each outcome."""
+    """Run about a third of ``count`` executions on each layout; count their outcomes."""
     coded, modules = corpus(0)
     third = count // 3
     found = _run(library, "own", coded, len(coded), seed, 0, third)
@@ -117,7 +117,7 @@ def main(count: int, seed: int) -> None:
     for what, times in sorted(found.items()):
         print(f"{what}: {times}")
     seconds = time.perf_counter() - begin
-    print(f"seed {seed}: {found.total()} damaged inputs in {seconds:.0f} s, no fault")
+    print(f"seed {seed}: {found.total()} damaged inputs in {seconds:.0f} s; no errors found")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Decodes tensors in DFloat11's joint layout, or multiplies vectors by them, on their device.
+"""Decodes tensors in DFloat11's joint layout, or multiplies them by vectors, on their device.
 
 DFloat11 is a lossless compression of weights. ``docs/dfloat11.md`` defines the layout: chunks of
 65,536 elements, each coded by 32 coders that share one stream.
@@ -57,7 +57,7 @@ class JointTensor:
         """Read and check the header and the index of chunks.
 
         data: (bytes,) uint8. Raises TypeError if it is not bytes, CorruptError if it is not a
-        tensor in the joint layout.
+        tensor in the joint layout or if the header or the index is damaged.
         """
         check_bytes(data)
         size = int.from_bytes(data[8:12].cpu().numpy().tobytes(), "little")
@@ -120,8 +120,8 @@ class JointTensor:
     def decode(self, *, verify: bool = True) -> Tensor:
         """Decode the tensor, to the original bits, type and shape.
 
-        ``verify`` also checks the CRCs of the elements. If the data is damaged, raises
-        CorruptError, which names the chunk.
+        ``verify`` also checks the CRCs of the elements. If damage is found, raises CorruptError,
+        which names the chunk.
         """
         device = self.data.device
         out = torch.empty(self.container.elements, dtype=self.dtype, device=device)
@@ -135,9 +135,11 @@ class JointTensor:
 
         x: (vectors, inputs) float32 on the same device. Returns (vectors, outputs) float32, with
         the same bits as :func:`multiply_plain` gives for the decoded matrix. Raises TypeError or
-        ValueError for other types or shapes, CorruptError for a damaged stream.
+        ValueError for other types, shapes or devices, CorruptError for a damaged stream.
         """
         failure = no_failure(self.data.device)
+        if x.device != self.data.device:
+            raise ValueError(f"Vectors must be on {self.data.device}, not on {x.device}")
         y = _multiply(self._call(None, failure, verify=False), None, self.shape, self.dtype, x)
         raise_failure(failure, "chunk", self.chunks)
         return y
@@ -180,11 +182,13 @@ def _multiply(
 
 
 def multiply_plain(weight: Tensor, x: Tensor) -> Tensor:
-    """Multiply a matrix in memory by up to eight vectors, like :meth:`JointTensor.multiply`.
+    """Multiply an uncompressed matrix by up to eight vectors, like :meth:`JointTensor.multiply`.
 
-    The sums have the same order, so that the bits are the same. weight: (outputs, inputs) BF16.
-    x: (vectors, inputs) float32. Returns (vectors, outputs) float32.
+    Products are added in the same order, so that the bits are the same. weight: (outputs, inputs)
+    BF16. x: (vectors, inputs) float32, on the same device. Returns (vectors, outputs) float32.
     """
+    if x.device != weight.device:
+        raise ValueError(f"Vectors must be on {weight.device}, not on {x.device}")
     weight = weight.contiguous()
     elements = math.prod(weight.shape)
     shape = DecodeJoint(elements=elements, chunks=-(-elements // _CHUNK))

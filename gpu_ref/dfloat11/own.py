@@ -1,6 +1,6 @@
 """Decodes halfbyte's own DFloat11 layouts on the device that holds the bytes.
 
-DFloat11 is a lossless compression of weights. This module implements its prefix layout;
+DFloat11 is a lossless compression of weights. This module implements the prefix layout;
 :mod:`.joint` implements the joint layout. ``docs/dfloat11.md`` defines both.
 """
 
@@ -47,7 +47,7 @@ class CompressedTensor:
         """Read and check the header.
 
         data: (bytes,) uint8. Raises TypeError if it is not bytes, CorruptError if it is not a
-        tensor in the prefix layout.
+        tensor in the prefix layout or if the header is damaged.
         """
         check_bytes(data)
         head = data[:HEADER_BYTES].cpu().contiguous()
@@ -94,8 +94,8 @@ class CompressedTensor:
         """Decode the tensor, to the original bits, type and shape.
 
         ``verify`` also checks the CRCs of the chunks. Only
-        :func:`halfbyte.golden.dfloat11.decompress` checks the digest of the whole tensor. If the
-        data is damaged, raises CorruptError, which names the chunk.
+        :func:`halfbyte.golden.dfloat11.decompress` checks the digest of the whole tensor. If damage
+        is found, raises CorruptError, which names the chunk.
         """
         device = self.data.device
         out = torch.empty(self.container.elements, dtype=self.dtype, device=device)

@@ -36,8 +36,8 @@ class PublishedModule:
         (bytes,): five bits for each eight bytes of the stream: the bit at which the first code
         starts.
     output_positions : Tensor
-        (4 count,): uint32 as bytes: the first element of each block of 4096 bytes of the stream,
-        then the number of elements.
+        (4 count,): ``count`` uint32 numbers as bytes: the index of the first element of each block
+        of 4096 bytes of the stream, then the number of elements.
     split_positions : tuple of int
         Where the elements of each weight begin, except the first weight.
     """
@@ -58,7 +58,7 @@ class PublishedModule:
                     f"{part} must be uint8 with {wanted}, not {tensor.dtype} with {tensor.ndim}"
                 )
             if tensor.device != self.luts.device:
-                raise ValueError(f"{part} is on {tensor.device}, luts on {self.luts.device}")
+                raise ValueError(f"{part} must be on {self.luts.device}, not on {tensor.device}")
             object.__setattr__(self, part, aligned(tensor))
         if self.luts.shape[1] != 256:
             raise CorruptError(f"luts must have 256 columns, not {self.luts.shape[1]}")
@@ -67,7 +67,8 @@ class PublishedModule:
         splits = [0, *self.split_positions, self.elements]
         if splits != sorted(splits):
             raise CorruptError(
-                "split positions must be in ascending order, up to the number of elements"
+                f"split positions must be in ascending order, from 0 to {self.elements}, not "
+                f"{self.split_positions}"
             )
 
     @classmethod

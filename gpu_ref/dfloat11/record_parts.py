@@ -27,21 +27,21 @@ def _product(device: torch.device) -> Results:
 PARTS = (
     Part(
         "check_dfloat11",
-        "DFloat11 decoders against the golden model",
+        "Compare the DFloat11 decoders with the golden model",
         Value.CORRECTNESS,
         25,
         _check,
     ),
     Part(
         "dfloat11",
-        "DFloat11 decoding beside a copy and the package's kernel",
+        "Time DFloat11 decoding, a copy and the package's kernel",
         Value.SPEED,
         45,
         _speed,
     ),
     Part(
         "dfloat11_product",
-        "Products of one vector and DFloat11 weights, decoded in registers",
+        "Time products of DFloat11 weights, decoded in registers, and one vector",
         Value.SPEED,
         30,
         _product,

@@ -80,9 +80,12 @@ def test_products_of_the_joint_layout():
     for wrong, message in [
         (x[:, 1:], r"must have shape \(N, 1000\), not \(3, 999\)"),
         (torch.ones(9, 1000), "must be 1 to 8, not 9"),
+        (torch.ones(1, 1000, device="meta"), "Vectors must be on cpu, not on meta"),
     ]:
         with pytest.raises(ValueError, match=message):
             tensor.multiply(wrong)
+        with pytest.raises(ValueError, match=message):
+            dfloat11.multiply_plain(weight, wrong)
     with pytest.raises(TypeError, match="take BF16 weights and FP32 vectors"):
         tensor.multiply(x.half())
 
