@@ -69,7 +69,7 @@ def _memory(device: torch.device) -> Results:
 
 
 def _products(device: torch.device) -> Results:
-    """Time all GEMM kernels but ``plain``, which would take most of the time."""
+    """Time the GEMM kernels except ``plain``, which would take most of the time."""
     fmt = load(_TIMED)
     for block in BLOCKS:
         sizes = Sizes.of(device, block=block)
@@ -104,25 +104,25 @@ def _sweep(device: torch.device) -> Results:
 
 PARTS = (
     Part("machine", "Compile the kernels for this machine", Value.MACHINE, 120, _machine),
-    Part("check", "Every kernel against the golden model", Value.CORRECTNESS, 90, _check),
+    Part("check", "Compare the kernels with the golden model", Value.CORRECTNESS, 90, _check),
     Part(
         "check_units",
-        "Accumulators of dot-product units against the golden model",
+        "Compare the dot-product units with the golden model",
         Value.CORRECTNESS,
         30,
         _check_units,
     ),
-    Part("sanitize", "compute-sanitizer on small shapes", Value.SAFETY, 80, _sanitize),
-    Part("products", "Block-scaled products beside torch.matmul", Value.SPEED, 60, _products),
-    Part("few_rows", "Products of few rows from packed weights", Value.SPEED, 25, _few_rows),
-    Part("memory", "Quantizing and dequantizing beside a copy", Value.SPEED, 20, _memory),
-    Part("streams", "MAC streams", Value.SPEED, 15, _streams),
+    Part("sanitize", "Run small shapes under compute-sanitizer", Value.SAFETY, 80, _sanitize),
+    Part("products", "Time block-scaled products and torch.matmul", Value.SPEED, 60, _products),
+    Part("few_rows", "Time products of few rows with packed weights", Value.SPEED, 25, _few_rows),
+    Part("memory", "Time quantizing, dequantizing and a copy", Value.SPEED, 20, _memory),
+    Part("streams", "Time MAC units", Value.SPEED, 15, _streams),
     Part(
         "check_tiles",
-        "Tensor-core kernels with other tiles against the golden model",
+        "Compare tensor-core kernels with other tiles with the golden model",
         Value.CHOICE,
         20,
         _check_tiles,
     ),
-    Part("sweep", "Tensor-core products in tiles of several sizes", Value.CHOICE, 30, _sweep),
+    Part("sweep", "Time tensor-core products in tiles of several sizes", Value.CHOICE, 30, _sweep),
 )

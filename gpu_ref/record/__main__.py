@@ -47,9 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="make gpu-record",
-        description="Check every kernel on a GPU against the golden model, then time it.",
+        description="Compare the kernels on a GPU with the golden model, then time them.",
     )
-    parser.add_argument("--device", choices=("cuda", "cpu"), help="default: a GPU if there is one")
+    parser.add_argument(
+        "--device",
+        choices=("cuda", "cpu"),
+        help="where the kernels run; by default a GPU if there is one, else the CPU",
+    )
     names = [part.name for part in PARTS]
     parser.add_argument(
         "--only",
@@ -58,15 +62,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PART",
         help=f"run only these parts: {', '.join(names)}",
     )
-    parser.add_argument("--seconds", type=float, help="time limit of each part, in seconds")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("docs/records"), help="default: docs/records"
+        "--seconds",
+        type=float,
+        help="time limit of each part, in seconds; by default each part has its own limit",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("docs/records"),
+        help="folder for the record; default: docs/records",
     )
     return parser
 
 
 def _name(device: str) -> str:
-    """The device's name in lower case, for a file name."""
+    """The GPU's name, or ``host`` for the CPU, in lower case, for a file name."""
     name = torch.cuda.get_device_name() if device == "cuda" else "host"
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 

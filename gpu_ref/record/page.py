@@ -53,8 +53,9 @@ def _title(record: RunRecord) -> str:
 
 
 def _ending(part: PartEntry) -> str:
-    """How the part ended, in a line, with its error if it failed."""
-    text = f"{part.status} after {part.seconds} s, {len(part.results)} results"
+    """How the part ended, in one line, with its error if it failed; or that it is running."""
+    time = "" if part.seconds is None else f" after {part.seconds} s"
+    text = f"{part.status}{time}, {len(part.results)} results"
     return text + (f"\n\n    {part.error}" if part.error else "")
 
 

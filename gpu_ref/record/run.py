@@ -29,7 +29,7 @@ class PartEntry(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord(Record):
-    """What ``make gpu-record`` keeps."""
+    """The record of one run: its parts, and when it began."""
 
     date: str
     """When the run began, in UTC."""

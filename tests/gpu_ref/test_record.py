@@ -117,6 +117,12 @@ def test_a_difference_shows_on_the_page():
     assert "codes at (0,): 1 for 2" in text
 
 
+def test_the_page_gives_no_time_for_a_part_that_is_running():
+    part = PartEntry(title="Check", status="running", seconds=None, error=None)
+    text = page(RunRecord(date="2026-01-01T00:00:00+00:00").with_part("check", part))
+    assert "running, 0 results" in text
+
+
 def test_refuses_a_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(SystemExit, match="PyTorch sees no GPU here"):
