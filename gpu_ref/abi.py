@@ -1,6 +1,6 @@
-"""Declares the C interface of the kernels for ctypes: functions, and the order of structures.
+"""Declares the C functions of the kernels for ctypes, and lists structures to compare with C.
 
-``cuda/api.h`` and ``cuda/tiles.h`` declare the same functions in C.
+``cuda/api.h`` and ``cuda/tiles.h`` declare these functions in C.
 """
 
 import ctypes
@@ -34,7 +34,8 @@ from halfbyte.gpu_ref.structures import (
 
 __all__ = ["STRUCTURES", "prototypes", "tile_prototypes"]
 
-# In the order in which hb_sizes() in api_common.h lists their sizes.
+# The structures whose sizes Library compares with those in C, in the order of hb_sizes() in
+# api_common.h.
 STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     FormatTable,
     Context,
@@ -60,7 +61,7 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
 
 
 def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
-    """The argument types of each function of the build ``kind``, which is ``cuda`` or ``host``."""
+    """The argument types of the functions that compute, in the ``cuda`` or ``host`` build."""
     context, table = POINTER(Context), POINTER(FormatTable)
     plain, product = POINTER(PlainProduct), POINTER(Product)
     shared: dict[str, tuple[Any, ...]] = {
@@ -96,5 +97,5 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
 
 
 def tile_prototypes() -> dict[str, tuple[Any, ...]]:
-    """The argument types of the tensor-core kernels that only ``gpu-bench --sweep`` runs."""
+    """The argument types of the function in the library that :func:`.build_tiles` compiles."""
     return {"hb_gemm_tile": (POINTER(Context), POINTER(Product), c_int32, c_int32)}

@@ -1,4 +1,4 @@
-"""Measures the throughput of every kernel, and of PyTorch's own kernels, on one device."""
+"""Measures the throughput of quantizers, GEMM kernels and PyTorch's kernels, on one device."""
 
 import statistics
 import time
@@ -74,7 +74,7 @@ def _event() -> Any:
 
 
 def _seconds(function: Callable[[], object], device: torch.device) -> float:
-    """The seconds that one call takes; on a GPU, between two CUDA events around it."""
+    """The seconds that one call takes; on a GPU, the time between CUDA events around the call."""
     if device.type != "cuda":
         begin = time.perf_counter()
         function()
@@ -109,7 +109,7 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
 
 
 def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[MemoryRun]:
-    """Time quantizing, dequantizing and a copy; yield the bytes read and written per second."""
+    """Time quantizing and copying (FP32 and BF16) and dequantizing (FP32); yield a record each."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
         target, packed = torch.empty_like(x), quantize(x, fmt, block=sizes.block)
@@ -141,7 +141,7 @@ def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[
 def product_records(
     fmt: Format, sizes: Sizes, device: torch.device, kernels: Sequence[str] | None = None
 ) -> Iterator[ProductRun]:
-    """Time every GEMM kernel, or only ``kernels``, and also torch.matmul.
+    """Time the GEMM kernels of :func:`timed_kernels`, or only ``kernels``, and also torch.matmul.
 
     torch.matmul multiplies BF16 on a GPU and FP32 on a CPU. Raises ToolError if the result of a
     kernel differs from that of ``plain``. The first 300 rows of each operand are compared.
@@ -227,12 +227,15 @@ def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
 
     run()
     if not torch.equal(y, matmul(a, w, kernel="plain")):
-        raise ToolError("Kernel rows differs from kernel plain, so nothing was timed")
+        raise ToolError("Kernel rows differs from kernel plain, so it was not timed")
     return run
 
 
 def timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
-    """The kernels to time, on a CPU without ``plain`` and emulated kernels, which take minutes."""
+    """The GEMM kernels to time.
+
+    On a CPU, ``plain`` and the emulated kernels are left out: they would take minutes.
+    """
     kind = library_for(device).kind
     skipped = () if kind == "cuda" else (*EMULATED, "plain")
     return [
@@ -251,11 +254,11 @@ def _check_agreement(operands: list[Packed], kernels: Sequence[str]) -> None:
     expected = matmul(*corner, kernel="plain")
     for kernel in kernels:
         if not torch.equal(matmul(*corner, kernel=kernel), expected):
-            raise ToolError(f"Kernel {kernel} differs from kernel plain, so nothing was timed")
+            raise ToolError(f"Kernel {kernel} differs from kernel plain, so no product was timed")
 
 
 def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> list[Timing]:
-    """Time every kernel on ``device``; return medians, and speeds relative to PyTorch's kernels.
+    """Time quantizers, GEMM kernels and PyTorch's kernels on ``device``; return a record for each.
 
     Raises ToolError if a kernel's result differs from that of the kernel ``plain``.
     """
@@ -271,11 +274,12 @@ def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> 
 def sweep_records(
     fmt: Format, device: torch.device, sizes: Sizes | None = None
 ) -> Iterator[ProductRun]:
-    """Time the tensor-core kernel with each size of tile, for every block size in :data:`BLOCKS`.
+    """Time the tensor-core kernel with each size of tile that ``device`` can run.
 
-    A tile is the part of the result that one thread block computes. A CPU only emulates these
-    kernels: there, ``sizes`` must be given, or UserError is raised. Raises ToolError if a kernel's
-    result differs from that of the kernel ``plain``.
+    This is done for every block size in :data:`BLOCKS`. A tile is the part of the result that one
+    thread block computes. A CPU only emulates these kernels: there, ``sizes`` must be given, or
+    UserError is raised. Raises ToolError if a kernel's result differs from that of the kernel
+    ``plain``.
     """
     if device.type != "cuda" and sizes is None:
         raise UserError(
@@ -287,6 +291,6 @@ def sweep_records(
 
 
 def sweep(fmt: Format, device: torch.device) -> list[Timing]:
-    """The records of :func:`sweep_records`, with a description of the machine."""
+    """The records of :func:`sweep_records`, each with a description of the machine."""
     where = vars(describe(device))
     return [ProductTiming(**vars(run), **where) for run in sweep_records(fmt, device)]

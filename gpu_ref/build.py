@@ -1,4 +1,4 @@
-"""Compiles the sources in ``cuda/`` to shared libraries, which are kept until a source changes.
+"""Compiles the sources in ``cuda/`` to shared libraries; unchanged sources are not compiled again.
 
 The CUDA build of the kernels runs on GPUs, the host build on CPUs.
 """
@@ -60,9 +60,10 @@ def build_cuda() -> Path:
 
 
 def build_tiles(kind: str) -> Path:
-    """Compile the tensor-core kernels that only ``gpu-bench --sweep`` runs.
+    """Compile the tensor-core kernels with other tile sizes, which ``auto`` never chooses.
 
-    ``kind`` is the build, ``cuda`` or ``host``. Returns the path of the library.
+    They are checked, and timed by ``gpu-bench --sweep``. ``kind`` is the build, ``cuda`` or
+    ``host``. Returns the path of the library.
     """
     if kind == "cuda":
         return _library(cuda_compiler(), "device_tiles.cu", _files("device_tiles.cu"))
@@ -81,7 +82,7 @@ def build_fuzz() -> Path:
 
 @cache
 def _tables(formats: tuple[Format, ...]) -> dict[Format, FormatTable]:
-    """Compile the tables of ``formats`` in one library, and load them."""
+    """Compile the tables of ``formats`` to one library, and load them."""
     files = {header_name(fmt): format_header(fmt) for fmt in formats}
     files["arithmetic.h"] = (SOURCES / "arithmetic.h").read_text()
     files["formats.cpp"] = tables_source(formats)
@@ -93,6 +94,6 @@ def _tables(formats: tuple[Format, ...]) -> dict[Format, FormatTable]:
 
 @cache
 def format_table(fmt: Format) -> FormatTable:
-    """The compiled table of ``fmt``; the shipped formats are compiled together, others alone."""
+    """The compiled table of ``fmt``; the shipped formats share a library, any other has its own."""
     shipped = bundled()
     return _tables(shipped if fmt in shipped else (fmt,))[fmt]

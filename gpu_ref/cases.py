@@ -25,17 +25,18 @@ __all__ = [
 ]
 
 SEED = 4
-# Random formats like those of users: bits, largest integer, denominator of the quantum.
+# Random formats like those of users: bits, largest integer, denominator of the values.
 _RANDOM = ((4, 24, 3), (3, 7, 8), (6, 2**19, 1024))
 RANDOM_CYCLES = 3000
-# Significant bits of scale types that round to nearest.
+# For these types of scales, absmax_near_thresholds() makes ties between neighbouring scales, which
+# have so many significant bits.
 _SIGNIFICANDS = {
     ScaleFormat.FP16: 11,
     ScaleFormat.BF16: 8,
     ScaleFormat.E4M3: 4,
     ScaleFormat.E4M3_MODELOPT: 4,
     ScaleFormat.UE5M3: 4,
-    ScaleFormat.E8M0_NEAREST: 4,  # bits that decide whether absmax goes to the next power of two
+    ScaleFormat.E8M0_NEAREST: 4,  # scales are powers of two: 4 bits give cases between them
 }
 
 
@@ -53,7 +54,7 @@ SHAPES = (
     Shape(1, 1, 1, 1),
     Shape(1, 1, 128, 128),
     Shape(2, 3, 131, 128),  # the last block is shorter
-    Shape(7, 5, 97, 13),  # primes; blocks of odd length, which share bytes
+    Shape(7, 5, 97, 13),  # primes; neighbouring blocks of odd length share a byte
     Shape(3, 2, 64, 1),
     Shape(5, 4, 40, 1000),  # a block longer than the row
     Shape(8, 131, 256, 16),
@@ -95,7 +96,7 @@ def matrix(rows: int, length: int, block: int, *, seed: int, spread: float = 1.0
     """Normally distributed numbers and special cases; (rows, length) float32.
 
     The special cases are zeros of both signs, small numbers, a block of zeros and an outlier. The
-    standard deviation is ``spread``.
+    standard deviation of the normal numbers is ``spread``.
     """
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(rows, length, generator=generator) * spread
@@ -121,9 +122,10 @@ def _neighbours(x: Tensor, steps: int = 2) -> Tensor:
 
 
 def near_thresholds(fmt: Format) -> Tensor:
-    """Every value, every midpoint of neighbouring values, and the floats around them; float32.
+    """Every value, every midpoint of neighbouring values, and two floats on each side of them.
 
-    Then follow zeros of both signs, the smallest and largest floats, infinities and random numbers.
+    Then follow, with both signs, zero, the smallest and the largest finite magnitude and infinity,
+    and last random numbers. Returns float32.
     """
     values = sorted(set(fmt.values))
     middles = [(low + high) / 2 for low, high in pairwise(values)]
@@ -151,12 +153,12 @@ def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
             scales.append(fractions * (2.0**exponent / steps))
     points = torch.cat(scales).to(torch.float64) * largest
     around = _neighbours(points.to(torch.float32))
-    # Beyond this bound, absmax divided by a small largest value would exceed FP32.
+    # From this bound on, absmax divided by a largest value below 1 could exceed FP32.
     return around[(around > 0) & (around < 2.0**120 * min(1.0, largest))]
 
 
 def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
-    """Accumulator widths: lossless for 256 products, for one, 2 bits less than for one, and 64."""
+    """Accumulator widths: lossless for 256 products; for 1 product; 2 bits less than that; 64."""
     one = max(2, lossless_acc_width(weight, activation, 1))
     return (lossless_acc_width(weight, activation, 256), one, max(2, one - 2), 64)
 

@@ -1,4 +1,8 @@
-"""Compares every kernel with the golden model (:mod:`halfbyte.golden`), bit by bit."""
+"""Compares kernels with the golden model (:mod:`halfbyte.golden`), bit by bit.
+
+These are the kernels for quantizing, MACs and products; those of dot-product units are in
+:mod:`.unit_check`.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -133,7 +137,7 @@ def _products(
 ) -> Iterator[Comparison]:
     """Check every GEMM kernel that is exact for a shape, or only ``tiles``.
 
-    ``tiles`` are variants of the tensor-core kernel ``mma``.
+    ``tiles`` are variants of the tensor-core kernel ``mma``, checked where ``mma`` is exact.
     """
     kind = library_for(device).kind
     found: dict[str, Comparison] = {}
@@ -203,10 +207,10 @@ def check_format(
     activation: Format | None = None,
     shapes: Sequence[Shape] = (*cases.SHAPES, cases.LARGE_SHAPE),
 ) -> list[Comparison]:
-    """Compare every kernel on ``device`` with the golden model, for one pair of formats.
+    """Compare the kernels for quantizing, MACs and products with the golden model.
 
-    ``activation`` is ``weight`` by default. Quantizers and products are checked with all
-    ``shapes``. Returns one comparison for each kernel.
+    The kernels run on ``device``, for one pair of formats; ``activation`` is ``weight`` by default.
+    Quantizers and products are checked with all ``shapes``. Returns one comparison for each kernel.
     """
     other = activation or weight
     return [
@@ -221,10 +225,10 @@ def check_format(
 def check_tiles(
     fmt: Format, device: torch.device, *, shapes: Sequence[Shape] = cases.SHAPES
 ) -> list[Comparison]:
-    """Compare the tensor-core kernels of other tile sizes with the golden model.
+    """Compare the tensor-core kernels with other tile sizes with the golden model.
 
-    A tile is the part of the result that one thread block computes. Only ``gpu-bench --sweep`` runs
-    these kernels. They are not part of :func:`check_format`, so that a crash in them does not end
-    its checks.
+    A tile is the part of the result that one thread block computes. ``auto`` never chooses these
+    kernels; ``gpu-bench --sweep`` times them. They are not part of :func:`check_format`, so that a
+    crash in them does not end the checks of the other kernels.
     """
     return list(_products(fmt, fmt, shapes, device, alternatives(device)))

@@ -16,7 +16,7 @@ __all__ = ["Comparison", "merged"]
 
 @dataclass
 class Comparison:
-    """The results of one kernel for one pair of formats.
+    """How many results of one kernel differ from the golden model's, for one pair of formats.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Comparison:
     first: str = field(default="")
 
     def add(self, seen: Tensor, expected: Tensor, what: str) -> None:
-        """Compare two tensors, floats bit by bit, and add to the counts.
+        """Compare two tensors, FP32 numbers bit by bit, and add to the counts.
 
         A wrong type or shape counts as one difference. ``what`` describes the case.
         """

@@ -22,8 +22,9 @@ _CUDA = (
     "-prec-div=true",
     "-Xcompiler=-fPIC,-fvisibility=hidden",
 )
-# For machines without a GPU: capabilities 8.0 and 9.0, and PTX, NVIDIA's
-# intermediate code, which the driver compiles for later GPUs.
+# Flags for the architectures. A machine whose GPUs are unknown gets capability 8.0, capability 9.0
+# (_HOPPER, or _WARPGROUPS with Hopper's warpgroup instructions), and PTX, NVIDIA's intermediate
+# code, which the driver compiles for later GPUs.
 _OLDEST = ("-gencode=arch=compute_80,code=sm_80",)
 _HOPPER = ("-gencode=arch=compute_90,code=sm_90",)
 _WARPGROUPS = ("-gencode=arch=compute_90a,code=sm_90a", "-DHB_WARPGROUPS")
@@ -46,9 +47,10 @@ def find_nvcc() -> str | None:
 
 
 def _architectures(path: str, hopper: tuple[str, ...]) -> tuple[str, ...]:
-    """Flags for the GPUs of this machine if nvcc knows all of them, else for all supported GPUs.
+    """Flags for the GPUs of this machine, or for all supported GPUs.
 
-    ``hopper`` are the flags for capability 9.0.
+    The latter if the machine has no GPU, or one that nvcc does not know. ``hopper`` are the flags
+    for capability 9.0.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     found = {torch.cuda.get_device_capability(index) for index in range(count)}
@@ -66,7 +68,8 @@ def _cuda_compiler(path: str) -> Compiler:
     text = run_tool([path, "--version"]).stdout
     release = re.search(r"release (\d+)\.(\d+), (V[\d.]+)", text)
     if release is None:
-        raise ToolError(f"{path} does not say its version: is it nvcc?", [path, "--version"], text)
+        command = [path, "--version"]
+        raise ToolError(f"{path} names no release of CUDA: is it nvcc?", command, text)
     version = int(release[1]), int(release[2])
     if version < OLDEST_NVCC:
         raise ToolError(
@@ -83,7 +86,7 @@ def cuda_compiler() -> Compiler:
     path = find_nvcc()
     if path is None:
         raise ToolError(
-            "nvcc not found, and CUDA tensors need it: install the CUDA toolkit or set NVCC, or "
-            "move the tensors to the CPU, where the host build computes the same bits"
+            "nvcc was not found, and CUDA tensors need it: install the CUDA toolkit or set NVCC, "
+            "or move the tensors to the CPU, where the host build computes the same bits"
         )
     return _cuda_compiler(path)

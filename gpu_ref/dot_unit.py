@@ -39,9 +39,9 @@ def unit(
     """The structure that tells the kernels how a unit accumulates.
 
     ``accumulator`` is INTEGER, FP32, EXACT or BLACKWELL. ``window`` is for exact accumulators: the
-    lowest and the highest exponent of the product of two scales. By default it holds the products
-    of all scales. Raises TypeError if ``overflow`` is not an Overflow, UserError for a width out of
-    range.
+    lowest and the highest exponent that the last bit of the product of two scales may have. The
+    default window allows the products of all scales. Raises TypeError if ``overflow`` is not an
+    Overflow or ``acc_width`` not an integer, UserError if ``acc_width`` is not 2 to 64.
     """
     check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
@@ -125,7 +125,7 @@ def fp32_stream(
     ``scale``, of the shape of ``clear``. If a cycle takes B blocks, scales have one more dimension:
     (T, B) or (S, T, B). last: bool, of the shape of ``clear``; true in the last cycle of a block.
     By default every cycle ends a block. The sum of a block times the significands of its scales
-    must have at most 53 bits.
+    must have at most 53 bits; if this may fail even for one cycle, UserError is raised.
     """
     lanes = w_codes.shape[-1] // _blocks(clear, w_scales) if w_codes.ndim else 0
     kind = fp32_unit(weight, activation, scale, lanes)
@@ -225,7 +225,7 @@ def _check_columns(columns: dict[str, Tensor | None]) -> None:
             kind = each.dtype if isinstance(each, Tensor) else type(each).__name__
             raise TypeError(f"{name} must be a {dtype} tensor, not {kind}")
     if (columns["w_scales"] is None) != (columns["a_scales"] is None):
-        raise TypeError("A stream needs both w_scales and a_scales, or neither of them")
+        raise TypeError("A stream needs both w_scales and a_scales, or neither, not one of them")
     given = {name: each for name, each in columns.items() if each is not None}
     expected = {name: tuple(w.shape[:-1]) for name in given.keys() - {"w", "a"}}
     blocks = 1 if clear is None else _blocks(clear, columns["w_scales"])

@@ -56,7 +56,7 @@ class Library:
         self._handle.hb_sizes(sizes, len(STRUCTURES))
         wanted = [ctypes.sizeof(structure) for structure in STRUCTURES]
         if list(sizes) != wanted:
-            raise ToolError(f"Structures of the library have sizes {list(sizes)}, not {wanted}")
+            raise ToolError(f"The library's structures must have sizes {wanted}, not {list(sizes)}")
 
     def call(self, name: str, device: torch.device, *arguments: Any) -> None:
         """Run a kernel on ``device``; structures are passed by reference.
@@ -150,7 +150,7 @@ class Library:
 
 @cache
 def tile_library(kind: str) -> Library:
-    """The tensor-core kernels that only ``gpu-bench --sweep`` runs, compiled if necessary."""
+    """The library of :func:`.build_tiles`: tensor-core kernels with other tile sizes."""
     return Library(loaded(build_tiles(kind)), lambda kind: tile_prototypes())
 
 
@@ -162,19 +162,19 @@ def host_library() -> Library:
 
 @cache
 def cuda_library() -> Library:
-    """The CUDA build, compiled if necessary; raises ToolError without nvcc."""
+    """The CUDA build, compiled if necessary; raises ToolError if nvcc is missing or too old."""
     return Library(loaded(build_cuda()))
 
 
 def library_for(device: torch.device) -> Library:
     """The build that works on tensors of ``device``.
 
-    Raises UserError for devices other than the CPU and GPUs of capability 8.0 and above.
+    Raises UserError for devices other than the CPU and NVIDIA GPUs of capability 8.0 and above.
     """
     if device.type == "cpu":
         return host_library()
     if device.type != "cuda" or torch.version.hip is not None:
-        raise UserError(f"Tensors must be on the CPU or a CUDA device, not on {device}")
+        raise UserError(f"Tensors must be on the CPU or an NVIDIA GPU, not on {device}")
     capability = torch.cuda.get_device_capability(device)
     if capability < OLDEST_CAPABILITY:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Defines a linear layer that computes as the hardware does, and puts it into models."""
+"""Defines a linear layer that computes as the hardware does, and converts models to such layers."""
 
 import ast
 import inspect
@@ -29,8 +29,9 @@ _SETS_UP = re.compile(r"__init__|reset_parameters|_?reset_|_?init_")
 class Linear(nn.Module):
     """``y = A W^T + bias`` as block-scaled hardware computes it.
 
-    Inputs are quantized first, in blocks along the features. The bias is added in
-    FP32 and the result is cast to the input's type. There is no gradient.
+    A is the input, which is quantized first, in blocks along the features. W is the quantized
+    weight. The bias is added in FP32 and the result is cast to the input's type. There is no
+    gradient.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ class Linear(nn.Module):
         super().__init__()
         if len(weight.shape) != 2:
             raise ValueError(
-                f"A layer's weight must be (outputs, inputs), not {tuple(weight.shape)}"
+                f"A layer's weight must have shape (outputs, inputs), not {tuple(weight.shape)}"
             )
         self.out_features, self.in_features = weight.shape
         if bias is not None and bias.shape != (self.out_features,):
@@ -136,7 +137,7 @@ def _is_linear(layer: nn.Module) -> bool:
 
 
 def _read_elsewhere(model: nn.Module) -> set[str]:
-    """Names of layers whose weight another module reads, instead of calling the layer.
+    """Names of layers whose weight or bias another module reads, instead of calling the layer.
 
     Multi-head attention and state-space models do this. Such reads are found in the code of the
     modules' classes, like ``self.out_proj.weight``. Code that only initializes weights is ignored.

@@ -75,9 +75,10 @@ def mac_stream(
 
 
 def _check_columns(columns: list[Tensor]) -> None:
-    for flags in columns[2:]:
+    for name, flags in zip(("clear", "enable"), columns[2:], strict=False):
         if not isinstance(flags, Tensor) or flags.dtype != torch.bool:
-            raise TypeError("clear and enable must be bool tensors")
+            kind = flags.dtype if isinstance(flags, Tensor) else type(flags).__name__
+            raise TypeError(f"{name} must be a torch.bool tensor, not {kind}")
     shapes = {tuple(column.shape) for column in columns}
     devices = {column.device for column in columns}
     if len(shapes) != 1 or len(devices) != 1 or len(min(shapes)) not in (1, 2):

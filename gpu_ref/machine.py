@@ -23,7 +23,7 @@ def pick_device() -> torch.device:
 
 
 def processor() -> str:
-    """The processor's name, as Linux reports it."""
+    """The processor's name from /proc/cpuinfo; without it, what Python knows of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -33,7 +33,7 @@ def processor() -> str:
 
 
 def _driver() -> str | None:
-    """The version of NVIDIA's driver, if ``nvidia-smi`` is installed."""
+    """The version of NVIDIA's driver; None if ``nvidia-smi`` is missing or fails."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
@@ -42,6 +42,8 @@ def _driver() -> str | None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
+    if done.returncode:
+        return None  # it prints its error where the version would be
     return done.stdout.partition("\n")[0].strip() or None
 
 

@@ -32,11 +32,12 @@ BLOCK_PADDING = 32
 # As in gemm_rows.h: the most rows of activations, the codes that a GPU thread (lane) reads at once,
 # and the lanes of a warp.
 FEW_ROWS, PIECE, LANES = 16, 16, 32
+MAX_ROW_BYTES = 2**31 - 1  # of a decoded row: expand_piece() in expand.h counts in 32 bits
 
 
 @dataclass(frozen=True)
 class _Sizes:
-    """The properties of a product that decide whether a kernel is exact.
+    """The properties of a product that decide whether a kernel can compute it exactly.
 
     ``formats`` are those of activations and weights, ``terms`` is the number of products in a
     block, and ``rows`` and ``length`` are the shape of the activations.
@@ -66,29 +67,36 @@ def _range(fmt: Format) -> str:
 
 
 def _bytes_refusal(sizes: _Sizes) -> str | None:
-    """Why a kernel that multiplies int8 cannot be exact."""
+    """Why a kernel that multiplies int8 cannot be exact; None if it can."""
     wide = sizes.outside(-128, 127)
     if wide:
         return f"it multiplies int8, and {_range(wide)}"
     return "sums of a block may exceed int32" if sizes.bound >= 2**31 else None
 
 
+def _said(rows: int | None) -> str:
+    return "an unknown number" if rows is None else str(rows)
+
+
 def _rows_refusal(sizes: _Sizes) -> str | None:
-    """Why the kernel ``rows`` does not take these sizes, or cannot be exact."""
+    """Why the kernel ``rows`` does not take these sizes, or cannot be exact; None if it can."""
     if sizes.rows is None or sizes.length is None or not 1 <= sizes.rows <= FEW_ROWS:
-        return f"it takes 1 to {FEW_ROWS} rows of activations"
+        return f"it takes 1 to {FEW_ROWS} rows of activations, not {_said(sizes.rows)}"
     weight = sizes.formats[1]
     if weight.bits > 4:
         return f"it reads codes of at most 4 bits, and {weight.name} has {weight.bits}"
     pieces = sizes.terms // PIECE
     whole = sizes.terms % PIECE == 0 and (pieces % LANES == 0 or pieces & (pieces - 1) == 0)
     if not whole or sizes.length % PIECE:
-        return "it takes rows of a multiple of 16 codes, in blocks of 16, 32, 64, ... codes"
+        return (
+            "it takes rows of a multiple of 16 codes, in blocks of 16, 32, 64, 128, 256 or a "
+            f"multiple of 512 codes, not rows of {sizes.length} codes in blocks of {sizes.terms}"
+        )
     return _bytes_refusal(sizes)
 
 
 def _pairs_refusal(sizes: _Sizes) -> str | None:
-    """Why a kernel that multiplies int16 cannot be exact."""
+    """Why a kernel that multiplies int16 cannot be exact; None if it can."""
     wide = sizes.outside(-(2**15) + 1, 2**15 - 1)
     if wide:
         return f"it multiplies int16, and {_range(wide)}"
@@ -96,7 +104,7 @@ def _pairs_refusal(sizes: _Sizes) -> str | None:
 
 
 def _doubles_refusal(sizes: _Sizes) -> str | None:
-    """Why a kernel that multiplies and adds in FP64 cannot be exact."""
+    """Why a kernel that multiplies and adds in FP64 cannot be exact; None if it can."""
     return "sums of a block may exceed 2^53" if sizes.bound > 2**53 else None
 
 
@@ -129,7 +137,7 @@ class _Tile:
 
 
 # A tile is the part of the result that a thread block computes. A name states the tile's rows x
-# columns x buffers; ``mma`` itself is 128x128x3. Only ``gpu-bench --sweep`` runs these variants.
+# columns x buffers; ``mma`` itself is 128x128x3. ``auto`` never chooses these variants.
 # wgmma stands for Hopper's warpgroup instructions, which need compute capability 9.0.
 _TILES = {
     "mma 128x64x3": _Tile(0, 72),
@@ -156,7 +164,8 @@ def refusal(
 ) -> str | None:
     """Why ``kernel`` cannot multiply blocks of ``terms`` products exactly; None if it can.
 
-    ``rows`` and ``length`` are those of the activations; the kernel ``rows`` needs them.
+    ``rows`` and ``length`` are those of the activations. Without them, the kernel called ``rows``
+    is refused.
     """
     name = "mma" if kernel in _TILES else kernel
     return _REFUSALS[name](_Sizes((activation, weight), terms, rows, length))
@@ -204,10 +213,10 @@ def choose_kernel(
     rows: int | None = None,
     length: int | None = None,
 ) -> str:
-    """Return ``kernel`` if it is in the build and exact; for ``auto``, the fastest such kernel.
+    """Return ``kernel``, or for ``auto`` the fastest kernel of the build that is exact.
 
-    Raises UserError if the build lacks ``kernel``, or if the kernel cannot be exact; the message
-    says why.
+    Raises UserError if the build lacks ``kernel``, or if the kernel cannot be exact or does not
+    take these sizes; the message says why.
     """
     if kernel == "auto":
         padded = -(-terms // BLOCK_PADDING) * BLOCK_PADDING > MAX_PADDING * terms
@@ -218,11 +227,11 @@ def choose_kernel(
     if kernel not in (*GEMM_KERNELS[kind], *_TILES):
         names = ", ".join(GEMM_KERNELS[kind])
         raise UserError(
-            f"Kernel of the {kind} build must be auto, {names}, not {str(kernel)[:60]!r}"
+            f"Kernel of the {kind} build must be one of auto, {names}, not {str(kernel)[:60]!r}"
         )
     reason = refusal(kernel, activation, weight, terms, rows=rows, length=length)
     if reason:
-        raise UserError(f"Kernel {kernel} cannot be exact here: {reason}; use plain or auto")
+        raise UserError(f"Kernel {kernel} cannot compute this product: {reason}; use plain or auto")
     return kernel
 
 
@@ -239,8 +248,16 @@ class Expanded:
 
 
 def expand(library: Library, packed: Packed, rows: int) -> Expanded:
-    """Decode an operand of ``rows`` rows once, for all tiles of the result."""
+    """Decode an operand of ``rows`` rows once, for all tiles of the result.
+
+    Raises UserError if a decoded row is longer than the kernel's 32-bit offsets reach.
+    """
     layout = library.layout(rows, packed.length, packed.kernel_block)
+    if layout.row_length > MAX_ROW_BYTES:
+        raise UserError(
+            f"Rows must take at most {MAX_ROW_BYTES} bytes as padded int8, not "
+            f"{layout.row_length}: use kernel plain or larger blocks"
+        )
     shape = layout.padded_rows, layout.row_length
     integers = torch.empty(shape, dtype=torch.int8, device=packed.device)
     steps = torch.empty(layout.blocks, layout.padded_rows, device=packed.device)
@@ -261,18 +278,19 @@ def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
     Kernels: ``plain`` follows the definition and takes all shapes. ``dp4a`` and ``mma`` (tensor
     cores) multiply int8. ``rows`` also multiplies int8, for at most 16 rows of ``a``, and reads the
     packed codes of ``w``. ``pairs`` and ``doubles`` use the SIMD instructions of the host build.
-    ``auto`` takes the fastest kernel that is exact.
+    ``auto`` chooses the fastest kernel that is exact.
 
-    Raises ValueError if shapes, blocks or devices differ or a result exceeds FP32, UserError if the
-    kernel cannot be exact for these formats, ToolError if it fails.
+    Raises TypeError if an operand is not Packed; ValueError if shapes, blocks or devices differ or
+    a result exceeds FP32; UserError if ``kernel`` is unknown, cannot compute this product exactly,
+    or lacks memory; ToolError if the kernels cannot be compiled or fail.
     """
     _check_operands(a, w)
     rows, length, columns = a.shape[:-1].numel(), a.length, w.shape[0]
-    y = torch.zeros(*a.shape[:-1], columns, dtype=torch.float32, device=a.device)
     library = library_for(a.device)
     chosen = choose_kernel(
         kernel, library.kind, a.format, w.format, a.kernel_block, rows=rows, length=length
     )
+    y = torch.zeros(*a.shape[:-1], columns, dtype=torch.float32, device=a.device)
     if y.numel() == 0 or length == 0:
         return y
     overflows = torch.zeros(1, dtype=torch.int64, device=a.device)
@@ -300,7 +318,7 @@ def _check_operands(a: Packed, w: Packed) -> None:
     if a.kernel_block != w.kernel_block:
         raise ValueError(f"matmul needs equal block sizes, not {a.block} and {w.block}")
     if a.device != w.device:
-        raise ValueError(f"matmul needs one device, not {a.device} and {w.device}")
+        raise ValueError(f"matmul needs operands on one device, not on {a.device} and {w.device}")
 
 
 def _multiply_packed(

@@ -18,7 +18,7 @@ PAIR_BITS = 4  # codes of at most this many bits lie two in a byte
 
 
 def row_bytes(fmt: Format, length: int) -> int:
-    """Bytes of ``length`` packed codes."""
+    """Bytes of a row of ``length`` packed codes of the format ``fmt``."""
     return -(-length // 2) if fmt.bits <= PAIR_BITS else length
 
 
@@ -79,13 +79,14 @@ class Packed:
             self._check_values()
 
     def _check_values(self) -> None:
-        if not bool(((self.scales != 0) & self.scales.isfinite()).all()):
-            raise ValueError("Block scales must be finite and not 0")
+        bad = int(((self.scales == 0) | ~self.scales.isfinite()).sum())
+        if bad:
+            raise ValueError(f"Block scales must be finite and not 0, which {bad} of them are not")
         check_codes(self.unpacked(), self.format)
 
     @property
     def blocks(self) -> int:
-        """Blocks of a row."""
+        """Number of blocks in a row."""
         return -(-self.length // self.block)
 
     @property

@@ -42,7 +42,7 @@ def resolve_format(fmt: Format | str | Path) -> Format:
 
 
 def _element(x: Tensor) -> Tensor:
-    """``x`` contiguous, in a type that the kernels read; FP64 is rounded to FP32."""
+    """``x`` contiguous, in a type that the kernels read; other types are converted to FP32."""
     return (x if x.dtype in _ELEMENTS else x.to(torch.float32)).detach().contiguous()
 
 
@@ -72,7 +72,7 @@ def _new_refusals(device: torch.device) -> _Refusals:
 
 
 def _call(x: Tensor, block: int) -> Quantize:
-    """The kernels' arguments for blocks of the last dimension of ``x``, a tensor with elements."""
+    """The kernels' arguments for blocks of the last dimension of ``x``, which must not be empty."""
     length = x.shape[-1]
     return Quantize(
         x=x.data_ptr(),
@@ -108,23 +108,25 @@ def quantize(
         Factor of the absolute maxima from which scales are computed: a number, or a float32 tensor
         that broadcasts to the scales' shape (..., blocks).
     kernel : str
-        ``spans`` (reads 256 elements at a time; for blocks of 16 to 256 elements), ``units`` (for
-        any shape) or ``auto``.
+        ``units`` takes any shape. ``spans`` reads 256 elements at a time, and takes only tensors of
+        a multiple of 256 elements, in whole blocks of 16, 32, 64, 128 or 256. ``auto`` is ``spans``
+        where it can be used, else ``units``.
 
     Raises
     ------
     TypeError
-        ``x`` is not floating point.
+        ``x`` is not floating point, ``block`` is not an integer, or ``clip`` has another type.
     ValueError
-        ``x`` has NaN or infinities, or ``block`` or ``clip`` is out of range.
+        ``x`` has NaN, infinities or no dimension, or ``block`` or ``clip`` is out of range.
     UserError
-        A scale exceeds FP32, or the kernel does not take the shape.
+        A scale exceeds FP32, the format or the kernel is unknown, the kernel does not take the
+        shape, or ``x`` is on a device without kernels.
     ToolError
         The kernels cannot be compiled, or fail.
     """
     fmt = resolve_format(fmt)
     if check_float(x, "What is quantized").ndim == 0:
-        raise ValueError("quantize needs at least one dimension, not 0")
+        raise ValueError("quantize needs a tensor of at least one dimension, not 0")
     library, table = library_for(x.device), format_table(fmt)
     x = _element(x)
     *rows, length = x.shape
@@ -176,7 +178,7 @@ def _pick(kernel: str, library: Library, call: Quantize) -> str:
 def absmax(x: Tensor, *, block: int) -> Tensor:
     """The absolute maximum of each block of the last dimension; (..., blocks) float32.
 
-    Raises ValueError on NaN or infinities.
+    Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities.
     """
     x = _element(check_float(x, "A tensor"))
     *rows, length = x.shape

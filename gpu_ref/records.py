@@ -31,19 +31,19 @@ class MachineRecord(Record):
     device: str
     """Name of the GPU, or of the processor."""
     compute_capability: str | None
-    """Compute capability of the GPU."""
+    """Compute capability of the GPU; null for the host build."""
     driver: str | None
-    """Version of the GPU's driver."""
+    """Version of the GPU's driver; null if unknown, or for the host build."""
     simd: str | None
-    """Vector instructions of the host build."""
+    """Vector instructions of the host build; null for the CUDA build."""
     threads: int | None
-    """Threads of the host build."""
+    """Threads of the host build; null for the CUDA build."""
     compiler: str
     """The compiler and its version."""
     flags: tuple[str, ...]
     """The compiler's flags."""
     versions: Mapping[str, str | None]
-    """Versions of the libraries."""
+    """Versions of the libraries; null for a library that is missing."""
     system: str
     """Name and version of the operating system."""
     date: str
@@ -55,7 +55,7 @@ class ComparisonRecord(Record):
     """A kernel compared with the golden model."""
 
     kernel: str
-    """Name of the kernel; ``emulated`` if the CPU ran the GPU's threads one after another."""
+    """Name of the kernel, with ``emulated`` if the CPU ran the GPU's threads one after another."""
     format: str
     """Format of the weights."""
     activation: str
@@ -73,9 +73,9 @@ class CheckRecord(MachineRecord):
     """All kernels compared with the golden model."""
 
     cuda_build: str
-    """Whether the CUDA build compiles."""
+    """The compiler of the CUDA build, or why the build was not compiled."""
     sanitizers: str | None
-    """Findings of the sanitizers; null if they did not run."""
+    """The sanitizers that found nothing, or why none ran; null if they were not asked for."""
     formats: tuple[str, ...]
     """Formats that were compared."""
     compared: int
@@ -95,7 +95,7 @@ class _Run(Record):
     kernel: str
     """Name of the kernel."""
     shape: tuple[int, ...]
-    """Sizes of the operands."""
+    """Shape of the tensor, or m, n and k of a product (m, k) by (n, k)."""
     type: str
     """Type of the elements."""
     seconds: float
@@ -138,12 +138,12 @@ class ProductRun(_Run):
 
 @dataclass(frozen=True, kw_only=True)
 class _Codec(_Run):
-    """Time of a decoder of DFloat11, a lossless compression of weights."""
+    """Time of a decoder of DFloat11, a lossless compression of weights, or of a product."""
 
     gigabytes_per_second: float
-    """Bytes read and written per second, in 10^9."""
+    """Bytes read and written per second, in 10^9; for a product, only the weights' bytes."""
     weights_gigabytes_per_second: float
-    """Bytes of decoded weights per second, in 10^9."""
+    """Bytes of uncompressed BF16 weights per second, in 10^9."""
     share_of_copy: float
     """Bytes per second relative to a copy of the weights."""
     repeats: int
@@ -162,12 +162,12 @@ class ProductTiming(MachineRecord, ProductRun):
 
 @dataclass(frozen=True, kw_only=True)
 class CodecTiming(MachineRecord, _Codec):
-    """Time of a DFloat11 decoder on a machine."""
+    """Time of a DFloat11 decoder or product on a machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Triple(Record):
-    """A MAC that was computed three times: by its RTL, the golden model and the kernels."""
+    """A MAC that was computed three times: by its RTL, by the golden model and by the kernels."""
 
     format: str
     """Format of the weights."""
@@ -182,7 +182,7 @@ class _Triple(Record):
     seed: int
     """Seed of the random stimulus."""
     cycles: int
-    """Cycles of all scenarios."""
+    """Clock cycles of all test scenarios together."""
     compared: int
     """Accumulators that were compared."""
     different: int

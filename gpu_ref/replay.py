@@ -1,4 +1,4 @@
-"""Feeds the recorded inputs of a MAC to the kernel, and compares the accumulators."""
+"""Feeds recorded inputs of a MAC to the kernel; compares its accumulators with recorded ones."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple

@@ -17,7 +17,8 @@ __all__ = [
 ]
 
 SECONDS = 1800  # time limit of a run
-# The exit status of compute-sanitizer if it finds an error. The smoke test itself exits with 1.
+# The exit status of compute-sanitizer if it finds an error. The smoke test itself exits with 1 if a
+# number differs from the golden model.
 FOUND = 86
 COMPUTE_TOOLS = ("memcheck", "racecheck", "synccheck")
 
@@ -44,16 +45,19 @@ def _smoke(what: str, device: str, prefix: list[str], environment: dict[str, str
             timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise ToolError(f"{what} took more than {SECONDS} s", command) from None
+        raise ToolError(
+            f"Running the kernels under {what} took more than {SECONDS} s", command
+        ) from None
     if done.returncode:
-        raise ToolError(f"{what} found an error", command, done.stdout)
+        raise ToolError(f"Running the kernels under {what} failed", command, done.stdout)
     return done.stdout
 
 
 def run_compute_sanitizer(path: str, tools: tuple[str, ...] = COMPUTE_TOOLS) -> tuple[str, ...]:
     """Run the kernels on the GPU under ``tools`` of compute-sanitizer; return the tools' names.
 
-    Raises ToolError if a tool finds an error, with the last lines of its output.
+    Raises ToolError, with the last lines of the output, if a tool finds an error or a number
+    differs from the golden model.
     """
     for tool in tools:
         prefix = [path, "--tool", tool, "--error-exitcode", str(FOUND)]
@@ -84,6 +88,7 @@ def sanitized() -> dict[str, str]:
 def run_host_sanitizers() -> str:
     """Run the host build under the address and undefined-behaviour sanitizers; return its output.
 
-    Raises ToolError if they find an error, with the last lines of the output.
+    Raises ToolError, with the last lines of the output, if they find an error or a number differs
+    from the golden model.
     """
-    return _smoke("The sanitizers", "cpu", [], sanitized())
+    return _smoke("the sanitizers", "cpu", [], sanitized())

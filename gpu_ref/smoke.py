@@ -1,7 +1,7 @@
-"""Runs every kernel briefly, under a sanitizer: ``python -m halfbyte.gpu_ref.smoke cpu|cuda``.
+"""Runs the kernels briefly: ``python -m halfbyte.gpu_ref.smoke cpu|cuda``.
 
-The command exits with status 1 if a number differs from the golden model (:mod:`halfbyte.golden`).
-A sanitizer that finds an error exits with another status.
+:mod:`.sanitizers` runs this command under a sanitizer. The command exits with status 1 if a number
+differs from the golden model (:mod:`halfbyte.golden`).
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Generates the tables of formats for ``arithmetic.h``, as C++ headers.
 
-The tables follow from the definition of the nearest value, not from the golden model's encoder.
+The tables are computed from the definition of the nearest value, not by the golden model's encoder.
 Bisection over all floats finds the first float that rounds to the next higher value.
 """
 
@@ -58,7 +58,7 @@ def _float_of_key(key: int) -> float:
 
 
 def _first_float_above(lower: Fraction, upper: Fraction, *, tie_goes_up: bool) -> float:
-    """The smallest float whose nearest value is ``upper`` and not ``lower``."""
+    """The smallest float that rounds to the value ``upper`` and not to ``lower``."""
 
     def belongs(key: int) -> bool:
         x = Fraction(_float_of_key(key))
@@ -147,7 +147,7 @@ def format_header(fmt: Format) -> str:
 
 def header_name(fmt: Format) -> str:
     """The file that holds the header of ``fmt``."""
-    return f"format_{fmt.name}.h"  # the prefix keeps formats apart from other headers
+    return f"format_{fmt.name}.h"  # the prefix avoids the names of other headers
 
 
 def tables_source(formats: Sequence[Format]) -> str:

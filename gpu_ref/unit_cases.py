@@ -38,7 +38,7 @@ _CANCELLING = 0.3  # share of the cycles that undo the cycle before
 
 
 def codes_of(generator: torch.Generator, fmt: Format, *shape: int) -> Tensor:
-    """Random codes, uint8. One row in five repeats an extreme code, and one in five is mostly 0."""
+    """Random codes, uint8. A fifth of the rows repeat an extreme code; a fifth are mostly 0."""
     codes = torch.randint(2**fmt.bits, shape, generator=generator, dtype=torch.uint8)
     if codes.numel():
         integers = torch.tensor(fmt.integers)
@@ -47,7 +47,7 @@ def codes_of(generator: torch.Generator, fmt: Format, *shape: int) -> Tensor:
             -1, *[1] * (len(shape) - 1)
         )
         sparse = torch.rand(codes[1::5].shape, generator=generator) < 0.9
-        codes[1::5][sparse] = int(integers.abs().argmin())
+        codes[1::5][sparse] = int(integers.abs().argmin())  # 0, or what is nearest to it
     return codes
 
 
@@ -74,7 +74,8 @@ def scales_of(
 class Cycles:
     """The inputs of one unit for T cycles: w and a (T, lanes); clear, last and each scale (T,).
 
-    ``clear`` starts a new sum; ``last`` marks the last cycle of a block.
+    ``clear`` starts a new sum; ``last`` marks the last cycle of a block. ``scales`` are those of W,
+    then those of A.
     """
 
     w: Tensor
@@ -86,7 +87,7 @@ class Cycles:
     def folded(self, blocks: int) -> tuple[Tensor, ...]:
         """Rearrange the inputs for a unit that takes ``blocks`` blocks a cycle.
 
-        Returns w, a, clear and both scales.
+        Returns w, a, clear, and the scales of W and of A.
         """
         w, a, *scales = (
             each.reshape(CYCLES // blocks, -1) for each in (self.w, self.a, *self.scales)
@@ -99,7 +100,7 @@ def cycles_of(
 ) -> Iterator[Cycles]:
     """Inputs of a unit for each of SCALE_KINDS, with random clears and ends of blocks.
 
-    Three in ten cycles repeat the codes and scales of the cycle before, but with negated weights.
+    About three in ten cycles repeat what was drawn for the cycle before, but with negated weights.
     Then most bits of the sum cancel.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -107,16 +108,16 @@ def cycles_of(
     for kind in SCALE_KINDS:
         w = codes_of(generator, weight, CYCLES, lanes)
         a = codes_of(generator, activation, CYCLES, lanes)
-        scales = scales_of(generator, scale, kind, CYCLES)
+        a_scales, w_scales = scales_of(generator, scale, kind, CYCLES)
         undoes = torch.rand(CYCLES, generator=generator) < _CANCELLING
         undoes[0] = False
         at = undoes.nonzero()[:, 0]
         w[at], a[at] = negated[w[at - 1].long()], a[at - 1]
-        for each in scales:
+        for each in (w_scales, a_scales):
             each[at] = each[at - 1]
         clear, last = (torch.rand(CYCLES, generator=generator) < p for p in (0.05, 0.5))
         clear[0] = True
-        yield Cycles(w, a, clear, last, scales)
+        yield Cycles(w, a, clear, last, (w_scales, a_scales))
 
 
 def _negated(fmt: Format) -> Tensor:

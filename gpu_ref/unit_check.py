@@ -131,7 +131,7 @@ def _pair(
 
 
 def _widths(formats: dict[str, Format], shape: Shape) -> Iterator[tuple[int, Overflow]]:
-    """Accumulators to test: widths just lossless, one bit less, least and greatest."""
+    """Widths to test (the least lossless one, one bit less, 2 and 64), with each Overflow."""
     lossless = lossless_acc_width(**formats, terms=max(1, shape.k))
     for width in {lossless, max(2, lossless - 1), 2, 64}:
         for overflow in Overflow:

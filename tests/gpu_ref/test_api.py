@@ -131,7 +131,7 @@ def test_bad_input_of_quantize_is_refused_as_in_the_golden_model():
         gpu_ref.quantize(torch.ones(4), "int4", block=0)
     with pytest.raises(ValueError, match="clip must be above 0"):
         gpu_ref.quantize(torch.ones(4), "int4", clip=0.0)
-    with pytest.raises(UserError, match="on the CPU or a CUDA device, not on meta"):
+    with pytest.raises(UserError, match="on the CPU or an NVIDIA GPU, not on meta"):
         gpu_ref.quantize(torch.ones(4, device="meta"), "int4")
     with pytest.raises(UserError, match="Kernel must be auto, units or spans, not 'fast'"):
         gpu_ref.quantize(torch.ones(4), "int4", kernel="fast")
@@ -167,10 +167,28 @@ def test_bad_operands_of_matmul_are_refused():
 @pytest.mark.parametrize("kernel", ["dp4a", "mma"])
 def test_kernels_on_bytes_refuse_wider_integers(kernel):
     wide = gpu_ref.quantize(torch.randn(2, 64), "e2m1_b")
-    with pytest.raises(
-        UserError, match=f"Kernel {kernel} cannot be exact here: it multiplies int8"
-    ):
+    message = f"Kernel {kernel} cannot compute this product: it multiplies int8"
+    with pytest.raises(UserError, match=message):
         gpu_ref.matmul(wide, wide, kernel=kernel)
+
+
+def test_a_refusal_of_few_rows_says_what_came():
+    fmt = load("int4")
+    for sizes, message in [
+        ({"rows": 17, "length": 64}, "1 to 16 rows of activations, not 17"),
+        ({}, "1 to 16 rows of activations, not an unknown number"),
+        ({"rows": 2, "length": 40}, "not rows of 40 codes in blocks of 32"),
+    ]:
+        assert message in refusal("rows", fmt, fmt, 32, **sizes)
+
+
+def test_rows_beyond_32_bit_offsets_are_refused():
+    length = 2**26  # blocks of one code are padded to 32 bytes each
+    codes = torch.zeros(1, 1, dtype=torch.uint8).expand(1, length // 2)
+    scales = torch.ones(1, 1).expand(1, length)
+    packed = gpu_ref.Packed(codes, scales, load("int4"), length, 1, trusted=True)
+    with pytest.raises(UserError, match="at most 2147483647 bytes as padded int8, not 2147483648"):
+        gpu_ref.matmul(packed, packed, kernel="dp4a")
 
 
 def test_a_refusal_names_the_smallest_and_the_largest_integer():
@@ -271,8 +289,10 @@ def test_bad_streams_are_refused():
     rule = {"weight": fmt, "activation": fmt, "acc_width": 16}
     with pytest.raises(ValueError, match="inputs of one shape"):
         gpu_ref.mac_stream(w, w[:3], clear, **rule)
-    with pytest.raises(TypeError, match="must be bool tensors"):
+    with pytest.raises(TypeError, match=r"clear must be a torch\.bool tensor, not torch\.int32"):
         gpu_ref.mac_stream(w, w, clear.int(), **rule)
+    with pytest.raises(TypeError, match=r"enable must be a torch\.bool tensor, not list"):
+        gpu_ref.mac_stream(w, w, clear, enable=[True] * 4, **rule)
     with pytest.raises(ValueError, match="Codes of int4 must be below 16, not 16"):
         gpu_ref.mac_stream(w + 16, w, clear, **rule)
     with pytest.raises(ValueError, match="initial must be -32768 to 32767"):

@@ -17,7 +17,7 @@ from halfbyte.base import ToolError
 from halfbyte.base import compilers as host_compilers
 from halfbyte.base.compilers import Compiler, host_compiler
 from halfbyte.formats import load
-from halfbyte.gpu_ref import build, cases, compilers, library
+from halfbyte.gpu_ref import build, cases, compilers, library, machine
 from halfbyte.gpu_ref.check import check_format
 from halfbyte.gpu_ref.comparison import merged
 from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
@@ -65,9 +65,17 @@ def test_an_old_compiler_is_an_error(monkeypatch, tmp_path):
         host_compiler()
 
 
+def test_a_failed_nvidia_smi_gives_no_version(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    program(tmp_path / "nvidia-smi", "echo 550.54.15")
+    assert machine._driver() == "550.54.15"
+    program(tmp_path / "nvidia-smi", "echo NVIDIA-SMI has failed; exit 9")
+    assert machine._driver() is None
+
+
 def test_a_missing_or_old_nvcc_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("NVCC", str(tmp_path / "nvcc"))
-    with pytest.raises(ToolError, match=r"nvcc not found, .* host build computes the same bits"):
+    with pytest.raises(ToolError, match=r"nvcc was not found, .* computes the same bits"):
         cuda_compiler()
     program(tmp_path / "nvcc", 'echo "Cuda compilation tools, release 10.2, V10.2.89"')
     with pytest.raises(ToolError, match=r"nvcc 10.2 is too old: .* needs 11.8"):

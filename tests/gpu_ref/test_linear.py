@@ -100,7 +100,7 @@ def test_a_converted_model_is_saved_and_loaded(tmp_path):
 
 def test_an_unsuitable_kernel_is_refused_before_anything_changes():
     untouched = model()
-    with pytest.raises(UserError, match="Kernel mma cannot be exact here"):
+    with pytest.raises(UserError, match="Kernel mma cannot compute this product"):
         gpu_ref.convert(untouched, "e2m1_b", kernel="mma")
     assert isinstance(untouched["body"][0], nn.Linear)
 
