@@ -57,8 +57,8 @@ class _Refusals:
         nans, infinities, scales = self.counters.tolist()
         if nans or infinities:
             raise ValueError(
-                f"quantize needs finite FP32 numbers, but of {count} there are "
-                f"{nans} NaN and {infinities} infinite"
+                f"quantize needs finite FP32 numbers, but of {count} numbers {nans} are NaN "
+                f"and {infinities} infinite"
             )
         if scales:
             raise UserError(
@@ -126,7 +126,7 @@ def quantize(
     """
     fmt = resolve_format(fmt)
     if check_float(x, "What is quantized").ndim == 0:
-        raise ValueError("quantize needs a tensor of at least one dimension, not 0")
+        raise ValueError("quantize needs a tensor with at least one dimension, not 0")
     library, table = library_for(x.device), format_table(fmt)
     x = _element(x)
     *rows, length = x.shape
@@ -191,8 +191,8 @@ def absmax(x: Tensor, *, block: int) -> Tensor:
         nans, infinities, *_ = refusals.counters.tolist()
         if nans or infinities:
             raise ValueError(
-                f"quantize needs finite FP32 numbers, but of {x.numel()} there are "
-                f"{nans} NaN and {infinities} infinite"
+                f"quantize needs finite FP32 numbers, but of {x.numel()} numbers {nans} are NaN "
+                f"and {infinities} infinite"
             )
     return largest
 

@@ -117,7 +117,7 @@ def test_empty_tensors_stay_empty(shape):
 
 
 def test_bad_input_of_quantize_is_refused_as_in_the_golden_model():
-    with pytest.raises(ValueError, match="of 4 there are 1 NaN and 2 infinite"):
+    with pytest.raises(ValueError, match="of 4 numbers 1 are NaN and 2 infinite"):
         gpu_ref.quantize(torch.tensor([1.0, torch.nan, torch.inf, -torch.inf]), "int4")
     with pytest.raises(ValueError, match="needs finite FP32"):
         gpu_ref.quantize(torch.tensor([1e300], dtype=torch.float64), "int4")

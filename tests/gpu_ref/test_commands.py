@@ -199,5 +199,5 @@ def test_rtl_golden_model_and_kernel_agree_on_a_dot_product_unit(monkeypatch):
 def test_options_of_a_dot_product_unit_are_not_for_macs():
     with pytest.raises(UserError, match="--scale is for --unit dot, not for mac"):
         run("triple", "e2m1", "--scale", "e8m0")
-    with pytest.raises(UserError, match="Unit must be mac, dot, not 'array'"):
+    with pytest.raises(UserError, match="Unit must be one of mac, dot, not 'array'"):
         run("triple", "e2m1", "--unit", "array")
