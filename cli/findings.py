@@ -1,6 +1,6 @@
 """``halfbyte findings``: check the findings of Dotzel et al. (2024) on the built-in models.
 
-A case is a format, a recipe that says what is quantized and how, and a block size.
+A case consists of a format, a recipe (what is quantized, and how) and a block size.
 """
 
 from collections import defaultdict
@@ -24,10 +24,11 @@ _HEAD = """# The paper's findings, one by one
 
 This page tests the findings of Dotzel et al., "Learning from Students" (ICML 2024, arXiv
 2405.03103v2), on the two built-in models. On `minilm` (all-MiniLM-L6-v2), the loss of a format is
-the loss of embedding fidelity on {texts} texts. On `bytelm`, it is the relative rise of bits per
-byte on {windows} windows of source code that bytelm was not trained on. Both models are far smaller
-than those of the paper. A finding that does not hold on them may still hold on larger models.
-Intervals are 95 %. If an interval includes 0, it is not resolved whether the finding holds.
+the loss of embedding fidelity on {texts} texts. On `bytelm`, it is the relative increase in bits
+per byte on {windows} windows of source code that bytelm was not trained on. Both models are far
+smaller than those of the paper. A finding that does not hold on them may still hold on larger
+models. All intervals are 95 % confidence intervals. If an interval includes 0, this test cannot
+tell whether the finding holds.
 
 Made by `halfbyte findings` with {versions}.
 """
