@@ -139,8 +139,9 @@ def _is_linear(layer: nn.Module) -> bool:
 def _read_elsewhere(model: nn.Module) -> set[str]:
     """Names of layers whose weight or bias another module reads, instead of calling the layer.
 
-    Multi-head attention and state-space models do this. Such reads are found in the code of the
-    modules' classes, like ``self.out_proj.weight``. Code that only initializes weights is ignored.
+    Multi-head attention and state-space models do this. This function finds such reads, for example
+    ``self.out_proj.weight``, in the source code of the modules' classes. Code that only initializes
+    weights is ignored.
     """
     read = {kind: _children_read(kind) for kind in {type(module) for module in model.modules()}}
     return {
@@ -189,8 +190,9 @@ def convert(
 
     A linear layer is replaced if :mod:`halfbyte.golden.layers` counts its weight among those to
     quantize. So the output head, routers, and layers that share an embedding's table stay as they
-    are. A layer also stays if another module reads the layer's weight instead of calling the layer.
-    Other kinds of layers (convolutions, recurrent layers, experts in one parameter) stay, too.
+    are. A layer also stays if another module reads the layer's weight or bias instead of calling
+    the layer. Other kinds of layers (convolutions, recurrent layers, experts in one parameter)
+    stay, too.
     :func:`unconverted` lists the weights that should be quantized and are not.
 
     ``fmt`` is the format of the weights; the other options are those of :class:`Linear` and

@@ -66,10 +66,10 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 
 
 def pieces(data: Tensor) -> Iterator[Tensor]:
-    """Yield the elements in order, verified, a few chunks (a piece) at a time.
+    """Yield the elements in order, verified, in pieces of 16 chunks for each core.
 
-    A piece is overwritten when the second piece after it is decoded. Raises the errors of
-    :func:`decompress`.
+    Decoding a piece overwrites the last piece but one: copy what is needed for longer. Raises the
+    errors of :func:`decompress`.
     """
     found = OpenedJoint.of(data)
     chunks, kind = found.header.chunks, found.header.kind

@@ -5,8 +5,9 @@ order. Each gate has a kind, up to three fan-ins (the nodes that it reads), and 
 fan-ins are inverted, and whether the output is. A *row* of a truth table is one combination of
 input values. The truth table of every node is known, in words of 64 rows.
 
-Functions with :func:`borrowing_jit` are compiled. Their loops over words are compiled for one
-number of words, and do not stop early: short loops without branches are faster.
+Functions with :func:`borrowing_jit` are compiled. Where a loop over words takes its length from
+``Scratch.words``, this length is fixed when the loop is compiled. Such a loop never stops early: a
+short loop without branches is faster than one that tests whether to stop.
 """
 
 from typing import Any, NamedTuple
@@ -132,7 +133,8 @@ class Scratch(NamedTuple):
     literals, others : (2 * (nodes + EXTRAS) + 1,) int64
         Literals, or places in the pool, from which a gate could be built.
     literal_values : (2 * (nodes + EXTRAS), words) uint64
-        The truth tables of the literals that are looked at, on the rows that matter for them.
+        The truth tables of the literals in the list that is searched at present, with 0 on all
+        rows that the search ignores.
     extras : (EXTRAS, 5) int64
         The new gates: kind, polarity and the three nodes that each reads.
     care : (words,) uint64

@@ -1,4 +1,8 @@
-"""A cell with impossible numbers is left out, and the error message names it with the reason."""
+"""A cell with impossible numbers is left out of a library.
+
+If the library then lacks an inverter, the error message names the cell that was left out, and says
+why.
+"""
 
 import pytest
 
