@@ -96,7 +96,7 @@ def read_text(source: str) -> str:
 
     WikiText-2 comes through the package ``datasets``.
 
-    Raises UserError if the text is not available, empty, not UTF-8, or larger than 64 MiB.
+    Raises UserError if the text is unavailable, empty, not UTF-8, or larger than 64 MiB.
     """
     if source == "docstrings":
         return "\n\n".join(docstrings())
@@ -114,7 +114,7 @@ def read_text(source: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"The text {source[:200]!r} cannot be read ({getattr(error, 'strerror', None) or error}"
-            "); docstrings and wikitext2 are built in"
+            "); give a file, docstrings or wikitext2"
         ) from error
     if not text.strip():
         raise UserError(f"{path} holds no text")
@@ -129,7 +129,7 @@ def _wikitext2() -> str:
         raise UserError("WikiText-2 needs the package 'datasets': pip install datasets") from None
     try:
         lines = load_dataset("wikitext", "wikitext-2-raw-v1", split="test")["text"]
-    except Exception as error:  # many kinds: the network, its caches
+    except Exception as error:  # many kinds, such as errors of the network or of a cache
         raise UserError(f"WikiText-2 cannot be loaded: {str(error)[:200]}") from error
     return "\n\n".join(lines)
 

@@ -155,8 +155,8 @@ def _parent(distribution: str, nu: float | None) -> Any:
         return stats.norm()
     if not MIN_NU <= nu <= MAX_NU:
         raise FormatError(
-            f"nu must be {MIN_NU} to {MAX_NU:g}, not {nu}: up to 2, Student's t has no variance "
-            "and no codebook has a least error"
+            f"nu must be {MIN_NU} to {MAX_NU:g}, not {nu}: for nu up to 2, Student's t has "
+            "no variance, so no codebook is the best"
         )
     return stats.t(nu)
 
@@ -166,7 +166,7 @@ def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Arr
 
     The weights are the probability of m, and this probability times m^2. With n = ``block``,
     F(m)^n is uniform on (0, 1). The integral runs over s from 0 to 1, where 1 - F(m)^n = s^k. For
-    Student's t, k is nu / (nu - 2), so that the weight of m^2 stays finite where s goes to 0. For
+    Student's t, k is nu / (nu - 2), so that the second weight stays finite where s goes to 0. For
     the normal distribution, k is 1.
     """
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
@@ -327,9 +327,9 @@ def entropy_constrained(
 
 
 def _at_entropy(levels: _Array, blocks: Blocks, entropy: float, pinned: bool) -> EntropyCodebook:
-    """The codebook for the least price of a bit at which the codes need at most ``entropy`` bits.
+    """The codebook for the lowest price per bit that keeps codes within ``entropy`` bits (mean).
 
-    The price of a bit is the mean square error that is accepted to save it.
+    This price is the mean square error that is accepted to save one bit.
     """
     # A higher price lowers the entropy, so the logarithm of the price is found by bisection.
     low, high = math.log(1e-9), math.log(_mean_square(blocks))

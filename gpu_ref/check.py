@@ -1,7 +1,7 @@
 """Compares kernels with the golden model (:mod:`halfbyte.golden`), bit by bit.
 
-These are the kernels for quantizing, MACs and products; those of dot-product units are in
-:mod:`.unit_check`.
+These are the kernels for quantizing, MACs and products; :mod:`.unit_check` compares those of
+dot-product units.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -86,7 +86,7 @@ def _quantizers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> I
                         kernel=name,
                     )
                 except UserError:
-                    continue  # the kernel spans does not take all shapes; units does
+                    continue  # kernel "spans" does not take all shapes; kernel "units" does
                 comparison.add(seen.unpacked(), expected.codes, f"codes of {what}")
                 comparison.add(seen.scales, expected.scales, f"scales of {what}")
     yield from (largest, *kernels.values())
@@ -225,7 +225,7 @@ def check_format(
 def check_tiles(
     fmt: Format, device: torch.device, *, shapes: Sequence[Shape] = cases.SHAPES
 ) -> list[Comparison]:
-    """Compare the tensor-core kernels with other tile sizes with the golden model.
+    """Compare the tensor-core kernels of other tile sizes with the golden model.
 
     A tile is the part of the result that one thread block computes. ``auto`` never chooses these
     kernels; ``gpu-bench --sweep`` times them. They are not part of :func:`check_format`, so that a

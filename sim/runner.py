@@ -118,7 +118,7 @@ def simulate_macs(
     junit: Path | None = None,
     start: float | None = None,
 ) -> SimulationRecord:
-    """Simulate module ``bench`` in ``verilog`` around ``macs``; return the record.
+    """Simulate the module ``bench`` of a Verilog text, which contains ``macs``; return the record.
 
     The record is about the MAC named ``given``, or the first one if there is no such MAC. ``start``
     is the time, by ``time.monotonic()``, when the work on the MACs began. ``junit`` is a file for

@@ -96,7 +96,7 @@ class UnitRecord(Record):
     area_um2: float
     """Area of all cells, in um^2."""
     area_ge: float
-    """Area in gate equivalents: divided by the area of a two-input NAND."""
+    """Area in gate equivalents: the area divided by that of a two-input NAND."""
     multiplier_um2: float | None = None
     """Area of the exact product, synthesized alone, in um^2."""
     accumulator_um2: float | None = None

@@ -81,7 +81,7 @@ _Point = tuple[Net, int]
 
 
 def typical_slew(technology: Technology) -> float:
-    """The transition time in ps of the smallest inverters in a chain, if each drives four of them.
+    """The transition time in ps in a chain of the smallest inverters, each with four as its load.
 
     Raises UserError if the inverter has no timing tables.
     """

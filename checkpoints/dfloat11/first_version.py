@@ -34,7 +34,7 @@ def _description(file: TensorFile) -> _Description:
     """Read the description. Raises CorruptError if it is missing or of another version."""
     if KEY not in file.metadata:
         raise CorruptError(
-            f"{file.path} lacks its description: another tool dropped it, or it is damaged"
+            f"{file.path} lacks its description: another tool dropped it, or the file is damaged"
         )
     try:
         found = dict(json.loads(file.metadata[KEY]))
@@ -130,5 +130,6 @@ def guess_index(file: TensorFile) -> Index:
         position += size
         parts.append(Part(tensor.name, tensor.name.endswith(_CODED), (len(parts),)))
     # A reader of this header sorts tensors by their place in the data, which keeps the order of the
-    # parts. Only empty tensors can share a place, and they are never compressed.
+    # parts. Only empty tensors can have the same start and end as others. Their order does not
+    # matter, since they are never compressed.
     return Index(json.dumps(entries).encode(), "", tuple(parts))

@@ -222,7 +222,10 @@ def compress_published(
 
 
 def _copy_others(source: Path, folder: Path) -> list[str]:
-    """Copy all files but weights, configuration and index. Returns the names of files left out."""
+    """Copy all files but weights, configuration and index.
+
+    Returns the names of files that :func:`other_files` leaves out.
+    """
     if source.is_file():
         return []
     companions, left_out = other_files(source)
@@ -254,8 +257,8 @@ def decompress_published(
 ) -> PublishedDecompressionRecord:
     """Decompress a model that is in the published layout.
 
-    All weights of the original go into one file. The layout has no checksum. Instead, the decoded
-    codes are checked against the positions of codes and weights that the layout also stores.
+    All weights of the original go into one file. The layout has no checksum. Instead, decoding
+    checks that codes and weights begin at the positions that the layout stores.
 
     Parameters
     ----------

@@ -217,7 +217,7 @@ class SystolicSpec(ABC):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The fields with which a record repeats the specification."""
+        """The specification as fields of a record."""
         own = {"unit": ARRAY, "dataflow": self.DATAFLOW.value, "depth": None}
         return {**self.unit.fields, **own, "rows": self.rows, "columns": self.columns}
 

@@ -40,7 +40,7 @@ class SymbolReader(wiring.Component):
     is_escape : ``Out(1)``
         High if there is an escape at ``position``; ``symbol`` then has no meaning.
     is_known : ``Out(1)``
-        Low if no code begins at ``position``.
+        Low if ``escaped`` is low and no code begins at ``position``.
     end : ``Out(5)``
         The position after the code or the escaped symbol, modulo 32.
     crosses : ``Out(1)``

@@ -73,7 +73,7 @@ def test_nothing_is_left(tmp_path, number, arguments, begun):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell lets background processes ignore SIGINT. The tests may run in one of those.
+        # A shell makes background processes ignore SIGINT. The tests may run in such a process.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for(lambda: list(tmp_path.glob(begun)))
@@ -122,5 +122,5 @@ def test_a_temporary_folder_with_spaces_is_named_in_one_line(tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "set TMPDIR to a path without spaces and quotes" in done.stderr
+    assert "set TMPDIR to a path without special characters" in done.stderr
     assert not list(folder.iterdir())

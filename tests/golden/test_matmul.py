@@ -145,7 +145,7 @@ def test_the_worst_sums_within_the_bound_are_exact() -> None:
     assert exact_arithmetic(fmt, fmt, block) is Arithmetic.FLOAT32
     assert exact_arithmetic(fmt, fmt, block + 1) is Arithmetic.FLOAT64
     codes = torch.full((2, block), 3, dtype=torch.uint8)
-    codes[1, 0] = 1  # the value 1/16, so that a sum next to the bound is odd
+    codes[1, 0] = 1  # the value 1/16, as an integer 1, so that a sum next to the bound is odd
     operand = Quantized(codes, torch.ones(2, 1), fmt, block)
     assert_as_defined(operand, operand)
 
@@ -187,7 +187,8 @@ def test_the_result_is_near_the_real_product() -> None:
     x, y = torch.randn(8, 512), torch.randn(8, 512)
     a, w = quantize(x, load("int8")), quantize(y, load("int8"))
     reference = a.dequantize().double() @ w.dequantize().double().T
-    # Scales and the sums of four blocks are rounded to FP32, so a few ulps may differ.
+    # Scales and the sums of four blocks are rounded to FP32, so the result may differ by a few
+    # ulps.
     assert torch.allclose(gemm(a, w).double(), reference, rtol=1e-5, atol=1e-4)
 
 
