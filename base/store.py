@@ -63,7 +63,7 @@ class RecordStore:
         return self._records.get(key)
 
     def append(self, key: str, record: JsonObject) -> None:
-        """Add ``record`` under ``key``. After the return, every reader finds it."""
+        """Add ``record`` under ``key``. Once this returns, every reader finds it."""
         text = json_text(record)
         entry = {"key": key, "record": record, "digest": _digest(key, text)}
         line = json_text(entry).encode() + b"\n"

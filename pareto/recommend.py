@@ -1,8 +1,8 @@
 """Choose one format, for the least area or for the greatest accuracy.
 
-It is the smallest format of at most a given loss, or the most accurate format of at most a given
-area. The *loss* is by how much quantization worsens the model's first measure, relative to the
-unquantized model.
+It is the smallest format whose loss does not exceed a limit, or the most accurate format whose area
+does not exceed a limit. The *loss* is the relative amount by which the model's first measure is
+worse than without quantization.
 
 The bootstrap says how certain the choice is: the share of resamples of the evaluation text in which
 the same format would have been chosen. A *recipe* says which values of a model are quantized, and

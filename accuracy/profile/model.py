@@ -90,7 +90,7 @@ def profile_model(
 
 
 def typical_nu(profiles: Sequence[TensorProfile]) -> float:
-    """The median nu of the layers' weights, not divided by the largest in their block.
+    """The median nu of the layers' weights as they are, not scaled by the largest in a block.
 
     Raises UserError if no layer has a fit.
     """
@@ -104,7 +104,7 @@ def typical_nu(profiles: Sequence[TensorProfile]) -> float:
 
 
 def nus_of_weights(profiles: Sequence[TensorProfile]) -> list[float]:
-    """The nu of the weights of each layer with a fit, not divided by the largest in their block."""
+    """The nu of each layer's unscaled weights; layers without a fit are skipped."""
     return [
         each.record.nu
         for each in profiles

@@ -83,7 +83,7 @@ def recipe_names() -> tuple[str, ...]:
 
 
 def load_recipe(reference: str | Path) -> Recipe:
-    """The recipe that ``reference`` names: a shipped name, or a path that ends in ``.yaml``.
+    """The recipe that ``reference`` names: a shipped name, a Path, or text ending in .yaml or .yml.
 
     Raises UserError for a file that does not hold a recipe, and for an unknown name. For an unknown
     name, the message has all names and the most similar one.

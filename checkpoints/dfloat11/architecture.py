@@ -40,7 +40,7 @@ def _parameters_without_data() -> Iterator[None]:
 
 
 def _class_of(config: Any) -> Any:
-    """The class that a configuration's ``architectures`` names, else AutoModel (no head)."""
+    """The first class in ``architectures`` that transformers knows, else AutoModel (no head)."""
     import transformers
 
     for name in getattr(config, "architectures", None) or []:

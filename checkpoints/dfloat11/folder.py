@@ -95,7 +95,7 @@ def fresh_folder(target: Path) -> Iterator[Path]:
 def _weights(folder: Path, suffix: str) -> list[Path]:
     """The safetensors files below a folder whose names end in ``suffix``.
 
-    Raises UserError if there are none, or if one of several files of a model, a shard, is missing.
+    Raises UserError if there are none, or if a shard (one of several files of a model) is missing.
     """
     wanted = [path for path in _walk(folder) if path.name.endswith(suffix)]
     wanted = [path for path in wanted if path.is_file() and not path.name.startswith(".")]
@@ -289,7 +289,8 @@ def decompress_path(
     source, target : Path
         The file or folder to read, and the one to write.
     salvage : bool
-        Whether to write the tensors that can still be decoded if the index of a file is damaged.
+        If the index inside a compressed file is damaged, whether to write those tensors that can
+        still be decoded.
     on_progress : callable, optional
         Called with the number of bytes that are done, the number of all bytes, and the name of the
         current tensor.
@@ -345,7 +346,7 @@ def decompress_path(
 
 
 def verify_path(source: Path, *, on_progress: Progress | None = None) -> list[VerificationRecord]:
-    """Decode a compressed file, or all in a folder, and check the originals' SHA-256.
+    """Decode a compressed file, or all in a folder, and compare with the originals' SHA-256.
 
     Returns a record for each file; its field ``error`` says what is damaged. Raises UserError if
     there is no compressed file, or if one of several files of a model is missing.

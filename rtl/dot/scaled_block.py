@@ -91,7 +91,7 @@ class ScaleDecoder(wiring.Component):
 
 
 def block_offset(spec: "DotSpec") -> int:
-    """The constant part of the biased exponent of a block that needs no shift to be normalized.
+    """The constant part of a block's biased exponent, if its sum needs no shift to be normalized.
 
     The exponents of both scales, as :class:`ScaleDecoder` gives them, are added to it.
     """
@@ -102,7 +102,7 @@ def block_offset(spec: "DotSpec") -> int:
 
 
 def block_exponent_bits(spec: "DotSpec") -> int:
-    """Number of bits that hold a block's exponent, and its difference from any FP32 exponent."""
+    """Bits that suffice for a block's exponent and for its difference from any FP32 exponent."""
     offset = block_offset(spec)
     highest = offset + (2 << spec.scale.exponent_bits if spec.scale else 0)
     lowest = offset - spec.significand_bits
@@ -125,8 +125,8 @@ class ScaledBlock(wiring.Component):
         The scales' codes, if there are scales.
     negative, exponent, significand : ``Out``
         The result. The exponent is biased by 127. The significand has one bit before the binary
-        point, and its top bit is 1. Only if the block's sum or a scale is 0, the whole significand
-        is 0, and the exponent has no meaning.
+        point, and its top bit is 1, unless the block's sum or a scale is 0: then the whole
+        significand is 0, and the exponent has no meaning.
     is_nan : ``Out(1)``
         High if a scale is NaN.
     """
@@ -185,7 +185,10 @@ class ScaledBlock(wiring.Component):
         return m
 
     def _multiplied(self, m: Module, one: Value, other: Value) -> Value:
-        """The product of two unsigned numbers: the NANDs of all pairs of bits, added in a tree."""
+        """The product of two unsigned numbers.
+
+        A tree adds the AND of each pair of bits, as 1 minus their NAND.
+        """
         columns = SignedColumns(len(one) + len(other), style=self.style)
         for x, left in enumerate(one):
             for y, right in enumerate(other):

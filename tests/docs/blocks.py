@@ -14,7 +14,7 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, the title (the name of a file, if it shows one), its text."""
+    """A fenced block: its language, its title (the name of the file it shows, if any), its text."""
 
     kind: str
     title: str | None

@@ -1,7 +1,7 @@
 """Explorations: designs of many formats are joined with accuracies, and the frontier is written.
 
-A *parent* is one or more distributions of values. The accuracy of a format is its distance, in dB,
-to the best possible values for a parent.
+A *parent* is one or more distributions of values. The accuracy of a format is measured by its
+distance, in dB, to the best possible values for a parent: the smaller, the more accurate.
 """
 
 import csv

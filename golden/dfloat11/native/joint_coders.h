@@ -1,5 +1,5 @@
-// Layout 2: decodes the symbols of 32 interleaved range coders. Each symbol is given as the number
-// of its row in the symbol table.
+// The decoder for layout 2 of compressed tensors: it decodes the symbols of 32 interleaved range
+// coders (rANS). Each symbol is given as the number of its row in the symbol table.
 //
 // A coder's state is at least 2^16 and below 2^32; rows have frequencies out of 4096. All coders
 // take 16-bit words from one stream, in the order of the elements ("Asymmetric numeral systems", J.
