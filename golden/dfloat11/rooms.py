@@ -15,7 +15,7 @@ __all__ = ["LEAST", "MOST", "room"]
 LEAST = 1 << 22
 """Memory of at least this many bytes is kept. The C library itself keeps smaller pieces."""
 MOST = 1 << 28
-"""At most this many unused bytes are kept."""
+"""At most this many unused bytes are kept, and no more than twice the largest memory so far."""
 _LOOSE = 2  # kept memory is reused if it is at most this many times as large as wanted
 
 _Memory = NDArray[np.uint8]
@@ -38,12 +38,14 @@ class _Kept:
 
     def __init__(self) -> None:
         self._free: dict[int, _Memory] = {}
+        self._most = 0
 
     def give_back(self, memory: _Memory) -> None:
         """Keep this memory. If too much is kept, drop the oldest."""
         self._free[id(memory)] = memory
+        self._most = min(max(self._most, 2 * len(memory)), MOST)
         free = self._free.copy()
-        too_much = sum(map(len, free.values())) - MOST
+        too_much = sum(map(len, free.values())) - self._most
         for key, each in free.items():
             if too_much <= 0:
                 break

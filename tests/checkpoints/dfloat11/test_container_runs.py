@@ -142,7 +142,7 @@ def test_memory_stays_below_four_times_the_largest_tensor(tmp_path):
     """
     largest = 12 << 20  # elements, of 24 MiB in BF16
     torch.manual_seed(0)
-    tensors = {f"layers.{i}": (torch.randn(1 << 20) * 0.02).bfloat16() for i in range(16)}
+    tensors = {f"layers.{i}": (torch.randn(1 << 21) * 0.02).bfloat16() for i in range(6)}
     tensors["embed"] = (torch.randn(largest) * 0.02).bfloat16()
     source = tmp_path / "m.safetensors"
     save_file(tensors, source)
@@ -153,7 +153,7 @@ def test_memory_stays_below_four_times_the_largest_tensor(tmp_path):
         text=True,
         check=True,
     )
-    assert int(done.stdout) < 4 * 2 * largest
+    assert int(done.stdout) < 3 * 2 * largest
     assert (tmp_path / "q").read_bytes() == source.read_bytes()
 
 

@@ -74,6 +74,7 @@ def test_the_smallest_memory_that_fits_is_used_unless_it_is_far_too_large():
 
 def test_the_oldest_is_freed_if_too_much_is_kept(kept, monkeypatch):
     monkeypatch.setattr(rooms, "MOST", 3 * LEAST)
+    room(2 * LEAST)
     held = [room(LEAST) for _ in range(4)]
     at = [place(each) for each in held]
     while held:
@@ -82,6 +83,14 @@ def test_the_oldest_is_freed_if_too_much_is_kept(kept, monkeypatch):
     big = room(4 * LEAST)
     del big
     assert not kept._free
+
+
+def test_no_more_is_kept_than_twice_the_largest_memory(kept):
+    held = [room(LEAST) for _ in range(4)]
+    at = [place(each) for each in held]
+    while held:
+        held.pop(0)
+    assert [place(each) for each in kept._free.values()] == at[2:]
 
 
 def test_no_memory_is_lent_twice_at_a_time():
