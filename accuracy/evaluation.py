@@ -298,7 +298,7 @@ def _rounded(value: float, digits: int) -> float | None:
 
 
 def _interval(replicates: np.ndarray | None, items: int) -> tuple[float | None, float | None]:
-    """The ends of the 95 % interval for a record; None for both if there is no interval."""
+    """The ends of the 95 % interval for a record; both are None without an interval."""
     from halfbyte.accuracy.statistics import interval
 
     found = interval(replicates) if replicates is not None and items > 1 else None

@@ -108,5 +108,4 @@ def _end(received: list[int], handled: list[int], temporary: Path) -> None:
         sys.stderr.flush()
         _remove(temporary)
         os._exit(status)
-    _remove(temporary)
     sys.exit(status)

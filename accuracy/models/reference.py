@@ -223,7 +223,7 @@ def check_source(reference: str) -> None:
 
 
 def _folder_of(reference: str) -> Path:
-    """The directory of a model, downloaded from the hub if there is none of this name."""
+    """The directory of a model, downloaded from the hub if it does not exist here."""
     if os.path.isdir(reference):  # noqa: PTH112 (no error for names that are too long)
         return Path(reference).resolve()
     if os.path.exists(reference) or not _HUB_NAME.fullmatch(reference):  # noqa: PTH110

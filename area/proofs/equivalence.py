@@ -36,7 +36,7 @@ class Verdict:
     ``equal`` is True (proved), False (refuted) or None (the solver gave up). ``codes`` is the
     number of combinations of the codes' bits; all were simulated. ``queries`` is the number of
     questions to the solver. ``model`` is a counterexample: a value for each variable's literal,
-    such that the words differ. It is None if there is no counterexample.
+    such that the words differ. Without a counterexample it is None.
     """
 
     equal: bool | None

@@ -50,7 +50,7 @@ class Timing:
     path : tuple of Step
         The critical path, from its start to the data input of a register; empty if there is none.
     end : str
-        The name of that register's output; empty if there is no path.
+        The name of that register's output; empty without a path.
     slews : mapping of net to float
         Transition times of the nets in ps, averaged over both edges.
     slew_ps : float

@@ -58,7 +58,7 @@ def corpus(seed: int) -> tuple[list[NDArray[np.uint8]], list[published.Module]]:
 def _joint_corpus(seed: int) -> list[NDArray[np.uint8]]:
     """Inputs to damage: compressed tensors in layout 2, of the types of :func:`_samples` and FP32.
 
-    Of the two FP32 tensors, one has low bits that are all zero.
+    One of the two FP32 tensors has low bits that are all zero.
     """
     samples = _samples(seed)
     wide = [samples[4].float(), samples[5].float() + 1e-3]
