@@ -86,12 +86,12 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder until it stays away: an interrupted thread may create it again."""
+    """Remove a folder in which an interrupted thread may still be writing."""
     for _ in range(_TRIES):
         shutil.rmtree(folder, ignore_errors=True)
-        time.sleep(_PAUSE)
         if not folder.exists():
             return
+        time.sleep(_PAUSE)
 
 
 def _end(received: list[int], handled: list[int], temporary: Path) -> None:
