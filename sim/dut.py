@@ -48,7 +48,8 @@ class Dut:
         The module's own names for the ports clk, w, a, clear, enable and acc. A port that is not
         listed has the same name in the module.
     tied : mapping of str to int
-        Other inputs, such as a reset, whose bits are all held at 0 or all at 1.
+        Other inputs of up to 32 bits, such as a reset. All bits of an input are held at this value,
+        0 or 1.
     latency : int
         Clock edges from an input to the ``acc`` that includes it. It is 1 if ``acc`` is the
         accumulator register, and the inputs are not registered.
@@ -126,8 +127,8 @@ def run_dut(
     SimulationError
         The MAC differs from the golden model, or fewer products were checked than planned.
     UserError
-        The Verilog has an error, or the ports do not match ``spec`` and ``dut``. The message names
-        the first error or difference.
+        The simulator is unknown, the Verilog has an error, or the ports do not match ``spec`` and
+        ``dut``. The message names the first error or difference.
     ToolError
         A tool is missing or fails.
     """

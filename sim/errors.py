@@ -6,4 +6,4 @@ __all__ = ["SimulationError"]
 
 
 class SimulationError(ToolError):
-    """Simulated RTL and golden model differ, or fewer products were checked than planned."""
+    """A simulated design and the golden model differ, a test failed, or a check is missing."""

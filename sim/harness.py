@@ -1,4 +1,4 @@
-"""Code that all cocotb tests share: the clock, the report for the runner, and runs of mutants.
+"""Code that the cocotb tests share: the clock, the report for the runner, and runs of mutants.
 
 A scenario is a sequence of inputs with one purpose. A mutant is a design with one fault.
 """
@@ -74,10 +74,11 @@ async def _first_mismatch(checks: Mapping[str, Check]) -> str | None:
 
 
 async def catch_mutants(dut: Any, folder: Path, checks: Mapping[str, Check]) -> None:
-    """Run the scenarios on each mutant, one after the other, until one shows a mismatch.
+    """Run the scenarios on each mutant, in order, until a scenario shows a mismatch.
 
-    ``folder`` holds the file :data:`MUTANTS` with the numbers of the mutants. The first scenario
-    that catches each mutant is written to the file :data:`CAUGHT` in the same folder.
+    ``folder`` holds the file :data:`MUTANTS` with the numbers of the mutants. The file
+    :data:`CAUGHT` is written to the same folder. It maps each mutant to the scenario that caught
+    it, or to null.
     """
     start_clock(dut)
     caught = {}

@@ -22,7 +22,7 @@ endmodule
 
 
 def _whole_words(widths: Mapping[str, int]) -> int:
-    """Bits of all ports together, rounded up to whole words."""
+    """Bits of all ports together, rounded up to whole words; at least one word."""
     return max(1, -(-sum(widths.values()) // _WORD_BITS)) * _WORD_BITS
 
 

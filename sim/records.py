@@ -53,7 +53,7 @@ class SimulationRecord(Record):
     terms: int
     """Number of products that a lossless accumulator can add without overflow."""
     acc_width: int
-    """Width of the accumulator, in bits. MACs with other widths are simulated beside it."""
+    """Width of the accumulator, in bits."""
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     enable: bool

@@ -31,8 +31,8 @@ def confirmed(
     Raises
     ------
     SimulationError
-        A result differs (the message has its cycle and codes), a test failed, or fewer products
-        were checked than planned.
+        A result differs (the message describes it), a test failed, or the number of tests or of
+        checked products is not the planned one.
     ToolError
         The simulator ended without results.
     """

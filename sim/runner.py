@@ -70,11 +70,11 @@ def run_regression(
     Raises
     ------
     SimulationError
-        RTL and golden model differ, or fewer products were checked than planned.
+        MAC and golden model differ, or fewer products were checked than planned.
     ToolError
         A tool is missing or fails.
     UserError
-        The simulator is unknown, or the architecture is ``auto``.
+        The simulator is unknown, or the architecture is ``auto`` or does not fit the formats.
     """
     check_simulator(simulator)
     check_architecture(spec.architecture, spec.weight, spec.activation)
@@ -122,7 +122,7 @@ def simulate_macs(
 
     The record is about the MAC named ``given``, or the first one if there is no such MAC. ``start``
     is the time, by ``time.monotonic()``, when the work on the MACs began. ``junit`` is a file for
-    the results as JUnit XML. Raises the same errors as :func:`run_regression`.
+    the results as JUnit XML. Raises SimulationError and ToolError as :func:`run_regression` does.
     """
     start = time.monotonic() if start is None else start
     subject = "given" if "given" in macs else next(iter(macs))
@@ -170,7 +170,7 @@ def run_many(
 ) -> list[SimulationRecord]:
     """Call :func:`run_regression` for every design; return the records in the order of designs.
 
-    ``jobs`` designs are simulated at a time. ``netlists``, one for each design, are simulated
+    Up to ``jobs`` designs are simulated at a time. ``netlists``, one for each design, are simulated
     instead of the RTL. After each design, ``on_progress`` is called with the number of finished
     designs, the number of all designs, and the name of the design's weight format.
 

@@ -26,7 +26,7 @@ __all__ = [
 Codes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
-# Products in the short sums of the scenario "clears".
+# Products in each of the short sums of the scenario "clears".
 SHORT_SUM = 8
 # Random cycles come in segments of this length. The probability of a clear changes from segment to
 # segment, in this order.
@@ -104,9 +104,10 @@ def extremes(weight: Format, activation: Format, terms: int) -> Stream:
 def clears(weight: Format, activation: Format, generator: np.random.Generator) -> Stream:
     """Short sums with a second clear, whose position changes from sum to sum.
 
-    At the first position it coincides with the first clear. In the first half of the sums, enable
-    is high at the second clear. In the second half enable is low, so that the MAC must ignore the
-    clear. Products of zero are avoided, since they would hide a clear.
+    At the first position it coincides with the first clear, and enable is high. At the other
+    positions, enable is high in the first half of the sums. In the second half it is low, so that
+    the MAC must ignore the second clear. Products of zero are avoided, since they would hide a
+    clear.
     """
     sums = 2 * SHORT_SUM
     position = np.arange(SHORT_SUM)
@@ -124,7 +125,7 @@ def clears(weight: Format, activation: Format, generator: np.random.Generator) -
 def random_cycles(
     weight: Format, activation: Format, cycles: int, generator: np.random.Generator
 ) -> Stream:
-    """Random codes and flags; clears are frequent in some segments of cycles, rare in others."""
+    """Random codes and flags; a clear is frequent, rare or absent, depending on the segment."""
     segments = np.arange(cycles) // SEGMENT % len(CLEAR_PROBABILITIES)
     clear = generator.random(cycles) < np.array(CLEAR_PROBABILITIES)[segments]
     enable = generator.random(cycles) < ENABLE_PROBABILITY
@@ -138,9 +139,10 @@ def random_cycles(
 
 
 def limits(specs: Iterable[MacSpec]) -> Stream:
-    """Products that lead a sum to both limits of every accumulator, beyond the limits and back.
+    """Products that lead a sum to both limits of every accumulator, and beyond the limits.
 
-    A limit that is more than ``MAX_WALK`` products away is left out.
+    A limit is left out if no product has its sign, or if it is more than ``MAX_WALK`` of the
+    largest products away.
     """
     by_width = {spec.width: spec for spec in specs}
     steps = [step for spec in by_width.values() for step in walk_to_limits(spec, MAX_WALK)]

@@ -6,7 +6,7 @@ __all__ = ["MismatchError", "Scoreboard"]
 
 
 class MismatchError(AssertionError):
-    """The simulated accumulators differ from the golden model."""
+    """A simulated result differs from the expected one, or is missing."""
 
 
 class Scoreboard:

@@ -19,10 +19,10 @@ __all__ = ["agrees_with_golden_model"]
 
 
 async def _drive_and_check(dut: Any, plan: Bf16Plan, scenario: str) -> int:
-    """Apply the inputs of a cycle after each rising edge, and compare the accumulator.
+    """Apply the inputs of each cycle before its rising edge, and compare the accumulator after it.
 
-    The inputs reach the accumulator at the next rising edge. It is read on the falling edge after
-    that. Returns the number of cycles that were compared.
+    The accumulator is read on the falling edge, and the next inputs are applied right after that.
+    Returns the number of cycles that were compared.
     """
     at = plan.ports.input_offsets
     rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)
@@ -33,10 +33,10 @@ async def _drive_and_check(dut: Any, plan: Bf16Plan, scenario: str) -> int:
         await falling
         seen = dut.result.value.to_unsigned()
         if seen != expected:
-            before = plan.rows[cycle - 1, 3] if cycle and not clear else 0
+            before = f"{plan.rows[cycle - 1, 3]:08x}" if cycle else "unknown"
             raise MismatchError(
                 f"BF16 MAC: mismatch in scenario {scenario}, cycle {cycle} (seed {plan.seed})\n"
-                f"  w {w:04x}, a {a:04x}, clear {clear}, acc before {before:08x}: "
+                f"  w {w:04x}, a {a:04x}, clear {clear}, acc before {before}: "
                 f"expected {expected:08x}, seen {seen:08x}"
             )
     return len(plan.rows)

@@ -26,7 +26,8 @@ class ArrayPlan:
     ports : PortMap
         Ports of the module under test.
     warm_up : int
-        Cycles at the start in which ``valid`` is ignored.
+        Number of cycles at the start that flush the unknown contents of the registers. ``valid`` is
+        ignored in these cycles and in the next one.
     columns, result_bits : int
         Number of the array's columns, and bits of a result.
     stimulus : array

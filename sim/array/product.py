@@ -77,8 +77,8 @@ def run_product(
     """Compute ``A W^T`` with the array's RTL; return the product and the outcome.
 
     Every result of the product is compared with the golden model. Raises SimulationError if
-    a result differs or is missing, ToolError if a tool fails, and UserError as
-    :func:`expected_product` does.
+    a result differs or is missing, ToolError if a tool is missing or fails, and UserError as
+    :func:`expected_product` and :func:`~halfbyte.sim.array.schedule.schedule` do.
     """
     start = time.monotonic()
     product = expected_product(spec, operands)

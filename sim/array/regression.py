@@ -1,4 +1,4 @@
-"""Runs the regression of an array: one matrix product with extreme values and random scales.
+"""Runs the regression of an array: one matrix product with extreme and random values.
 
 The product does not fill whole tiles. A tile is a part of it that the array computes at one time.
 """
@@ -69,7 +69,7 @@ def run_array_regression(
     """Compute a product with the array's RTL and compare every result with the golden model.
 
     Raises SimulationError, ToolError and UserError as
-    :func:`halfbyte.sim.array.product.run_product` does.
+    :func:`halfbyte.sim.array.product.run_product` does, and UserError if the simulator is unknown.
     """
     start = time.monotonic()
     check_simulator(simulator)

@@ -101,7 +101,8 @@ def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
 def _padding_scales(unit: DotSpec) -> tuple[int, int]:
     """Codes of A's and W's scale for a block of zeros.
 
-    If the unit accepts only a window of exponents, the product of both scales is inside it.
+    If the unit accepts only a window of exponents, the product of both scales is inside it, if any
+    product is.
     """
     if unit.scale is None or unit.window is None:
         return 0, 0

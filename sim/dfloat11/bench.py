@@ -18,8 +18,8 @@ from halfbyte.sim.scoreboard import MismatchError
 
 __all__ = ["Testbench"]
 
-# A decoder without progress for this many cycles counts as hanging. Sessions with random pauses get
-# more time.
+# A decoder counts as hanging after this many cycles without progress, plus this many divided by the
+# probability that a stream is ready in a cycle.
 _PATIENCE = 40
 # Cycles after the last verdict in which no more output may come.
 _QUIET = 30
@@ -69,9 +69,10 @@ def _beats(packets: Iterable[Sequence[int]], last_bit: int) -> Iterable[int]:
 class Testbench:
     """Drives the sessions of one scenario into the module ``bench`` and checks all output.
 
-    A session is a code table and packets for each lane. Inputs change after the rising edge;
-    streams are read on the falling edge, when all signals have settled. A beat that is valid and
-    ready on the falling edge is transferred at the next rising edge.
+    A session consists of packets for each lane, and often of a code table that is loaded first.
+    Inputs change after the rising edge; streams are read on the falling edge, when all signals have
+    settled. A beat that is valid and ready on the falling edge is transferred at the next rising
+    edge.
 
     Parameters
     ----------
@@ -98,7 +99,10 @@ class Testbench:
         self._cycles: list[int] = []
 
     async def run(self) -> None:
-        """Drive and check all sessions; report the number of checks, and each session's cycles."""
+        """Drive and check all sessions; report the number of checks, and the sessions' cycles.
+
+        Sessions that a reset ends are left out of the cycles.
+        """
         start_clock(self._dut)
         with reported(self._folder, self._scenario) as report:
             try:
@@ -143,7 +147,7 @@ class Testbench:
     async def _load(self, session: Session) -> None:
         """Send the code table, and check that it is accepted or refused as planned.
 
-        Lanes must not use a refused table.
+        After a refused table, lane 0 must not take a word.
         """
         table = _Source(_beats([session.table], 16))
         while table.beat is not None:

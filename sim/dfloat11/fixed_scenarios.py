@@ -185,7 +185,7 @@ def _cuts(sound: Packet, symbols: int) -> _Damaged:
 
 
 def _resets(lanes: int, symbols: int, generator: np.random.Generator) -> Iterator[Session]:
-    """Sessions with a reset at each stage of a chunk; a session without a reset follows each."""
+    """Sessions with a reset at different stages of a chunk. One without a reset follows each."""
     bits = torch.from_numpy(generator.normal(0, _SCALE, 200 * symbols)).to(torch.bfloat16)
     whole = [_in_beats(each, symbols) for each in _compressed(bits, symbols, "200 beats")]
     session = Session((), refused=False, lanes=[whole] * lanes)

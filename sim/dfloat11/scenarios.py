@@ -97,7 +97,7 @@ def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iter
 
 
 def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
-    """Sessions with good tables, where each row is once the escape, and with invalid tables."""
+    """Sessions with good tables, each row being the escape in one, and with invalid tables."""
     rows = shape.rows
     flat = [(rows - 1).bit_length()] * rows
     symbols = generator.permutation(256)[:rows].tolist()
@@ -201,7 +201,7 @@ def _cuts(sound: Packet) -> _Damaged:
 
 
 def _resets(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
-    """Sessions with a reset at each stage of a chunk; a session without a reset follows each."""
+    """Sessions with a reset at different stages of a chunk. One without a reset follows each."""
     tensor = torch.from_numpy(generator.normal(0, _SCALE, 200)).to(torch.bfloat16)
     whole = Compressed.of(tensor, "200 weights", rows=shape.rows, max_length=shape.max_length)
     session = _session(shape, whole)

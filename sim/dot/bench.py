@@ -27,7 +27,7 @@ def _fields(word: int, ports: PortMap, inputs: bool) -> str:
 
 
 async def play(dut: Any, plan: DotPlan, folder: Path) -> int:
-    """Run all cycles of a plan; return their number. Raises MismatchError at a difference.
+    """Run all cycles of a plan; return their number. Raises MismatchError at the first difference.
 
     Parameters
     ----------

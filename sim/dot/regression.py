@@ -80,7 +80,8 @@ def run_dot_regression(
     Each scenario has about ``cycles`` clock cycles. If ``netlist`` is given, it is simulated
     instead of the RTL. It is Verilog of the module ``dot`` and of all modules that it instantiates.
     Raises SimulationError if unit and golden model differ or some products were not checked,
-    ToolError if a tool is missing or fails, and UserError if the simulator is unknown.
+    ToolError if a tool is missing or fails, and UserError if the simulator is unknown or the
+    architecture is ``auto``.
     """
     start = time.monotonic()
     check_simulator(simulator)

@@ -73,7 +73,8 @@ def _likely_scales(
 def _lanes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     """Pairs of codes in all lanes at once, then pairs in one lane while the other lanes add 0.
 
-    In the first part, each lane gets every pair of codes, but at most 4096 pairs.
+    In the first part, each lane gets every pair of codes, but at most 4096 pairs. If neither format
+    has a zero, the other lanes add small products instead of 0.
     """
     w, a = Codes(spec.weight), Codes(spec.activation)
     pairs = np.arange(min(w.count * a.count, 2**12))
@@ -149,7 +150,7 @@ def _scales(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _cancelling(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """A block, then its exact or approximate negative, so that most bits of the sum cancel."""
+    """Products, then their exact or approximate negatives, so that most bits of the sum cancel."""
     w, a = _few(spec, generator, cycles)
     negated = Codes(spec.weight).negated
     clear = generator.random(cycles) < 0.05
@@ -199,7 +200,10 @@ def _high_scales(spec: DotSpec, generator: _Generator, count: int) -> list[NDArr
 
 
 def _ties(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """A block, then single products of about half a unit in the last place of the block's sum."""
+    """A block, then single products of about half a unit in the last place of the block's sum.
+
+    In a unit without scales, the single products are the smallest ones.
+    """
     w, a = _few(spec, generator, cycles)
     w_format, a_format = Codes(spec.weight), Codes(spec.activation)
     clear = np.arange(cycles) % 3 == 0
@@ -227,7 +231,7 @@ def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     Two kinds of groups of four blocks alternate. A group of the first kind is a block, two much
     smaller blocks, and the exact or approximate negative of the first block. In a group of the
     second kind, the scales grow. In half of all groups, each block is a single product of the
-    smallest magnitude.
+    smallest magnitude. A unit without scales gets random products.
     """
     w, a = _few(spec, generator, cycles)
     clear = np.arange(cycles) % 4 == 0
@@ -296,8 +300,9 @@ SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
 
 
 def stimulus_of(spec: DotSpec, scenario: str, cycles: int, seed: int) -> Stimulus:
-    """The inputs of a scenario, for about ``cycles`` cycles. Equal seeds give equal inputs.
+    """The inputs of a scenario, for about ``cycles`` cycles. Equal arguments give equal inputs.
 
+    ``lanes`` may have 4096 cycles more, and ``extremes`` has fewer if ``cycles`` is large.
     For a unit that takes several blocks a cycle, the inputs are made as for a unit that takes one.
     The inputs of consecutive cycles then become the blocks of one cycle. The scenario ``lanes`` is
     different: every block gets the inputs of all cycles, so that each lane has every pair of codes.
