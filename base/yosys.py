@@ -16,13 +16,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 from halfbyte.base.errors import ToolError, UserError
 
-__all__ = ["interrupt_yosys", "refuse_yosys", "run_yosys", "yosys_is_refused"]
+__all__ = ["end_yosys", "interrupt_yosys", "refuse_yosys", "run_yosys", "yosys_is_refused"]
 
 # Paths that Yosys, ABC and their scripts can read.
 _PLAIN = re.compile(r"[\w./+,:=@%~-]*")
@@ -72,7 +71,11 @@ class _Server:
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("Popen gave no pipes to the server")
         self._requests, self._answers = self._process.stdin, self._process.stdout
-        self._temporary = Path(os.fsdecode(self._answer()))
+        try:
+            self._temporary = Path(os.fsdecode(self._answer()))
+        except ChildProcessError:
+            self.close()
+            raise
 
     def run(self, folder: Path, timeout: float) -> int:
         """Run ``script.ys`` in ``folder``; returns the exit status.
@@ -93,7 +96,6 @@ class _Server:
         """The next line that the server prints. Raises ChildProcessError if it has ended."""
         answer = self._answers.readline().rstrip(b"\n")
         if not answer:
-            self.kill()
             raise ChildProcessError("Yosys was ended, or cannot be loaded")
         return answer
 
@@ -127,7 +129,7 @@ class _Server:
 _idle: list[_Server] = []
 _busy: set[_Server] = set()
 _interrupted: set[_Server] = set()  # busy servers that interrupt_yosys has killed
-_refuses = threading.Event()  # set when no run may start any more
+_refuses = False  # whether runs are refused, because this process is about to end
 
 
 @atexit.register
@@ -148,19 +150,26 @@ def interrupt_yosys() -> None:
 
 
 def refuse_yosys() -> None:
-    """Kill all servers and allow no new run, because the process is about to end."""
-    _refuses.set()
-    busy = list(_busy)
-    interrupt_yosys()
-    while _idle:
-        _idle.pop().kill()
-    for server in busy:  # the threads that use these servers may have no time left to do it
-        server.remove()
+    """Let no new run start, because the process is about to end. Signal handlers may call this."""
+    global _refuses
+    _refuses = True
 
 
 def yosys_is_refused() -> bool:
     """Whether :func:`refuse_yosys` was called, so that the process is about to end."""
-    return _refuses.is_set()
+    return _refuses
+
+
+def end_yosys() -> None:
+    """Kill all servers, remove their temporary folders, and let no new run start."""
+    refuse_yosys()
+    busy = list(_busy)
+    interrupt_yosys()
+    with contextlib.suppress(IndexError):  # another thread may take the last idle server
+        while _idle:
+            _idle.pop().kill()
+    for server in busy:  # the threads that use these servers may have no time left to do it
+        server.remove()
 
 
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:
@@ -174,10 +183,10 @@ def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> Non
     UserError if the path of ``folder`` has special characters, or if the disk is full. Raises
     KeyboardInterrupt after :func:`refuse_yosys`, and if :func:`interrupt_yosys` kills the run.
     """
-    if _refuses.is_set():
+    if _refuses:
         raise KeyboardInterrupt
     _check_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     (folder / "script.ys").write_text(script)
     command = ["yosys", "script.ys", f"(in {folder})"]
     try:
@@ -199,6 +208,9 @@ def _run(folder: Path, timeout: float) -> int:
     except IndexError:
         server = _Server()
     _busy.add(server)
+    if _refuses:  # end_yosys may not have seen this server, which now ends by itself
+        server.close()
+        raise KeyboardInterrupt
     try:
         status = server.run(folder, timeout)
     except BaseException as error:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from halfbyte.base.yosys import refuse_yosys
+from halfbyte.base.yosys import end_yosys, refuse_yosys
 from halfbyte.cli.message import MESSAGE
 
 __all__ = ["ends_in_one_line"]
@@ -38,6 +38,7 @@ def ends_in_one_line() -> Iterator[None]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        refuse_yosys()  # at once, since other threads run on while this one ends
         raise KeyboardInterrupt
 
     previous = {}
@@ -103,7 +104,7 @@ def _end(received: list[int], handled: list[int], temporary: Path) -> None:
     print(f"{what}: {MESSAGE}", file=sys.stderr)
     status = 1 if number == signal.SIGINT else 128 + number
     if threading.active_count() > 1:
-        refuse_yosys()
+        end_yosys()
         sys.stdout.flush()
         sys.stderr.flush()
         _remove(temporary)

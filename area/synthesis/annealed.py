@@ -164,7 +164,7 @@ def starting_gates(
     """The gates from which :func:`anneal_module` starts; kept for later calls with equal input."""
     key = rtlil, module, *recipe.abc, technology.content_hash
     if key not in _started:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         (folder / "design.il").write_text(rtlil)
         (folder / "search.abc").write_text(recipe.script(None))
         (folder / "gates.lib").write_text(gate_liberty(technology))

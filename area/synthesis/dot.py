@@ -73,7 +73,7 @@ def synthesize_dot(
     recipe : Recipe
         Its ABC script maps the logic outside of lanes and adders.
     folder : Path
-        Created if it does not exist.
+        Created if only its last part does not exist.
     clock_ps : float, optional
         The clock period in ps, for a recipe with a clock.
 
@@ -85,7 +85,7 @@ def synthesize_dot(
         The recipe has a clock, but ``clock_ps`` is missing.
     """
     start = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     (folder / "design.il").write_text(rtlil)
     (folder / "cells.lib").write_text(technology.liberty_text())
     (folder / "full_adder.v").write_text(_full_adder(technology))

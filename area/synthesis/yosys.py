@@ -77,7 +77,7 @@ def synthesize_rtlil(
     Raises ToolError if Yosys or ABC fails.
     """
     start = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     (folder / "design.il").write_text(rtlil)
     (folder / "cells.lib").write_text(technology.liberty_text())
     (folder / "adders.v").write_text(adder_techmap(technology, recipe.adder))

@@ -71,3 +71,53 @@ def test_servers_end_with_their_process_and_leave_nothing(tmp_path):
     while list(tmp_path.glob("halfbyte-yosys-*")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+# Calls end_yosys when a server has started, but before its first run, and prints what follows.
+ENDED_IN_BETWEEN = """
+import os
+from pathlib import Path
+from halfbyte.base import yosys
+start = yosys._Server.__init__
+def start_then_end(server):
+    start(server)
+    yosys.end_yosys()
+yosys._Server.__init__ = start_then_end
+for _ in range(2):
+    try:
+        yosys.run_yosys("exec -- sleep 60", Path("run"), "Starting")
+    except KeyboardInterrupt:
+        print("refused", os.listdir(os.environ["TMPDIR"]), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.yosys
+def test_a_server_that_starts_while_the_process_ends_gets_no_run(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    command = [sys.executable, "-c", ENDED_IN_BETWEEN]
+    output = subprocess.check_output(command, cwd=tmp_path, env=environment, text=True, timeout=50)
+    assert output == "refused []\n" * 2
+
+
+# In this program, an interruption removes the temporary folder while a synthesis uses it.
+REMOVED_FOLDER = """
+import shutil
+from halfbyte.area.search.run_folder import run_folder
+from halfbyte.base.yosys import refuse_yosys
+try:
+    with run_folder() as folder:
+        refuse_yosys()
+        shutil.rmtree(folder)
+        (folder / "design.il").write_text("")
+except FileNotFoundError:
+    print("ended")
+"""
+
+
+def test_an_interrupted_synthesis_keeps_no_folder_of_failed_runs(tmp_path):
+    command = [sys.executable, "-c", REMOVED_FOLDER]
+    environment = {**os.environ, "HALFBYTE_BUILD": str(tmp_path)}
+    assert subprocess.check_output(command, env=environment, cwd=tmp_path, text=True) == "ended\n"
+    assert not list(tmp_path.rglob("failed"))

@@ -109,6 +109,26 @@ def test_an_interruption_at_the_start_is_one_line(module):
     assert (done.returncode, done.stderr) == (1, f"interrupted: {MESSAGE}\n")
 
 
+# Runs of Yosys must be refused before the temporary folder goes, since threads use it until then.
+SIGNALLED = """
+import os, signal
+from halfbyte.base.yosys import yosys_is_refused
+from halfbyte.cli.interruption import ends_in_one_line
+with ends_in_one_line():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        print(yosys_is_refused())
+"""
+
+
+def test_a_signal_refuses_runs_of_yosys_at_once():
+    command = [sys.executable, "-c", SIGNALLED]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "True\n")
+    assert done.stderr == f"terminated: {MESSAGE}\n"
+
+
 @pytest.mark.yosys
 def test_a_temporary_folder_with_spaces_is_named_in_one_line(tmp_path):
     folder = tmp_path / "with space"
