@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="make gpu-record",
-        description="Compare the kernels on a GPU with the golden model, then time them.",
+        description="Compare the kernels with the golden model, on a GPU or on the CPU, then time "
+        "them.",
     )
     parser.add_argument(
         "--device",
