@@ -38,7 +38,7 @@ class Uniform(nn.Module):
         return type("Output", (), {"logits": logits})
 
 
-def test_uniform_predictions_have_the_perplexity_of_the_vocabulary():
+def test_the_perplexity_of_uniform_predictions_is_the_size_of_the_vocabulary():
     tokens = torch.arange(200) % 16
     windows = sliding_windows(tokens, 12, 6)
     for in_bytes, name, value in ((False, "perplexity", 16), (True, "bits_per_byte", 4)):

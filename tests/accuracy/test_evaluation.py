@@ -51,7 +51,7 @@ def test_perplexity_is_that_of_transformers(small_llama, build):
     assert ours == pytest.approx(np.exp(total / count), rel=1e-4)
 
 
-def test_evaluates_a_folder_with_intervals(small_llama, build):
+def test_a_model_in_a_folder_is_evaluated_for_several_formats(small_llama, build):
     model = find_model(str(small_llama), context=64)
     recipe = load_recipe("w4a4").with_block(16)
     records = [each.record for each in evaluate(model, [load("int4"), load("int8")], recipe)]

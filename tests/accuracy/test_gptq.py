@@ -60,7 +60,7 @@ def test_output_errors_shrink_on_inputs_that_calibration_has_not_seen(fmt):
     ids=["Conv1D", "Conv1d", "Conv2d"],
 )
 @torch.no_grad()
-def test_it_works_for_every_kind_of_layer(make, shape):
+def test_output_errors_shrink_for_other_kinds_of_layers(make, shape):
     torch.manual_seed(11)
     model, inputs = make(), correlated(600, 64)
     nn.init.normal_(model.weight)
@@ -70,7 +70,7 @@ def test_it_works_for_every_kind_of_layer(make, shape):
 
 
 @torch.no_grad()
-def test_it_works_for_convolutions_with_large_kernels_and_groups():
+def test_output_errors_shrink_for_convolutions_with_large_kernels_and_groups():
     torch.manual_seed(12)
     model = nn.Sequential(nn.Conv2d(8, 16, 3), nn.ReLU(), nn.Conv2d(16, 8, 3, groups=4))
     inputs = correlated(4 * 64, 8).reshape(4, 8, 8, 8).movedim(-1, 1)

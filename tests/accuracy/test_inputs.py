@@ -1,4 +1,4 @@
-"""The inputs of a layer are found at the operation that uses its weight, in any module."""
+"""The inputs of a layer are found at the operations that use its weight, also in other modules."""
 
 import pytest
 import torch
@@ -89,8 +89,8 @@ def test_experts_see_their_own_tokens(implementation):
     with torch.no_grad(), quantized(load("int4"), A4, weight_matrices(model)) as noise:
         run()
         left = noise.inputs_left()
-    # "batched_mm" copies the experts' weights. The inputs that copies are multiplied by are not
-    # found, and `left` names these weights.
+    # "batched_mm" copies the experts' weights. Inputs that are multiplied by a copy are not found,
+    # and `left` names the weights that were copied.
     assert bool(left) is (implementation == "batched_mm")
 
 
@@ -105,7 +105,7 @@ def test_layers_are_calibrated_even_if_another_module_uses_their_weights():
 
 
 class Words:
-    """A tokenizer that makes one token of each letter and pads with 0."""
+    """A tokenizer that makes one token for each letter and pads with 0."""
 
     def __call__(self, texts, **_):
         rows = [[1 + ord(letter) % 30 for letter in text] for text in texts]

@@ -28,7 +28,7 @@ def folder(small_llama, tmp_path, monkeypatch):
 
 
 def rewrite(folder, change):
-    """Let ``change`` edit the dict of the model's tensors, and save it again."""
+    """Let ``change`` edit the dict of the model's tensors, and save the tensors again."""
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -198,7 +198,7 @@ def test_a_tokenizer_of_a_later_version_is_refused(folder):
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.model", "modeling_own.py", "merges.txt"])
-def test_results_depend_on_every_file_of_the_model(folder, name):
+def test_results_depend_on_a_model_s_files_but_not_on_its_readme(folder, name):
     before = find_model(str(folder)).fingerprint()
     (folder / name).write_text("something")
     assert find_model(str(folder)).fingerprint() != before

@@ -16,7 +16,7 @@ from halfbyte.base import UserError
 from halfbyte.formats import load
 
 
-def test_there_are_enough_texts_and_always_the_same():
+def test_there_are_enough_texts_and_they_are_always_the_same():
     texts = docstrings()
     assert len(texts) >= 300
     assert len(set(texts)) == len(texts)

@@ -89,7 +89,7 @@ def test_zeros_are_counted_and_left_out():
     assert plain.record.nu == pytest.approx(4, rel=0.15)
 
 
-def test_a_large_tensor_is_sampled_by_whole_blocks_and_repeatably():
+def test_a_sample_of_a_large_tensor_is_bounded_and_repeatable():
     matrix = torch.randn(MAX_SAMPLES // 256 + 700, 256)
     first, second = (profile_matrix("a", "weight", matrix, seed=3)[0].record for _ in range(2))
     assert first == second
@@ -112,7 +112,7 @@ def test_a_matrix_without_a_fit_gets_a_note(matrix, note):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_tensor_with_nan_is_named(bad):
+def test_a_tensor_that_is_not_finite_is_named(bad):
     matrix = torch.randn(4, 4)
     matrix[2, 3] = bad
     with pytest.raises(

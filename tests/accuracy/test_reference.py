@@ -67,7 +67,7 @@ def test_damaged_configurations_are_refused(folder, content):
         find_model(str(folder))
 
 
-def test_built_in_models_have_their_own_text():
+def test_bytelm_has_its_own_text_and_a_context_within_limits():
     with pytest.raises(UserError, match="bytelm has its own text and context"):
         find_model("bytelm", text="docstrings")
     with pytest.raises(UserError, match="Context must be 2 to 131072 tokens, not 1"):

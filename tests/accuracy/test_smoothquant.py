@@ -1,7 +1,7 @@
-"""SmoothQuant, which divides a channel of a layer's inputs by a constant.
+"""SmoothQuant, which divides each channel of a layer's inputs by a constant.
 
-The weights of this channel are multiplied by the constant. So the layer computes the same function
-as before, and its errors become smaller when inputs and weights are rounded.
+The weights of the channel are multiplied by the same constant. So the layer computes the same
+function as before, and its errors become smaller when inputs and weights are rounded.
 """
 
 import pytest
@@ -76,7 +76,7 @@ def test_outliers_do_less_harm_on_inputs_that_calibration_has_not_seen(smooth, f
     ids=["Conv1D", "Conv1d", "Conv2d", "groups"],
 )
 @torch.no_grad()
-def test_it_works_for_every_kind_of_layer(make, shape):
+def test_output_errors_shrink_for_other_kinds_of_layers(make, shape):
     torch.manual_seed(21)
     model, inputs = make(), with_outliers(300, 64)
     nn.init.normal_(model.weight)

@@ -49,7 +49,7 @@ def test_equal_embeddings_correlate_fully():
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (4, 5)])
-def test_embeddings_must_be_two_matrices_of_equal_shape(shape):
+def test_embeddings_of_different_shapes_or_fewer_than_four_rows_are_refused(shape):
     with pytest.raises(ValueError, match="must be two"):
         PairCorrelation(torch.ones(3, 5), torch.ones(shape))
 

@@ -55,7 +55,7 @@ def test_a_local_task_is_measured_by_document(small_llama, task_folder):
     outputs = subject.observe()
     assert outputs["counting"].shape == (12,)
     assert set(outputs["counting"].tolist()) <= {0.0, 1.0}
-    for matrix in subject.matrices().values():  # the harness runs this module, so it can be changed
+    for matrix in subject.matrices().values():  # weights can be replaced, as quantization does
         matrix.write(torch.zeros_like(matrix.read()))
     with pytest.raises(UserError, match="knows no task 'no_such_task'"):
         open_subject(find_model(str(small_llama), tasks=("no_such_task",)))
