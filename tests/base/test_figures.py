@@ -14,7 +14,7 @@ MM = 25.4  # millimetres in an inch
 
 
 def saved(folder: Path, look: Look = OWN_LOOK) -> dict[str, bytes]:
-    """Draw a picture. Returns the content of its files by their ending."""
+    """Draw a picture. Returns the content of its files by their extension, such as ``png``."""
     with picture(9.0, 6.0, title="A title", caption="A caption.", look=look) as drawn:
         axes = drawn.figure.add_subplot()
         axes.plot([1, 2], [3, 4])

@@ -1,7 +1,7 @@
-"""The record store, a file of JSON lines.
+"""The record store, a file with one JSON record in each line.
 
-Its records can be read although several processes write to the file, writers are killed, lines are
-damaged, or the file is replaced.
+It keeps working if several processes write to the file, a writer is killed, lines are damaged, or
+the file is replaced.
 """
 
 import multiprocessing

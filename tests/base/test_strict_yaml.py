@@ -54,7 +54,7 @@ def test_unknown_and_missing_keys_are_named():
 
 
 @pytest.mark.parametrize("text", ["010", "-017", "1:30", "1:30.5", "0_7"])
-def test_numbers_in_another_base_are_refused(text):
+def test_octal_and_base_60_numbers_are_refused(text):
     """YAML 1.1 reads 010 as octal 8, and 1:30 in base 60 as 90."""
     with pytest.raises(UserError, match=f"in line 2 must be in decimal, not as '{text}'"):
         parse_mapping(f"a: 1\nb: [{text}, 1]", "A file")

@@ -1,6 +1,7 @@
 """Available memory is read from the files of a made-up Linux system.
 
-It is limited by the size that the system states, and by control groups (cgroups) of version 1 or 2.
+The amount is what the system reports as available, or less if control groups (cgroups) of version 1
+or 2 set a limit.
 """
 
 import pytest

@@ -89,7 +89,7 @@ def test_values_on_disk_are_those_of_quantizing_in_memory(folders, tmp_path, nam
     with torch.no_grad(), quantized(fmt, Recipe("r", "", weights=operand), matrices):
         wanted = {key: value.clone() for key, value in module.state_dict().items()}
     state = found.state_dict()
-    # The checkpoint of BERT has no pooler. Loading draws its weights at random.
+    # The checkpoint of BERT has no pooler. Loading draws the pooler's weights at random.
     read = [key for key in wanted if not key.startswith("pooler")]
     assert all(torch.allclose(state[key], wanted[key], rtol=0, atol=1e-9) for key in read)
 
@@ -123,8 +123,8 @@ def test_convolutions_and_experts_are_read_back_row_by_row(folders, tmp_path):
     ("operand", "theirs", "tolerance"),
     [
         (Operand(block=32, scale_format=ScaleFormat.E8M0_FLOOR), 0.0, 0.0),
-        # The file stores the reciprocal of the tensor's scale, which costs us two more roundings in
-        # FP32. compressed-tensors computes in BF16: it rounds scale, quotient and product.
+        # The file stores the reciprocal of the tensor's scale. So halfbyte, when it reads the file,
+        # rounds twice more in FP32. compressed-tensors rounds scale, quotient and product to BF16.
         (Operand(block=16, scale_format=ScaleFormat.E4M3_MODELOPT), 2.0**-7, 2.0**-22),
     ],
     ids=["mxfp4", "nvfp4"],

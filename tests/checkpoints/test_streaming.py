@@ -357,7 +357,7 @@ def write_big_model(folder, layers, shape):
 
 
 @pytest.mark.slow
-def test_memory_stays_below_a_few_fp32_layers(tmp_path):
+def test_memory_stays_below_two_fp32_layers(tmp_path):
     layers, shape = 16, (1024, 4096)
     fp32_layer = 4 * 1024 * 4096  # 16 MiB
     total = write_big_model(tmp_path / "m", layers, shape)

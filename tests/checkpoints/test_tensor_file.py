@@ -1,4 +1,4 @@
-"""Our safetensors files agree with those of the safetensors package; damaged files are refused."""
+"""halfbyte and the safetensors package read each other's files; damaged files are refused."""
 
 import json
 import struct

@@ -82,7 +82,7 @@ class TestRoundTrip:
         assert restored(again, tmp_path)[0] == original.read_bytes()
 
 
-class TestEveryHeaderThatTheFormatAllows:
+class TestUnusualHeaders:
     NAMES = (
         "with\u00a0space", "zero\u200bwidth", "two\nlines", "\u202eright to left", "\x1b[31mred",
         "a.df11", "a", "a.secded", "a.df11.secded", INDEX_TENSOR, "halfbyte.raw",
@@ -157,7 +157,7 @@ class TestSize:
         assert goes_round(tmp_path / "m.safetensors", tmp_path) < 1.001 * size
 
     def test_long_names_of_uncoded_tensors_cost_hardly_any_space(self, tmp_path):
-        """The header reserves space for the names, which are not written in the end."""
+        """Space in the header is reserved for the names, but in the end they are not written."""
         torch.manual_seed(0)
         noise = torch.randint(-(2**15), 2**15, (6, 5000), dtype=torch.int16).view(torch.bfloat16)
         tensors = {f"{i}" + "n" * 250: each.clone() for i, each in enumerate(noise)}

@@ -55,7 +55,7 @@ class TestRefusals:
             compressed(original, tmp_path)
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_wrong_digest_of_a_tensor_never_gets_the_final_name(
+    def test_a_file_with_a_wrong_digest_never_gets_its_final_name(
         self, original, tmp_path, monkeypatch
     ):
         """A byte of a tensor's stored digest is wrong; the header that holds it has a valid CRC."""
@@ -135,11 +135,8 @@ print(resident("VmHWM") - baseline)
 
 
 @pytest.mark.slow
-def test_memory_stays_below_four_times_the_largest_tensor(tmp_path):
-    """A run needs about three times the size of this tensor.
-
-    The test would fail if the whole file were in memory, too.
-    """
+def test_memory_stays_below_three_times_the_largest_tensor(tmp_path):
+    """If the whole file were also in memory, a run would need more, and the test would fail."""
     largest = 12 << 20  # elements, of 24 MiB in BF16
     torch.manual_seed(0)
     tensors = {f"layers.{i}": (torch.randn(1 << 21) * 0.02).bfloat16() for i in range(6)}

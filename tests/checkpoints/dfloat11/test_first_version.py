@@ -1,6 +1,6 @@
 """Compressed files of version 1, which earlier releases wrote, can still be read.
 
-The metadata of such files hold a description. Newer files have an index instead.
+The metadata of such a file contains a description. Newer files have an index instead.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Whole model folders are restored completely, and a failed run leaves no output."""
+"""Model folders are restored without pickled and hidden files. A failed run leaves no output."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Models with compressed layers give exactly the outputs of the uncompressed model."""
+"""Models with compressed layers work like uncompressed ones, and by default give equal outputs."""
 
 import copy
 import json
@@ -100,8 +100,8 @@ def test_gradients_pass_through_to_the_input(packed):
     assert torch.equal(x.grad, plain.grad)
 
 
-def test_a_checkpoint_of_the_body_alone(llama, tmp_path):
-    """Its tensors have names without ``model.``, as in a checkpoint of a model without its head."""
+def test_names_of_tensors_may_lack_the_prefix_model(llama, tmp_path):
+    """A checkpoint of a model without its head has such names."""
     shutil.copytree(llama, tmp_path / "m", ignore=shutil.ignore_patterns("*.safetensors*"))
     tensors = {}
     for path in llama.glob("*.safetensors"):
@@ -317,7 +317,7 @@ class TestWhereModelsAreUsed:
         assert same_bits(logits(merged[0]), logits(merged[1]))
 
     def test_products_while_decoding(self, packed):
-        """With ``exact=False``, layers multiply while decoding. Their sums differ by rounding."""
+        """With ``exact=False``, layers multiply while decoding, and their sums are less exact."""
         exact, other = dfloat11.load(packed), dfloat11.load(packed, exact=False)
         found, wanted = logits(other).float(), logits(exact).float()
         assert torch.allclose(found, wanted, atol=0.02)

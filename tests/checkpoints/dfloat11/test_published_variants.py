@@ -1,6 +1,6 @@
-"""Read folders in the layouts of releases 0.2 to 0.5 of the ``dfloat11`` package.
+"""Folders in the layouts of releases 0.2 to 0.5 of the ``dfloat11`` package can be read.
 
-halfbyte's own encoder makes these folders.
+The tests make these folders with halfbyte's own encoder.
 
 Releases up to 0.3.2 only read folders. They expect one file for each module, and no split
 positions for a module of one weight. Release 0.5 also writes folders. For models of
@@ -58,7 +58,7 @@ def write(tensors, modules, folder, rest, *, pattern_dict, version, config=None,
 
 @pytest.mark.parametrize("positions", [torch.uint8, torch.int32], ids=str)
 @pytest.mark.parametrize("version", ["0.2.0", "0.3.0", "0.3.2", "0.5.0"])
-def test_folders_of_every_release_are_read(llama, tmp_path, version, positions):
+def test_folders_of_several_releases_are_read(llama, tmp_path, version, positions):
     blocks = {f"model.layers.{i}": PATTERNS[r"model\.layers\.\d+"] for i in range(2)}
     modules = {name: [f"{name}.{path}.weight" for path in paths] for name, paths in blocks.items()}
     modules |= {name: [f"{name}.weight"] for name in ("model.embed_tokens", "lm_head")}
