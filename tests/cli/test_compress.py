@@ -110,8 +110,9 @@ def test_errors_are_one_line(halfbyte, model, tmp_path, arguments, message):
     done = halfbyte(*arguments, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert message in " ".join(done.stderr.split())
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.strip().count("\n") == 0
     assert not (tmp_path / "x").exists()
 
 

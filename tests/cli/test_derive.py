@@ -127,4 +127,5 @@ def test_errors_are_one_line_and_leave_no_file(halfbyte, tmp_path, arguments, me
     assert done.stderr.lstrip().startswith("error: ")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.strip().count("\n") == 0
     assert not list(tmp_path.iterdir())

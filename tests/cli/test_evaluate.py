@@ -28,6 +28,7 @@ def test_mistakes_are_answered_in_one_line(halfbyte, arguments, message):
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -50,6 +50,7 @@ def test_errors_are_one_line_and_name_the_remedy(halfbyte, tmp_path, arguments, 
     assert done.stderr.lstrip().startswith("error: ")  # blanks of a progress bar may come first
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.strip().count("\n") == 0
     assert not list(tmp_path.rglob("*.jsonl"))
 
 

@@ -1,7 +1,4 @@
-"""Likely mistakes with every option of every command.
-
-Each one ends in a message of one line before anything is computed.
-"""
+"""Likely mistakes in the arguments and options of every command end in a message of one line."""
 
 import pytest
 from typer.testing import CliRunner
@@ -151,7 +148,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def unit_options(command, name):
-    """Words that choose the first unit for which an option has an effect; empty for a MAC."""
+    """Words that choose the first unit for which an option has an effect; empty if not needed."""
     for unit, honoured in HONOURED.get(command, {}).items():
         if name in honoured.split():
             return "" if unit == "mac" or unit.startswith("--") else f"--unit {unit}"

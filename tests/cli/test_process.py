@@ -1,4 +1,4 @@
-"""The installed command in a new process. Most other tests run commands in pytest's process."""
+"""Commands in a process of their own. Most other tests run commands in pytest's process."""
 
 import json
 import subprocess

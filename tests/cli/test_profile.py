@@ -1,4 +1,4 @@
-"""``halfbyte profile``, which tells how weights and activations of a model are distributed."""
+"""``halfbyte profile``, which shows how weights and activations of a model are distributed."""
 
 import csv
 import json
@@ -110,4 +110,5 @@ def test_errors_are_one_line_and_leave_no_files(halfbyte, tmp_path, arguments, m
     assert done.stderr.lstrip().startswith("error: ")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.strip().count("\n") == 0
     assert not (tmp_path / "build").exists()

@@ -1,6 +1,6 @@
-"""Command lines with unknown options, commands or numbers.
+"""Command lines with unknown options or commands, or with wrong or missing values.
 
-The message is one line that says what was probably meant. The exit status is 2.
+The message is one line, which suggests the right name for a misspelt one. The exit status is 2.
 """
 
 import pytest
@@ -54,13 +54,13 @@ def said(*arguments):
         ("synth --jobs", "Option '--jobs' requires an argument"),
     ],
 )
-def test_the_line_says_what_was_meant(words, message):
+def test_the_line_names_the_mistake(words, message):
     assert message in said(*words.split())
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "tech"])
 def test_singular_and_plural_of_an_option_are_suggested(command):
-    """For example ``--tech`` for ``--techs``, and ``--lanes`` for ``--lane``."""
+    """For example, ``--techs`` is suggested for ``--tech``, and ``--lanes`` for ``--lane``."""
     known = {name for each in COMMANDS[command].load(command).params for name in each.opts}
     for name in sorted(name for name in known if name.startswith("--") and len(name) > 4):
         other = name[:-1] if name.endswith("s") else f"{name}s"
