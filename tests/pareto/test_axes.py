@@ -195,7 +195,7 @@ def lossless(**figures):
     )  # fmt: skip
 
 
-def test_the_lossless_point_has_a_cost_on_every_axis():
+def test_costs_of_the_lossless_point_are_those_of_its_record_and_model():
     measured = [record(name, glitch_energy_fj=1000.0, delay_ps=8000.0) for name in NAMES]
     bits = dict.fromkeys(NAMES, 4.0)
     found = {

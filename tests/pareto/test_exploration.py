@@ -1,7 +1,8 @@
 """Explorations: designs of many formats are joined with accuracies, and the frontier is written.
 
 A *parent* is one or more distributions of values. The accuracy of a format is measured by its
-distance, in dB, to the best possible values for a parent: the smaller, the more accurate.
+distance, in dB, to the best possible values for a parent: the smaller, the more accurate. A format
+may have a *supernormal*: a value for the code that would otherwise mean negative zero.
 """
 
 import csv
@@ -85,7 +86,7 @@ def test_mirrored_values_are_equally_accurate(findings):
         assert pair[0].distances == pair[1].distances
 
 
-def test_the_base_of_a_format_is_the_one_with_equal_values_but_the_supernormal(findings):
+def test_the_base_of_a_format_has_the_same_values_except_the_supernormal(findings):
     by_name = {each.format.name: each for each in findings.candidates}
     base = by_name["e2m1"]
     assert base.base is base.format

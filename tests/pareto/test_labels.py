@@ -1,4 +1,4 @@
-"""Labels in a plot do not overlap each other, the markers or the frontier."""
+"""Labels in a plot overlap neither each other nor the frontier, and are nearest to their points."""
 
 import pytest
 from matplotlib.backend_bases import FigureCanvasBase

@@ -58,14 +58,14 @@ def test_certainty_is_smaller_if_formats_are_close():
 
 
 @pytest.mark.parametrize("names", [("small", "middle"), ("middle", "small")])
-def test_the_more_accurate_of_equal_areas_is_chosen(names):
+def test_the_more_accurate_of_formats_with_equal_areas_is_chosen(names):
     losses = {name: LOSSES[name] for name in names}
     found = within_loss(dict.fromkeys(names, 900.0), evaluations(losses), 1.0)
     assert (found.choice.format, found.choice.loss) == ("middle", LOSSES["middle"])
     assert (found.runner_up.format, found.choice.certainty) == ("small", 1)
 
 
-def test_the_smaller_of_equal_losses_is_chosen():
+def test_the_smallest_of_formats_with_equal_losses_is_chosen():
     same = [Evaluation(record(name, 0.0, 0.0), {"m_loss": np.zeros(9)}) for name in LOSSES]
     assert within_area(AREAS, same, 5000).choice.format == "small"
 

@@ -34,7 +34,7 @@ def report(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, report):
-    """The page in a browser. After the test, there must be no errors and no requests by HTTP."""
+    """The page in a browser. It must not write to the console or make a request by HTTP."""
     messages = []
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.on("console", lambda message: messages.append(message.text))
