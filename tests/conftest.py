@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# pytest-xdist runs one process on each core. With several PyTorch threads in each process, the
-# threads would compete for the cores.
+# pytest-xdist runs tests in several processes, usually one for each core. If each of them had
+# several PyTorch threads, the threads would compete for the cores.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

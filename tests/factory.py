@@ -31,7 +31,7 @@ def _value(field):
 
 
 def _of(kind):
-    """A plausible value of a type; None where None is allowed."""
+    """A plausible value of a type; None where None is allowed, or for an unknown type."""
     if get_origin(kind) is UnionType:
         return None if NoneType in get_args(kind) else _of(get_args(kind)[0])
     if get_origin(kind) is tuple:

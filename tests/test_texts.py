@@ -1,4 +1,4 @@
-"""Every option and file that a docstring, help text or message names must exist."""
+"""Every option that a text in the code names, and every file that a docstring names, must exist."""
 
 import ast
 import re
@@ -13,8 +13,8 @@ from halfbyte.cli.app import app
 ROOT = Path(halfbyte.__file__).parent.parent
 # Files that docstrings name but that only exist after a command has written them.
 WRITTEN = {"frontier.md"}
-# Options of other programs: of pip, Verilator and Python's configure. Any program has --version.
-FOREIGN = {"--no-deps", "--binary", "--timing", "--enable-shared", "--version"}
+# Options of other programs: of pip, Verilator and Python's configure.
+FOREIGN = {"--no-deps", "--binary", "--timing", "--enable-shared"}
 
 
 def options(command) -> set[str]:
@@ -26,7 +26,7 @@ def options(command) -> set[str]:
 
 @cache
 def sources() -> dict[str, ast.Module]:
-    """The syntax tree of every source file of the package, by its path."""
+    """The syntax tree of every source file of the subpackages, by its path."""
     rooms = (path for path in (ROOT / "halfbyte").iterdir() if path.is_dir())
     return {
         str(path.relative_to(ROOT)): ast.parse(path.read_bytes())
