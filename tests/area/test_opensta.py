@@ -71,7 +71,10 @@ _CAPACITANCE = re.compile(r"((?:\b|rise_|fall_)capacitance) ?: ?\"?([-+.\deE]+)\
 
 
 def one_capacitance(pin: str) -> str:
-    """A pin's group with one capacitance: the mean of the upper ends of both edges' ranges."""
+    """A pin's group with one capacitance.
+
+    It is the mean of the upper ends of both edges' ranges. Without ranges, it is the stated one.
+    """
     upper = [float(each.strip(' "').split(",")[1]) for each in _RANGE.findall(pin)]
     if not upper:
         edges = dict(_CAPACITANCE.findall(pin))
@@ -208,7 +211,7 @@ def test_energy_is_within_ten_percent(case):
     to_fj = PERIOD_PS * 1e-12 * 1e15
     # Only nets that a cell drives: OpenSTA counts no energy for input ports.
     words = np.zeros(round(2 / RATE), np.uint64)
-    words[0] = 2**64 - 1  # a rise and a fall in all these cycles
+    words[0] = 2**64 - 1  # one rise and one fall in all cycles together
     driven = [net for each in (*netlist.gates, *netlist.registers) for net in each.outputs.values()]
     activity = Activity(dict.fromkeys(driven, words), len(words))
     energy = analyse_energy(netlist, technology, timing, activity)

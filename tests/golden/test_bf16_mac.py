@@ -58,7 +58,7 @@ def test_agrees_with_exact_fractions(scenario: str) -> None:
         acc = expected
 
 
-def test_agrees_for_any_bits() -> None:
+def test_agrees_for_random_bits() -> None:
     generator = random.Random(9)
     for _ in range(3000):
         w, a, acc = (generator.getrandbits(bits) for bits in (16, 16, 32))
@@ -86,7 +86,7 @@ def test_a_sum_just_above_a_tie_is_rounded_up() -> None:
         (0x8000, 0x3F80, 0x8000_0000, 0x8000_0000),  # -0 + -0
         (0x8000, 0x3F80, 0, 0),
         (0xBF80, 0x3F80, 0x3F80_0000, 0),  # exact cancellation gives +0
-        (0x0001, 0x3F80, 0, 0x0001_0000),  # a subnormal stays one
+        (0x0001, 0x3F80, 0, 0x0001_0000),  # a subnormal remains subnormal
         (0x0001, 0x0001, 0, 0),  # underflow
         (0x0001, 0x0001, 1, 1),
     ],

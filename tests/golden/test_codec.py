@@ -1,4 +1,4 @@
-"""Encoder and decoder agree with the definition, and with the package ``ml_dtypes``.
+"""Encoder and decoder agree with the definition, and the encoder with ``ml_dtypes``.
 
 The module ``scalar`` is the definition: plain Python that computes in exact fractions, one value at
 a time.
@@ -36,14 +36,14 @@ def all_codes(fmt: Format) -> torch.Tensor:
 
 
 def with_neighbours(points: list[Fraction], kind: type[np.floating]) -> np.ndarray:
-    """The floats next to each point, on both sides, and the point itself if it is a float."""
+    """The float nearest to each point, and the floats directly below and above it."""
     middle = np.array([float(point) for point in points], dtype=kind)
     below, above = (np.nextafter(middle, kind(end)) for end in (-np.inf, np.inf))
     return np.unique(np.concatenate([below, middle, above]))
 
 
 def decision_points(fmt: Format) -> list[Fraction]:
-    """Points where the code may change, the values of the format, and points beyond its ends."""
+    """The values of the format, the midpoints between them, 0, and a point beyond each end."""
     values = sorted(set(fmt.values))
     midpoints = [(lower + upper) / 2 for lower, upper in pairwise(values)]
     return [*values, *midpoints, 3 * values[0], 3 * values[-1], Fraction(0)]
@@ -103,7 +103,7 @@ def test_encoding_agrees_with_ml_dtypes(name: str) -> None:
     random = np.random.default_rng(1).uniform(-limit, limit, 50_000).astype(np.float32)
     small = random * np.float32(2.0**-6)  # includes subnormals of E4M3
     x = np.concatenate([random, small, with_neighbours(decision_points(fmt), np.float32)])
-    x = x[np.abs(x) <= limit]  # above it, E4M3 of ml_dtypes gives NaN, but our encoder saturates
+    x = x[np.abs(x) <= limit]  # beyond it, ml_dtypes may give NaN, but our encoder saturates
     theirs = x.astype(OCP_TYPES[name])
     negative_zero = 2 ** (fmt.bits - 1)
     codes = theirs.view(np.uint8)

@@ -12,15 +12,16 @@ from halfbyte.golden import dot_scalar
 from halfbyte.golden.dot_blackwell import blackwell_gemm
 
 E2M1 = load("e2m1")
-# Ranges of scale codes: for scales near 1, for all, for the smallest, and for the largest.
+# Ranges of scale codes: scales near 1, all scales, the smallest, and the largest. A range does not
+# include its end.
 RANGES = {
     "e8m0": [(115, 139), (0, 256), (0, 40), (200, 255)],
     "e4m3": [(44, 68), (0, 128), (0, 24), (100, 127)],
 }
 
 
-def operands(scale, reach, length, block, seed=1):
-    """Random codes of 4 and 5 rows, and random codes of their scales within ``reach``."""
+def operands(reach, length, block, seed=1):
+    """Random codes of two matrices, with 4 and 5 rows, and random scale codes within ``reach``."""
     generator = torch.Generator().manual_seed(seed)
 
     def numbers(low, high, *shape):
@@ -60,7 +61,7 @@ def test_every_result_is_that_of_the_definition(name, block, weight):
     scale, formats = find_scale_code(name), {"weight": load(weight), "activation": E2M1}
     seen_bits = set()
     for seed, reach in enumerate(RANGES[name]):
-        a, w, a_scales, w_scales = operands(scale, reach, 200, block, seed)
+        a, w, a_scales, w_scales = operands(reach, 200, block, seed)
         a_scales[3, 1] = scale.nan_code
         seen = blackwell_gemm(a, w, a_scales, w_scales, **formats, scale=scale, block=block)
         for m in range(len(a)):
@@ -82,6 +83,6 @@ def test_sums_beyond_fp32_are_infinite_and_stay_so():
 
 def test_refuses_blocks_that_are_not_multiples_of_16_products():
     scale = find_scale_code("e4m3")
-    a, w, *scales = operands(scale, (44, 68), 64, 8)
+    a, w, *scales = operands((44, 68), 64, 8)
     with pytest.raises(UserError, match="block size that is a multiple of 16, not 8"):
         blackwell_gemm(a, w, *scales, weight=E2M1, activation=E2M1, scale=scale, block=8)

@@ -1,7 +1,7 @@
 """Test dot-product units, which add the products of several lanes in each cycle.
 
-The code for tensors is tested against the modules ``scalar`` and ``dot_scalar``, which define one
-value at a time, and against the block-scaled GEMM.
+The code for tensors is tested against the modules ``scalar`` and ``dot_scalar``, which are the
+definition and compute one value at a time, and against the block-scaled GEMM.
 """
 
 import random
@@ -244,7 +244,7 @@ def blackwell(c, w, a, w_scales, a_scales, scale="e4m3"):
 
 
 def test_the_blackwell_model_is_exact_where_nothing_is_truncated():
-    """Sums of a few groups near 1 fit into the 24 bits of an FP32 significand."""
+    """With scales from 1/2 to 2, sums of 64 products fit into an FP32 significand of 24 bits."""
     generator = random.Random(6)
     scale = find_scale_code("e4m3")
     one = scale.values.index(1)
@@ -272,7 +272,7 @@ def test_the_blackwell_model_truncates_toward_zero():
     # 1 + 2^-25 is truncated to 1, and -1 + 2^-25 to -(1 - 2^-24).
     assert of(0x3F80_0000, -25) == 0x3F80_0000
     assert of(0xBF80_0000, -25) == 0xBF7F_FFFF
-    # A product 36 places below the largest exponent is lost entirely.
+    # A product of 2^-36 is lost entirely in a sum with -1.
     assert of(0xBF80_0000, -36) == 0xBF80_0000
     assert of(0, scale.nan_code - one) == dot_scalar.BLACKWELL_NAN
     assert of(0xFF80_0000, 0) == 0xFF80_0000

@@ -60,7 +60,7 @@ def test_recurrent_layers_have_a_matrix_for_each_weight():
         (nn.ConvTranspose3d(6, 4, 1), -4),
     ],
 )
-def test_channels_of_convolutions_come_first(layer, axis):
+def test_the_input_axis_is_that_of_the_input_channels(layer, axis):
     assert input_axis(layer) == axis
 
 

@@ -1,4 +1,4 @@
-"""Products, dot products and accumulators of MACs on tensors agree with the definition.
+"""The tensor code for products, dot products and MACs agrees with the definition.
 
 The module ``scalar`` is the definition: plain Python that computes one value at a time.
 """

@@ -1,4 +1,4 @@
-"""The block-scaled GEMM agrees with its definition in every bit, with each type of arithmetic.
+"""The block-scaled GEMM gives exactly the numbers of its definition, in each type of arithmetic.
 
 The module ``scalar`` is the definition: plain Python that computes in exact fractions.
 """
@@ -151,7 +151,7 @@ def test_the_worst_sums_within_the_bound_are_exact() -> None:
 
 
 def test_sums_beyond_the_significand_are_rounded_once() -> None:
-    # Long blocks of 20-bit integers have sums near 2^54. In float64 they would be rounded
+    # Some sums of long blocks of 20-bit integers exceed 2^53. In float64 they would be rounded
     # twice: to float64, and then to FP32.
     half = 2**20 - 1
     values = tuple(Fraction(value) for value in (0, 1, half, -half))
@@ -187,8 +187,8 @@ def test_the_result_is_near_the_real_product() -> None:
     x, y = torch.randn(8, 512), torch.randn(8, 512)
     a, w = quantize(x, load("int8")), quantize(y, load("int8"))
     reference = a.dequantize().double() @ w.dequantize().double().T
-    # Scales and the sums of four blocks are rounded to FP32, so the result may differ by a few
-    # ulps.
+    # Products of scales, and the sums of four blocks, are rounded to FP32, so the result may differ
+    # by a few ulps.
     assert torch.allclose(gemm(a, w).double(), reference, rtol=1e-5, atol=1e-4)
 
 

@@ -41,7 +41,7 @@ def test_wider_codes_are_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [2, 5, -1])
-def test_a_count_must_belong_to_the_bytes(count: int) -> None:
+def test_a_count_must_match_the_number_of_bytes(count: int) -> None:
     with pytest.raises(ValueError, match=f"count must be 3 to 4, not {count}"):
         unpack(torch.zeros(2, dtype=torch.uint8), count)
 

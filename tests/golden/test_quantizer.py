@@ -2,7 +2,8 @@
 
 The module ``scalar`` is the definition: plain Python that computes in exact fractions. A *mirrored*
 block holds the codes of its negated values. So the *supernormal*, the extra value in place of
-negative zero, has the other sign there.
+negative zero, has the opposite sign in such a block. A *step* is a block's scale times the format's
+quantum, negated in a mirrored block.
 """
 
 import math
@@ -80,7 +81,7 @@ def test_a_scale_that_underflows_is_one() -> None:
     assert (quantized.scales.tolist(), quantized.codes.tolist()) == ([1.0], [0])
 
 
-def test_the_scale_follows_the_signed_maximum() -> None:
+def test_the_scale_is_absmax_over_the_maximum_of_the_format() -> None:
     # The values of E2M1 with super-range are from -6 to 8. The scale is absmax / 8.
     quantized = quantize(torch.tensor([-8.0, 4.0]), load("e2m1_sr"))
     assert quantized.scales.tolist() == [1.0]
@@ -179,7 +180,7 @@ def test_a_quantized_tensor_checks_its_parts() -> None:
 
 @pytest.mark.parametrize("fmt", NARROW, ids=lambda fmt: fmt.name)
 @pytest.mark.parametrize("scale_format", list(ScaleFormat))
-def test_values_are_codes_times_the_stored_scale(fmt: Format, scale_format: ScaleFormat) -> None:
+def test_codes_encode_values_over_the_stored_scale(fmt: Format, scale_format: ScaleFormat) -> None:
     x = torch.randn(3, 70, generator=torch.Generator().manual_seed(3))
     quantized = quantize(x, fmt, block=32, scale_format=scale_format, clip=0.9)
     scales = quantized.scales.repeat_interleave(32, dim=-1)[:, :70]
@@ -215,7 +216,7 @@ def test_a_mirrored_block_gives_the_supernormal_the_other_sign() -> None:
 
 
 @given(st.sampled_from(NARROW), st.lists(finite_floats, min_size=1, max_size=9), st.integers(1, 10))
-def test_mirroring_never_makes_a_block_worse(fmt: Format, numbers: list[float], block: int) -> None:
+def test_mirroring_increases_no_error(fmt: Format, numbers: list[float], block: int) -> None:
     x = torch.tensor([numbers], dtype=torch.float32)
     plain = quantize(x, fmt, block=block)
     signed = quantize(x, fmt, block=block, supernormal_sign=SupernormalSign.BLOCK)
@@ -250,7 +251,7 @@ def test_the_matrix_product_takes_mirrored_blocks_into_account() -> None:
     assert w_codes.mirrored is not None
     assert bool(w_codes.mirrored.any())
     exact_product = a_codes.dequantize().double() @ w_codes.dequantize().double().T
-    # The product rounds the term of each block and each sum to FP32.
+    # In the product, each block's term and each sum are rounded to FP32.
     assert torch.allclose(gemm(a_codes, w_codes).double(), exact_product, rtol=1e-5, atol=1e-5)
 
 

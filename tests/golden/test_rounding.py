@@ -1,6 +1,6 @@
-"""``BlockRounding`` gives the values of the golden quantizer bit for bit.
+"""``BlockRounding`` gives exactly the values of the golden quantizer.
 
-It rounds activations in a model's forward pass without making codes.
+It rounds activations in a model's forward pass without computing codes.
 """
 
 import itertools
@@ -43,7 +43,7 @@ def assert_as_golden(x: torch.Tensor, fmt: Format, operand: Operand, clip: float
 @pytest.mark.parametrize("fmt", bundled(), ids=lambda fmt: fmt.name)
 @pytest.mark.parametrize("sign", list(SupernormalSign))
 @pytest.mark.parametrize("scale_format", list(ScaleFormat))
-def test_random_tensors_are_rounded_as_by_the_golden_model(
+def test_random_tensors_are_rounded_as_in_the_golden_model(
     fmt: Format, sign: SupernormalSign, scale_format: ScaleFormat
 ) -> None:
     generator = torch.Generator().manual_seed(5)
@@ -54,7 +54,7 @@ def test_random_tensors_are_rounded_as_by_the_golden_model(
 
 
 @given(st.sampled_from(bundled()), operands, st.lists(finite_floats, min_size=1, max_size=9))
-def test_any_finite_row_is_rounded_as_by_the_golden_model(
+def test_any_finite_row_is_rounded_as_in_the_golden_model(
     fmt: Format, operand: Operand, numbers: list[float]
 ) -> None:
     x = torch.tensor([numbers], dtype=torch.float32)
@@ -79,7 +79,7 @@ def test_the_nearest_value_is_right_around_every_midpoint(fmt: Format) -> None:
     assert torch.equal(BlockRounding(fmt, Operand()).nearest(x), expected)
 
 
-def test_values_too_close_for_the_look_up_table_are_rounded_right() -> None:
+def test_values_too_close_for_the_look_up_table_are_rounded_correctly() -> None:
     text = [-(2**20) + 1, 0, 2**20 - 2, 2**20 - 1]
     fmt = Format("close", "Close", 2, tuple(load("int4").quantum * value for value in text))
     x = torch.tensor([[2.0**20 - 1, 2.0**20 - 1.5, 2.0**20 - 1.4375, -3.0]])
@@ -92,7 +92,7 @@ def test_any_shape_is_kept(shape: tuple[int, ...], block: int | None) -> None:
     assert_as_golden(torch.randn(shape), load("sf4"), Operand(block=block))
 
 
-def test_strided_tensors_are_rounded_right() -> None:
+def test_strided_tensors_are_rounded_correctly() -> None:
     assert_as_golden(torch.randn(150, 6).T, load("e2m1"), Operand(block=32))
 
 

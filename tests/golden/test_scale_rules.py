@@ -1,7 +1,7 @@
 """Test the rules that choose the 8-bit scale of a block.
 
 The code for tensors is tested against the definitions in ``scalar_scales``, which compute one scale
-at a time, and against the software that the rules come from.
+at a time, and against the arithmetic of the software that the rules come from.
 """
 
 from fractions import Fraction
@@ -26,7 +26,7 @@ magnitudes = st.floats(min_value=2.0**-149, width=32, allow_nan=False, allow_inf
 
 
 def around(points: list[float]) -> torch.Tensor:
-    """The positive, finite float32 among the points and the three floats on each side of them."""
+    """The points and three floats on each side of each, if they are positive and finite."""
     bits = torch.tensor(points).view(torch.int32).unsqueeze(1)
     near = (bits + torch.arange(-3, 4, dtype=torch.int32)).view(torch.float32).ravel()
     return near[(near > 0) & near.isfinite()]

@@ -133,7 +133,7 @@ def test_a_tensor_of_zeros_has_scale_one(scale_format: ScaleFormat) -> None:
         (ScaleFormat.E4M3, SMALLEST_SUBNORMAL * 448),
     ],
 )
-def test_a_scale_that_underflows_is_replaced_by_a_positive_one(
+def test_a_scale_that_underflows_is_replaced_by_a_positive_scale(
     scale_format: ScaleFormat, smallest: float
 ) -> None:
     absmax = torch.tensor([SMALLEST_SUBNORMAL])
@@ -142,7 +142,7 @@ def test_a_scale_that_underflows_is_replaced_by_a_positive_one(
 
 
 @pytest.mark.parametrize("scale_format", list(ScaleFormat))
-def test_no_blocks_have_no_scales(scale_format: ScaleFormat) -> None:
+def test_a_tensor_without_blocks_has_no_scales(scale_format: ScaleFormat) -> None:
     assert block_scales(torch.zeros(2, 0), load("int4"), scale_format).shape == (2, 0)
 
 
@@ -153,7 +153,7 @@ def test_clipping_shrinks_absmax_before_it_is_rounded() -> None:
     assert single.tolist() == [[float(np.float32(4) / np.float32(7)), 1.0]]
     floor = block_scales(absmax, load("int4"), ScaleFormat.E8M0_FLOOR, clip)
     assert floor.tolist() == [[1.0, 1.0]]
-    # Clipping does not change the scale of the tensor. The clipped block has the scale code of 224.
+    # Clipping does not change the scale of the tensor. The E4M3 scale of the clipped block is 224.
     e4m3 = block_scales(absmax, load("int4"), ScaleFormat.E4M3, clip)
     assert e4m3[0, 0].item() == pytest.approx(4 / 7, rel=1e-6)
 

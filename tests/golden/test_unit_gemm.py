@@ -1,4 +1,7 @@
-"""Matrix products by dot-product units agree with the streams of single units."""
+"""Matrix products on tensors agree with dot-product units that compute step by step.
+
+A *stream* is the computation of one element of the product: a unit adds one block in each step.
+"""
 
 import pytest
 import torch
@@ -24,7 +27,7 @@ def product(a, w, a_scales, w_scales):
 
 
 def random_operands(seed, high):
-    """Random codes of two matrices, and their random scale codes below ``high``."""
+    """Random codes of two matrices, and random scale codes below ``high`` for each."""
     generator = torch.Generator().manual_seed(seed)
 
     def numbers(bound, *shape):

@@ -34,7 +34,7 @@ def test_every_element_type_is_quantized_as_the_golden_model_does(dtype):
     assert torch.equal(seen.scales, expected.scales)
 
 
-def test_strided_views_are_read_right():
+def test_strided_views_are_read_correctly():
     x = torch.randn(64, 96).T[::2, 5:]
     seen, expected = (
         gpu_ref.quantize(x, "int4", block=16),
@@ -116,7 +116,7 @@ def test_empty_tensors_stay_empty(shape):
     assert packed.dequantize().shape == shape
 
 
-def test_bad_input_of_quantize_is_refused_as_in_the_golden_model():
+def test_bad_input_of_quantize_is_refused():
     with pytest.raises(ValueError, match="of 4 numbers 1 are NaN and 2 infinite"):
         gpu_ref.quantize(torch.tensor([1.0, torch.nan, torch.inf, -torch.inf]), "int4")
     with pytest.raises(ValueError, match="needs finite FP32"):
@@ -165,14 +165,14 @@ def test_bad_operands_of_matmul_are_refused():
 
 
 @pytest.mark.parametrize("kernel", ["dp4a", "mma"])
-def test_kernels_on_bytes_refuse_wider_integers(kernel):
+def test_kernels_that_multiply_int8_refuse_wider_integers(kernel):
     wide = gpu_ref.quantize(torch.randn(2, 64), "e2m1_b")
     message = f"Kernel {kernel} cannot compute this product: it multiplies int8"
     with pytest.raises(UserError, match=message):
         gpu_ref.matmul(wide, wide, kernel=kernel)
 
 
-def test_a_refusal_of_few_rows_says_what_came():
+def test_refusals_of_the_kernel_for_few_rows_say_what_came():
     fmt = load("int4")
     for sizes, message in [
         ({"rows": 17, "length": 64}, "1 to 16 rows of activations, not 17"),
@@ -268,7 +268,7 @@ def test_several_streams_are_computed_independently():
         assert torch.equal(seen[stream], gpu_ref.mac_stream(*row, initial=-5, **rule))
 
 
-def test_a_64_bit_accumulator_saturates_at_its_ends():
+def test_a_64_bit_accumulator_overflows_as_defined():
     fmt = load("int8")
     a_codes = torch.full((2,), 127, dtype=torch.uint8)
     clear = torch.tensor([False, False])

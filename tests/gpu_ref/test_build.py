@@ -157,7 +157,7 @@ def check_with(monkeypatch, path: Path, name: str = "e2m1_sp") -> dict[str, int]
 
 
 @pytest.mark.slow
-def test_a_processor_without_vectors_computes_the_same(monkeypatch):
+def test_a_build_without_wide_vectors_computes_the_same(monkeypatch):
     baseline = with_flags(host_compiler(), "-O1", "-DHB_NO_INTRINSICS", without=("-march=native",))
     path = build._library(baseline, "host.cpp", build._sources())
     assert Library(build.loaded(path)).simd == "128-bit vectors"
@@ -291,6 +291,6 @@ def test_warpgroups_are_compiled_for_hopper_alone(tmp_path, monkeypatch):
     ptx, log = compiled_by_nvcc(monkeypatch, tmp_path, "device_tiles.cu")
     assert "wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8" in ptx["90a"]
     assert not any("wgmma.mma_async" in ptx[name] for name in ("80", "90"))
-    assert "serialized" not in log  # the word in the log if ptxas cannot overlap products
+    assert "serialized" not in log  # ptxas writes this word if it cannot overlap products
     assert not spills(log, "gemm_w?g?mma_kernel")
     assert Library(build.loaded(tmp_path / "device.so"), lambda kind: {}).has_groups

@@ -122,7 +122,7 @@ def test_gpu_bench_shows_a_table(monkeypatch):
     assert "of plain" in table
 
 
-def test_tiles_are_compared_with_the_plain_kernel_before_they_are_timed():
+def test_a_sweep_times_all_tiles_for_three_block_sizes():
     records = list(sweep_records(load("int4"), torch.device("cpu"), SMALL))
     kernels = ["torch.matmul", "gemm mma", "gemm mma 128x64x3"]
     assert [record.kernel for record in records[:3]] == kernels

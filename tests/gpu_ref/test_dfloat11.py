@@ -151,7 +151,7 @@ def test_sanitizers_find_nothing_in_damaged_data():
 
 # Checks that stop decoders at the end of damaged data: source file; check; the same check with a
 # switch.
-# The environment variable FAULT has the number of the check to leave out.
+# The environment variable FAULT is the number of the check to leave out.
 MISSING = {
     "own": ("dfloat11_own.h", "word < end ? d", "fault == 1 || word < end ? d"),
     "joint": ("dfloat11_joint.h", "wants[lane] && word >=", "fault != 2 && wants[lane] && word >="),
@@ -165,7 +165,7 @@ static const int fault = std::atoi(std::getenv("FAULT"));
 
 @pytest.fixture(scope="module")
 def careless(gpu_ref_build):
-    """The library that feeds damaged data to decoders, in which their checks can be left out."""
+    """The library that feeds damaged data to decoders, built so that checks can be left out."""
     files = {path.name: path.read_text() for path in build.SOURCES.glob("*.h")}
     files[build.FUZZ] = SWITCH + (build.SOURCES / build.FUZZ).read_text()
     for name, right, wrong in MISSING.values():

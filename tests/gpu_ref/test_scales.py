@@ -1,4 +1,7 @@
-"""Compares the kernels' block scales with PyTorch's float types, at all thresholds of rounding."""
+"""Compares the kernels' block scales with PyTorch's float types and with the golden model.
+
+A threshold is a number at which the rounded scale changes.
+"""
 
 from fractions import Fraction
 
@@ -19,7 +22,7 @@ def unit() -> Format:
 
 
 def around(points: torch.Tensor, steps: int = 3) -> torch.Tensor:
-    """The points and the next ``steps`` float32 numbers on both sides; positive ones only."""
+    """The points and ``steps`` float32 numbers on each side, if they are positive and finite."""
     bits = points.to(torch.float32).view(torch.int32).unsqueeze(1)
     near = (bits + torch.arange(-steps, steps + 1, dtype=torch.int32)).view(torch.float32).ravel()
     return near[(near > 0) & near.isfinite()]
@@ -81,8 +84,8 @@ def test_e8m0_is_the_power_of_two_below_or_above(unit):
     assert bool((down[x < 2.0**-127] == 2.0**-127).all())
 
 
-def test_a_largest_value_that_is_not_a_power_of_two_is_exact(unit):
-    # The largest value is 6. So an absmax of 6 needs a scale of 1, and any larger absmax needs 2.
+def test_scales_are_exact_if_the_largest_value_is_not_a_power_of_two(unit):
+    # The largest value is 6. So an absmax of 6 needs a scale of 1, and the next float needs 2.
     fmt = load("e2m1")
     six = torch.tensor([6.0])
     above = torch.nextafter(six, torch.tensor(torch.inf))
@@ -90,7 +93,7 @@ def test_a_largest_value_that_is_not_a_power_of_two_is_exact(unit):
     assert scales_of(above, fmt, ScaleFormat.E8M0_UP).item() == 2
 
 
-def test_scales_too_small_are_the_smallest(unit):
+def test_a_scale_that_underflows_is_the_smallest_or_1(unit):
     tiny = torch.tensor([2.0**-149])
     fmt = load("int8")
     smallest = {

@@ -87,5 +87,5 @@ def test_a_format_beyond_fp32_is_refused():
         format_header(Format(name="huge", title="Huge", bits=2, values=values))
 
 
-def test_the_table_is_plain_data():
+def test_the_size_of_a_table_is_a_multiple_of_four_bytes():
     assert ctypes.sizeof(format_table(load("int4"))) % 4 == 0

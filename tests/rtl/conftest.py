@@ -106,7 +106,7 @@ class AndGraph:
                 self.sinks.setdefault((name, int(bit or 0)), row[1] if kind == "l" else row[0])
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Unsigned outputs, (N,) int64, for N values of every input."""
+        """Unsigned outputs, each (N,) int64, for N values of the inputs; inputs not given are 0."""
         count = len(next(iter(inputs.values())))
         planes = {0: np.zeros(-(-count // 8), np.uint8)}
         for (name, bit), literal in self.sources.items():

@@ -17,7 +17,8 @@ MAC = DotSpec(INT4, INT4, 1)
 
 def test_counts_its_flip_flops():
     spec = ArraySpec(MAC, 3, 4)
-    # Both codes, the control bits clear and take, the result that moves up, and its valid bit.
+    # An element has registers for both codes, the control bits clear and take, the result that
+    # moves up, and its valid bit.
     assert spec.register_bits == 4 + 4 + 2 + MAC.width + 1
     # Row r delays codes and control by r cycles, and column c delays codes by c cycles.
     assert spec.skew_bits == (1 + 2) * (4 + 2) + (1 + 2 + 3) * 4
@@ -32,7 +33,7 @@ def test_control_marks_the_end_of_a_block_of_several_cycles():
     assert ArraySpec(MAC, 2, 2).control_bits == 2
 
 
-def test_a_long_layer_uses_nearly_all_products():
+def test_a_layer_with_long_sums_keeps_nearly_all_multipliers_busy():
     spec = ArraySpec(MAC, 8, 8)
     assert spec.utilization(4096, 64, 64) > 0.99
     # The results of a column need 2 * 8 - 1 = 15 cycles to leave. Shorter sums wait for them.
@@ -53,7 +54,8 @@ def test_refuses_sides_that_are_not_whole_numbers(rows):
 
 def test_a_weight_stationary_array_counts_its_flip_flops():
     spec = WeightArraySpec(MAC, 3, 4)
-    # Activations, the load bit, weights on their way down, and weights that stay.
+    # An element has registers for the activation, the load bit, the weight on its way down, and
+    # the weight that stays.
     assert spec.register_bits == 4 + 1 + 4 + 4
     # Rows 0 and 1 delay activations and the load bit, by 3 cycles in all. Columns 1 to 3 delay
     # weights, by 1 to 3 cycles.
@@ -73,7 +75,7 @@ def test_a_layer_in_weight_stationary_tiles():
 
 
 @pytest.mark.parametrize("depth", [4, 6, 5000])
-def test_refuses_depths_at_which_weights_collide(depth):
+def test_refuses_unsuitable_depths(depth):
     with pytest.raises(
         UserError, match=r"odd number of at least 5, or at least 9, not|at most 4096"
     ):
@@ -87,7 +89,7 @@ def test_refuses_a_depth_if_sums_stay_in_place():
         make_array(MAC, 2, 2, "output", 9)
 
 
-def test_depth_is_a_whole_number():
+def test_refuses_a_depth_that_is_not_a_whole_number():
     with pytest.raises(TypeError, match="depth must be an int"):
         WeightArraySpec(MAC, 5, 2, depth=9.0)
 

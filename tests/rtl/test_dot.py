@@ -43,7 +43,7 @@ FP32, EXACT = Accumulator.FP32, Accumulator.EXACT
         ),
     ],
 )
-def test_impossible_units_are_refused_in_one_line(options, message):
+def test_impossible_units_are_refused(options, message):
     with pytest.raises((ValueError, ArchitectureError), match=message):
         DotSpec(**{"weight": E2M1, "activation": E2M1, "lanes": 32, **options})
 
@@ -59,7 +59,7 @@ def test_a_unit_whose_architecture_is_still_open_cannot_be_built():
 
 
 @pytest.mark.parametrize("name", ["e2m1_sp", "int4", "nf4"])
-def test_the_bits_of_a_lane_are_wide_enough_for_every_product(name):
+def test_the_bits_of_a_lane_can_express_every_product(name):
     fmt = load(name)
     for architecture in lane_architectures(fmt, fmt):
         meaning = lane_bits(fmt, fmt, architecture)

@@ -43,7 +43,7 @@ def test_every_pair_of_wide_codes_multiplies_exactly(and_graph, weight, activati
 @pytest.mark.parametrize("acc_width", [2, 17])
 @pytest.mark.parametrize(("weight", "activation"), [("e2m1_sp", "e2m1_sp"), ("int4", "e3m0")])
 def test_one_step_from_any_sum(and_graph, weight, activation, acc_width, overflow):
-    """All code pairs are added to random sums, and to sums near 0 and both ends of the range."""
+    """All products are added to random sums, and to sums near 0 and both ends of the range."""
     weight, activation = load(weight), load(activation)
     half = 2 ** (acc_width - 1)
     low, high = product_extremes(weight, activation)

@@ -40,7 +40,7 @@ def test_titles_cannot_leave_the_comment():
     assert "\nmodule evil" not in to_verilog(mac)
 
 
-def test_export_is_repeatable_and_names_no_source():
+def test_export_is_repeatable_and_has_no_source_locations():
     assert to_rtlil(make()) == to_rtlil(make())
     assert to_verilog(make()) == to_verilog(make())
     assert "src" not in to_rtlil(make())

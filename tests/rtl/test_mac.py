@@ -1,7 +1,7 @@
 """The MAC follows its definition: ``acc <= (clear ? 0 : acc) + w * a``.
 
 If ``segment`` is given, the accumulator is carry-save. It is cut into segments of that many bits,
-and a register saves the carry out of each segment.
+and a register saves each carry from one segment to the next.
 """
 
 import random
@@ -77,7 +77,7 @@ def test_narrow_accumulators_wrap_or_saturate(accumulate, overflow, acc_width, a
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("name", ["int4", "e2m1_sp", "apot4_sp"])
-def test_worst_sums_land_on_the_extremes(accumulate, name, sign):
+def test_the_largest_and_the_smallest_sums_are_exact(accumulate, name, sign):
     fmt, terms = load(name), 16
     codes = range(2**fmt.bits)
     worst = max(
@@ -141,7 +141,7 @@ def test_registers_stand_still_for_the_final_addition(segment, moving, enable):
     states = []
 
     async def bench(ctx):
-        # From -1 to 0, so that a carry has to pass every bit
+        # The sum goes from -1 to 0, so a carry passes every bit.
         for codes, clear, running in [((15, 1), 1, 1), ((1, 1), 0, 1), *[((0, 0), 0, 0)] * 20]:
             ctx.set(mac.w, codes[0])
             ctx.set(mac.a, codes[1])

@@ -35,7 +35,7 @@ def code_pairs(weight, activation):
         for w in (0, 1, 2 ** (weight.bits - 1), 2**weight.bits - 1)
         for a in range(2**activation.bits)
     ]
-    return corners + random.Random(1).sample(pairs, 200)  # `test_exhaustive` tests all pairs
+    return corners + random.Random(1).sample(pairs, 200)  # `test_exhaustive` tests more pairs
 
 
 @pytest.mark.parametrize(("fmt", "architecture"), CASES)
@@ -61,7 +61,7 @@ def test_formats_may_differ(products, weight, activation):
 
 @st.composite
 def formats(draw):
-    """A format of 2 to 8 bits with few distinct values, so that many codes share a value."""
+    """A format of 2 to 8 bits with at most 13 distinct values, so that codes may share a value."""
     bits = draw(st.integers(2, 8))
     palette = draw(st.lists(st.integers(-3000, 3000), min_size=1, max_size=12))
     integers = draw(st.lists(st.sampled_from(palette), min_size=2**bits, max_size=2**bits))
@@ -70,7 +70,7 @@ def formats(draw):
 
 @st.composite
 def signed_formats(draw):
-    """A format whose top bit is the sign; in half of these formats, a 1 means positive."""
+    """A format whose top bit is the sign; in some of these formats, a 1 means positive."""
     bits = draw(st.integers(2, 5))
     half = st.lists(st.integers(0, 40), min_size=2 ** (bits - 1), max_size=2 ** (bits - 1))
     positive, negative = [1, *draw(half)[1:]], [-magnitude for magnitude in draw(half)]

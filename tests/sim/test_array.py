@@ -64,14 +64,14 @@ def test_integer_products_with_tails():
     assert run.cycles == INTEGER.cycles(14, 7, 5)
 
 
-def test_scaled_blocks_over_several_cycles_with_every_scale():
+def test_scaled_blocks_over_several_cycles_with_random_scales():
     scales = codes(3, 7, 4, bound=256), codes(4, 5, 4, bound=256)
     operands = Operands(codes(5, 7, 32), codes(6, 5, 32), *scales)
     _, run = run_product(SCALED, operands)
     assert run.results == 35
 
 
-def test_scaled_blocks_several_a_cycle():
+def test_several_scaled_blocks_in_each_cycle():
     scales = codes(3, 3, 10, bound=256), codes(4, 2, 10, bound=256)
     operands = Operands(codes(5, 3, 20), codes(6, 2, 20), *scales)
     _, run = run_product(ArraySpec(replace(SCALED.unit, block=2), 1, 1), operands)
@@ -81,7 +81,7 @@ def test_scaled_blocks_several_a_cycle():
 def test_weight_stationary_products_with_tails():
     operands = Operands(codes(1, 8, 31), codes(2, 5, 31))
     product, run = run_product(WEIGHTS, operands)
-    # The array INTEGER, whose elements keep their sums, gives the same product in another number of
+    # The array INTEGER, whose elements keep their sums, has the same product, but another number of
     # cycles. Here a tile of weights stays for 3 cycles, one for each token. There are 4 x 3 tiles,
     # and the 8 tokens are split into 3 groups. Then the last results leave.
     assert torch.equal(product, module.expected_product(INTEGER, operands))

@@ -110,5 +110,5 @@ def test_scenarios_are_reproducible_and_differ_by_seed() -> None:
 
 
 def test_reference_crc_is_the_standard_one() -> None:
-    assert reference.crc32c(b"123456789") == 0xE306_9283  # RFC 3720's check value
+    assert reference.crc32c(b"123456789") == 0xE306_9283  # the usual check value
     assert CODEC_WRONG_CRC == reference.WRONG_CRC == Verdict.WRONG_CRC.value

@@ -47,8 +47,8 @@ def test_a_mutant_that_differs_only_in_impossible_states_is_harmless(monkeypatch
     scale = SCALE_CODES["e4m3"]
     spec = DotSpec(E2M1, E2M1, 1, "exponent_shift", accumulator=Accumulator.FP32, scale=scale)
     mutated = mutate({MODULE: spec}, count=20, seed=3)
-    # Two mutants are enough. One never gives another output. The other does so only in states that
-    # cannot occur.
+    # Two mutants are enough. One never gives a wrong output. The other gives one only in states
+    # that cannot occur.
     mutated = replace(mutated, mutants=mutated.mutants[14:16])
     harmless = equivalent_dot_mutants(mutated, MODULE, spec)
     monkeypatch.setattr(dot_mutation, "has_small_stage", lambda spec: False)

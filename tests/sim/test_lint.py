@@ -1,4 +1,4 @@
-"""Exported Verilog passes Verilator's lint with every warning on."""
+"""Exported Verilog passes Verilator's lint with ``-Wall``."""
 
 import subprocess
 from pathlib import Path

@@ -43,7 +43,7 @@ def bench():
     return verilog, plans, faults
 
 
-def test_all_mutants_are_caught(bench):
+def test_all_faults_are_caught(bench):
     verilog, plans, faults = bench
     assert len(faults) > COUNT
     caught = run_mutants(verilog, plans, faults, name="mutants")

@@ -54,7 +54,7 @@ def test_extremes_alternate_between_pairs_with_the_same_product() -> None:
     assert pairs == {(7, 7), (15, 15), (7, 15), (15, 7)}
 
 
-def test_limits_are_reached_and_crossed_in_every_accumulator() -> None:
+def test_limits_are_reached_in_every_accumulator_without_enable() -> None:
     fmt = load("e2m1")
     macs = variants(MacSpec(fmt, fmt, acc_width=20, overflow=Overflow.SATURATE)).values()
     stream = limits(macs)

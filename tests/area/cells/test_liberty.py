@@ -1,4 +1,4 @@
-"""The parser of Liberty files, the usual text format for cell libraries."""
+"""Tests the parser of Liberty, the usual text format for cell libraries."""
 
 import bz2
 import gzip

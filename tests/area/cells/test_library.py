@@ -1,7 +1,7 @@
-"""Cell libraries are read from Liberty files, the usual text format for such libraries.
+"""Cell libraries are read from files in Liberty, the usual text format for such libraries.
 
-Tables of delays and energies depend on the slew of an input and the load of an output. A *sense*
-says whether the output has the same edge as the input or the opposite edge.
+Tables give delays and energies for slews of an input and loads of an output. A *sense* says whether
+the output has the same edge as the input or the opposite edge.
 """
 
 import pytest
@@ -248,7 +248,7 @@ def test_wrong_unit_is_a_user_error(read, unit):
 @pytest.mark.parametrize(
     "unit", ["1ns", "1 ns", "1.0NS", "1000ps", ".001us", "1e3ps", "0.000001 ms", "0.001\u00b5s"]
 )
-def test_units_are_read_in_every_spelling(read, unit):
+def test_units_are_read_in_several_spellings(read, unit):
     cell = only(read(library(gate("A", timing=arc()), header=HEADER.replace("1ns", unit))))
     assert cell.arcs["Y"]["A"][0].rise.delay.at(10, 1) == 17
 
@@ -256,7 +256,7 @@ def test_units_are_read_in_every_spelling(read, unit):
 @pytest.mark.parametrize(
     "unit", ["(1, pf)", "(1.000,PF)", '("1", "pf")', "(1000, ff)", "(1.0e-00 , pf)", "(.001, nf)"]
 )
-def test_units_of_capacitance_are_read_in_every_spelling(read, unit):
+def test_units_of_capacitance_are_read_in_several_spellings(read, unit):
     header = HEADER.replace("(1, pf)", unit)
     assert only(read(library(gate("A"), header=header))).inputs == {"A": 2.0}
 

@@ -94,7 +94,7 @@ def test_the_contents_of_tables_are_used_in_a_proof():
 
 
 def test_gives_up_if_a_proof_is_too_hard(monkeypatch):
-    """Two 12-bit multipliers, one with its operands swapped, have no equal inner nodes."""
+    """Two 12-bit multipliers, one with its operands swapped, have few equal inner nodes."""
     monkeypatch.setattr("halfbyte.area.proofs.equivalence.OUTPUT_CONFLICTS", 10)
     aig = Aig()
     left, right = aig.word(12), aig.word(12)

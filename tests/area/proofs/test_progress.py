@@ -26,7 +26,7 @@ class HangsAfterNoCode(Lane):
 
 
 class HangsOnOneByte(Lane):
-    """Never takes one of the raw bytes."""
+    """Never accepts a raw byte of the value 0xA5."""
 
     def elaborate(self, platform: object) -> Module:
         m = super().elaborate(platform)

@@ -1,7 +1,7 @@
 """OpenSTA reads the netlist and the constraints that ``synth -o`` writes, and finds our slack.
 
-A carry-save accumulator is cut into segments of a few bits each. It saves the carry out of each
-segment in a register, so it needs a final addition.
+A carry-save accumulator is cut into segments of a few bits each. It saves the carries between the
+segments in registers, so it needs a final addition.
 """
 
 import re

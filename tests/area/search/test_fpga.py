@@ -32,7 +32,7 @@ def test_a_mac_takes_luts_and_one_flip_flop_for_each_bit(name, design):
 
 
 @pytest.mark.yosys
-def test_records_have_the_shape_of_others(design):
+def test_records_have_the_fields_of_other_records(design):
     (fpga,) = synthesize_fpga([design], TARGETS["ice40"])
     (cells,) = synthesize([design], load_technology("sg13g2"), prove=False)
     assert list(fpga.as_json()) == list(cells.as_json())

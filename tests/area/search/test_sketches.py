@@ -20,7 +20,7 @@ def test_mac_areas_differ_only_in_the_addend(technology, tmp_path, monkeypatch):
     card = load_technology(technology)
     designs = [
         MacSpec(load("int4"), load("int4"), architecture)
-        for architecture in ("sign_magnitude", "baugh_wooley")  # only the first can negate
+        for architecture in ("sign_magnitude", "baugh_wooley")  # only the first has ``negate``
     ]
     rest_of_mac = [
         SynthesisJob(design, SKETCH, card).run().area_um2

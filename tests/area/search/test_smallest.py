@@ -221,7 +221,7 @@ def test_other_technologies_work(technology):
 
 
 @pytest.mark.yosys
-def test_narrow_saturating_accumulators_and_other_activations(sky130hd):
+def test_narrow_saturating_and_mixed_macs_are_synthesized(sky130hd):
     narrow = design("e2m1", architecture="sign_magnitude", acc_width=10, overflow=Overflow.SATURATE)
     mixed = MacSpec(load("e2m1_sp"), load("int5"), "twos_complement", terms=16)
     records = synthesize([narrow, mixed], sky130hd)

@@ -1,4 +1,4 @@
-"""Simulated netlists agree with the definition of a MAC, and energies with results by hand.
+"""Simulated netlists agree with the definition of a MAC, and energies with sums by hand.
 
 A simulation runs LANES independent streams of inputs at once. A net has one bit for each stream.
 *Operands* are weights and activations of a model, from which the inputs are made.
@@ -166,7 +166,7 @@ def _silent(cell):
     return replace(cell, energies={}, input_energies={})
 
 
-def test_operands_are_encoded_as_by_the_golden_model():
+def test_operands_are_encoded_as_in_the_golden_model():
     torch = pytest.importorskip("torch")
     from halfbyte.golden import encode
 

@@ -27,7 +27,7 @@ def streams(**options):
     return element_streams(ArraySpec(unit, 5, 5), OPERANDS)
 
 
-def test_a_sum_leaves_the_accumulator_in_the_first_cycle_of_the_next():
+def test_a_sum_leaves_the_accumulator_in_the_first_cycle_of_the_next_sum():
     found = streams(acc_width=20)
     codes = OPERANDS.codes(E2M1, E2M1)
     integers = np.array(E2M1.integers)

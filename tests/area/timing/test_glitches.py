@@ -76,7 +76,7 @@ def test_a_race_makes_a_pulse(toy, length, pulses):
 def test_a_pulse_has_two_causes(toy):
     netlist = race(toy, 40)
     switching = delayed_switching(netlist, analyse_timing(netlist, toy), toggling(netlist))
-    assert switching.caused["u", "Y", "A"] == 1  # the direct input starts a pulse, B ends it
+    assert switching.caused["u", "Y", "A"] == 1  # the direct input starts a pulse, and B ends it
     assert switching.caused["u", "Y", "B"] == 1
 
 
@@ -154,9 +154,10 @@ def bench(netlist, timing, streams, delays=cell_delays):
     """A Verilog test bench: the netlist, a module with delays for each cell, and the inputs.
 
     One stream runs twice, and only the second run counts. At its start, the registers hold their
-    values after the last cycle, as in our simulation. If all delays of an output are equal, one
-    continuous assignment has this delay. Otherwise :func:`follows` models the delays. Icarus' own
-    module paths are not suitable: they drop a single short pulse but let a series of pulses pass.
+    values after the last cycle, as in our simulation. With :func:`slowest`, all inputs of an output
+    have the same delays, so a continuous assignment can have them. Otherwise :func:`follows` models
+    the delays. Icarus' own module paths are not suitable: they drop a single short pulse but let a
+    series of pulses pass.
     """
     name = {"0": "1'b0", "1": "1'b1", netlist.clock: "clk"}
     for nets in netlist.inputs.values():

@@ -1,7 +1,7 @@
 """Canonical prefix codes with a limited length: they are optimal and complete.
 
-A code table has a row for each symbol with a code of its own. All other symbols share one code, the
-escape. After an escape, the symbol itself is written.
+A code table has a row for each symbol with a code of its own. All other symbols may share one more
+code, the escape. After an escape, the symbol itself is written.
 """
 
 import heapq
@@ -20,7 +20,7 @@ weights = st.lists(st.integers(1, 10**6), min_size=2, max_size=60)
 
 
 def huffman_cost(counts):
-    """Bits of all symbols in an unlimited Huffman code: the sum of the weights of inner nodes."""
+    """Bits of all symbols in an unlimited Huffman code, the sum of the weights of inner nodes."""
     heap, cost = list(counts), 0
     heapq.heapify(heap)
     while len(heap) > 1:
@@ -31,7 +31,7 @@ def huffman_cost(counts):
 
 
 def cost(counts, lengths):
-    """Bits of all symbols, with these counts and lengths of codes."""
+    """The bits that all symbols take, if they have these counts and code lengths."""
     return sum(count * length for count, length in zip(counts, lengths, strict=True))
 
 
@@ -56,7 +56,7 @@ class TestPackageMerge:
         )
         assert cost(counts, code_lengths(counts, limit)) == best
 
-    def test_fibonacci_counts_are_cut_to_the_limit(self):
+    def test_code_lengths_of_fibonacci_counts_are_limited(self):
         counts = [1, 1]
         while len(counts) < 20:
             counts.append(counts[-1] + counts[-2])

@@ -1,8 +1,9 @@
 """Layout 1 of compressed tensors: all bits are restored, and damage is found.
 
 Symbols, such as the exponents of BF16 numbers, have codes. Rare symbols share one code, the escape.
-After an escape, the symbol itself is written. A tensor is divided into chunks of 16384 elements.
-``reference_decode`` is an independent decoder, written from ``docs/dfloat11.md``.
+After an escape, the symbol itself is written. A tensor is divided into chunks of 16384 elements,
+and a chunk into segments of 512. ``reference_decode`` is an independent decoder, written from
+``docs/dfloat11.md``.
 """
 
 import hashlib
@@ -125,7 +126,7 @@ class TestRoundTrip:
         words = torch.arange(count).to(torch.uint16 if dtype.itemsize == 2 else torch.uint8)
         x = words.view(dtype)
         assert_same(decompress(compress(x)), x)
-        if dtype.itemsize == 2:  # all exponents but one are escaped
+        if dtype.itemsize == 2:  # all symbols but one are escaped
             x = torch.cat([x, torch.ones(1 << 18).to(dtype)])
             assert_same(decompress(compress(x, measure(x, max_rows=2))), x)
 
@@ -183,7 +184,7 @@ def test_crc32c(data):
 
 
 def test_crc32c_is_the_standard_one():
-    """The check value of RFC 3720 and of the catalogue of CRCs."""
+    """The check value that catalogues of CRCs give for CRC-32C."""
     assert crc32c(np.frombuffer(b"123456789", np.uint8), 0, 9) == 0xE3069283
 
 
@@ -269,8 +270,8 @@ class TestDamage:
     def data():
         return compress(normal(17_000).bfloat16())
 
-    def test_every_byte_is_protected(self, data):
-        """Only the padding between the parts is not protected. It holds nothing."""
+    def test_every_part_is_protected(self, data):
+        """Only the padding between the parts is not protected."""
         good = decompress(data)
         missed = []
         for place in range(0, len(data), 23):
@@ -283,7 +284,7 @@ class TestDamage:
                 pass
         assert len(missed) <= 1
 
-    def test_every_truncation(self, data):
+    def test_truncated_data_is_refused(self, data):
         for size in range(0, len(data), 211):
             with pytest.raises(CorruptError):
                 decompress(data[:size])
@@ -320,7 +321,7 @@ class TestDamage:
         ],
     )
     def test_hostile_headers(self, data, offset, value, message):
-        """The CRC fits the changed header. Huge sizes are refused before memory is allocated."""
+        """The CRC is computed again for the changed header, unless its size is impossible."""
         raw = data.numpy().copy()
         raw[offset : offset + len(value)] = np.frombuffer(value, np.uint8)
         size = int.from_bytes(raw[8:12].tobytes(), "little")

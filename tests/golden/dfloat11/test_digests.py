@@ -72,8 +72,8 @@ def test_one_reading_gives_counts_and_digests(engine, monkeypatch, cores, kind, 
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-def test_the_memory_of_a_tensor_is_free_at_once(engine, cores, monkeypatch):
-    """The next tensor needs this memory, which must not wait for the garbage collector."""
+def test_the_memory_of_a_tensor_is_freed_without_the_garbage_collector(engine, cores, monkeypatch):
+    """The next tensor needs this memory, so it cannot wait for the garbage collector."""
     monkeypatch.setattr(threads, "cores", lambda: cores)
     monkeypatch.setattr(digests, "cores", lambda: cores)
     data = some_bytes(1 << 12)

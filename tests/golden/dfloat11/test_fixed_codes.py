@@ -56,7 +56,7 @@ def test_codes_are_exactly_these() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.013, 0.017, 1.0])
-def test_normal_weights_need_little_more_than_with_a_table(scale: float) -> None:
+def test_a_fixed_code_takes_little_more_space_than_a_table(scale: float) -> None:
     tensor = normal(200_000, scale)
     best, fixed = (8 * measure(tensor, codes=codes).size / len(tensor) for codes in CODES)
     assert 0 <= fixed - best < 0.02

@@ -13,7 +13,8 @@ from halfbyte.golden.dfloat11.fuzz import fuzz
 
 COUNT = 12_000
 
-# The program first makes sure that bounds are checked: reading 9 of 8 bytes must raise IndexError.
+# The program first makes sure that bounds are checked: it reads 9 bytes from an array of 8, which
+# must raise IndexError.
 PROGRAM = f"""\
 import runpy, sys
 import numpy as np

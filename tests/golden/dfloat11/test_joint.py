@@ -1,8 +1,8 @@
 """Layout 2 of compressed tensors, ``joint``: all bits are restored, and damage is found.
 
-A symbol is the exponent and some upper mantissa bits. Rare symbols share a code, the escape, and
-are stored apart. A tensor is divided into chunks of 65536 elements, and each chunk into blocks of
-4096.
+A symbol is the exponent and some upper mantissa bits, or all bits of a type of 8 bits. Rare symbols
+share a code, the escape, and are stored apart. A tensor is divided into chunks of 65536 elements,
+and each chunk into blocks of 4096.
 
 The loops exist in C++ (the engine "native") and in numba. ``reference_decode`` is an independent
 decoder, written from ``docs/dfloat11.md``.
@@ -59,7 +59,7 @@ def normal(count, seed=0, scale=0.02):
 
 
 def values(count, dtype):
-    """Random values, some of which have rare exponents."""
+    """Random values; some floating-point values have rare exponents."""
     made = normal(count, count, 20)
     if dtype.is_floating_point:
         made[::97] *= 1e-30
@@ -173,15 +173,13 @@ class TestRoundTrip:
 def test_a_decoder_written_from_the_description_agrees(dtype):
     x = values(CHUNK + 5333, dtype)
     if dtype == torch.float32:
-        x[3000:30_000] = x[3000:30_000].bfloat16()  # these blocks have fewer bits
+        x[3000:30_000] = x[3000:30_000].bfloat16()  # here, low bits are 0
         x[CHUNK : CHUNK + 4096] = x[CHUNK : CHUNK + 4096].half()
     data = joint.compress(x).numpy().tobytes()
     assert reference_decode(data) == bits_of(x).numpy().tobytes()
 
 
 class TestSize:
-    """Sizes of a million normally distributed weights. In BF16, the entropy is 10.46 bits each."""
-
     @pytest.mark.parametrize(
         ("dtypes", "share"),
         [
@@ -191,7 +189,8 @@ class TestSize:
             ((torch.float16, torch.float32), 0.43),
         ],
     )
-    def test_shares(self, dtypes, share):
+    def test_size_relative_to_the_original(self, dtypes, share):
+        """The weights are normally distributed. In BF16, their entropy is 10.46 bits each."""
         x = normal(1 << 20)
         for dtype in dtypes:
             x = x.to(dtype)
@@ -239,14 +238,14 @@ class TestDamage:
                 missed += 1
             except CorruptError:
                 pass
-        assert missed <= 1  # a bit of padding
+        assert missed <= 1  # a byte of padding
 
-    def test_every_truncation(self, data):
+    def test_truncated_data_is_refused(self, data):
         for size in range(0, len(data), 997):
             with pytest.raises(CorruptError):
                 decompress(data[:size])
 
-    def test_both_engines_refuse_the_same(self, data, monkeypatch):
+    def test_both_engines_treat_damage_alike(self, data, monkeypatch):
         outcomes = {}
         for engine in ENGINES:
             monkeypatch.setenv(native.VARIABLE, engine)
@@ -277,7 +276,7 @@ class TestDamage:
         ],
     )
     def test_hostile_headers(self, data, offset, value, message):
-        """The CRC fits the changed header. Huge sizes are refused before memory is allocated."""
+        """The CRC is computed again for the changed header."""
         raw = data.numpy().copy()
         size = int.from_bytes(raw[8:12].tobytes(), "little")
         raw[offset : offset + len(value)] = np.frombuffer(value, np.uint8)

@@ -25,7 +25,7 @@ def with_numba(monkeypatch):
 
 
 def values(count, dtype):
-    """Random values, some of which have rare exponents."""
+    """Random values, of which every 97th is tiny, or 0 in narrow types."""
     made = torch.randn(count, generator=torch.Generator().manual_seed(count)) * 20
     made[::97] *= 1e-30
     return made.to(dtype)

@@ -1,6 +1,7 @@
 """Test the layout of the published ``dfloat11`` package.
 
-halfbyte writes the same bytes as the package, and also encodes weights that the package cannot.
+halfbyte writes the same bytes as the package, except for one number that the package leaves out. It
+also encodes weights that the package cannot encode.
 """
 
 from dataclasses import replace
@@ -68,8 +69,6 @@ def assert_same_weights(found, wanted):
 
 
 class TestAgainstThePackage:
-    """Our bytes are the package's bytes, and we decode the package's bytes to the weights."""
-
     def check(self, package, weights):
         theirs = encode_with_package(weights, package)
         assert_same_module(encode(weights), theirs)
@@ -97,7 +96,7 @@ class TestAgainstThePackage:
         self.check(package, [with_exponents(exponents)])
 
     def test_codes_are_limited_to_32_bits_as_in_the_package(self, package):
-        """40 symbols with Fibonacci counts have longer Huffman codes."""
+        """Without a limit, 40 symbols with Fibonacci counts have codes of more than 32 bits."""
         counts = dict(enumerate(fibonacci(40, 10**12), start=80))
         assert max(code.bits for code in huffman(counts).values()) > 32
         _, _, table = package.get_32bit_codec(counts)
@@ -109,7 +108,7 @@ class TestAgainstThePackage:
         assert {symbol: tuple(code) for symbol, code in found.items()} == theirs
 
     def test_a_last_block_in_which_no_code_starts(self, package):
-        """The package lacks the block's output position. We store it, since the kernel reads it."""
+        """The package leaves out this block's output position. We store it: the kernel reads it."""
         exponents = last_code_crosses_a_block()
         weights = [with_exponents(exponents)]
         theirs = encode_with_package(weights, package)
@@ -156,7 +155,7 @@ class TestWhereThePackageFails:
         assert_same_weights(decode(encode(weights)), weights)
 
     @pytest.mark.parametrize("value", [float("inf"), float("nan"), 2.0**120])
-    def test_exponents_that_are_pointers_are_refused(self, value):
+    def test_exponents_that_mean_pointers_are_refused(self, value):
         weight = normal(500)[0]
         weight[100] = value
         with pytest.raises(UnrepresentableError, match="can hold exponents up to 239"):

@@ -93,7 +93,7 @@ def test_no_more_is_kept_than_twice_the_largest_memory(kept):
     assert [place(each) for each in kept._free.values()] == at[2:]
 
 
-def test_no_memory_is_lent_twice_at_a_time():
+def test_no_memory_is_given_to_two_users_at_once():
     """Each thread writes its own number into its memory, and must find no other number there."""
     wrong = []
 

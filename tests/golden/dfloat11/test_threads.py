@@ -2,6 +2,7 @@
 
 ``over_ranges`` divides a range among all threads, and calls ``then`` for finished parts in order.
 ``behind`` uses one item while the next is made. ``meanwhile`` starts a function in the background.
+With one core, the calling thread does all of this.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """Annealed networks of gates, compared with truth tables that Python computes.
 
-Annealing replaces gates at random, to lower the cost of a network without a change of its outputs.
+Annealing replaces gates at random, to lower the cost of a network without changing its outputs.
 """
 
 import random
