@@ -1,4 +1,4 @@
-"""The help texts: ``halfbyte --help`` lists every command, and each command groups its options."""
+"""The help texts: ``halfbyte --help`` lists every command, and long texts group the options."""
 
 import re
 

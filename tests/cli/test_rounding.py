@@ -1,6 +1,6 @@
 """A format whose values are decimal fractions needs wide integers.
 
-``synth`` then also prints the areas of the values rounded to a few bits.
+``synth`` then also prints the areas of MACs whose values are rounded to a few bits.
 """
 
 from dataclasses import replace

@@ -26,7 +26,7 @@ def changed(text, diff):
         lines = part.splitlines(keepends=True)
         old = "".join(line[1:] for line in lines if line[0] in " -")
         new = "".join(line[1:] for line in lines if line[0] in " +")
-        assert text.count(old) == 1, f"the page shows lines that are not in the file once: {old}"
+        assert text.count(old) == 1, f"the file must contain these lines once: {old}"
         text = text.replace(old, new)
     return text
 

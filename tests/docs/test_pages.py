@@ -61,7 +61,7 @@ def test_commands_run_with_the_files_that_the_page_shows(page, tmp_path, shared_
         if block.kind != "console":
             continue
         for program, *arguments in commands(block):
-            assert program == "halfbyte", "only halfbyte's commands are run"
+            assert program == "halfbyte", f"a console block must not run {program}"
             done = CliRunner().invoke(app, arguments)
             assert done.exit_code == 0, (arguments, done.output, done.exception)
 

@@ -1,4 +1,7 @@
-"""Every shipped format has exactly the values listed here, in code order, and these widths."""
+"""Every shipped format has exactly the values listed here, in code order.
+
+The quanta and widths of some formats are tested, too.
+"""
 
 from collections.abc import Sequence
 from fractions import Fraction

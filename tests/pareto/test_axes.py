@@ -114,8 +114,8 @@ def test_array_area_adds_buffers_to_the_area_of_the_array():
         fmt = load(each.format)
         parts = model.area(each, fmt, fmt, storage, load_technology("sky130hd"))
         assert found.cost(each) == parts.total > each.um2_per_mac == parts.units + parts.registers
-    # The layer uses nearly all products: it has 32 x 2048 tiles of 1024 cycles, and filling and
-    # emptying the array takes only 6 cycles.
+    # The layer needs nearly all products of the array: it has 32 x 2048 tiles of 1024 cycles, and
+    # only 6 more cycles fill and empty the array.
     for part in (
         "4096 inputs",
         "blocks of 32 with 8-bit",

@@ -1,4 +1,4 @@
-"""Models of arrays and their buffers, compared with results computed by hand, and of chips."""
+"""Models of arrays with buffers, and of chips. Areas are compared with sums done by hand."""
 
 from dataclasses import asdict, replace
 

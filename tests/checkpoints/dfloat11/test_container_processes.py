@@ -105,7 +105,7 @@ for step in range(26):
         target.unlink()
 assert killed >= 5, killed
 assert end(begin(pack, target)) == 0
-assert not list(folder.glob(".*")), "the last run removes what the killed ones left"
+assert not list(folder.glob(".*")), "files of killed runs are left"
 assert verify_file(TensorFile.open(target)) == 0
 """
 

@@ -1,8 +1,8 @@
 """Folders in the layout of the published ``dfloat11`` package, tested against that package.
 
 Its encoder and its loader run unchanged. Its decoder runs on a GPU only, so it is replaced by
-``emulated_kernel``, which is written from the package's ``decode.cu``. Empty modules replace other
-packages that it imports.
+``emulated_kernel``, which is written from the package's ``decode.cu``. Small stand-ins replace
+other packages that it imports.
 """
 
 import ctypes
@@ -131,7 +131,7 @@ def folder_with(model, compressed, folder):
 
 @pytest.fixture(scope="module")
 def theirs(package, llama, tmp_path_factory):
-    """A folder with the model as the package compresses it, with a complete configuration."""
+    """A folder with the model as the package compresses it, and a complete configuration."""
     folder = tmp_path_factory.mktemp("theirs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.print", lambda *_, **__: None)

@@ -148,7 +148,7 @@ def test_a_compressed_model_of_diffusers_is_read(tmp_path):
 
 
 def test_a_model_of_diffusers_is_loaded(tmp_path):
-    diffusers = pytest.importorskip("diffusers", reason="an optional extra")
+    diffusers = pytest.importorskip("diffusers", reason="diffusers is an optional extra")
     torch.manual_seed(0)
     plain = diffusers.FluxTransformer2DModel.from_config(FLUX).bfloat16().eval()
     plain.save_pretrained(tmp_path / "plain")
