@@ -29,7 +29,7 @@ _PlacedGate = tuple[int, Callable[[Sequence[Any]], Any]]
 
 @dataclass(frozen=True)
 class Activity:
-    """The values of all nets in a number of cycles.
+    """The values of nets in a number of cycles; the clock and constants are left out.
 
     ``words[net]`` holds the values of one net: (cycles,) uint64, one bit per stream. If ``cyclic``,
     the cycles repeat, so changes from the last cycle to the first one count too.
@@ -45,7 +45,7 @@ class Activity:
         return words ^ np.roll(words, 1) if self.cyclic else words[1:] ^ words[:-1]
 
     def toggles(self, net: Net) -> float:
-        """Transitions of the net per cycle, as a mean over the streams."""
+        """Transitions of the net per cycle and stream; 0 for constants and the clock."""
         return self.rate(self.changes(net)) if net in self.words else 0.0
 
     def rate(self, events: Words) -> float:
@@ -182,7 +182,7 @@ class _Program:
         return [0, _ONES, *[None] * (len(self.place) - 2)]
 
     def nets(self, netlist: Netlist) -> list[tuple[Net, int]]:
-        """Nets that can change, except the clock, with their places."""
+        """The nets that can change, except the clock, and their places."""
         return [
             (net, place)
             for net, place in self.place.items()

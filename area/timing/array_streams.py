@@ -44,8 +44,8 @@ def element_streams(spec: ArraySpec, operands: Operands) -> dict[str, NDArray[An
     sums = _sums(spec, operands, cycles)
     passing = np.zeros_like(sums)
     valid = np.zeros((cycles, sums.shape[1]), np.uint64)
-    # One result comes from each element below the middle one. Results of other streams stand in for
-    # those of other elements.
+    # One result comes from each element below the middle one, unless the next sum starts before.
+    # Results of other streams stand in for those of other elements.
     for number in range((spec.rows - 1) // 2):
         cycle = 2 * (number + 1)
         if cycle < cycles:

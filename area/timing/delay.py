@@ -68,7 +68,7 @@ class Timing:
 class _Event(NamedTuple):
     """The latest arrival in ps of an edge at a net, and the name of the cell that drives the net.
 
-    ``after`` is the edge that causes this edge; None if the path starts here.
+    ``after`` is the net and edge that cause this edge; None if the path starts here.
     """
 
     arrival: float
@@ -81,7 +81,7 @@ _Point = tuple[Net, int]
 
 
 def typical_slew(technology: Technology) -> float:
-    """The transition time in ps in a chain of the smallest inverters, each with four as its load.
+    """The transition time in ps in a chain of the smallest inverters, each driving four of them.
 
     Raises UserError if the inverter has no timing tables.
     """
@@ -178,7 +178,7 @@ class _Analysis:
             self._merge((net, edge), event, tables.transition.at(slew, load))
 
     def _merge(self, point: _Point, event: _Event, slew: float) -> None:
-        """Add an arrival and a slew at a point; the latest and the slowest one are kept."""
+        """Add an arrival and a slew at a point: keep the latest arrival and the slowest slew."""
         known = self.events.get(point)
         if known is None or event.arrival > known.arrival:
             self.events[point] = event

@@ -127,7 +127,7 @@ def _preference(cells: Iterable[Cell]) -> Preference:
 
 
 def _smallest_gates(cells: Iterable[Cell], preference: Preference) -> set[str]:
-    """The name of the smallest gate of each function."""
+    """The names of the smallest gates, one for each function."""
     smallest: dict[tuple[int, tuple[int, ...]], Cell] = {}
     for cell in cells:
         logic = _logic(cell)
@@ -147,7 +147,7 @@ def _drivers(technology: Technology, preference: Preference) -> set[str]:
 
 
 def _family(cell: Cell) -> object:
-    """A key that cells of one function share; None if the card keeps no stronger cells of it."""
+    """A key that cells of one function share; None if the card keeps no stronger cells."""
     return None if len(cell.inputs) == 1 else family(cell, MAX_SIZED_INPUTS)
 
 

@@ -44,8 +44,8 @@ HELD = 17
 def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str, NDArray[Any]]:
     """The input words of 64 units, (cycles, 64) for each port.
 
-    Each unit computes one dot product of 256 terms, in at least two cycles. If the last cycle would
-    not be full, terms are repeated. A chained unit instead keeps weights for ``held`` cycles
+    Each unit computes a dot product of 256 terms, in at least two cycles. If these cycles have room
+    for more terms, terms are repeated. A chained unit instead keeps weights for ``held`` cycles
     (:func:`held_streams`).
 
     The codes are those on which MACs are measured, and the lanes take them in order. All block
@@ -71,9 +71,9 @@ def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str
 def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDArray[Any]]:
     """The input words of 64 chained units, which keep each set of weights for ``held`` cycles.
 
-    There are two sets of weights, one from each half of a dot product of 256 terms. While a set
-    stays, the activations of four tokens (rows of activations) take turns. ``addend`` is the sum of
-    the terms before those of the set.
+    There are two sets of weights, one from each half of a dot product of 256 terms. A unit with 256
+    lanes or more gets the same set twice. While a set stays, the activations of four tokens (rows
+    of activations) take turns. ``addend`` is the sum of the terms before those of the set.
     """
     codes = operands.codes(spec.weight, spec.activation)
     groups = max(TERMS // spec.lanes, 1)
@@ -141,7 +141,7 @@ def code_words(
 
 
 def _scales(spec: DotSpec, cycles: int) -> dict[str, NDArray[Any]]:
-    """The input words of the scales, all of them 1; no ports for a unit without scales."""
+    """The input words of scales that are all 1, by port; empty for a unit without scales."""
     if spec.scale is None:
         return {}
     bits, one = spec.scale.bits, spec.scale.values.index(1)
@@ -186,10 +186,10 @@ def measure_dot(
 ) -> DotMeasured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``path`` is the netlist in the format of Yosys' ``write_json``. A field is None if the
-    technology lacks the tables for it, and ``not_measured`` says why. Energies are left out without
-    ``operands``. ``held`` is the number of cycles for which a chained unit keeps its weights; by
-    default it is ``HELD``.
+    ``path`` is the netlist in the format of Yosys' ``write_json``. Delay and energies are None if
+    the technology lacks the tables for them, and ``not_measured`` says why. Energies are left out
+    without ``operands``. ``held`` is the number of cycles for which a chained unit keeps its
+    weights; by default it is ``HELD``.
     """
     netlist = read_netlist(path, technology.cells, "dot")
     result = DotMeasured(leakage_nw=netlist.leakage)

@@ -2,11 +2,11 @@
 
 Every transition of a net charges or discharges the pins on it (half of C V^2). It also costs
 internal energy in the cell that drives the net. The library states this energy for the slew of the
-input that caused the transition and for the load of the cell. If several inputs change together,
-the mean of their energies is used. A transition of an input also costs the energy that the library
-states for this input alone. The clock is counted separately, with two transitions per cycle at
-every flip-flop. Wires and the clock tree are left out. Glitches count only if the given transitions
-include them.
+input that caused the transition and for the load of the cell. Without glitches, several inputs may
+change together with an output; then a mean of their energies is used. A transition of an input also
+costs the energy that the library states for this input alone. The clock is counted separately, with
+two transitions per cycle at every flip-flop. Wires and the clock tree are left out. Glitches count
+only if the given transitions include them.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class Energy:
     """Energies in fJ per cycle.
 
     ``internal`` and ``switching`` are the energies of data: ``internal`` inside the cells, and
-    ``switching`` to charge the pins that they drive. ``clock`` is the energy of the clock: inside
-    the flip-flops, and to charge their clock pins.
+    ``switching`` to charge and discharge the pins on the nets. ``clock`` is the energy of the
+    clock: inside the flip-flops, and to charge and discharge their clock pins.
     """
 
     internal: float
@@ -77,7 +77,7 @@ def analyse_energy(
 
 
 def _internal(instance: Instance, netlist: Netlist, timing: Timing, switching: Switching) -> float:
-    """Energy in fJ per cycle inside one cell, without its clock pin."""
+    """Energy in fJ per cycle inside one cell, without that of its clock pin."""
     cell, state = instance.cell, instance.cell.flip_flop
     rates = switching.transitions
     energy = 0.0
@@ -96,6 +96,6 @@ def _internal(instance: Instance, netlist: Netlist, timing: Timing, switching: S
 
 
 def _own(instance: Instance, pin: str, slew: float) -> float:
-    """Energy in fJ of one transition of an input alone."""
+    """Energy in fJ of one transition of an input alone; 0 if the library states none."""
     table = instance.cell.input_energies.get(pin)
     return table.at(slew, 0.0) if table else 0.0

@@ -1,9 +1,10 @@
 """The compiled loop that handles the events of :mod:`.glitches` in the order of their times.
 
-An event is a change of a net at a time. A net has at most one pending event, which inverts its
-value. Events wait in a binary heap: ``times`` and ``items`` are the times and nets of its entries,
-and ``where`` is the place of each net's event, or -1. So a cancelled event can be removed. All
-changes at one time are made before the gates that read them are evaluated.
+An event is a change of a net at a certain time. A net has at most one pending event, which inverts
+its value. Events wait in a binary heap: ``times`` and ``items`` are the times and nets of its
+entries, and ``where`` is the place of each net's event in the heap, or -1 if it has none. So a
+cancelled event can be removed. All changes at one time are made before the gates that read them are
+evaluated.
 """
 
 import numpy as np
@@ -113,7 +114,7 @@ def run_events(
             size = 0
             for net in range(sources):
                 if after[net] != value[net]:
-                    # Index 0 of a delay is for a rising net, 1 for a falling one.
+                    # In `launch` and `delays`, index 0 is for a rising net, 1 for a falling one.
                     size = _push(times, items, where, size, launch[net, 1 - after[net]], net)
             while size:
                 now, count = times[0], 0

@@ -2,10 +2,11 @@
 
 Within a cycle, a net may change several times before it settles, since the inputs of a cell change
 one after another. An output of a cell follows an input after the delay between these two pins. This
-delay comes from the library's tables, at the slews and loads of the timing analysis. Delays are
-inertial: a pulse that is shorter than the delay of a cell does not pass through the cell. Inputs
-change with the clock edge, and registers change after their clock-to-output delay. The clock is
-assumed to be slow enough for all nets to settle before the next edge.
+delay comes from the library's tables, at the slews that the timing analysis found and the loads in
+the netlist. Delays are inertial: a pulse that is shorter than the delay of a cell does not pass
+through the cell. Inputs change with the clock edge, and registers change after their
+clock-to-output delay. The clock is assumed to be slow enough for all nets to settle before the next
+edge.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,8 +46,9 @@ class Delays(NamedTuple):
 def cell_delays(
     instance: Instance, output: str, netlist: Netlist, timing: Timing
 ) -> dict[str, Delays]:
-    """The delays from each input of a cell to one output, at the slews and load in the netlist.
+    """The delays from each input of a gate, or from a flip-flop's clock, to one output.
 
+    The slews are those of ``timing``, and the load is that of the output in the netlist.
     If the library states several delays from an input to the same output edge, as for an XOR, their
     mean counts. Raises UserError if the library does not state a delay for an input.
     """
@@ -83,8 +85,8 @@ def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> S
     """The transitions in the cycles of ``activity``, with glitches.
 
     ``activity`` comes from a simulation without delays, so it holds the values at which the nets
-    settle. Raises UserError if the library lacks delays, and AssertionError if a net settles at
-    another value.
+    settle. Raises UserError if the library lacks delays, and AssertionError if a net has another
+    value at the end.
     """
     program = _Program(netlist, timing)
     count = max(1, min(LANES, _BUDGET // max(1, len(program.outputs) * activity.cycles)))
@@ -168,7 +170,7 @@ class _Program:
         """Transitions per cycle, from the numbers of changes that :meth:`run` has counted.
 
         ``caused[net, pin]`` is the number of changes of a net that an input pin of its gate caused.
-        Inputs and outputs of registers have no such pin: column 0 has all their changes.
+        Input ports and registers' outputs have no such pin: column 0 has all their changes.
         """
         totals = caused.sum(axis=1) / cycles
         transitions = dict(zip(self.nets[2:], totals[2:].tolist(), strict=True))

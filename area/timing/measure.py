@@ -121,7 +121,7 @@ def acc_cycles(acc_delay_ps: float | None, clock_ps: float | None) -> int | None
     """The number of cycles until ``acc`` has settled; None without a delay or a clock.
 
     Cycles are counted from the last clock edge at which the registers change. The number may be
-    more than 1 for a carry-save accumulator, since its final addition takes longer.
+    more than 1 for a carry-save accumulator: its final addition may take longer than a cycle.
     """
     if acc_delay_ps is None or clock_ps is None:
         return None

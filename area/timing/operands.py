@@ -2,9 +2,9 @@
 
 A set of operands holds values of weights and activations from a model, by layer and row. Each value
 is divided by the largest magnitude in its block, a group of values that share a scale. A MAC's
-inputs are the codes of the format's nearest values. Each of 64 independent streams is one dot
-product, of a weight row with an activation row of the same layer. There is a stream for every such
-pair of rows.
+inputs are the codes of the format's nearest values. Each of 64 independent streams takes one weight
+row and one activation row of the same layer, and computes one or more dot products of them. There
+is a stream for every such pair of rows.
 """
 
 import io
@@ -35,8 +35,8 @@ FOLDER = Path(__file__).parent / "samples"
 
 LAYERS, ROWS, CYCLES = 4, 4, 256
 _SHAPE = (LAYERS, ROWS, CYCLES)
-# Values from -1 to 1 are stored as integers in units of 1/32767. This is less than the distance
-# between two values of any shipped 4-bit format, if its largest value is scaled to 1.
+# Values from -1 to 1 are stored as integers in units of 1/32767. This unit is less than the
+# distance between two values of any shipped 4-bit format, if its largest value is scaled to 1.
 _SCALE = 32767
 _MAX_FILE = 2**20  # bytes; `halfbyte operands` writes much less
 _SEED = 1
@@ -76,7 +76,7 @@ class Operands:
     def of(
         cls, name: str, weights: NDArray[np.floating], activations: NDArray[np.floating]
     ) -> "Operands":
-        """Operands from arrays of values, (4, 4, 256) each, which are clipped to -1 to 1."""
+        """Operands from arrays of values, (4, 4, 256) each, clipped to the range from -1 to 1."""
         stored = (np.rint(np.clip(each, -1, 1) * _SCALE) for each in (weights, activations))
         return cls(name, *(each.astype(np.int16) for each in stored))
 
@@ -109,7 +109,7 @@ def paired(weights: NDArray[_Number], activations: NDArray[_Number]) -> dict[str
 
 
 def _encode(values: NDArray[np.int16], fmt: Format) -> NDArray[np.uint8]:
-    """Codes of the nearest values; a block's largest magnitude maps to the format's maximum."""
+    """Codes of the nearest values, if 32767 stands for the format's highest value."""
     levels = np.array([float(fmt.values[code] / fmt.max_value) for code in fmt.sorted_codes])
     midpoints = (levels[1:] + levels[:-1]) / 2
     places = np.searchsorted(midpoints, values / _SCALE)  # a tie goes to the lower value

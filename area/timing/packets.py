@@ -3,9 +3,9 @@
 A lane of the decoder decodes one stream. It is simulated in 64 copies, so there are 64 streams.
 Each stream is one chunk of 256 BF16 weights. A chunk consists of two packets: one has a raw byte
 (sign and mantissa) of each weight, and the other has a header and the coded exponents. Either all
-exponents are coded with one table, or each chunk uses one of eight fixed codes: the code with which
-the chunk's weight matrix becomes shortest. ``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed``
-define the packets.
+exponents are coded with one table, or each chunk uses one of eight fixed codes: the one that makes
+the chunk's weight matrix shortest. ``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed`` define the
+packets.
 """
 
 import io
@@ -36,7 +36,7 @@ ELEMENTS = 256  # weights of a chunk
 
 
 class _Arrays:
-    """The base of dataclasses with arrays as fields, which are stored together in one file."""
+    """The base of dataclasses whose fields are arrays, stored together in one file."""
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -74,7 +74,7 @@ class Packets(_Arrays):
     Raises
     ------
     ValueError
-        An array has another shape, or a count is too large.
+        There are not 64 packets with 256 raw bytes each, or a count exceeds the length of a row.
     """
 
     numbers: NDArray[np.uint16]
@@ -112,7 +112,8 @@ class FixedPackets(_Arrays):
     Raises
     ------
     ValueError
-        An array has another shape, or a count is too large or odd.
+        There are not 64 packets with 256 raw bytes each, a count exceeds the length of a row, or a
+        count is odd.
     """
 
     codes: NDArray[np.uint8]

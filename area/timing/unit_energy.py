@@ -98,7 +98,7 @@ def _flags(word: int) -> NDArray[np.bool_]:
 
 
 class LaneSurroundings:
-    """The surroundings of a lane: memory that always offers a beat and takes every weight.
+    """The surroundings of a lane: memory that offers beats without a pause and takes every weight.
 
     ``given`` holds a pair for each cycle: a word whose bit ``i`` says whether copy ``i`` gave a
     weight, and the bits of the weights, one word for each bit.
@@ -205,7 +205,7 @@ def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderEnergy(Record):
-    """The energy of decoding; a field is None if the technology lacks the tables for it."""
+    """The energy of decoding; if the technology lacks a needed table, all energies are None."""
 
     lane_energy_fj: float | None = None
     """Energy of a lane per weight, in fJ, without glitches."""
@@ -225,7 +225,7 @@ class DecoderEnergy(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MacEnergy(Record):
-    """The energy of a BF16 MAC; a field is None if the technology lacks the tables for it."""
+    """The energy of a BF16 MAC; if the technology lacks a needed table, all energies are None."""
 
     energy_fj: float | None = None
     """Energy in fJ of one multiply-accumulate, without glitches."""
@@ -245,8 +245,8 @@ def measure_decoder(
     """Energies and leakages of a lane and of the code table.
 
     ``lane`` and ``loader`` are netlists in the format of Yosys' ``write_json``, with the module
-    ``top``. The table is idle, so it only takes the energy of its clock pins. A field is None if
-    the technology lacks the tables for it, and ``not_measured`` says why.
+    ``top``. The table is idle, so it only takes the energy of its clock pins. If the technology
+    lacks a needed table, all energies are None, and ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
     result = DecoderEnergy(lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage)
@@ -274,7 +274,8 @@ def measure_fixed(
 ) -> DecoderEnergy:
     """Energies and leakage of a lane with fixed codes, which gives ``symbols`` weights per cycle.
 
-    The other parameters are those of :func:`measure_decoder`. The fields of the table are 0.
+    The other parameters are those of :func:`measure_decoder`. The code table's leakage is 0, and so
+    is its energy if the lane's energy can be measured.
     """
     netlist = read_netlist(lane, technology.cells, top)
     result = DecoderEnergy(lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0)
@@ -298,7 +299,7 @@ def measure_fixed(
 
 
 def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> MacEnergy:
-    """Energy and leakage of the BF16 MAC, on the same operands as the MACs of 4-bit formats."""
+    """Energy and leakage of the BF16 MAC, measured on the same operands as the 4-bit MACs."""
     netlist = read_netlist(path, technology.cells, top)
     result = MacEnergy(leakage_nw=netlist.leakage)
     try:
