@@ -31,9 +31,10 @@ def cluster_workers(
     """Connect to a cluster, and yield a function that runs joblib's delayed calls on it.
 
     The function yields the results of the calls as they come. Dask itself gives the tasks of a dead
-    worker to other workers. If the cluster has no workers for ``empty_seconds``, the function
-    raises ToolError. If no result arrives for 15 minutes, it raises TimeoutError. Any other
-    exception comes from one of the running tasks.
+    worker to other workers. The function raises ToolError if the cluster has no workers for
+    ``empty_seconds``, or if it has none when an error occurs. If no result arrives for 15 minutes,
+    it raises :class:`multiprocessing.TimeoutError`. Any other exception comes from one of the
+    running tasks.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def _run(
     empty = threading.Event()
 
     def watch() -> None:
-        """Give up after ``empty_seconds`` without workers; joblib itself would wait forever."""
+        """Give up after ``empty_seconds`` without workers; joblib would wait for 15 minutes."""
         without = 0.0
         while not done.wait(poll_seconds):
             without = 0.0 if _has_workers(client) else without + poll_seconds

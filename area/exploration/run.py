@@ -217,7 +217,7 @@ class _Run:
                 time.sleep(_OTHERS_POLL_SECONDS)
 
     def _round(self, workers: _Workers, tasks: list[list[str]]) -> list[str]:
-        """Run ``tasks``; returns the keys of the trials that another run is computing.
+        """Run ``tasks``; returns the keys of the trials that other runs have claimed or finished.
 
         If a worker dies, any of the running designs may be the cause. So each of them runs again in
         a task of its own. A design fails if its worker dies too often.
@@ -254,7 +254,7 @@ class _Run:
     ) -> None:
         """Run tasks until ``waiting`` is empty, and keep their outcomes.
 
-        ``elsewhere`` gets the keys that another run has claimed or finished. After an exception,
+        ``elsewhere`` gets the keys that other runs have claimed or finished. After an exception,
         ``at_work`` holds the keys of the tasks that were running.
         """
 

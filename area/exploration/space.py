@@ -78,7 +78,7 @@ class Space:
     has_macs : bool
         Whether single MACs are among the designs.
     units : UnitAxes, optional
-        The dot-product units among the designs.
+        The axes of the dot-product units; None for a space without such units.
 
     Raises
     ------
@@ -133,7 +133,7 @@ class Space:
                         yield from self._units(self.units, weight, other or weight, terms)
 
     def _macs(self, weight: Format, activation: Format, terms: int) -> Iterator[MacTrial]:
-        """The MACs of two formats, in every technology, with every recipe, at every clock."""
+        """The MACs of two formats, in every technology, with each recipe at the clocks that fit."""
         fitting = applicable_architectures(weight, activation)
         recipes = [recipe for recipe in self.recipes if recipe in _OF_MACS]
         for architecture in (name for name in self.architectures if name in fitting):
@@ -147,7 +147,7 @@ class Space:
     def _units(
         self, axes: UnitAxes, weight: Format, activation: Format, terms: int
     ) -> Iterator[DotTrial]:
-        """The units of two formats, in every technology, with every recipe."""
+        """The units of two formats, in every technology, with every recipe for units."""
         recipes = [recipe for recipe in self.recipes if recipe in DOT_RECIPES]
         for design in axes.designs(weight, activation, terms):
             for technology, recipe in product(self.technologies, recipes):
@@ -163,7 +163,7 @@ def load_space(reference: str | Path) -> Space:
     """Read a space. ``reference`` is the name of a shipped space, or the path of a YAML file.
 
     Raises UserError if the file does not describe a space, or for an unknown name. For an unknown
-    name, the message lists all names and suggests the most similar one.
+    name, the message lists all names, and suggests one that is similar enough.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):
@@ -201,7 +201,7 @@ def _build(data: Mapping[Any, Any], folder: Path) -> Space:
         formats += _family(entry, f"families[{index}]", folder).formats()
     _check_names(formats)
     if not formats:
-        raise UserError("A space needs formats or families, but has neither")
+        raise UserError("A space needs at least one format, from formats or families, but has none")
     clocks = _axis(data, "clocks", [NONE], _clock)
     # Only a measured delay tells whether a clock is met.
     measure = _flag(data, "measure") or clocks != (None,)

@@ -31,7 +31,8 @@ CREATE VIEW IF NOT EXISTS designs AS SELECT
   json_extract(record, '$.area_um2') AS area_um2,
   record FROM results;
 """
-# The most parameters in one SQL statement. SQLite allows 32766, and older versions allow 999.
+# The most keys in one SQL statement, each a parameter. SQLite allows 32766 parameters, and older
+# versions allow 999.
 _MANY = 900
 # The longest wait for another run's transaction, which takes milliseconds.
 _PATIENCE_SECONDS = 60.0

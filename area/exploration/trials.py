@@ -34,7 +34,7 @@ class MacTrial:
     Parameters
     ----------
     design : MacSpec
-        The MAC, with a named architecture.
+        The MAC; its architecture must not be ``auto``.
     recipe : Recipe
         The only recipe that is tried.
     technology : Technology

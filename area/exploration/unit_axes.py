@@ -39,8 +39,8 @@ class UnitAxes:
     scales : tuple of ScaleCode or None
         Types of the blocks' scales; None means an integer accumulator, without scales.
     blocks : tuple of int or None
-        Block sizes in products; None means as many products as lanes. A size that is not a multiple
-        of the number of lanes gives no unit.
+        Block sizes in products; None means as many products as lanes. A size gives no unit for
+        numbers of lanes that do not divide it.
     effort : float
         Multiplies the length of the annealing, a random search for a smaller lane.
     """

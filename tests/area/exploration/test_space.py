@@ -162,7 +162,7 @@ def test_supernormal_space_holds_shipped_formats_and_enough_designs():
         ("name: &a mine\ntitle: *a", "aliases are not allowed"),
         ("name: ../mine\nformats: [int4]", "lower-case Python identifier"),
         (f"{MINIMAL}formatz: [int4]", "Unknown key 'formatz' in a space; allowed: name, title"),
-        ("name: mine", "needs formats or families"),
+        ("name: mine", "needs at least one format"),
         ("name: mine\nformats: int4", "formats must be a list"),
         ("name: mine\nformats: [int44]", "did you mean int4"),
         ("name: mine\nformats: [4]", "A format must be the name of a format or of a file, not 4"),
