@@ -2,8 +2,8 @@
 
 A lane is the part of a unit that multiplies one pair of codes. A recipe is a fixed sequence of
 synthesis steps. The same recipes are tried for every format. The final adder adds the last two
-numbers of the adder tree. At a fast clock, other kinds of final adders are tried too. In a unit
-with block scales, an FP32 stage adds each block's scaled sum to an FP32 number.
+numbers of the adder tree. If the best netlist misses a clock, other kinds of final adders are tried
+too. In a unit with block scales, an FP32 stage adds each block's scaled sum to an FP32 number.
 """
 
 import os
@@ -40,10 +40,11 @@ def _with_stages(
 
     :func:`halfbyte.rtl.dot.unit.small_stage` makes this kind.
     """
-    small = [spec for spec in specs if spec.is_fp32 and has_small_stage(spec)]
-    stages = dict(zip(small, runner.run([StageJob(spec) for spec in small]), strict=True))
+    small = {spec: StageJob(spec) for spec in specs if spec.is_fp32 and has_small_stage(spec)}
+    once = {job.key: job for job in small.values()}  # equal stages need only one proof
+    stages = dict(zip(once, runner.run(list(once.values())), strict=True))
     return [
-        _with_stage(record, spec, stages[spec]) if spec in stages else record
+        _with_stage(record, spec, stages[small[spec].key]) if spec in small else record
         for record, spec in zip(records, specs, strict=True)
     ]
 
@@ -183,14 +184,15 @@ def synthesize_dots(
         For each chained unit (of a weight-stationary array): the number of cycles for which its
         weights stay while its energy is measured. None for other units.
     every : bool
-        Return the records of all recipes, the best first, not only the best.
+        Return the records of all netlists that were tried, the best first, not only the best.
     effort : float
         Multiplies the length of the annealing, a random search for a smaller lane.
     prove : bool
         Prove that every returned netlist is correct. Without this, ``proof`` is None.
     stages : bool
-        Prove FP32 stages of the small kind too, which takes minutes. Such a proof covers only the
-        RTL. Units with equal stages share one proof. Without ``prove``, this has no effect.
+        Also prove that FP32 stages of the small kind are correct
+        (:func:`halfbyte.rtl.dot.unit.small_stage`), which takes minutes. Such a proof covers only
+        the RTL. Units with equal stages share one proof. Without ``prove``, this has no effect.
     jobs : int, optional
         Number of processes at a time; by default one for each core.
     on_progress : callable, optional

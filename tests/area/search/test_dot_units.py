@@ -3,6 +3,7 @@
 import pytest
 
 from halfbyte.area.cells.technology import load_technology
+from halfbyte.area.search import dot_units
 from halfbyte.area.search.dot_units import synthesize_dots
 from halfbyte.area.search.synthesis_jobs import netlist_path
 from halfbyte.formats import SCALE_CODES, load
@@ -80,3 +81,22 @@ def test_lanes_that_are_too_wide_for_a_table_are_not_annealed():
     record = smallest(DotSpec(fmt, fmt, 2, "twos_complement", terms=2))
     assert record.lane_moves == 0
     assert record.proof.status == "proved"
+
+
+def test_units_with_equal_fp32_stages_share_one_proof(monkeypatch):
+    class Runner:
+        def run(self, jobs):
+            self.jobs = jobs
+            return [f"proof {number}" for number, _ in enumerate(jobs)]
+
+    monkeypatch.setattr(dot_units, "_with_stage", lambda record, spec, stage: (record, stage))
+    scaled = {"accumulator": Accumulator.FP32, "scale": SCALE_CODES["e8m0"], "block": 32}
+    specs = [
+        DotSpec(E2M1, E2M1, 8, **scaled),
+        DotSpec(E2M1, E2M1, 8),
+        DotSpec(E2M1, E2M1, 16, **scaled),
+    ]
+    runner = Runner()
+    records = dot_units._with_stages(["first", "second", "third"], specs, runner)
+    assert records == [("first", "proof 0"), "second", ("third", "proof 0")]
+    assert len(runner.jobs) == 1
