@@ -1,6 +1,7 @@
 """Jobs for the parts of a systolic array other than its dot-product units.
 
-Each job synthesizes and measures one part alone. If asked to, it also proves the part's netlist.
+Each job synthesizes and measures one part alone. If asked to, it also proves that the part's
+netlist is correct.
 """
 
 from dataclasses import dataclass

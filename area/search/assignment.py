@@ -82,10 +82,10 @@ def permuted(fmt: Format, values: Sequence[Fraction], name: str) -> Format:
 def signed_orders(fmt: Format, seed: int) -> Iterator[tuple[Fraction, ...]]:
     """Yield, without end, orders of the values in which the top bit of a code is the sign.
 
-    The codes of the lower half of the values have the top bit set. The codes of opposite values
-    differ only in this bit. A value without an opposite (such as a zero) is paired with another
-    value without an opposite. The first order is by magnitude. All later orders are random
-    permutations of these pairs.
+    The codes of the lower half of the values have the top bit set. The codes of opposite values,
+    one in each half, differ only in this bit. A value without an opposite in the other half (such
+    as a single zero) is paired with another such value. The first order is by magnitude. All later
+    orders are random permutations of these pairs.
     """
     ordered = sorted(fmt.values)
     half = len(ordered) // 2
@@ -140,7 +140,7 @@ def assign_codes(
     Raises
     ------
     FormatError
-        A format cannot be named ``name``.
+        ``name`` cannot be the name of a format.
     ToolError
         Yosys or ABC failed.
     """

@@ -108,7 +108,7 @@ def _saved_carries(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJo
     if design.overflow is not Overflow.WRAP:
         return []
     timed = next((job for job, _ in group if job.recipe.clocked), None)
-    if timed is None:  # every recipe has failed
+    if timed is None:  # every recipe for a clock has failed
         return []
     return [
         replace(timed, design=replace(timed.design, segment=segment), recipe=recipe)
@@ -121,7 +121,8 @@ def _saved_carries(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJo
 def _timed(group: Sequence[Scored], saved: bool) -> list[SynthesisJob]:
     """The jobs whose recipe is for a clock, the best first.
 
-    These are the jobs of carry-save designs if ``saved``, otherwise those of all other designs.
+    If ``saved``, only the jobs with carry-save accumulators are returned, otherwise only the
+    others.
     """
     return [
         job for job, _ in group if job.recipe.clocked and (job.design.segment is not None) == saved

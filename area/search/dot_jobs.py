@@ -100,7 +100,7 @@ class DotJob:
         return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
 
     def _run(self, folder: Path) -> MappedDot:
-        """Synthesize and measure in ``folder``, and prove the netlist if asked to."""
+        """Synthesize and measure in ``folder``; if asked to, prove that the netlist is correct."""
         rtlil, lane = self.spec.rtlil(), self.lane.verilog
         result = synthesize_dot(rtlil, lane, self.technology, self.recipe, folder, self.clock_ps)
         netlist = folder / "netlist.json"
@@ -176,7 +176,7 @@ class StageJob(Job[StageProof]):
         return 1000.0
 
     def run(self) -> StageProof:
-        """Prove the stage; raises ProofError if it is refuted."""
+        """Prove that the stage is correct; raises ProofError if it is wrong."""
         proof = prove_fp32_stage(partial(small_stage, self.spec))
         if proof.counterexample:
             raise ProofError(

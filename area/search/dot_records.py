@@ -27,7 +27,7 @@ class LaneResult(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MappedDot(CellFigures):
-    """The netlist of a unit that one recipe made, and what was measured on it."""
+    """The netlist that one recipe made for a unit, and what was measured on it."""
 
     measured: DotMeasured
     """Delay, energies and leakage."""

@@ -88,7 +88,7 @@ TARGETS = {
 
 
 def pick_target(name: str) -> FpgaTarget:
-    """The target named ``name``; for an unknown name, raises UserError that lists all names."""
+    """The target named ``name``; for an unknown name, raises a UserError that lists all names."""
     if name not in TARGETS:
         raise UserError(f"Target must be one of {', '.join(TARGETS)}, not {name[:60]!r}")
     return TARGETS[name]

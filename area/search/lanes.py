@@ -5,7 +5,7 @@ the search for the unit. Lanes are compared by their own area plus the area of a
 output bit, since the unit's adder tree needs one full adder to add one bit. Annealing is a random
 search for a smaller netlist, and its moves are changes that it tries. A lane of every architecture
 is annealed briefly, the best two are annealed for longer, and the better of these two for longer
-still.
+still. If the codes are too wide for annealing, each lane gets only a short synthesis.
 """
 
 import os
@@ -114,7 +114,7 @@ class LaneJob(Job[LaneResult]):
 
     @property
     def cost(self) -> float:
-        """A number proportional to the time that the job takes."""
+        """A number that is roughly proportional to the time that the job takes."""
         return self.moves
 
     def run(self) -> LaneResult:

@@ -100,10 +100,10 @@ class _TaskRecord(Record):
 class ProofTask(Job[_TaskRecord]):
     """All proofs for two formats in the architecture that ``design`` names.
 
-    The task proves the RTL of the multiplier, the RTL of the MAC with every kind of accumulator
-    (:func:`variants`), and the netlists, which have the lossless accumulator. It also puts faults
-    into the RTL of the multiplier, of the lossless MAC and of a carry-save MAC. Every proof about
-    faulty RTL must fail.
+    The task proves the correctness of the multiplier's RTL, of the MAC's RTL with every kind of
+    accumulator (:func:`variants`), and of the netlists of the multiplier and the lossless MAC. It
+    also puts faults into the RTL of the multiplier, of the lossless MAC and of a carry-save MAC.
+    Every proof about faulty RTL must fail.
     """
 
     design: MacSpec
@@ -191,7 +191,7 @@ class ProofTask(Job[_TaskRecord]):
         return files
 
     def _multipliers(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
-        """Prove that the multiplier's RTL is correct, then its netlists."""
+        """Prove that the multiplier's RTL is correct, then that its netlists are."""
         rtl, unit = circuits[_ALONE], self._multiplier
         faulty = faulty_multipliers(rtl, circuits.get("altered_multiplier"))
         start = time.monotonic()
@@ -260,7 +260,7 @@ class ProofTask(Job[_TaskRecord]):
 
 
 def failures(record: ProofRecord) -> list[str]:
-    """Messages: one for a unit that was not proved, and one for each fault that was not refuted."""
+    """Messages: one if the unit was not proved, and one for each fault that was not refuted."""
     proof = record.proof
     lines = []
     if proof.status != PROVED:
@@ -303,7 +303,8 @@ def prove_designs(
 
     Returns a record for each unit and netlist, with the results for its faulty copies.
     :func:`failures` lists the proofs in a record that did not end as they must. Proofs are stored,
-    and are run again only if the circuits or the code change. Raises ToolError if a tool fails.
+    and are run again only if the circuits, the code or the tools change. Raises ToolError if a tool
+    fails.
     """
     mapped = synthesize(
         designs, technology, every=True, prove=False, jobs=jobs, on_progress=on_progress

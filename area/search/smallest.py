@@ -67,9 +67,9 @@ def synthesize(
     which of these are likely to be the smallest. A sketch is made for every likely architecture.
     The architecture with the smallest sketch, and the second one if it is close, are annealed for
     longer. The smaller of the two is annealed for longer still. If the codes are too wide for
-    annealing, every likely architecture gets the quick recipe, and the best two get longer recipes.
-    With ``every`` or a clock, each promising architecture gets the quick recipe, too. Each result
-    is stored at once, and stored results are not computed again.
+    annealing, every likely architecture gets the quick recipe. The best one, and the second if it
+    is close, get longer recipes. With ``every`` or a clock, each promising architecture gets the
+    quick recipe, too. Each result is stored at once, and stored results are not computed again.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def _of(design: MacSpec, scored: Sequence[tuple[_Job, Any]]) -> list[tuple[_Job,
 
 
 def _sketches(designs: Sequence[MacSpec], technology: Technology) -> list[SketchJob]:
-    """Sketches of every likely architecture, for the designs whose codes are not too wide."""
+    """Jobs that sketch every likely architecture of the designs whose codes are not too wide."""
     return [
         SketchJob(candidate, SKETCH, technology)
         for design in designs
@@ -286,9 +286,10 @@ def map_designs(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[Path]:
-    """Synthesize designs with the recipe named ``recipe``; returns the netlists as Verilog files.
+    """Synthesize designs with the recipe named ``recipe``; returns the netlists' Verilog files.
 
-    Each design must name its architecture. Raises ToolError if Yosys or ABC fails.
+    The recipe must be one without a clock, and each design must name its architecture. Raises
+    ToolError if Yosys or ABC fails.
     """
     (chosen,) = (each for each in RECIPES if each.name == recipe)
     runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)

@@ -44,8 +44,8 @@ VERSIONED = ("amaranth", "pyosys")
 # The modules that netlists depend on; their imports count too. The code that measures netlists is
 # not among them.
 SYNTHESIS_CODE = ("halfbyte.area.synthesis.yosys", "halfbyte.rtl.spec")
-# A multiplier is synthesized alone only to report its area. So its annealing has fewer moves: their
-# number is divided by this.
+# A multiplier is synthesized alone only to report its area. So its annealing is shorter than the
+# longest annealing of the MAC: the number of moves is divided by this.
 MULTIPLIER_SHARE = 8
 
 
@@ -251,7 +251,7 @@ def json_path(netlist: Path) -> Path:
 
 
 def is_kept(name: str | None, digest: str | None) -> bool:
-    """Whether the netlist of that name exists and still has this digest."""
+    """Whether the file of this name in ``build/netlists`` exists and still has this digest."""
     path = netlist_path(name or "")
     return path.is_file() and netlist_digest(path) == digest
 

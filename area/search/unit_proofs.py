@@ -71,7 +71,7 @@ def prove_bf16(technology: Technology, on_case: OnCase = lambda name: None) -> l
 def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
     """Prove all claims about a decoder with a table.
 
-    Raises the errors of :func:`prove_bf16`, and UserError for an impossible number of lanes.
+    Raises the errors of :func:`prove_bf16` and of :func:`.units.synthesize_decoder`.
     """
     proof = synthesize_decoder(technology, lanes=lanes).proof
     return [

@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class UnitPart(CellFigures):
-    """A part of a unit, synthesized alone and proved."""
+    """A part of a unit, synthesized alone, and the proof of its netlist."""
 
     delay_ps: float | None
     """Least clock period, in ps; null if the technology has no timing tables."""
