@@ -59,7 +59,7 @@ def synthesize_dot(
     folder: Path,
     clock_ps: float | None = None,
 ) -> SynthesisResult:
-    """Synthesize a unit. All files stay in ``folder``, such as ``netlist.v`` and ``netlist.json``.
+    """Synthesize a unit. All files, such as ``netlist.v``, stay in ``folder``.
 
     Parameters
     ----------

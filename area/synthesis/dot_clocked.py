@@ -58,8 +58,9 @@ def first_ways(spec: DotSpec, technology: Technology) -> list[DotWay]:
 def other_ways(best: Sequence[DotWay], near: Sequence[DotWay]) -> list[DotWay]:
     """The first few ways of both lists, without repetitions, each with several delay targets.
 
-    ``best`` are all ways tried so far, the best first. ``near`` are the ways whose netlists miss
-    the clock but need at most ``NEAR`` clock periods, those with the smallest netlists first.
+    ``best`` are all ways with a recipe for a clock that were tried so far, the best first. ``near``
+    are the ways whose netlists miss the clock but need at most ``NEAR`` clock periods, those with
+    the smallest netlists first.
     """
     chosen = dict.fromkeys((*best[:FINALISTS], *near[:FINALISTS]))
     return [DotWay(way.final, recipe) for way in chosen for recipe in retargeted(way.recipe)]

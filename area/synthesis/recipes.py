@@ -156,8 +156,9 @@ FINALISTS = 2
 # An architecture is not annealed further if its addend after `SKETCH` is more than this many times
 # as large as the smallest addend.
 CLOSE_RATIO = 1.04
-# MACs with wider codes are synthesized in every architecture with `QUICK`. At most this many of the
-# architectures, the smallest ones, are then synthesized with a longer recipe (`recipes_for`).
+# MACs with wider codes are synthesized in every likely architecture with `QUICK`. At most this many
+# of the architectures, the smallest ones, are then synthesized with a longer recipe
+# (`recipes_for`).
 SECOND_ARCHITECTURES = 2
 # An architecture is not synthesized again if it is more than this many times as large as the
 # smallest. For the shipped formats, the second-smallest architecture became the best only if this

@@ -74,7 +74,8 @@ def synthesize_rtlil(
     ``clock_ps``, the clock period. For a recipe that anneals, ``annealed`` may give the finished
     netlist of the annealed module: the addend of a MAC, or ``top`` for other units.
 
-    Raises ToolError if Yosys or ABC fails.
+    Raises ToolError if Yosys or ABC fails, and ValueError if ``clock_ps`` is missing or the module
+    to anneal has too many input bits (:func:`.network.read_network`).
     """
     start = time.monotonic()
     folder.mkdir(exist_ok=True)

@@ -85,7 +85,7 @@ def gate_functions() -> dict[GateFunction, int]:
 
 
 def _table(kind: int, polarity: int) -> int:
-    """A gate's truth table: bit ``i`` is the value where the fan-ins, as a number, are ``i``."""
+    """A gate's truth table: bit ``i`` is the value where the fan-ins have the bits of ``i``."""
     table = 0
     for row, bits in enumerate(product((0, 1), repeat=FAN_INS[kind])):
         a, b, c = (*reversed(bits), 0, 0)[:3]
@@ -114,7 +114,7 @@ def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int
     """The smallest cell for each ``(number of inputs, truth table)``, up to ``max_pins`` inputs.
 
     Bit ``i`` of a truth table is the value where the inputs, as a binary number with the first
-    input as bit 0, are ``i``. Cells with several outputs are left out.
+    input as bit 0, are ``i``. Flip-flops and cells with several outputs are left out.
     """
     cells: dict[tuple[int, int], PlacedCell] = {}
     for cell in sorted(technology.plain_cells, key=lambda cell: (cell.area, cell.name)):
