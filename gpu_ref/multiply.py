@@ -149,7 +149,7 @@ WARPGROUPS = (9, 0)
 
 EMULATED = ("dp4a", "mma", "rows")
 """Kernels that the host build emulates thread by thread, to check them without a GPU."""
-# By build: the kernels among which ``auto`` chooses, the fastest first.
+# By build: the kernels among which ``auto`` chooses, the one that should be the fastest first.
 _PREFERENCE = {"cuda": ("rows", "mma", "plain"), "host": ("pairs", "doubles", "plain")}
 
 
@@ -188,14 +188,19 @@ def applicable_kernels(
     ]
 
 
+def _has_groups(device: torch.device) -> bool:
+    """Whether warpgroup instructions run on ``device``; the host build emulates them."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) != WARPGROUPS:
+        return False
+    return tile_library(library_for(device).kind).has_groups
+
+
 def alternatives(device: torch.device) -> tuple[str, ...]:
     """The variants of ``mma`` with other tiles that ``device`` can run."""
-    room, groups = 2**10, True
+    room, groups = 2**10, _has_groups(device)
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         room = getattr(properties, "shared_memory_per_block_optin", 0) >> 10  # not in old PyTorch
-        groups = torch.cuda.get_device_capability(device) == WARPGROUPS
-    groups = groups and tile_library(library_for(device).kind).has_groups
     return tuple(
         name
         for name, tile in _TILES.items()
@@ -213,7 +218,7 @@ def choose_kernel(
     rows: int | None = None,
     length: int | None = None,
 ) -> str:
-    """Return ``kernel``, or for ``auto`` the fastest kernel of the build that is exact.
+    """Return ``kernel``, or for ``auto`` the exact kernel of the build that should be the fastest.
 
     Raises UserError if the build lacks ``kernel``, or if the kernel cannot be exact or does not
     take these sizes; the message says why.
@@ -278,11 +283,11 @@ def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
     Kernels: ``plain`` follows the definition and takes all shapes. ``dp4a`` and ``mma`` (tensor
     cores) multiply int8. ``rows`` also multiplies int8, for at most 16 rows of ``a``, and reads the
     packed codes of ``w``. ``pairs`` and ``doubles`` use the SIMD instructions of the host build.
-    ``auto`` chooses the fastest kernel that is exact.
+    ``auto`` chooses among the kernels that are exact the one that should be the fastest.
 
     Raises TypeError if an operand is not Packed; ValueError if shapes, blocks or devices differ or
     a result exceeds FP32; UserError if ``kernel`` is unknown, cannot compute this product exactly,
-    or lacks memory; ToolError if the kernels cannot be compiled or fail.
+    cannot run on this device or lacks memory; ToolError if kernels cannot be compiled or fail.
     """
     _check_operands(a, w)
     rows, length, columns = a.shape[:-1].numel(), a.length, w.shape[0]
@@ -290,6 +295,8 @@ def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
     chosen = choose_kernel(
         kernel, library.kind, a.format, w.format, a.kernel_block, rows=rows, length=length
     )
+    if "wgmma" in chosen and not _has_groups(a.device):
+        raise UserError(f"Kernel {chosen} needs compute capability 9.0 and nvcc 12; use mma")
     y = torch.zeros(*a.shape[:-1], columns, dtype=torch.float32, device=a.device)
     if y.numel() == 0 or length == 0:
         return y

@@ -191,6 +191,13 @@ def test_rows_beyond_32_bit_offsets_are_refused():
         gpu_ref.matmul(packed, packed, kernel="dp4a")
 
 
+def test_warpgroup_kernels_are_refused_on_other_gpus(monkeypatch):
+    packed = gpu_ref.quantize(torch.randn(2, 64), "int4", block=32)
+    monkeypatch.setattr("halfbyte.gpu_ref.multiply._has_groups", lambda device: False)
+    with pytest.raises(UserError, match=r"needs compute capability 9\.0 and nvcc 12"):
+        gpu_ref.matmul(packed, packed, kernel="wgmma 64x128x3")
+
+
 def test_a_refusal_names_the_smallest_and_the_largest_integer():
     values = tuple(map(Fraction, (0, -200, 1, 100)))
     fmt = Format(name="low", title="Mostly negative", bits=2, values=values, ties=Ties.DOWN)
