@@ -178,9 +178,9 @@ def few_rows_records(
 ) -> Iterator[JsonObject]:
     """Time products of 1, 4 and 16 rows of activations, as in text generation, and torch.matmul.
 
-    ``seconds`` is the time of one call: the mean over ``calls`` calls, and the median of several
-    such means. Quantizing the activations is not timed. The bytes per second count only the
-    weights, in the form in which the kernel reads them.
+    ``seconds`` is the time of one call. Each measurement is the mean over ``calls`` calls, and the
+    result is the median of the measurements. Quantizing the activations is not timed. The bytes per
+    second count only the weights, in the form in which the kernel reads them.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     w = _random(sizes.n, sizes.k, device, dtype)

@@ -60,10 +60,10 @@ def build_cuda() -> Path:
 
 
 def build_tiles(kind: str) -> Path:
-    """Compile the tensor-core kernels with other tile sizes, which ``auto`` never chooses.
+    """Compile the tensor-core kernels with other tile sizes; return the path of the library.
 
-    They are checked, and timed by ``gpu-bench --sweep``. ``kind`` is the build, ``cuda`` or
-    ``host``. Returns the path of the library.
+    These kernels run only if their name is given. ``gpu-bench --sweep`` times them. ``kind`` is the
+    build, ``cuda`` or ``host``.
     """
     if kind == "cuda":
         return _library(cuda_compiler(), "device_tiles.cu", _files("device_tiles.cu"))

@@ -28,8 +28,8 @@ SEED = 4
 # Random formats like those of users: bits, largest integer, denominator of the values.
 _RANDOM = ((4, 24, 3), (3, 7, 8), (6, 2**19, 1024))
 RANDOM_CYCLES = 3000
-# For these types of scales, absmax_near_thresholds() makes ties between neighbouring scales, which
-# have so many significant bits.
+# The significant bits of a scale, for the types of scales for which absmax_near_thresholds() makes
+# ties between neighbouring scales.
 _SIGNIFICANDS = {
     ScaleFormat.FP16: 11,
     ScaleFormat.BF16: 8,

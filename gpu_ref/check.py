@@ -107,7 +107,7 @@ def _absmax_of(
 
 
 def _streams(weight: Format, activation: Format, device: torch.device) -> Iterator[Comparison]:
-    """Check accumulators that wrap and saturate, with and without enable, on all code pairs."""
+    """Check accumulators that wrap and saturate, with and without enable."""
     comparison = Comparison("mac_stream", weight.name, activation.name)
     w, a, clear, enable = cases.mac_columns(weight, activation)
     columns = [column.to(device) for column in (w, a, clear)]
@@ -168,7 +168,7 @@ def _operand(rows: int, shape: Shape, fmt: Format, *, seed: int, spread: float) 
 
 
 def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
-    """Check that the kernels refuse what the golden model refuses, with the same messages."""
+    """Check that NaN, infinities and too large results give the golden model's messages."""
     comparison = Comparison("errors", fmt.name, fmt.name)
     for poison in (torch.nan, torch.inf, -torch.inf):
         for block in (3, 32):

@@ -28,7 +28,8 @@ class Comparison:
     compared, different : int
         Numbers that were compared with the golden model, and those whose bits differ.
     first : str
-        What differs first, with both numbers; empty if nothing differs.
+        What differs first, with both numbers, or with both types and shapes; empty if nothing
+        differs.
     """
 
     kernel: str

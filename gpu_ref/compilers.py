@@ -22,9 +22,10 @@ _CUDA = (
     "-prec-div=true",
     "-Xcompiler=-fPIC,-fvisibility=hidden",
 )
-# Flags for the architectures. A machine whose GPUs are unknown gets capability 8.0, capability 9.0
-# (_HOPPER, or _WARPGROUPS with Hopper's warpgroup instructions), and PTX, NVIDIA's intermediate
-# code, which the driver compiles for later GPUs.
+# Flags for the architectures. If the machine has no GPU, or one that nvcc does not know, the
+# library is compiled for capability 8.0, for capability 9.0 (_HOPPER, or _WARPGROUPS with Hopper's
+# warpgroup instructions), and to PTX, NVIDIA's intermediate code, which the driver compiles for
+# later GPUs.
 _OLDEST = ("-gencode=arch=compute_80,code=sm_80",)
 _HOPPER = ("-gencode=arch=compute_90,code=sm_90",)
 _WARPGROUPS = ("-gencode=arch=compute_90a,code=sm_90a", "-DHB_WARPGROUPS")

@@ -125,7 +125,8 @@ def fp32_stream(
     ``scale``, of the shape of ``clear``. If a cycle takes B blocks, scales have one more dimension:
     (T, B) or (S, T, B). last: bool, of the shape of ``clear``; true in the last cycle of a block.
     By default every cycle ends a block. The sum of a block times the significands of its scales
-    must have at most 53 bits; if this may fail even for one cycle, UserError is raised.
+    must have at most 53 bits. If this may fail for blocks of a single cycle, UserError is raised;
+    longer blocks are not checked.
     """
     lanes = w_codes.shape[-1] // _blocks(clear, w_scales) if w_codes.ndim else 0
     kind = fp32_unit(weight, activation, scale, lanes)

@@ -120,7 +120,8 @@ class Library:
 
         sizes: the part ``sizes`` of the layout, uint8 on the CPU. Returns the number of the damage
         that was found in them, 0 if there is none, and (3, chunks + 1) int64: the first word of the
-        stream, the first escape and the first byte of raw bits of each chunk.
+        stream, the first escape and the first byte of raw bits of each chunk, and last the total
+        numbers of words, escapes and bytes.
         """
         starts = torch.zeros(3, container.chunks + 1, dtype=torch.int64)
         damage: int = self._handle.hb_dfloat11_index(

@@ -137,11 +137,11 @@ def _is_linear(layer: nn.Module) -> bool:
 
 
 def _read_elsewhere(model: nn.Module) -> set[str]:
-    """Names of layers whose weight or bias another module reads, instead of calling the layer.
+    """Names of layers whose weight or bias is read by their parent module.
 
-    Multi-head attention and state-space models do this. This function finds such reads, for example
-    ``self.out_proj.weight``, in the source code of the modules' classes. Code that only initializes
-    weights is ignored.
+    Multi-head attention and state-space models do this instead of calling the layer. This function
+    finds such reads, for example ``self.out_proj.weight``, in the source code of the modules'
+    classes. Code that only initializes weights is ignored.
     """
     read = {kind: _children_read(kind) for kind in {type(module) for module in model.modules()}}
     return {
@@ -190,9 +190,8 @@ def convert(
 
     A linear layer is replaced if :mod:`halfbyte.golden.layers` counts its weight among those to
     quantize. So the output head, routers, and layers that share an embedding's table stay as they
-    are. A layer also stays if another module reads the layer's weight or bias instead of calling
-    the layer. Other kinds of layers (convolutions, recurrent layers, experts in one parameter)
-    stay, too.
+    are. A layer also stays if the code of its parent module reads its weight or bias. Other kinds
+    of layers (convolutions, recurrent layers, experts in one parameter) stay, too.
     :func:`unconverted` lists the weights that should be quantized and are not.
 
     ``fmt`` is the format of the weights; the other options are those of :class:`Linear` and
@@ -225,14 +224,14 @@ def unconverted(model: nn.Module) -> list[str]:
     """Names of the weights of a converted model that are still to be quantized.
 
     :mod:`halfbyte.golden.layers` counts them among the weights to quantize, but :func:`convert`
-    left them: they belong to other kinds of layers, another module reads them, or they were
+    left them: they belong to other kinds of layers, their parent module reads them, or they were
     skipped. The list is empty if only heads, routers and embeddings are left.
     """
     return list(survey(model).matrices)
 
 
 def _linear_layers(model: nn.Module) -> dict[str, Any]:
-    """The layers to replace, by name. A model that is itself a layer cannot be replaced."""
+    """The layers to replace, by name; without the model itself, which has no parent module."""
     read = _read_elsewhere(model)
     return {
         name: matrix.layer

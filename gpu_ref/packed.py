@@ -81,7 +81,7 @@ class Packed:
     def _check_values(self) -> None:
         bad = int(((self.scales == 0) | ~self.scales.isfinite()).sum())
         if bad:
-            raise ValueError(f"Block scales must be finite and not 0, which {bad} of them are not")
+            raise ValueError(f"Block scales must be finite and not 0; {bad} of them are not")
         check_codes(self.unpacked(), self.format)
 
     @property

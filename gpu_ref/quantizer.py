@@ -48,7 +48,7 @@ def _element(x: Tensor) -> Tensor:
 
 @dataclass
 class _Refusals:
-    """Counters of numbers that cannot be quantized, in the order of ``Refusals`` in quantize.h."""
+    """Counts of NaN, infinities and too large scales, in the order of Refusals in quantize.h."""
 
     counters: Tensor
 

@@ -1,7 +1,7 @@
 """Runs the kernels briefly: ``python -m halfbyte.gpu_ref.smoke cpu|cuda``.
 
 :mod:`.sanitizers` runs this command under a sanitizer. The command exits with status 1 if a number
-differs from the golden model (:mod:`halfbyte.golden`).
+differs from the golden model (:mod:`halfbyte.golden`), or if a kernel gave no numbers to compare.
 """
 
 import sys

@@ -71,13 +71,13 @@ class FormatTable(ctypes.Structure):
 
 
 class Context(ctypes.Structure):
-    """``Context`` in api.h: the device or the number of threads for a call."""
+    """``Context`` in api.h: the device and stream, or the number of threads, for a call."""
 
     _fields_ = (("device", c_int32), ("threads", c_int32), ("stream", c_void_p))
 
 
 class Refusals(ctypes.Structure):
-    """``Refusals`` in quantize.h: counters of numbers that cannot be quantized."""
+    """``Refusals`` in quantize.h: counters of what cannot be quantized."""
 
     _fields_ = (
         ("nans", c_int64),

@@ -43,7 +43,7 @@ struct Decoder {
   int32_t integers[MAX_CODES];  // indexed by code
 };
 
-// The largest value of a format, in two forms: `value` is an FP32 number, and
+// The largest value of a format, in two forms: `value` is the FP32 number nearest to it, and
 // `significand` * 2^(exponent - 23) is the largest value rounded down.
 struct Largest {
   float value;
@@ -277,7 +277,7 @@ HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
 }
 
 // The scale of a whole tensor with E4M3 block scales. `absmax` is the largest magnitude of the
-// tensor. The block that contains this number gets the largest block scale, 448, without clipping.
+// tensor. Without clipping, the block that contains this number gets the largest block scale, 448.
 HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   if (absmax == 0) return 1;
   const float scale = rule == E4M3_MODELOPT

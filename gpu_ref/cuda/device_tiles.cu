@@ -12,7 +12,7 @@ namespace {
 template <class Tile, int BLOCK_SLICES, bool SMALL>
 __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
     gemm_wgmma_kernel(const __grid_constant__ Product p) {
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)  // never launched on other GPUs: see hb_has_groups()
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)  // matmul() in multiply.py refuses other GPUs
   extern __shared__ __align__(SWIZZLE_BYTES) int8_t group_bytes[];
   Machine<Tile::THREADS> machine;
   const Corner at = Tiling(p, Tile::ROWS, Tile::COLUMNS).corner(blockIdx.x);

@@ -1,4 +1,4 @@
-// Computes a CRC-32C (RFC 3720) by a warp. Every lane (thread of the warp) computes the CRC of a
+// Computes a CRC-32C (RFC 3720) with a warp. Every lane (thread of the warp) computes the CRC of a
 // piece of the data, and the CRCs of the pieces are combined.
 //
 // A CRC is linear: apart from complements, the CRC of the data is the exclusive or of the CRCs of

@@ -13,7 +13,7 @@ namespace halfbyte {
 namespace dfloat11 {
 
 constexpr int64_t JOINT_CHUNK = 65536;  // elements of a chunk, which is decoded by itself
-constexpr int64_t JOINT_BLOCK = 4096;   // elements of a block; these leave out equally many bits
+constexpr int64_t JOINT_BLOCK = 4096;   // elements of a block; all leave out the same low bits
 constexpr int JOINT_FIXED = 60;         // bytes of the header before the shape
 constexpr int JOINT_ROWS = 256;         // rows of the code table, at most
 constexpr int JOINT_WIDTH = 11;         // bits of a symbol, at most

@@ -23,7 +23,7 @@ constexpr int GAP_BITS = 5;
 constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words for a thread's symbols; odd: banks differ
 constexpr int64_t BLOCK_BYTES = THREADS * PIECE_BITS / 8;
 
-// A compressed module (a layer in PyTorch) whose parts are in the memory of the device.
+// A compressed module (one or more layers) whose parts are in the memory of the device.
 struct DecodePublished {
   const uint8_t *luts;          // (rows, 256): tables, and a last row with the lengths of codes
   const uint8_t *stream;        // codes of the exponents

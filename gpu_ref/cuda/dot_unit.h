@@ -2,8 +2,8 @@
 //
 // A dot-product unit multiplies a pair of codes in each of its lanes. Each cycle adds P, the exact
 // sum of these products, to an accumulator. A format's values are integers times its quantum, so P
-// is an integer in units of the product of both quanta. FP32 accumulators multiply P only by the
-// power of two in this unit; any other factor is left to the user of the result. A number is
+// is an integer in units of the product of both quanta. FP32 accumulators include the power of two
+// in this unit, but not its other factors, which are left to the user of the result. A number is
 // written as an integer times 2^place, where `place` is the exponent of the integer's last bit.
 #pragma once
 
@@ -72,7 +72,8 @@ struct UnitCycle {
 };
 
 // acc <= fl((clear ? +0 : acc) + P * scales), where fl rounds to FP32. Here P is the sum over all
-// cycles of a block, and is added in the last of these cycles. `clear` sets acc to +0 at once.
+// cycles of a block, and is added in the last of these cycles. `clear` sets acc and the sum of the
+// current block to 0 at once.
 HB_HD void fp32_step(const Unit &unit, UnitState &state, const UnitCycle &cycle) {
   if (cycle.clear) state.acc = state.gathered = 0;
   state.gathered += cycle.sum;

@@ -65,8 +65,8 @@ HB_HD void expand_pairs(const uint8_t *codes, const Decoder &decoder, int8_t *by
 // block's step.
 HB_HD void expand_piece(const Expand &e, const Decoder &decoder, int64_t piece) {
   const Layout &l = e.layout;
-  // expand() in multiply.py limits expanded rows to less than 2^31 bytes, so 32 bits are enough.
-  // Their division is much cheaper on a GPU.
+  // expand() in multiply.py limits expanded rows to less than 2^31 bytes, so 32 bits are enough. On
+  // a GPU, a division of 32-bit numbers is much cheaper than one of 64-bit numbers.
   const uint32_t row_pieces = static_cast<uint32_t>(l.row_length / PIECE);
   const int64_t row = piece / row_pieces;
   const uint32_t at = static_cast<uint32_t>(piece - row * row_pieces) * PIECE;

@@ -79,8 +79,8 @@ HB_HD uint64_t shift_right_sticky(uint64_t x, int count) {
   return x >> count | (x << (64 - count) != 0);
 }
 
-// Bits of FP32: y + term * 2^place, rounded once to nearest, ties to even. y is the bits of an FP32
-// number. If y is NaN or infinite, so is the result. The term has at most 53 bits of magnitude; a
+// Bits of FP32: y + term * 2^place, rounded once to nearest, ties to even. `y` holds the bits of an
+// FP32 number. If it is NaN or infinite, so is the result. The term has at most 53 bits of magnitude; a
 // term of 0 counts as +0.
 //
 // Both magnitudes are first shifted left until they have 62 bits, of which at least the last 9 are
@@ -105,14 +105,14 @@ HB_HD int32_t add_rounded_once(int32_t y, int64_t term, int place) {
   return total == 0 ? 0 : round_to_fp32(total < 0, magnitude_of(total), highest);
 }
 
-// x * 2^count: modulo 2^64 if the count is positive, cut off toward zero if it is negative.
+// x * 2^count: modulo 2^64 if the count is positive, truncated toward zero if it is negative.
 HB_HD int64_t shifted_toward_zero(int64_t x, int count) {
   if (count >= 0) return count < 64 ? static_cast<int64_t>(static_cast<uint64_t>(x) << count) : 0;
   const uint64_t magnitude = count > -64 ? magnitude_of(x) >> -count : 0;
   return x < 0 ? -static_cast<int64_t>(magnitude) : static_cast<int64_t>(magnitude);
 }
 
-// Bits of FP32: total * 2^place, cut off toward zero; infinite beyond the largest number.
+// Bits of FP32: total * 2^place, truncated toward zero; infinite beyond the largest number.
 HB_HD int32_t truncate_to_fp32(int64_t total, int place) {
   if (total == 0) return 0;
   const uint64_t magnitude = magnitude_of(total);

@@ -15,8 +15,9 @@ from halfbyte.gpu_ref.dfloat11.published import decode_published
 
 __all__ = ["cases", "check_dfloat11"]
 
-# Numbers of elements: around a piece (8), a segment (512) and a chunk (16,384) of the prefix
-# layout, and more than a chunk of the joint layout or a block of the published one.
+# Numbers of elements: around the 8 that a thread writes at once, around a segment (512) and a chunk
+# (16,384) of the prefix layout, and more than a chunk of the joint layout or a block of the
+# published one.
 _LENGTHS = (1, 7, 8, 9, 511, 512, 513, 16_383, 16_384, 16_385, 70_001)
 _EIGHT_BITS = (torch.float8_e4m3fn, torch.float8_e5m2, torch.int8, torch.uint8)
 # Outputs, inputs, vectors. Some rows are shorter than the 32 elements that a warp decodes at once;

@@ -42,8 +42,8 @@ class JointTensor:
         (4096,) int32: the decoding table, which ``JointContainer`` in dfloat11_joint_container.h
         explains, on the device of ``data``.
     starts : Tensor
-        (3, chunks + 1) int64: the first word, escape and raw byte of each chunk, on the device of
-        ``data``.
+        (3, chunks + 1) int64: the first word, escape and raw byte of each chunk, and last the total
+        numbers of words, escapes and raw bytes; on the device of ``data``.
     """
 
     data: Tensor

@@ -53,7 +53,7 @@ def _title(record: RunRecord) -> str:
 
 
 def _ending(part: PartEntry) -> str:
-    """How the part ended, in one line, with its error if it failed; or that it is running."""
+    """A line that says how the part ended, or that it is running; then its error if it failed."""
     time = "" if part.seconds is None else f" after {part.seconds} s"
     text = f"{part.status}{time}, {len(part.results)} results"
     return text + (f"\n\n    {part.error}" if part.error else "")

@@ -16,7 +16,10 @@ _REGISTRY = "record_parts.py"
 
 
 def _registered() -> tuple[Part, ...]:
-    """The parts of every ``record_parts.py``, by value, and those of outer packages first."""
+    """The parts of every ``record_parts.py`` in the order of their values.
+
+    Among parts of equal value, those of outer packages come first.
+    """
     found: list[Part] = []
     for path in sorted(_PACKAGE.rglob(_REGISTRY), key=lambda path: (len(path.parts), path)):
         words = path.relative_to(_PACKAGE).with_suffix("").parts
