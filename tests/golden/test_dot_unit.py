@@ -88,7 +88,7 @@ def test_integer_stream_agrees_with_the_definition(overflow):
 @pytest.mark.parametrize("scale", SCALE_CODES.values(), ids=SCALE_CODES)
 @pytest.mark.parametrize("gathers", [False, True])
 def test_fp32_stream_agrees_with_the_definition(scale, gathers):
-    """With ``gathers``, a block takes several cycles, and ``last`` marks the last of them."""
+    """With ``gathers``, a block may take several cycles, and ``last`` marks its last cycle."""
     generator = random.Random(2)
     w, a, clear, *scales = stream(generator, scale, lanes=4)
     last = [not gathers or generator.random() < 0.5 for _ in w]

@@ -1,4 +1,4 @@
-"""Pack two 4-bit codes into a byte, and unpack them."""
+"""Two 4-bit codes are packed into a byte, and unpacked."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Compares every kernel with the golden model, on a GPU if there is one and on the host build.
+"""Compares the kernels with the golden model, on a GPU if there is one and on the host build.
 
 The host build compiles the kernels for the CPU.
 """

@@ -39,7 +39,7 @@ def values_of(dtype: torch.dtype) -> torch.Tensor:
 
 
 def thresholds(dtype: torch.dtype) -> torch.Tensor:
-    """The float32 numbers at and around each value of the type and each midpoint of two values."""
+    """The float32 numbers at and around each value of the type, and each midpoint of neighbours."""
     values = values_of(dtype).double()
     middles = (values[1:] + values[:-1]) / 2
     return around(torch.cat((values, middles)).float())

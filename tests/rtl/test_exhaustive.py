@@ -42,7 +42,7 @@ def test_every_pair_of_wide_codes_multiplies_exactly(and_graph, weight, activati
 @pytest.mark.parametrize("overflow", list(Overflow))
 @pytest.mark.parametrize("acc_width", [2, 17])
 @pytest.mark.parametrize(("weight", "activation"), [("e2m1_sp", "e2m1_sp"), ("int4", "e3m0")])
-def test_one_step_from_any_sum(and_graph, weight, activation, acc_width, overflow):
+def test_one_step_from_many_sums(and_graph, weight, activation, acc_width, overflow):
     """All products are added to random sums, and to sums near 0 and both ends of the range."""
     weight, activation = load(weight), load(activation)
     half = 2 ** (acc_width - 1)

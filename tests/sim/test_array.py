@@ -1,7 +1,7 @@
 """Systolic arrays in Verilator: every result is checked, and faults are noticed.
 
-A matrix product is computed in tiles. A tile is a part of the product that the array computes at
-one time. The product has tails if its last tiles are not full.
+An array computes a matrix product in tiles, one after the other. A tile is a part of the product,
+or of the weights if these stay in the array. The product has tails if its last tiles are not full.
 """
 
 import shutil
@@ -82,8 +82,8 @@ def test_weight_stationary_products_with_tails():
     operands = Operands(codes(1, 8, 31), codes(2, 5, 31))
     product, run = run_product(WEIGHTS, operands)
     # The array INTEGER, whose elements keep their sums, has the same product, but another number of
-    # cycles. Here a tile of weights stays for 3 cycles, one for each token. There are 4 x 3 tiles,
-    # and the 8 tokens are split into 3 groups. Then the last results leave.
+    # cycles. Here a tile of weights stays for 3 cycles, one for each token of a group. There are
+    # 4 x 3 tiles, and the 8 tokens are split into 3 groups. Then the last results leave.
     assert torch.equal(product, module.expected_product(INTEGER, operands))
     assert (run.results, run.cycles) == (40, 4 * 3 * 3 * 3 + 2 * 3 + 2 - 1)
 

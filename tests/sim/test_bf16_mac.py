@@ -49,7 +49,7 @@ def test_catches_a_subnormal_sum_that_is_lost(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ties_are_among_the_scenarios() -> None:
-    """Some sums lie half-way between two FP32 numbers, of which the lower is even or odd."""
+    """Some sums lie half-way between two FP32 numbers. The lower one is not always even."""
     lower_neighbours = set()
     acc = 0
     for w, a, clear, after in rows_of("ties", CYCLES, seed=3).tolist():

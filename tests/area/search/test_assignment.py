@@ -54,7 +54,7 @@ def test_other_values_are_refused():
         permuted(fmt, [*fmt.values[1:], fmt.values[1]], "other")
 
 
-def test_finds_a_small_order_in_several_rounds(tmp_path, monkeypatch):
+def test_finds_an_order_with_a_small_area_in_several_rounds(tmp_path, monkeypatch):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
     monkeypatch.setattr(assignment, "ROUNDS", ((4, 3000), (2, 10_000)))
     fmt, steps = load("e2m1_sp"), []

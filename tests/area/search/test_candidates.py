@@ -28,7 +28,7 @@ def test_some_promising_architectures_are_likely(fmt):
         ("int8", {"baugh_wooley", "booth"}),
         ("int4", {"baugh_wooley", "booth", "sign_magnitude"}),
         ("e2m1_sp", {"exponent_shift", "shift_add", "sign_magnitude"}),
-        # Its values are in ascending order, so no bit of a code negates its value.
+        # Its values are in ascending order, so flipping a bit of a code does not negate its value.
         ("nf4", {"sign_magnitude", "sign_magnitude_early"}),
     ],
 )

@@ -44,7 +44,7 @@ FIRST_EXPERIMENT = {
 
 @pytest.fixture(scope="module", autouse=True)
 def session_store(shared_build):
-    """Share one store between all tests of this file, so that no synthesis runs twice."""
+    """Share one store between the tests that do not use :func:`build`, to save syntheses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(shared_build))
         yield

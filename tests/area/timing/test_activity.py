@@ -1,4 +1,4 @@
-"""Simulated netlists agree with the definition of a MAC, and energies with sums by hand.
+"""Simulated netlists agree with the definition of a MAC, and energies with calculations by hand.
 
 A simulation runs LANES independent streams of inputs at once. A net has one bit for each stream.
 *Operands* are weights and activations of a model, from which the inputs are made.

@@ -6,9 +6,9 @@ from halfbyte.base import UserError
 from halfbyte.golden.dfloat11 import bench, peers
 
 
-def test_other_codecs_in_the_same_run():
-    pytest.importorskip("zipnn", reason="an optional extra")
-    pytest.importorskip("openzl", reason="an optional extra")
+def test_other_codecs_are_measured_in_the_same_run():
+    pytest.importorskip("zipnn", reason="zipnn is an optional package")
+    pytest.importorskip("openzl", reason="openzl is an optional package")
     records = bench.benchmark_codec(elements=1 << 16, repeats=1, with_peers=True)
     bits = {record.what: record.bits_per_weight for record in records}
     assert bits["joint, decode"] < bits["prefix, decode"] < bits["published layout, decode"]

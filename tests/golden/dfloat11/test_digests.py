@@ -14,7 +14,7 @@ from halfbyte.golden.dfloat11.digests import Digest, Reading, counts_of
 
 @pytest.fixture(params=["native", "hashlib"])
 def engine(request, monkeypatch):
-    """Compute digests by the processor's SHA instructions, then by :mod:`hashlib`."""
+    """Compute digests with the processor's SHA instructions, then with :mod:`hashlib`."""
     if request.param == "hashlib":
         monkeypatch.setenv(native.VARIABLE, "numba")
     elif digests._native() is None:
@@ -41,7 +41,7 @@ def test_two_messages_in_pieces(engine, seed):
     messages, wanted = [Digest(), Digest()], [hashlib.sha256(), hashlib.sha256()]
     for _ in range(12):
         data = some_bytes(int(random.integers(0, 300)), seed)
-        who = int(random.integers(3))  # the first message, the second, or both
+        who = int(random.integers(3))
         if who == 2:
             messages[0].add(data, messages[1])
         else:

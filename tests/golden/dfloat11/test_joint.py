@@ -293,7 +293,8 @@ class TestDamage:
         although none are left out; a block that does not exist.
         """
         raw = data.numpy().copy()
-        last = read_header(raw).size + 8 + 12 + 8  # the second chunk's word, after two CRCs
+        # The second chunk's word comes after two CRCs and five other words.
+        last = read_header(raw).size + 8 + 12 + 8
         raw[last : last + 4] = np.frombuffer(word.to_bytes(4, "little"), np.uint8)
         with pytest.raises(CorruptError, match="leaves out is not valid"):
             decompress(torch.from_numpy(raw), verify=False)
