@@ -1,9 +1,8 @@
 """Check the claims of Dotzel et al. (2024), *the paper*, against this project's results.
 
-The paper compares MACs. The same questions are answered for dot-product units and arrays, whose
-areas are given per lane, which is per product of a cycle. SR (super-range) and SP
-(super-precision) are variants of E2M1. In both, the code of negative zero has a value of its own: 8
-in SR, 5 in SP.
+The paper compares MACs. The same questions are answered for dot-product units and arrays. Their
+areas are given per lane, that is, per product of a cycle. SR (super-range) and SP (super-precision)
+are variants of E2M1. In both, the code of negative zero has a value of its own: 8 in SR, 5 in SP.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

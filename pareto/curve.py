@@ -44,7 +44,7 @@ def _by_format(records: Sequence[SynthesisRecord]) -> list[tuple[str, list[Synth
 
 
 def _label(name: str, record: SynthesisRecord, titles: Mapping[str, str]) -> str:
-    """The title of a format, or of both operands' formats if they differ."""
+    """The title of the weight's format, with the activation's format if it differs."""
     title = titles.get(record.format, name)
     return title if record.activation == record.format else f"{title} x {record.activation}"
 

@@ -113,7 +113,7 @@ def summary_rows(findings: Findings) -> tuple[list[str], list[list[str]]]:
 
 
 def _over_base(findings: Findings, candidate: Candidate) -> str:
-    """The extra area over the candidate's base, in %; a dash without a base."""
+    """The extra area over the candidate's base, in %; a dash for a base, or without a base."""
     if candidate.base is None or candidate.base is candidate.format:
         return "-"
     (base,) = (each for each in findings.candidates if each.format is candidate.base)

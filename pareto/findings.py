@@ -1,11 +1,10 @@
 """Check the findings of Dotzel et al. (2024), *the paper*, against our own measurements.
 
 A *recipe* says what is quantized, and how. A *case* is a format with a recipe and a block size. Its
-*loss* on a model is the relative worsening of the model's first measure, or the worsening itself if
-it has no relative one. A comparison of two cases
-on one model gives the difference of their losses, with an interval from the paired bootstrap. SR
-(super-range) and SP (super-precision) are variants of E2M1 in which the code of negative zero has a
-value of its own, the *supernormal*.
+*loss* on a model is the relative worsening of the model's first measure, or the absolute worsening
+if there is no relative one. A comparison of two cases on one model gives the difference of their
+losses, with an interval from the paired bootstrap. SR (super-range) and SP (super-precision) are
+variants of E2M1 in which the code of negative zero has a value of its own, the *supernormal*.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,7 +44,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """One number that we measured: on which model and what, its value, interval and verdict."""
+    """One number that we measured: what it is about, its value, its interval, and the verdict."""
 
     where: str
     figure: str

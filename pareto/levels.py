@@ -42,12 +42,12 @@ _BESIDE, _ROOM = 0.07, 0.85
 
 @dataclass(frozen=True)
 class Level:
-    """The records of one kind of hardware, for each format.
+    """The records of one kind of hardware, one for each format.
 
     Parameters
     ----------
     name : str
-        Name in data files: ``mac``, ``unit``.
+        Name in data files, such as ``mac``.
     title : str
         Name under a plot, with line breaks.
     records : tuple of record
@@ -135,7 +135,7 @@ def _caption(levels: Sequence[Level]) -> str:
 
 
 def _draw(axes: Axes, levels: Sequence[Level], formats: Sequence[Format]) -> None:
-    """A line for each format, labelled at both ends."""
+    """Draw a line for each format, labelled at both ends."""
     places = range(len(levels))
     ratios = {fmt.name: [level.relative[fmt.name] for level in levels] for fmt in formats}
     titles = {fmt.name: fmt.title for fmt in formats}

@@ -18,11 +18,11 @@ _LIMIT = 2**16
 
 
 def collect_operands(model: str) -> Operands:
-    """Rows of weights and activations of four layers, each block divided by its largest magnitude.
+    """Rows of weights and rows of activations, from four layers of a model.
 
-    The layers are spread evenly over those that are large enough. The activations come from the
-    model's calibration text. Raises UserError if the model has fewer than four layers that are
-    large enough.
+    Each block of 128 values is divided by its largest magnitude. The layers are spread evenly over
+    those that are large enough. The activations come from the model's calibration text. Raises
+    UserError if the model has fewer than four layers that are large enough.
     """
     reference = find_model(model)
     subject = open_subject(reference)
@@ -49,7 +49,7 @@ def collect_operands(model: str) -> Operands:
 
 
 def _rows(matrix: Tensor) -> Tensor:
-    """Rows spread from first to last, each block divided by its largest magnitude.
+    """Rows spread from the first to the last; each block is divided by its largest magnitude.
 
     The shape is (ROWS, CYCLES).
     """

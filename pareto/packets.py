@@ -1,7 +1,8 @@
 """Compress a model's weights with DFloat11, to measure the energy of decoders on them.
 
-DFloat11 compresses BF16 weights without loss, in chunks. A decoder reads each chunk as *packets*,
-which are runs of words or bytes. It loads a table of codes, or decodes *fixed* codes without one.
+DFloat11 compresses BF16 weights without loss, in chunks. A decoder has several *lanes*, which
+decode chunks in parallel. A lane reads each chunk as *packets*, which are runs of words or bytes.
+The decoder loads a table of codes, or decodes *fixed* codes without one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ _ROWS = LANES // LAYERS  # rows of each matrix that are used
 def collect_packets(model: str) -> Packets:
     """64 chunks of 256 weights, from four matrices of a model, all with the same code table.
 
-    Raises UserError if the model has too few matrices of at least 256 columns and 16 rows.
+    Raises UserError if the model has fewer than four matrices of at least 256 columns and 16 rows.
     """
     matrices = _matrices(model)
     every = torch.cat([matrix.flatten() for matrix in matrices])
@@ -48,7 +49,8 @@ def collect_packets(model: str) -> Packets:
 def collect_fixed_packets(model: str) -> FixedPackets:
     """The weights of :func:`collect_packets`, in the best fixed code for each matrix.
 
-    The packets are for a decoder that decodes two symbols of one byte per cycle.
+    The packets are for a decoder whose lanes give two weights per cycle. Raises UserError as
+    :func:`collect_packets` does.
     """
     coded: list[tuple[bytes, bytes]] = []
     for matrix in _matrices(model):
@@ -60,7 +62,7 @@ def collect_fixed_packets(model: str) -> FixedPackets:
 
 
 def _matrices(model: str) -> list[Tensor]:
-    """Four wide matrices in BF16, spread from the model's first to its last."""
+    """Four matrices in BF16, spread from the first large enough matrix of the model to the last."""
     subject = open_subject(find_model(model))
     read = (matrix.read() for matrix in subject.matrices().values())
     wide = [

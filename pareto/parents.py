@@ -40,7 +40,8 @@ def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
 
     NU stands for a number, nu, of degrees of freedom. For a model, Student's t is fitted to the
     weights of each layer. If the nu of a layer is outside the allowed range, the nearest end of the
-    range is used. Raises UserError for an unknown model or a nu out of range.
+    range is used. Raises UserError for an unknown model, for a nu out of range, or if no layer of
+    the model can be fitted.
     """
     if name == "normal":
         return Parent(name, "normal", (("normal", None),))

@@ -1,8 +1,8 @@
 """Choose one format, for the least area or for the greatest accuracy.
 
-It is the smallest format whose loss does not exceed a limit, or the most accurate format whose area
-does not exceed a limit. The *loss* is the relative amount by which the model's first measure is
-worse than without quantization.
+Among the formats whose loss does not exceed a limit, the one with the smallest MAC is chosen. Or,
+among the formats whose MAC does not exceed a limit, the most accurate one. The *loss* is the
+relative amount by which the model's first measure is worse than without quantization.
 
 The bootstrap says how certain the choice is: the share of resamples of the evaluation text in which
 the same format would have been chosen. A *recipe* says which values of a model are quantized, and
@@ -166,6 +166,6 @@ def _recommend(table: _Table, rule: _Rule, criterion: str) -> Recommendation:
     return Recommendation(
         criterion,
         _choice(table, rule, row),
-        # The certainty of the second choice: the share of resamples in which it beats all formats.
+        # The certainty of the second choice: the share of resamples in which it beats all others.
         _choice(table, rule, table.names.index(others.names[second])) if second >= 0 else None,
     )

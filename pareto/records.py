@@ -48,7 +48,7 @@ class LosslessRecord(UnitRecord):
     symbols: int
     """The most weights that a lane gives in a cycle."""
     bits_per_weight: float | None
-    """Bits per weight with the codec; null if a model was not measured."""
+    """Bits per weight with the codec; null if no model was measured."""
     loss: float = 0.0
     """Loss against the model in BF16: 0, because no weight changes."""
 

@@ -72,7 +72,8 @@ def write_report(
     look : Look
         How the plots are saved.
 
-    Returns the claims and the files. Raises UserError if a netlist is not proved.
+    Returns the claims and the files. Raises UserError if ``area_records`` is empty, or if a netlist
+    is not proved.
     """
     if not area_records:
         raise UserError("A Pareto plot needs at least one format")

@@ -115,7 +115,10 @@ def _caption(records: Sequence[DotRecord], source: str) -> str:
 
 
 def _draw_lanes(axes: Axes, best: Sequence[UnitCandidate]) -> None:
-    """Area per lane by the number of lanes, for the best block of each format and scale type."""
+    """Draw the area per lane by the number of lanes, for each format and scale type.
+
+    The block size is the best one.
+    """
     for each in best:
         lanes = sorted(each.areas)
         axes.plot(
@@ -136,7 +139,7 @@ def _draw_lanes(axes: Axes, best: Sequence[UnitCandidate]) -> None:
 
 
 def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
-    """Net SQNR against the least area per lane; lines join the block sizes of a format."""
+    """Draw net SQNR against the least area per lane; lines join the block sizes of a format."""
     groups: dict[tuple[str, str | None], list[UnitCandidate]] = {}
     for each in candidates:
         groups.setdefault((each.format.name, each.scale), []).append(each)

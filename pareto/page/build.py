@@ -19,7 +19,7 @@ _SCRIPTS = ("state.js", "plot.js", "table.js", "detail.js", "main.js")
 def write_page(path: Path, records: Iterable[JsonObject], netlists: Path | None = None) -> Path:
     """Write all ``records`` as one HTML page, which needs no server and no network.
 
-    The page usually has less than 5 MB. ``records`` and ``netlists`` are those of
+    The page is usually smaller than 5 MB. ``records`` and ``netlists`` are those of
     :func:`halfbyte.pareto.page.data.page_data`. Returns ``path``. Raises UserError if no
     record is that of a circuit, or if a record has wrong fields.
     """

@@ -281,7 +281,7 @@ def _figures(record: JsonObject, of: str) -> dict[str, float]:
 def _with_netlists(
     drawn: Iterable[HardwareEntry], records: Mapping[str, JsonObject], folder: Path | None
 ) -> Iterator[HardwareEntry]:
-    """The entries, with netlists from ``folder`` until :data:`MAX_VERILOG_BYTES` are used up."""
+    """The entries. Netlists in ``folder`` are added to them, up to :data:`MAX_VERILOG_BYTES`."""
     left = MAX_VERILOG_BYTES
     for entry in drawn:
         name = text(records[entry.id], "netlist")

@@ -69,7 +69,7 @@ class AccuracyEntry(Record):
     grade: str
     """``measured`` by halfbyte, or ``published`` by others."""
     command: str
-    """The command that repeats the evaluation."""
+    """The command that repeats the evaluation, or a note that there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +77,9 @@ class PageData(Record):
     """All data of the page."""
 
     summary: str
-    """How many circuits, evaluations and formats there are, as a sentence."""
+    """How many circuits, evaluations and formats there are, as text."""
     versions: str
-    """The versions of the tools that made the records, as a sentence."""
+    """The versions of the tools that made the records, as text."""
     formats: Mapping[str, FormatEntry]
     """The formats by name."""
     axes: tuple[JsonObject, ...]

@@ -1,4 +1,4 @@
-// Draws the table under the plot. It can be sorted by any column and filtered by a text.
+// Draws the table under the plot. It can be sorted by name or by a number, and filtered by a text.
 
 const COLUMNS = () => unique([state.x, state.y, ...DATA.columns]);
 
