@@ -212,8 +212,9 @@ def prove(
 ) -> "list[ProofRecord]":
     """Prove that the RTL of a MAC and every netlist that synthesis tries for it are correct.
 
-    The proofs hold for all codes and accumulator states. Returns a record for each proof. Raises
-    ProofError, with a counterexample, if a proof fails.
+    The proofs hold for all codes and accumulator states. Faulty copies of each circuit must be
+    refuted. Returns a record for each circuit. Raises ProofError, which lists the failures, if a
+    proof fails or a faulty copy is not refuted.
     """
     from halfbyte.area import ProofError, load_technology
     from halfbyte.area.search.proof_plan import failures, prove_designs
@@ -287,19 +288,30 @@ def plot_frontier(
     points = points_of({each.format: each for each in areas}, quality.values) if quality else []
     if quality is None or not points:
         raise UserError("A plot needs a format that has both an area and an evaluation; none has")
-    formats = {point.format: _load_format(point.format) for point in points}
+    looks = {point.format: _look(point.format) for point in points}
     with picture(7.0, 4.8, title="", caption="") as drawn:
         draw_frontier(
             drawn.figure.add_subplot(),
             points,
-            titles={name: fmt.title for name, fmt in formats.items()},
-            families={name: fmt.family for name, fmt in formats.items()},
+            titles={name: title for name, (title, _) in looks.items()},
+            families={name: family for name, (_, family) in looks.items()},
             cost_label="MAC area, µm²",
             quality_label=quality.label,
             intervals=quality.intervals,
             is_loss=quality.is_loss,
         )
     return drawn.figure
+
+
+def _look(name: str) -> tuple[str, str]:
+    """Title and family of a format by name; a format that only its file describes has its name."""
+    from halfbyte.base import UserError
+
+    try:
+        fmt = _load_format(name)
+    except UserError:
+        return name, "values"
+    return fmt.title, fmt.family
 
 
 def _overflow(rule: Overflow | str) -> Overflow:

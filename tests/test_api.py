@@ -9,6 +9,8 @@ import pytest
 import torch
 
 import halfbyte
+from halfbyte.accuracy.record import MeasureRecord
+from tests.factory import sample
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
@@ -71,6 +73,17 @@ def test_a_mac_stream_takes_lists_and_the_overflow_mode_by_name():
     assert sums.tolist() == [49, 98, 127, 127]
     with pytest.raises(halfbyte.UserError, match="Overflow must be wrap or saturate, not 'clamp'"):
         halfbyte.mac("int4", overflow="clamp")
+
+
+def test_the_frontier_may_have_formats_that_are_only_in_a_users_file():
+    measure = sample(MeasureRecord, title="fidelity", value=0.9, low=0.8, high=1.0, baseline=1.0)
+    areas = [sample(halfbyte.SynthesisRecord, format=name) for name in ("e2m1", "mine")]
+    evaluations = [
+        sample(halfbyte.EvaluationRecord, format=name, measures={"fidelity": measure})
+        for name in ("e2m1", "mine")
+    ]
+    (axes,) = halfbyte.plot_frontier(areas, evaluations).axes
+    assert "mine" in " ".join(text.get_text() for text in axes.texts)
 
 
 @pytest.mark.yosys
