@@ -211,8 +211,7 @@ def info(source: CompressedFile, json: Json = False) -> None:
         return
     rows = [
         [
-            escape(record.tensor)
-            + (f" and {record.tensors - 1} more" if record.tensors > 1 else ""),
+            record.tensor + (f" and {record.tensors - 1} more" if record.tensors > 1 else ""),
             record.dtype,
             f"{record.elements:,}",
             record.layout,

@@ -96,7 +96,7 @@ def entropy(
 def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
     from halfbyte.checkpoints.dfloat11.entropy import total
 
-    rows = [[escape(each.tensor), each.dtype, *_bits(each)] for each in records]
+    rows = [[each.tensor, each.dtype, *_bits(each)] for each in records]
     rows.append(["all", "", *_bits(total(records))])
     columns = ["tensor", "~type", "~>elements", "~>raw", ">entropy", ">ours", "~>over entropy"]
     table(

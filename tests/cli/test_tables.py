@@ -5,7 +5,9 @@ Columns marked with ``~`` are left out if there is too little space, from the ri
 
 import pytest
 
-from halfbyte.cli import output
+from halfbyte.checkpoints.dfloat11.entropy import TensorEntropy
+from halfbyte.cli import entropy, output
+from tests.factory import sample
 
 COLUMNS = ["format", "~recipe", ">area um2", ">delay ps", "~>cells", "proof"]
 ROWS = [["a_format_of_a_user", "swift_kogge_stone", "1,103.6", "8,923", "412", "proved"]]
@@ -59,3 +61,8 @@ def test_paths_are_neither_broken_nor_read_as_markup(monkeypatch, capsys):
     output.say(f"wrote the plots of this run and their data in {path}")
     output.table("Title", COLUMNS, ROWS, f"also in {path}")
     assert capsys.readouterr().out.splitlines().count(path) == 2
+
+
+def test_names_of_tensors_with_brackets_are_shown_as_they_are(capsys):
+    entropy._show_tensors("model", [sample(TensorEntropy, tensor="layer[a].weight")])
+    assert "layer[a].weight" in capsys.readouterr().out
