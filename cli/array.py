@@ -41,7 +41,7 @@ Rows = Annotated[
         "--rows",
         help="Number of rows of units in an array. With --dataflow output, each row computes the "
         "results of one token at a time; with --dataflow weight, a part of every dot product.",
-        show_default=str(DEFAULT_SIDE),
+        show_default=f"{DEFAULT_SIDE}; in pareto 64",
     ),
 ]
 Columns = Annotated[
@@ -49,7 +49,7 @@ Columns = Annotated[
     typer.Option(
         "--columns",
         help="Number of columns of units in an array. Each column computes one output at a time.",
-        show_default=str(DEFAULT_SIDE),
+        show_default=f"{DEFAULT_SIDE}; in pareto 64",
     ),
 ]
 

@@ -44,7 +44,7 @@ def bench(
     if codec:
         if names or activation:
             raise UserError(
-                "--codec times DFloat11, which has no formats: leave out formats and --activation"
+                "--codec times DFloat11, which takes no formats: leave out formats and --activation"
             )
         _bench_codec(peers, json)
         return

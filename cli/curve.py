@@ -54,7 +54,7 @@ Output = Annotated[
         "--output",
         "-o",
         help="Folder to write to; by default one in build/curve that is named after the technology "
-        "and all options.",
+        "and the other inputs.",
         show_default=False,
     ),
 ]

@@ -41,7 +41,7 @@ class DesignOptions:
 
     @property
     def rule(self) -> Overflow:
-        """What an accumulator does if a sum is too large. Raises UserError for an unknown name."""
+        """What an accumulator does if a sum does not fit. Raises UserError for an unknown name."""
         return overflow_rule(self.overflow)
 
     @property
@@ -106,7 +106,7 @@ def choose_architectures(
 def resolve_architectures(
     formats: Sequence[Format], design: DesignOptions, tech: str | None, jobs: int | None = None
 ) -> "list[MacSpec]":
-    """The MACs of :func:`mac_specs`, with ``auto`` replaced by the architecture of the smallest.
+    """The MACs of :func:`mac_specs`, with ``auto`` replaced by the smallest one's architecture.
 
     ``tech`` names the card (a small cell library) on which they are compared; None is the default
     card.

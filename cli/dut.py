@@ -31,7 +31,7 @@ DutFiles = Annotated[
 Top = Annotated[
     str | None,
     typer.Option(
-        help="With --dut: name of the module; by default that of the last file without .v."
+        help="With --dut: name of the module; by default the last file's name without its ending."
     ),
 ]
 Ports = Annotated[

@@ -87,7 +87,7 @@ Output = Annotated[
         "--output",
         "-o",
         help="Folder for plot, CSV and JSON; by default one in build/evaluate that is named after "
-        "the model and all options.",
+        "the model, the formats, and the text or tasks.",
         show_default=False,
     ),
 ]
@@ -121,7 +121,7 @@ TaskLimit = Annotated[
 
 
 def pick_recipe(name: str, block: str | None) -> "Recipe":
-    """The recipe ``name``, with the block size that the command line gives."""
+    """The recipe ``name``, with the block size from the command line, if there is one."""
     from halfbyte.accuracy.recipes import load_recipe
 
     recipe = load_recipe(name)

@@ -71,8 +71,8 @@ Output = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", show_default=False,
-        help="Folder of the report; by default one in build/explore that is named after the space "
-        "and all options.",
+        help="Folder of the report; by default one in build/explore that is named after the space, "
+        "--accuracy and --block.",
     ),
 ]  # fmt: skip
 

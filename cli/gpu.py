@@ -44,7 +44,7 @@ Sweep = Annotated[
 
 
 def resolve_device(name: str) -> "torch.device":
-    """The device of ``--device``. Raises UserError for an unknown name, or if there is no GPU."""
+    """The device of ``--device``. Raises UserError for an unknown name, and cuda without a GPU."""
     import torch
 
     from halfbyte.gpu_ref.machine import pick_device
@@ -129,7 +129,7 @@ def gpu_check(
 
 
 def _cuda_build() -> str:
-    """Compile the CUDA sources, which needs no GPU, and name the compiler."""
+    """Compile the CUDA sources if nvcc is there, and name the compiler. This needs no GPU."""
     from halfbyte.gpu_ref.build import build_cuda
     from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 

@@ -112,7 +112,7 @@ class Hardware:
 
     @property
     def code(self) -> ScaleCode | None:
-        """The type of the blocks' scales."""
+        """The type of the blocks' scales; None for a unit without scales."""
         if self.scale in (None, NO_SCALE):
             return None
         return find_scale_code(str(self.scale), optional=True)
@@ -123,7 +123,7 @@ class Hardware:
         return "w4a4" if self.code else "w4"
 
     def recipe(self, name: str | None) -> "Recipe":
-        """The recipe ``name``, with the blocks and scales of the unit.
+        """The recipe ``name``, with the blocks and scales of the unit, if it has scales.
 
         If the recipe's scales already have the unit's type, the recipe's rule for choosing scales
         is kept.

@@ -58,7 +58,7 @@ def rank_levels(
     jobs: int | None,
     json: bool,
 ) -> None:
-    """Synthesize every level in every technology; write data and a picture, and print tables."""
+    """Synthesize every level in every technology; write data and pictures, and print results."""
     from halfbyte.pareto.levels import write_levels
 
     kinds = _kinds(lanes, scale, grid)

@@ -107,7 +107,7 @@ OverflowRule = Annotated[
     str,
     typer.Option(
         "--overflow",
-        help="What an accumulator with --acc-width does if a sum is too large: wrap or saturate.",
+        help="What an accumulator with --acc-width does if a sum does not fit: wrap or saturate.",
     ),
 ]
 TechnologyName = Annotated[
@@ -249,7 +249,7 @@ def pick_operands(reference: str | None) -> "Operands | None":
 
 
 def overflow_rule(name: str) -> Overflow:
-    """The accumulator's overflow rule by name."""
+    """The accumulator's overflow rule by name. Raises UserError for an unknown name."""
     try:
         return Overflow(name)
     except ValueError:

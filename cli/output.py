@@ -29,9 +29,9 @@ __all__ = [
 
 
 class _Output(Console):
-    """Standard output, as wide as the terminal.
+    """Standard output, as wide as the variable COLUMNS says.
 
-    In a pipe, the variable COLUMNS gives the width; without it, the width is 80 columns.
+    Without this variable it is as wide as the terminal, and in a pipe 80 columns wide.
     """
 
     @property  # type: ignore[misc]

@@ -53,7 +53,7 @@ Output = Annotated[
         "--output",
         "-o",
         help="Folder to write to; by default one in build/pareto that is named after the model, "
-        "recipe, technology, and all other options.",
+        "recipe, technology, and other inputs.",
         show_default=False,
     ),
 ]
@@ -62,7 +62,7 @@ Lossless = Annotated[
     typer.Option(
         "--lossless/--no-lossless",
         help="Whether BF16 MACs with DFloat11 (lossless compression) are synthesized and plotted, "
-        "too; by default only if no formats are given.",
+        "too; by default only if no formats are given, and never for --unit dot.",
         show_default=False,
     ),
 ]

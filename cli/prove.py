@@ -149,12 +149,12 @@ def prove(
     """Prove that RTL and netlists are correct in every architecture, for all codes and
     accumulator states.
 
-    Faults are injected into every unit, and the proof of each faulty unit must fail. Exit status 1
-    if a proof fails or a fault is not found. For the decoder and the BF16 MAC (--unit dfloat11,
-    bf16_mac), the netlists are proved equal to their RTL. Their RTL is proved as far as there is a
-    specification. For dot-product units (--unit dot), the RTL of the smallest lane is proved, and
-    the netlist of every synthesis recipe (a sequence of Yosys commands). For arrays of such units
-    (--unit array), the netlists of all parts around the units are proved, too.
+    Faults are injected into MACs and dot-product units, and the proof of each faulty unit must
+    fail. Exit status 1 if a proof fails or a fault is not found. For the decoder and the BF16 MAC
+    (--unit dfloat11, bf16_mac), the netlists are proved equal to their RTL. Their RTL is proved as
+    far as there is a specification. For dot-product units (--unit dot), the RTL of the smallest
+    lane is proved, and the netlist of every synthesis recipe (a sequence of Yosys commands). For
+    arrays of such units (--unit array), the netlists of all parts around the units are proved, too.
     """
     if check_unit(unit, names):
         technology = library.load()

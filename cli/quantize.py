@@ -68,7 +68,10 @@ def _located(model: str) -> tuple[str, Path]:
 
 
 def _operand(recipe: "Recipe") -> "Operand":
-    """How the recipe quantizes weights. Raises UserError if it must run the model first."""
+    """How the recipe quantizes weights.
+
+    Raises UserError if it does not, or if it must run the model first.
+    """
     if recipe.weights is None:
         raise UserError(f"Recipe {recipe.name} leaves weights as they are: choose another")
     if recipe.needs_calibration:

@@ -17,8 +17,8 @@ Files = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="FILE.json",
-        help="Files with the output of `--json`; by default the stored results of all earlier "
-        "commands.",
+        help="Files with the output of `--json`; by default the stored results of earlier "
+        "`halfbyte synth`, `evaluate` and `pareto`.",
         show_default=False,
     ),
 ]

@@ -44,7 +44,10 @@ Lanes = Annotated[
 
 
 def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> "TripleRecord":
-    """The record of one MAC. Raises SimulationError or ToolError if accumulators differ."""
+    """The record of one MAC.
+
+    Raises SimulationError if RTL and golden model differ, and ToolError if the kernel differs.
+    """
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.gpu_ref.records import TripleRecord
     from halfbyte.gpu_ref.replay import Accumulator, Columns, count_differences
@@ -102,10 +105,10 @@ def triple(
     """Give RTL (Verilator), golden model and CUDA kernels the same inputs, and compare all three.
 
     For MACs, every kind of accumulator is compared in every cycle: lossless, wrapping, saturating,
-    and with an enable port. --unit dot compares the dot-product unit that --scale, --accumulator
-    and so on ask for. Without these options, it compares nine units, which have every kind of
-    accumulator and every type of scales.
-    Each scenario of a dot-product unit has a fifth of --cycles. The default format is e2m1_sp. Exit
+    carry-save, and with an enable port. --unit dot compares the dot-product unit that --scale,
+    --accumulator and so on ask for. Without these options, it compares nine units, which between
+    them have every kind of accumulator and every type of scales. Each scenario of a dot-product
+    unit has a fifth of --cycles. The default format is e2m1_sp. Exit
     status 1 if any two differ.
     """
     where = resolve_device(device)

@@ -22,7 +22,7 @@ __all__ = ["triple_dots"]
 
 # A unit computes many products per cycle, so each scenario has a fifth of --cycles.
 SHARE = 5
-# Nine units, which have every kind of accumulator and every type of scales.
+# Nine units, which between them have every kind of accumulator and every type of scales.
 _EVERY = (
     ("wrap", DotOptions()),
     ("saturate", DotOptions()),
@@ -50,7 +50,7 @@ def triple_dots(
 ) -> None:
     """Compare the units that the options ask for, or by default those of ``_EVERY``.
 
-    Raises ToolError if two of RTL, golden model and kernel differ.
+    Raises SimulationError if RTL and golden model differ, and ToolError if the kernel differs.
     """
     from halfbyte.area.cells.technology import load_technology
 
@@ -70,7 +70,10 @@ def triple_dots(
 
 
 def _compare(spec: "DotSpec", device: "torch.device", seed: int, cycles: int) -> "DotTripleRecord":
-    """The record of one unit. Raises SimulationError or ToolError if outputs differ."""
+    """The record of one unit.
+
+    Raises SimulationError if RTL and golden model differ, and ToolError if the kernel differs.
+    """
     from halfbyte.cli.triple_record import DotTripleRecord
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.sim.dot.plan import DOT_SCENARIOS

@@ -103,7 +103,7 @@ def test_entropy_of_codes(halfbyte, model):
         (["verify", "nowhere"], "There is no nowhere"),
         (["info", "nowhere"], "There is no file nowhere"),
         (["info", "tiny/model.safetensors"], "is not compressed"),
-        (["bench", "int4", "--codec"], "has no formats"),
+        (["bench", "int4", "--codec"], "takes no formats"),
     ],
 )
 def test_errors_are_one_line(halfbyte, model, tmp_path, arguments, message):
