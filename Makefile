@@ -4,7 +4,7 @@
 #   make, make help                  this list
 #   make pareto                      area and accuracy of all formats, and the plots [FORMAT= MODEL=bytelm RECIPE= BLOCK=
 #                                    AXIS= WIDTH=column]
-#   make pareto UNIT=dot             the same for dot-product units, by area per lane: a lane multiplies one pair
+#   make pareto UNIT=dot             the same for dot-product units, by area per lane: a lane multiplies one pair of operands
 #                                    [LANES=32 SCALE=e8m0]
 #   make pareto UNIT=array           the same for arrays of dot-product units
 #                                    [ROWS= COLUMNS= LANES= SCALE= DATAFLOW=weight DEPTH=]
@@ -22,7 +22,7 @@
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
 #                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac, a MAC for BF16
 #   make evaluate MODEL=bytelm       accuracy of a quantized model  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
-#   make findings                    write docs/findings.md: the measured results of the project
+#   make findings                    write docs/findings.md: published findings, checked by our measurements
 #   make formats                     the list of formats
 #   make test                        every test
 #   make lint                        ruff and mypy

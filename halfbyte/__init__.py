@@ -16,7 +16,7 @@ This package offers what a notebook needs:
 - models: ``evaluate``
 - tables and plots: ``records_to_frame``, ``plot_frontier``
 
-Each name is imported from its subpackage on first use, so that ``import halfbyte`` is quick.
+Each name is imported on its first use, so that ``import halfbyte`` is quick.
 
 Results of measurements are typed records: ``SynthesisRecord``, ``SimulationRecord``,
 ``ProofRecord``, ``ExportRecord``, ``EvaluationRecord``. Each has ``as_json()``, ``from_json()`` and
