@@ -1,6 +1,6 @@
 """Technologies (cell libraries), synthesis, proofs, and the search for the smallest MAC.
 
-A name is imported when it is first used, so that using one part does not load the other parts.
+A name is imported when it is first used, so that only the modules that it needs are loaded.
 """
 
 from importlib import import_module

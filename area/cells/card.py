@@ -1,9 +1,9 @@
 """Converts cells to the plain data of a technology card, and back.
 
 A card is a YAML file with the cells of a small library. All timing tables of an output have the
-same axes, so the card states these axes only once for each output. Each table is written as one
-text, with commas between its rows, since a YAML parser reads a text many times faster than a list
-of lists.
+same axes, so the card states these axes only once for each output. The tables of an output are
+written as texts, with commas between the rows, since a YAML parser reads a text many times faster
+than a list of lists.
 """
 
 from collections.abc import Mapping, Sequence

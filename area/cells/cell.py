@@ -25,7 +25,7 @@ class Edge(NamedTuple):
 
 
 class TieCell(NamedTuple):
-    """The names of a cell without inputs, and of its output pin that gives a constant."""
+    """The name of a cell without inputs, and that of its output pin that gives a constant."""
 
     cell: str
     pin: str
@@ -36,7 +36,7 @@ class Arc(NamedTuple):
 
     ``sense`` says which edge of the input causes an edge of the output: the same edge
     (``positive``), the opposite edge (``negative``), or either (``both``). An XOR may have a
-    positive and a negative arc. An edge that this input does not cause is None.
+    positive and a negative arc. ``rise`` or ``fall`` is None if there are no tables for that edge.
     """
 
     sense: str
@@ -51,7 +51,7 @@ class Arc(NamedTuple):
 
 @dataclass(frozen=True)
 class FlipFlop:
-    """What makes a cell a rising-edge D flip-flop.
+    """The pins and the setup times of a cell that is a rising-edge D flip-flop.
 
     Synthesis ties clear and preset inactive, so that the cell acts as a plain flip-flop. The area
     of the whole cell still counts.
@@ -102,15 +102,15 @@ class Cell:
     outputs : mapping of str to str
         Function of each output. For a flip-flop it is ``IQ``, the state, or ``IQN``, its inverse.
     arcs : mapping
-        ``arcs[output][input]`` is the timing from the input to the output.
+        ``arcs[output][input]`` has the timing from the input to the output, one arc for each sense.
     flip_flop : FlipFlop, optional
         For a flip-flop: its pins and setup times.
     energies : mapping
         ``energies[output][input]`` is a table of the internal energy in fJ of a transition of the
         output that the input causes.
     input_energies : mapping of str to Table
-        For each input, a table of the internal energy in fJ that its transition costs in addition
-        to the energies of the outputs.
+        By input, a table of the internal energy in fJ that its transition costs in addition to the
+        energies of the outputs. Inputs for which the library states no such energy are missing.
     late_inputs : mapping of str to float
         The upper ends of the inputs' capacitance ranges in fF, for computing the longest delay.
         Inputs without a range are missing.
@@ -121,8 +121,8 @@ class Cell:
     Raises
     ------
     ValueError
-        A name is not a plain Verilog identifier of at most 80 characters, or the area is not
-        positive and finite.
+        The name of the cell or of a pin is not a plain Verilog identifier of at most 80 characters,
+        or the area is not positive and finite.
     """
 
     name: str

@@ -21,8 +21,8 @@ __all__ = ["NO_AREA", "read_cells"]
 
 # Logic cells with more inputs are left out.
 MAX_INPUTS = 6
-# A cell with one of these groups, or with one of these attributes unless it is false, is not meant
-# for the synthesis of plain logic.
+# A cell with one of these groups, or with one of these attributes unless the attribute is false, is
+# not meant for the synthesis of plain logic.
 _EXCLUDING_ATTRIBUTES = (
     "dont_use",
     "is_isolation_cell",
@@ -50,7 +50,7 @@ _SENSES = {
 }
 NO_AREA = "it states no area"
 # The names that cells and pins may have, since they are written into Yosys scripts and Verilog.
-# Cells with other names are left out.
+# A cell with another name, or with such a pin, is left out.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
 
@@ -201,7 +201,7 @@ def _sense_of(
 
 
 def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> States:
-    """The possible states of the cell, in which ``when`` conditions are evaluated."""
+    """The possible states of the cell's pins, to evaluate ``when`` conditions."""
     functions = {pin: body.text("function") for pin, body in _pins(group, "output").items()}
     for state in group.all("ff") if flip_flop else ():
         # The first variable of an `ff` group is the state, which may be 0 or 1. The second
@@ -295,8 +295,8 @@ def _read_flip_flop(
 ) -> FlipFlop | None:
     """The flip-flop of a cell, if it is a rising-edge D flip-flop; else None.
 
-    It may have asynchronous clear and preset. The state variable and the next state may both be
-    inverted, as in ASAP7: only whether the output is the data or its inverse matters. If the cell
+    It may have asynchronous clear and preset. The library's state variable may hold the inverse of
+    the data, as in ASAP7: only whether the output is the data or its inverse matters. If the cell
     has outputs of both kinds, the one that is not inverted is used.
     """
     state, *more = group.all("ff")

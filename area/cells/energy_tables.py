@@ -27,7 +27,7 @@ class States:
     functions : mapping of str to str
         Outputs and state variables that depend on ``inputs``, with their functions.
     tied : mapping of str to int
-        Pins that are constant.
+        Pins that are constant, with their values.
     """
 
     inputs: tuple[str, ...]
@@ -40,7 +40,7 @@ class States:
         Raises UserError if the condition is malformed.
         """
         expression = condition
-        for _ in range(2):  # replace an output, then the state that it may name
+        for _ in range(2):  # an output's function may name a variable that has a function, too
             expression = _WORD.sub(self._substitute, expression)
         held = truth_table(expression, self.inputs).bit_count()
         return held / float(1 << len(self.inputs))
@@ -57,10 +57,10 @@ def read_energies(
 ) -> dict[str, Table]:
     """Tables of a pin's internal energy in fJ for one transition, by the input that causes it.
 
-    An input pin has one table, under the empty name: the energy of its own transition. Rising and
-    falling edges alternate, so their energies are averaged. If the library states the energy of
-    only one edge, it is used for both. Energies of several supplies are added. Raises UserError for
-    a malformed table.
+    A table that names no input is under the empty name. For an input pin, this is the energy of its
+    own transition. Rising and falling edges alternate, so their energies are averaged. If the
+    library states the energy of only one edge, it is used for both. Energies of several supplies
+    are added. Raises UserError for a malformed table or condition.
 
     The library may give tables for conditions on the cell's state. They are averaged as if all
     states were equally likely. A table without a condition applies to all states that no condition
@@ -94,7 +94,7 @@ def _over_edges(
 
 
 def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: str) -> Table:
-    """The mean of the tables over all states, for one supply and one edge."""
+    """The tables' mean over states, as in :func:`read_energies`, for one supply and one edge."""
     conditional = [(states.share(when), table) for when, table in entries if when]
     rest = [table for when, table in entries if not when]
     covered = sum(share for share, _ in conditional)
@@ -106,7 +106,7 @@ def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: s
 
 
 def for_every_input(by_source: Mapping[str, Table], inputs: Iterable[str]) -> dict[str, Table]:
-    """An output's table of energies for each input that can change the output.
+    """An output's table of energies for each of ``inputs``; empty if ``by_source`` is empty.
 
     A table that does not name an input applies to every input without a table of its own. If all
     tables name an input, an input without a table gets the mean of the other inputs' tables.

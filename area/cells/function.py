@@ -167,9 +167,9 @@ def compiled(
 ) -> Callable[[Sequence[Any]], Any]:
     """The expression as a function ``f(values)``; input ``name`` is ``values[places[name]]``.
 
-    The function computes many cases at once, one in each bit of a word. A word is an integer or an
-    array of unsigned integers. ``ones`` is a word with every bit set. Raises UserError if
-    ``expression`` names an input that is not in ``places``, or is malformed.
+    The function computes many cases at once, one in each bit of a value. A value is an integer or
+    an array of unsigned integers. ``ones`` is the integer with all these bits set. Raises UserError
+    if ``expression`` names an input that is not in ``places``, or is malformed.
     """
     return _compiled(_Parser(expression).parse(), places, ones)
 

@@ -15,7 +15,7 @@ __all__ = ["CELL", "Group", "parse_liberty", "read_liberty"]
 MAX_DEPTH = 100
 CELL = "cell"
 _INCLUDE = "include_file"
-# An expression continues on the next line after one of these.
+# If a line ends with one of these, its expression continues on the next line.
 _OPERATORS = ("&", "*", "|", "+", "^", "!", "-", "/", "(", ",")
 # A backslash at the end of a line inside quotes: the text continues.
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n[ \t]*")
@@ -36,7 +36,7 @@ class Group:
     ``attributes`` holds simple attributes (``name : value;``) as text, and complex attributes
     (``name (value, value);``) as lists of text. If an attribute is repeated, the last one is kept.
     ``groups`` are in the order of the file. ``damage`` says why the text of a cell could not be
-    read to its end; the group then holds the part before the damage.
+    read to its end; the group then holds the part before the damage. For other groups it is empty.
     """
 
     name: str
@@ -80,14 +80,18 @@ class _Reader:
         self.text, self.origin = text, origin
         self.start = self.end = 0
         self.kind, self.token = "", ""
-        self.new_line = False  # whether the token begins a line
+        self.new_line = False  # whether there is a line break just before the token
         self.advance()
 
-    def error(self, wanted: str) -> UserError:
+    def place(self) -> str:
+        """The origin of the text, and the line of the current token."""
         line = self.text.count("\n", 0, self.start) + 1
+        return f"{self.origin}, line {line}"
+
+    def error(self, wanted: str) -> UserError:
         came = repr(self.token[:40]) if self.kind else "the end of the file"
         return UserError(
-            f"{self.origin}, line {line}: expected {wanted}, not {came}; "
+            f"{self.place()}: expected {wanted}, not {came}; "
             "the file is not a valid and complete Liberty library"
         )
 
@@ -200,8 +204,8 @@ class _Reader:
         if not self.is_mark("{"):
             if name == _INCLUDE:
                 raise UserError(
-                    f"{self.origin} includes {' '.join(arguments)[:80]}, which is not read: "
-                    "put the text of that file in place of the statement"
+                    f"{self.place()}: {' '.join(arguments)[:80]} is included, but it is not read; "
+                    "put its text in place of this statement"
                 )
             stack[-1].attributes[name] = arguments
             return
@@ -241,7 +245,10 @@ def parse_liberty(text: str, origin: str = "text") -> Group:
 
 
 def read_liberty(path: Path) -> Group:
-    """Read a Liberty file, plain or compressed; UserError if it is unreadable or malformed."""
+    """Read a Liberty file, plain or compressed.
+
+    Raises UserError if it is unreadable or malformed.
+    """
     raw = read_packed(path, "Liberty file", "give the path of a .lib or .lib.gz")
     return parse_liberty(_decoded(raw), str(path))
 

@@ -48,7 +48,7 @@ def liberty_text(name: str, cells: Sequence[Cell]) -> str:
 
 
 def _fillers(cells: Sequence[Cell]) -> list[str]:
-    """Extra cells for ABC, which no netlist uses, if ``cells`` have too few functions."""
+    """The texts of extra cells, which no netlist uses, if ABC would refuse ``cells`` alone."""
     functions = {
         (len(cell.inputs), tuple(cell.outputs.values())) for cell in cells if not cell.flip_flop
     }

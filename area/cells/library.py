@@ -23,8 +23,9 @@ _PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![
 class Library:
     """The usable cells of one library, with its name, corner and supply voltage, if stated.
 
-    ``left_out`` gives the malformed cells by name, each with the reason. ``time_unit_ps`` is the
-    unit of time of the library's first file, in ps.
+    ``left_out`` gives, by name, the cells that are malformed or are stated twice with different
+    data, each with the reason. ``time_unit_ps`` is the unit of time of the library's first file, in
+    ps.
     """
 
     name: str
@@ -39,8 +40,9 @@ def read_library(paths: Sequence[Path]) -> Library:
     """Read one library from one or several Liberty files, which may differ in their units.
 
     A cell that is stated twice, with different data, is left out like a malformed cell. Raises
-    UserError for a file that cannot be read, is not Liberty, has a malformed unit or voltage, or
-    belongs to a different corner than the other files, and if all cells are malformed.
+    UserError if there is no file; for a file that cannot be read, is not Liberty, has a malformed
+    unit or voltage, or belongs to a different corner than the other files; and if cells are left
+    out and no usable cell remains.
     """
     if not paths:
         raise UserError("A library needs at least one Liberty file")
@@ -62,7 +64,7 @@ def read_library(paths: Sequence[Path]) -> Library:
                     left_out.setdefault(name, _TWICE)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
-    cells = {name: cell for name, cell in cells.items() if left_out.get(name) != _TWICE}
+    cells = {name: cell for name, cell in cells.items() if name not in left_out}
     if len(corners) > 1:
         raise UserError(
             "Liberty files of one library must share a corner, but they have "
@@ -93,7 +95,10 @@ def _common_name(names: Sequence[str]) -> str:
 
 
 def _conditions(library: Group) -> tuple[float | None, float | None]:
-    """Temperature in degrees Celsius and voltage in V of the default or nominal conditions."""
+    """Temperature in degrees Celsius and voltage in V of the default or nominal conditions.
+
+    A value that the library does not state is None.
+    """
     temperature, voltage = library.number("nom_temperature"), library.number("nom_voltage")
     for stated in library.all("operating_conditions"):
         if stated.arguments == [library.text("default_operating_conditions")]:

@@ -1,9 +1,8 @@
 """Reduces a cell's tables to the size that is kept in a technology card, a small YAML library.
 
 Tables of delays, transitions and setup times keep at most four rows and four columns. Their entries
-are fitted by least squares to the library's table, at its points and half way between them. The
-errors of the small table are therefore positive at some points and negative at others. Tables of
-internal energies keep one row.
+are fitted by least squares to the library's table, at its points and halfway between them. Tables
+of internal energies keep one row for an output, and one value for an input.
 """
 
 from collections.abc import Mapping
@@ -91,7 +90,7 @@ def _brief(value: float) -> float:
 
 
 def _knots(table: Table) -> tuple[_Axis, _Axis]:
-    """The rows and columns of a table that are kept."""
+    """The entries that are kept on both axes of a table."""
     rows, columns = (
         tuple(dict.fromkeys(axis[round(part * (len(axis) - 1))] for part in parts))
         for axis, parts in ((table.rows, _ROWS), (table.columns, _COLUMNS))
@@ -109,7 +108,7 @@ def _fit(knots: _Axis, points: _Axis) -> NDArray[np.float64]:
     """The matrix that turns values at ``points`` of an axis into values at its ``knots``.
 
     Knots are the entries of the axis that are kept. The values at the knots define a function that
-    is linear between them. Among such functions, it has the least sum of squared errors at
+    is linear between them. The matrix gives the function with the least sum of squared errors at
     ``points``.
     """
     unit = np.eye(len(knots))

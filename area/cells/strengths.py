@@ -1,4 +1,4 @@
-"""Finds cells that are stronger versions of others, by how fast they drive a load."""
+"""Compares cells of the same function by their strength: how fast they drive a load."""
 
 import statistics
 from collections.abc import Iterable, Iterator
@@ -11,12 +11,12 @@ __all__ = ["Doubt", "doubtful_areas", "family", "resistance"]
 
 # Gates with more inputs are not compared.
 MAX_INPUTS = 5
-# A cell that drives a load this many times as fast as another is certainly a stronger version.
+# A cell that drives a load more than this many times as fast as another is certainly stronger.
 _STRONGER = 1.3
 
 
 class Doubt(NamedTuple):
-    """A cell for which the library states a smaller area than for a weaker cell of its function."""
+    """Two cells of the same function: the library states a smaller area for the stronger one."""
 
     strong: Cell
     weak: Cell
@@ -45,7 +45,7 @@ def family(cell: Cell, most_inputs: int = MAX_INPUTS) -> object:
 
 
 def resistance(cell: Cell, slew: float, load: float) -> float:
-    """How much longer a cell's mean delay is with a load of ``load`` fF than without, in ps.
+    """How much longer a cell's mean delay is with a load of ``load`` fF than without load, in ps.
 
     The cell must have timing tables.
     """
@@ -59,11 +59,11 @@ def resistance(cell: Cell, slew: float, load: float) -> float:
 
 
 def doubtful_areas(cells: Iterable[Cell], slew: float, load: float) -> Iterator[Doubt]:
-    """Find functions whose smallest cell is stronger than a cell with a larger area.
+    """Yield each function's smallest cell, if it is stronger than a cell with a larger area.
 
-    The small area may be correct, or it may be an error in the library. Every synthesis would
-    exploit such an error. Strengths are compared by :func:`resistance`, with ``slew`` in ps and
-    ``load`` in fF.
+    It comes with the weakest of these larger cells. The small area may be correct, or it may be an
+    error in the library. Every synthesis would exploit such an error. Strengths are compared by
+    :func:`resistance`, with ``slew`` in ps and ``load`` in fF.
     """
     families: dict[str, list[Cell]] = {}
     for cell in cells:

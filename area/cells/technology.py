@@ -1,8 +1,8 @@
 """A technology: the cells for synthesis, and which of them serve as inverter, flip-flop or adder.
 
-It comes from a *card*, a YAML file with a few dozen cells of a library, or from a full Liberty
-library. Some cards are shipped with halfbyte. For Yosys and ABC, the cells of a technology are
-written to a Liberty file.
+It comes from a *card*, a YAML file with a small part of a library, or from a full Liberty library.
+Some cards are shipped with halfbyte. For Yosys and ABC, the cells of a technology are written as a
+small Liberty library.
 """
 
 import difflib
@@ -44,14 +44,13 @@ _XOR3, _MAJORITY3 = (3, 0b10010110), (3, 0b11101000)
 
 
 def _inverted(function: tuple[int, int]) -> tuple[int, int]:
-    """The inverse of a function."""
     inputs, table = function
     return inputs, table ^ ((1 << 2**inputs) - 1)
 
 
 @dataclass(frozen=True)
 class Technology:
-    """A cell library, reduced to the cells that synthesis uses.
+    """A cell library, reduced to the cells that synthesis can use.
 
     Parameters
     ----------
@@ -68,9 +67,11 @@ class Technology:
     voltage : float, optional
         Supply voltage in V; without it, energies cannot be computed.
     strengths : frozenset of str
-        Names of stronger versions of other cells, which are used only if there is a clock to meet.
+        Names of the cells that are used only if there is a clock to meet. They are stronger
+        versions of other cells.
     left_out : mapping of str to str
-        What is wrong with each malformed cell, by name. The technology lacks these cells.
+        By name, what is wrong with each cell that is malformed, or is stated twice with different
+        data. The technology lacks these cells.
     time_unit_ps : float
         The full library's own unit of time in ps. Constraint files (SDC) state times in this unit.
 
@@ -114,7 +115,7 @@ class Technology:
 
     @property
     def _malformed(self) -> str:
-        """A text on up to three malformed cells, with what is wrong; empty if there are none."""
+        """Up to three malformed cells as text, each with what is wrong; empty if there are none."""
         texts = [f"{name} ({why})" for name, why in list(self.left_out.items())[:3]]
         return f" (malformed cells were left out: {', '.join(texts)})" if texts else ""
 
@@ -140,7 +141,7 @@ class Technology:
         return tuple(cell for cell in self.cells.values() if cell.name not in self.strengths)
 
     def _smallest(self, *functions: tuple[int, int]) -> Cell:
-        """The smallest single-output gate with one of these functions; LookupError without one."""
+        """The smallest one-output gate with one of these functions; else raises LookupError."""
         found = [cell for cell in self.plain_cells if _gate_function(cell) in functions]
         if not found:
             raise LookupError(functions)
@@ -158,12 +159,10 @@ class Technology:
 
     @cached_property
     def inverter(self) -> Cell:
-        """The smallest inverter."""
         return self._smallest(_INVERTER)
 
     @cached_property
     def buffer(self) -> Cell | None:
-        """The smallest buffer; None if the library lacks one."""
         try:
             return self._smallest(_BUFFER)
         except LookupError:
@@ -306,7 +305,7 @@ def technology_names() -> list[str]:
 
 @lru_cache(maxsize=8)
 def _technology(card_text: bytes) -> Technology:
-    """The technology that a card describes. The last few are cached, with their Liberty texts."""
+    """The technology that a card describes. The last eight are cached, with their Liberty texts."""
     card = yaml.load(card_text.decode("utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
     if not isinstance(card, dict):
         raise TypeError(f"it must be a mapping of keys, not {card!r:.40}")
@@ -353,7 +352,8 @@ def load_technology(name: str | None = None) -> Technology:
 
     A text that ends in ``.yaml`` or ``.yml`` or has a slash is a path. Named cards are shipped, or
     are in the user's folder (:func:`halfbyte.base.user_folder`). Raises UserError for an unknown
-    name, and for a user's card that has the name of a shipped card but differs from it.
+    name, for a card that :func:`from_card` refuses, and for a user's card that has the name of a
+    shipped card but differs from it.
     """
     name = name or DEFAULT
     if name.endswith((".yaml", ".yml")) or "/" in name:
@@ -371,7 +371,7 @@ def load_technology(name: str | None = None) -> Technology:
 
 
 def _own_card(path: Path) -> Technology:
-    """Read a card of the user; UserError if it has a shipped card's name but differs from it."""
+    """Read a card of the user; :func:`load_technology` says which cards are refused."""
     if path.suffix in (".lib", ".gz"):
         raise UserError(f"{path} is a Liberty file, not a card: give a full library with --liberty")
     technology = from_card(path)

@@ -70,7 +70,7 @@ class TableReader:
     def read(self, table: Group) -> Table | None:
         """The table, with its units converted.
 
-        Returns None if an axis is not in ``axes``, or if both axes are of the same kind (row or
+        Returns None if an axis is not in ``axes``, or if two axes are of the same kind (row or
         column). Raises UserError if the table is malformed.
         """
         values = _numbers(table.attributes.get("values", ""))
@@ -98,9 +98,9 @@ class TableReader:
         )
 
     def _axis(self, table: Group, number: int) -> tuple[str, list[float]]:
-        """The kind (row or column) of axis 1, 2 or 3, and its entries.
+        """The kind of axis 1, 2 or 3, and its entries; a missing axis has no entries.
 
-        A missing axis has no entries.
+        The kind is row or column, or Liberty's name for an axis that is not in ``axes``.
         """
         name = table.arguments[0] if table.arguments else _SCALAR
         template = self.templates.get(name)
@@ -112,7 +112,7 @@ class TableReader:
         return kind, _numbers(index) if index else []
 
     def edge(self, tables: Mapping[str, Group], direction: str) -> Edge | None:
-        """Delay and transition of one edge of an output; None unless there are tables of both."""
+        """Delay and transition of one edge of an output; None unless both tables can be used."""
         groups = [tables.get(f"cell_{direction}"), tables.get(f"{direction}_transition")]
         read = [self.read(group) for group in groups if group]
         usable = [table for table in read if table]

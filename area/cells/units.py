@@ -33,8 +33,8 @@ def _factor(text: str, kind: str, target: float) -> float:
     ``target`` is the size of that other unit in SI units, such as 1e-12 for ps. ``kind`` is the
     first letter of the SI unit, such as ``s`` for seconds or ``f`` for farads.
 
-    In ``text``, case and spaces do not matter. The unit may be written out (``1 nWatt``), and a
-    micro sign means ``u``.
+    In ``text``, case does not matter, and spaces may surround the number. The unit may be written
+    out (``1 nWatt``), and a micro sign means ``u``.
     """
     match = _UNIT.fullmatch(text.strip().replace("\u00b5", "u").replace("\u03bc", "u"))
     if match is None or match[3].lower() != kind:
@@ -49,7 +49,11 @@ def _factor(text: str, kind: str, target: float) -> float:
 
 
 def read_units(library: Group) -> Units:
-    """The units that a library states, or Liberty's defaults; UserError for a malformed unit."""
+    """The factors for a library's units.
+
+    Liberty's defaults stand in for missing units of time, load and voltage. Raises UserError for a
+    malformed unit.
+    """
     load = _factor(library.text("capacitive_load_unit", "1 pf"), "f", 1e-15)
     volt = _factor(library.text("voltage_unit", "1V"), "v", 1.0)
     power = library.text("leakage_power_unit")

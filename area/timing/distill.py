@@ -32,7 +32,7 @@ SPEEDS = (1.7, 3.4)
 MAX_SIZED_INPUTS = 3
 _HEADER = """\
 # Technology card: a small part of a cell library, written by `halfbyte tech distill`. Areas and
-# functions are the library's own. Tables are fitted to the library's larger tables.
+# functions are the library's own. Timing tables are fitted to the library's larger tables.
 # strengths: stronger versions of other cells, used only if there is a clock to meet.
 # inputs: the capacitance of each input pin.
 # late_inputs: the upper ends of the library's capacitance ranges, for computing the longest delay.

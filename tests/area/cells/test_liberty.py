@@ -220,5 +220,6 @@ def test_a_damaged_cell_does_not_end_the_library(inside):
 
 
 def test_an_included_file_is_refused():
-    with pytest.raises(UserError, match=r"x\.lib includes more\.lib, which is not read"):
-        parse_liberty("library (x) { include_file (more.lib); }", "x.lib")
+    message = r"^x\.lib, line 2: more\.lib is included, but it is not read; put its text"
+    with pytest.raises(UserError, match=message):
+        parse_liberty("library (x) {\ninclude_file (more.lib); }", "x.lib")

@@ -388,3 +388,13 @@ def test_a_cell_that_is_stated_twice_is_left_out_if_it_differs(read):
     found = read(*texts, larger)
     assert set(found.cells) == {"OTHER"}
     assert found.left_out == {"GATE": "it is stated twice, with different data"}
+
+
+@pytest.mark.parametrize("malformed_first", [True, False])
+def test_a_cell_that_is_malformed_in_one_file_is_left_out(read, malformed_first):
+    texts = [library(gate("A"), gate("A", name="GOOD"))]
+    texts.insert(
+        0 if malformed_first else 1, library(gate("A", timing=arc('(u) { values ("1"); }')))
+    )
+    found = read(*texts)
+    assert (set(found.cells), set(found.left_out)) == ({"GOOD"}, {"GATE"})
