@@ -36,7 +36,7 @@ _REGISTER = "$_DFF_P_"
 
 
 class CircuitError(ToolError):
-    """A netlist is not a synchronous circuit of known gates; the message says why."""
+    """A netlist is not a synchronous circuit of known gates, or not the one that is expected."""
 
 
 class Gate(NamedTuple):
@@ -62,7 +62,7 @@ class Register(NamedTuple):
 
 @dataclass(frozen=True)
 class Circuit:
-    """One module. Ports and wires are given by name, as their nets, least significant bit first.
+    """One module. Ports and wires map names to lists of nets, the least significant bit first.
 
     In ``gates``, each gate comes after the gates that drive it. ``inputs`` does not contain the
     clock. Every net has at most one driver.
@@ -109,7 +109,7 @@ class Circuit:
         }
 
     def evaluate(self, aig: Aig, known: Mapping[Net, int]) -> dict[Net, int]:
-        """The literals of all nets that depend only on the ``known`` nets; adds nodes to ``aig``.
+        """The literals of all nets that ``known`` determines; adds nodes to ``aig``.
 
         An undefined value may be 0 or 1, so each gate input that reads one gets a new variable.
         """

@@ -46,10 +46,10 @@ flatten -noscopeinfo
 memory_map
 """
 # A command that builds products from carry-save adders, as synthesis does. A multiplier of another
-# structure would have no internal signals in common with the netlist's multiplier.
+# structure would have few internal signals in common with the netlist's multiplier.
 FUSED = "alumacc\n"
-# Commands that turn word-level cells into gates. The only optimizations are to fold constants and
-# to merge equal cells. They reduce the number of gates of a table about tenfold.
+# Commands that turn word-level cells into gates. The only optimizations fold constants, merge equal
+# cells and remove unused ones. They reduce the number of gates of a table about tenfold.
 LOGIC = """\
 opt_expr
 opt_merge

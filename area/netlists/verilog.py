@@ -99,7 +99,7 @@ class _Module:
                     self.names.setdefault(net, name)
 
     def _name_signals(self) -> None:
-        """Name each net that is connected to a cell after its RTL signal.
+        """Name nets after RTL signals, if they are connected to a cell and have no name yet.
 
         If a net belongs to several signals, the shortest name is used.
         """
