@@ -42,7 +42,10 @@ __all__ = [
 
 CLAIM = "bf16_mac = fused multiply-add of IEEE 754, rounded once to nearest even"
 FAR = 28
-"""From this difference of exponents on, the smaller summand counts as far smaller."""
+"""The product counts as far above the augend if its exponent is at least this much greater.
+
+It counts as far below if its exponent is more than this much smaller.
+"""
 
 _SIGNIFICAND = 16  # bits of the product's significand
 _GAP = 36  # bits between the unit that replaces a far summand and the last bit of the product
@@ -52,7 +55,7 @@ SUM_CASES = (_ABOVE, _BELOW, *(f"{_NEAR}{difference:+d}" for difference in range
 """The cases of the sum stage, named by the product's exponent minus the augend's."""
 
 Pair = tuple[int, int]
-# A function that is called with the name of each case before its proof, to show progress.
+# A function that is called with the name of each part or case before its proof, to show progress.
 OnCase = Callable[[str], None]
 
 
@@ -119,8 +122,8 @@ def _where(aig: Aig, condition: int, expected: Iterable[int], seen: Sequence[int
 class _Sum:
     """The inputs of the sum stage.
 
-    ``exponent`` is the product's biased exponent. ``word`` has the 32 bits of the augend, and
-    ``augend`` is the number that they encode.
+    ``exponent`` is the product's biased exponent; that of ``product`` itself is not used. ``word``
+    has the 32 bits of the augend, and ``augend`` is the number that they encode.
     """
 
     aig: Aig
@@ -131,7 +134,11 @@ class _Sum:
 
     @classmethod
     def free(cls, aig: Aig) -> "_Sum":
-        """Inputs with any values, except that a significand is 0 or has its top bit set."""
+        """Inputs with any values that the stage allows.
+
+        The product's significand is 0 or has its top bit set, and the product is not both NaN and
+        infinite.
+        """
         word = aig.word(32)
         top = aig.variable()
         significand = [aig.conjunction(aig.variable(), top) for _ in range(_SIGNIFICAND - 1)]
@@ -177,7 +184,7 @@ class _Sum:
 
 
 def _near(circuit: Circuit, difference: int) -> Verdict:
-    """Prove the sum correct if the product's exponent is the augend's plus ``difference``."""
+    """Prove that the sum is correct if the product's exponent is the augend's + ``difference``."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)

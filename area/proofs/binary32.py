@@ -1,7 +1,7 @@
-"""Defines FP32 and BF16 as IEEE 754-2019 does (sections 3.4, 4.3.1), as a specification for proofs.
+"""Defines FP32 as IEEE 754-2019 does (sections 3.4, 4.3.1), and BF16 in the same way, for proofs.
 
-This module does not use the RTL. A number is an integer times a power of two. Sums and products are
-exact. Rounding picks the place of the last bit, then looks at all bits below it. A bit is a
+These definitions are the specification. They do not use the RTL. A number is an integer times a
+power of two. Rounding picks the place of the last bit, then looks at all bits below it. A bit is a
 *literal*: a node of an and-inverter graph (:class:`Aig`) or its inverse. A word is a sequence of
 literals, the least significant first.
 """
@@ -58,9 +58,9 @@ def unpack(aig: Aig, word: Word, fraction_bits: int) -> Number:
 def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
     """The 31 bits of the FP32 magnitude nearest to ``integer * 2 ** exponent``; ties go to even.
 
-    The result keeps 24 bits from the highest 1 down, but no bit below exponent -149. For each
-    possible place of the last bit, the bits from this place up are kept. The bits below it decide
-    whether to add 1.
+    A magnitude that is too large gives infinity. The result keeps 24 bits from the highest 1 down,
+    but no bit below exponent -149. For each possible place of the last bit, the bits from this
+    place up are kept. The bits below it decide whether to add 1.
     """
     words = Words(aig)
     width = len(integer)
@@ -69,7 +69,7 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
     tops = [
         aig.conjunction(integer[top], words.any(integer[top + 1 :]) ^ 1) for top in range(width)
     ]
-    places = range(-_FRACTION, width)
+    places = range(-_FRACTION, width + 1)
     kept_words, guards, stickies, chosen = [], [], [], []
     for place in places:
         top = place + _FRACTION
@@ -102,7 +102,7 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
     # 254 is the exponent field of the largest finite numbers.
     overflows = words.is_less(words.constant(254, EXPONENT), encoded[_FRACTION:])
     infinity = words.constant(0xFF << _FRACTION, 31)
-    # For a number far below the smallest subnormal, no place is chosen and the result is 0.
+    # For a number below half of the smallest subnormal, no place is chosen and the result is 0.
     return words.chosen(overflows, infinity, encoded[:31])
 
 

@@ -1,19 +1,20 @@
 """The proof that a dot-product unit is correct. Each part of the proof has its own method.
 
 A *lane* multiplies one pair of codes. Each of its output bits has a weight (a factor), and the
-weighted sum of the bits is the product. A *tree* of adders adds the bits of all lanes.
+weighted sum of the bits, plus a constant, is the product. A *tree* of adders adds the bits of all
+lanes.
 
-1. *Lane = table.* The weighted sum of a lane's bits is the product of the codes' values. All pairs
+1. *Lane = table.* The number that a lane's bits give is the product of the codes' values. All pairs
    of codes are tried, on the RTL and on the netlist.
-2. *Tree = sum.* The output of the tree is the weighted sum of its input bits. This is shown by
-   substitution (:mod:`.linear`), for any values of the lanes' bits.
+2. *Tree = sum.* The output of the tree is the sum of the numbers that its input bits give. This is
+   shown by substitution (:mod:`.linear`), for any values of the lanes' bits.
 3. *Netlist = RTL.* A SAT solver shows that the unit's netlist and RTL are equal from any state and
    for any inputs. In this RTL, each lane is replaced by the lane's netlist, so that RTL and netlist
    have many signals in common.
 
 From 1 and 2, the tree gives the sum of the products. From 3, the logic after the tree is the same
-in RTL and netlist. For an integer accumulator, :func:`prove_accumulator` proves this logic. For
-other accumulators, simulation compares this logic with the golden model in PyTorch.
+in RTL and netlist. For an integer accumulator, :func:`prove_accumulator` proves that this logic is
+correct. For other accumulators, simulation compares it with the golden model in PyTorch.
 """
 
 import json
@@ -258,8 +259,9 @@ def _augend_port(spec: DotSpec) -> str:
 def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
     """Prove that an integer unit stores its tree's output, and gives the correct base to the tree.
 
-    The base must be ``clear ? 0 : acc``, or the input ``addend`` in a chained unit. The proof
-    covers any state, and any values on the outputs of lanes and adders.
+    With saturation, the stored output must be clamped. The base must be ``clear ? 0 : acc``, or the
+    input ``addend`` in a chained unit. The proof covers any state, and any values on the outputs of
+    lanes and adders.
     """
     aig, around = Aig(), tree.around
     driven = {gate.output for gate in around.gates}

@@ -1,7 +1,7 @@
 """Puts bugs into dot-product units, to check that the proofs refute the faulty units.
 
-A lane of a unit multiplies one pair of codes. The unit's tree adds the lanes' products, and in most
-units also a *base*: the accumulator or another number to which the products are added.
+A lane of a unit multiplies one pair of codes. The unit's tree adds the lanes' products, and in some
+units also a *base*: an earlier sum, from a register or from the input ``addend``.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,9 +1,10 @@
 """Finds the harmless mutants of a dot-product unit, by proofs from every state that can occur.
 
 A mutant is the unit with one small change (:mod:`.mutation`). A change does no harm if it has an
-effect only in states that never occur, so the proof leaves these states out. An FP32 accumulator
-never holds -0, and its only NaN is 7FC00000. If its sums cannot overflow or be subnormal, its
-exponent field is 64 to 191, or that of 0 or NaN.
+effect only in states that never occur. So for units with the small FP32 adder
+(:func:`has_small_stage`), the proof leaves out such states: the accumulator never holds -0, and its
+only NaN is 7FC00000. If its sums cannot overflow or be subnormal, its exponent field is 64 to 191,
+or that of 0 or NaN. For other units, the proof starts from all states.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,10 +35,10 @@ def equivalent_dot_mutants(mutated: Mutated, name: str, spec: DotSpec) -> set[in
 
 
 def _is_equivalent(circuit: Circuit, number: int, held: Sequence[Net], spec: DotSpec) -> bool:
-    """Whether the mutant does what the unchanged unit does.
+    """Whether a proof shows that the mutant does what the unchanged unit does.
 
-    ``held`` has the registers of an FP32 accumulator whose states are limited to those that can
-    occur. It is empty if the proof starts from all states.
+    ``held`` has the output nets of an FP32 accumulator's registers, whose states are limited to
+    those that can occur. It is empty if the proof starts from all states.
     """
     aig = Aig()
     known = _variables(aig, circuit)
@@ -54,7 +55,7 @@ def _variables(aig: Aig, circuit: Circuit) -> dict[Net, int]:
 
 
 def _accumulator(circuit: Circuit) -> list[Net]:
-    """The registers that hold ``acc``, bit 0 first."""
+    """The output nets of the registers that hold ``acc``, bit 0 first."""
     aig = Aig()
     known = _variables(aig, circuit)
     unchanged = circuit.fixed(SELECT, 0)

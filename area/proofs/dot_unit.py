@@ -89,9 +89,9 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
 
 
 def _simulated(spec: DotSpec) -> str | None:
-    """The parts of the RTL that have no proof; None if all parts have one.
+    """The parts of the RTL that are not compared with a specification; None if there are none.
 
-    The netlist is proved equal to the RTL in any case.
+    The proof that the netlist equals the RTL covers these parts, too.
     """
     if spec.is_fp32:
         return f"scales, {blocks_of_a_cycle(spec)}, FP32 addition"

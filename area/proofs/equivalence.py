@@ -1,13 +1,13 @@
 """Proves or refutes that two words are equal for all values of their variables.
 
 Both words belong to one and-inverter graph (:class:`Aig`). A bit of a word is a *literal*: a node
-of the graph or its inverse. Some of the graph's variables are the bits of the operands' *codes*.
+of the graph or its inverse. Some of the graph's variables may be bits of the operands' *codes*.
 Every node of the graph is simulated for *all* codes, with random values of the other variables. For
 nodes that depend on the codes alone, this simulation is complete: two such nodes that agree are
 equal. Other nodes that agree are candidates. From the inputs to the outputs, a SAT solver checks
 the candidates one by one, and each pair that it proves equal becomes one node (SAT sweeping:
-Kuehlmann and Krohm, DAC 1997). So in the proof of a MAC, the solver never sees a multiplier, and
-sees an adder only bit by bit.
+Kuehlmann and Krohm, DAC 1997). So in the proof of a MAC, the solver need not compare multipliers,
+and it compares adders only bit by bit.
 """
 
 import random
@@ -60,9 +60,9 @@ def compare(
     pairs : sequence of (int, int)
         Pairs of literals, in the order in which they are compared.
     extremes : sequence of int
-        Literals of a word that half of the patterns set near zero or near the ends of its range,
-        since random values alone hardly ever saturate an adder. Literals that are not variables are
-        left alone.
+        Literals of a word that about half of the patterns set near zero or near the ends of its
+        range, since random values alone hardly ever saturate an adder. Literals that are not
+        variables are left alone.
     """
     simulation = _Simulation(aig, codes, extremes)
     for left, right in pairs:
@@ -109,9 +109,9 @@ class _Simulation:
     def _spread(
         self, values: dict[int, int], nodes: Sequence[int], generator: random.Random
     ) -> None:
-        """In half of the patterns, make all upper bits of a word except the sign equal.
+        """In about half of the patterns, make all upper bits of a word except the sign equal.
 
-        The lowest third of the bits stays random.
+        The sign and the lowest third of the bits stay random.
         """
         if not nodes:
             return
@@ -158,7 +158,10 @@ class _Sweep:
             self._add(node, code_nodes)
 
     def _add(self, node: int, code_nodes: set[int]) -> None:
-        """Add a node: find an earlier literal that is equal, or describe the node to the solver."""
+        """Add a node, and merge it with an earlier literal that is equal, if one is found.
+
+        The solver gets the node's clauses unless fan-ins or simulation show that both are equal.
+        """
         fanins = self._aig.ands[node]
         own = 2 * node
         if fanins is not None:

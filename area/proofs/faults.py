@@ -34,7 +34,8 @@ def _changed(fmt: Format, code: int, change: Fraction, both_signs: bool) -> Form
     """``fmt`` with ``change`` added to the value of ``code``.
 
     With ``both_signs``, the negative of this value changes, too, so that it stays the negative.
-    Returns None if the quantum or the largest magnitude would change.
+    Returns None if the quantum or the largest magnitude would change, or if no value would be
+    positive.
     """
     values = list(fmt.values)
     values[code] += change

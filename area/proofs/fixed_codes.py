@@ -1,16 +1,17 @@
 """The proof that a DFloat11 lane with fixed codes decodes correctly.
 
-The proof covers one cycle from any state. DFloat11 compresses BF16 weights without loss. A lane
-reads chunks of a compressed tensor and outputs the weights. Eight fixed codes encode the weights'
-exponents. Each chunk names the code that it uses, and the *highest* exponent. The code's words
-stand for exponents that count down from the highest one, and a rare word stands for the exponent
-above it. A code word of more than eight bits consists of eight ones and a *rest*. The rest 1111 is
-the escape: the eight bits after it are the exponent itself.
+The proof covers one cycle, from any state in which the lane decodes. DFloat11 compresses BF16
+weights without loss. A lane reads chunks of a compressed tensor and outputs the weights. There are
+eight fixed codes for the weights' exponents. Each chunk names one of these codes, and an exponent
+that is called the *highest*. Most words of the code stand for this exponent or for one below it,
+and one rare word stands for the exponent above it. A code word of more than eight bits consists of
+eight ones and a *rest*. The rest 1111 is the escape: the eight bits after it are the exponent
+itself.
 
 The specification says, for every state in which a lane decodes and for all inputs, what the lane
 outputs and which state follows. It looks up the next exponent among the code words, which are
-written here as text. It computes the CRC bit by bit. Only the names of the registers are taken from
-the RTL.
+written here as text. It computes the CRC bit by bit. Only the names of signals are taken from the
+RTL.
 """
 
 import time
@@ -99,7 +100,7 @@ class _Step:
 
 
 class _Specification:
-    """The lane's inputs and registers as variables, and the results that must follow.
+    """The lane's inputs and registers as variables, and how the lane must read exponents.
 
     ``symbols`` is the number of exponents that the lane can read per cycle. A *literal* is a node
     of the and-inverter graph or its inverse.

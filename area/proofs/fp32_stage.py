@@ -4,8 +4,8 @@ A block is a group of products that share a scale. An FP32 stage (:class:`Fp32Su
 scaled sum to an FP32 accumulator, its *augend*. The specification is
 :class:`halfbyte.rtl.bf16.accumulate.Accumulate`. It computes the same sum, but was designed
 independently, with another order of comparing, negating and rounding. There is one case for each
-difference of the summands' exponents. The alignment is then fixed wiring, and the logic is small
-enough for SAT. One more case for each sign of the difference covers all larger differences.
+small difference of the summands' exponents. The alignment is then fixed wiring, and the logic is
+small enough for SAT. One more case for each sign of the difference covers all larger differences.
 
 The block's scaled sum is assumed to be an output of
 :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: the top bit of its significand is 1, or it is
@@ -41,7 +41,7 @@ _TOP = "stage"
 
 @dataclass(frozen=True)
 class Case:
-    """The block's exponent minus the augend's; with ``beyond``, all larger distances too."""
+    """The block's exponent minus the augend's; if ``beyond``, also all values farther from 0."""
 
     difference: int
     beyond: bool = False
@@ -87,10 +87,10 @@ def augend_fields(aig: Aig, *, limited: bool) -> tuple[list[int], list[int]]:
 
 
 def _is_beyond(aig: Aig, block: Sequence[int], exponent: Sequence[int], case: Case) -> int:
-    """Whether the exponents are as far apart as the case says, or farther.
+    """Whether the exponents are as far apart as the case says, or farther in the same direction.
 
-    The stage handles only differences that fit in the bits of the block's exponent.
-    :func:`halfbyte.rtl.dot.scaled_block.block_exponent_bits` ensures that they fit.
+    Differences that do not fit in the bits of the block's exponent are left out.
+    :func:`halfbyte.rtl.dot.scaled_block.block_exponent_bits` ensures that they do not occur.
     """
     width = len(block) + 2
     wide = [*block, block[-1], block[-1]]

@@ -4,9 +4,10 @@ The output is the number ``sum(2**k * bit[k])`` modulo a power of two. If the tw
 adder occur in this sum with weights ``c`` and ``2c``, they are replaced by the adder's three
 inputs, each with weight ``c``. This is repeated down to the inputs of the tree. The proof does not
 need to know how the tree was built: it tries all values of a cell's few inputs to see whether the
-weighted sum of its outputs is also a weighted sum of its inputs. The result is a *linear form*: a
-weighted sum of bits that no adder drives. Each step is exact, so the form equals the output for all
-values of these bits. No solver is needed.
+weighted sum of its outputs is also a constant plus a weighted sum of its inputs. The result is a
+*linear form*: a constant plus a weighted sum of bits. If all adders could be replaced, these bits
+are the tree's inputs. Each step is exact, so the form equals the output for all values of these
+bits. No solver is needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,8 +50,8 @@ class LinearForm:
     def substitute(self, cell: TreeCell) -> bool:
         """Replace a cell's outputs by its inputs.
 
-        Returns False, and changes nothing, if the weighted sum of the outputs is not a weighted sum
-        of the inputs.
+        Returns False, and changes nothing, if the weighted sum of the outputs is not a constant
+        plus a weighted sum of the inputs.
         """
         driven = {net: self.weights.get(net, 0) for net in cell.outputs}
         if not any(driven.values()):
@@ -78,8 +79,8 @@ class LinearForm:
 def reduce_to_inputs(cells: Sequence[TreeCell], *words: Sequence[Net]) -> LinearForm:
     """The sum of ``words`` as a linear form of the tree's inputs.
 
-    The modulus is 2 to the power of the width of a word. If a cell's outputs cannot be replaced by
-    its inputs, they stay in the form. Raises CircuitError if the cells form a loop.
+    The modulus is 2 to the power of the first word's width. If a cell's outputs cannot be replaced
+    by its inputs, they stay in the form. Raises CircuitError if the cells form a loop.
     """
     form = LinearForm(1 << len(words[0]))
     for word in words:

@@ -191,7 +191,7 @@ def _product(
 
 
 def _inputs(unit: MacSpec | MultiplierArchitecture) -> Inputs:
-    """A variable for each input bit; 0 if the unit has no ``clear``, 1 if it has no ``enable``."""
+    """A variable for each input bit; a missing ``clear`` is 0, and a missing ``enable`` is 1."""
     aig = Aig()
     is_mac = isinstance(unit, MacSpec)
     return Inputs(

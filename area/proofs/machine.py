@@ -59,7 +59,7 @@ def initial_state(aig: Aig, circuit: Circuit) -> dict[Net, int]:
 
 
 def accumulator(aig: Aig, circuit: Circuit, state: State) -> list[int]:
-    """The output ``acc`` of a circuit in ``state``, from which alone it must follow."""
+    """The output ``acc`` of a circuit; raises CircuitError if ``state`` does not determine it."""
     return circuit.word(circuit.evaluate(aig, state), circuit.output("acc"))
 
 

@@ -29,7 +29,7 @@ from halfbyte.rtl import to_rtlil
 __all__ = ["MAX_IDLE", "ProgressError", "prove_progress"]
 
 MAX_IDLE = 7
-"""The most cycles without a beat on any stream, while the unit computes a CRC or changes state."""
+"""The most cycles in a row without a beat, while the unit computes a CRC or changes state."""
 _TIMEOUT = 600  # seconds; on an idle core the proof takes about ten
 
 _SCRIPT = """\
@@ -49,9 +49,9 @@ class ProgressError(ToolError):
 
 
 class _Progress(wiring.Component):
-    """A unit with an assertion: there are at most ``max_idle`` cycles between two beats.
+    """A unit with an assertion: there are at most ``max_idle`` idle cycles in a row.
 
-    The assertion counts cycles without a beat in which all input streams are valid, all output
+    A cycle is idle if no beat crosses a stream although all input streams are valid, all output
     streams are ready, and ``usable`` is high. All inputs of the unit may have any value, also those
     that are not streams: a lane's code table, and ``usable``, which says whether the table may be
     used.
@@ -102,7 +102,8 @@ def _streams(unit: wiring.Component) -> list[Any]:
 def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProof:
     """Prove that a beat crosses some stream of ``unit`` at least every ``max_idle + 1`` cycles.
 
-    ``unit`` is a lane or a whole decoder. If a decoder has a stream of code tables, beats on this
+    This must hold while all input streams are valid and all output streams are ready. ``unit`` is a
+    lane or a whole decoder. If a decoder has a stream of code tables, beats on this
     stream count too. Raises ProgressError if the unit can be idle for longer, or if Yosys fails.
     """
     start = time.monotonic()

@@ -2,10 +2,10 @@
 
 A register of the netlist has the name of the RTL register it was mapped from, so it holds a known
 bit of a signal. From *any* common state of the registers and for any inputs, all outputs and the
-next values of all registers must be equal. So RTL and netlist stay equal once their registers are
-equal, for example after a reset, a loaded table or a cleared sum. A register that exists only in
-the RTL or only in the netlist may hold any value. So a proof does not depend on which registers
-synthesis has dropped.
+next values of all common registers must be equal. So RTL and netlist stay equal once their
+registers are equal, for example after a reset, a loaded table or a cleared sum. A register that
+exists only in the RTL or only in the netlist may hold any value. So a proof does not depend on
+which registers synthesis has dropped.
 """
 
 import json
@@ -54,6 +54,7 @@ def read_mapped_unit(folder: Path, top: str, cells: Mapping[str, Cell]) -> Mappe
     Raises CircuitError for a netlist that is not a synchronous circuit of ``cells``.
     """
     text = (folder / "netlist.json").read_text()
+    circuit = read_circuits(text, cells)[top]
     mapped = json.loads(text)["modules"][top]["cells"]
     before = json.loads((folder / "registers.json").read_text())["modules"][top]
     signals = _signals(before["netnames"])
@@ -63,7 +64,7 @@ def read_mapped_unit(folder: Path, top: str, cells: Mapping[str, Cell]) -> Mappe
         if flip_flop and "Q" in cell["connections"]:
             net = mapped[name]["connections"][flip_flop.output][0]
             registers |= dict.fromkeys(signals.get(cell["connections"]["Q"][0], ()), net)
-    return MappedUnit(read_circuits(text, cells)[top], registers)
+    return MappedUnit(circuit, registers)
 
 
 def _signals(netnames: Any) -> dict[Net, list[Bit]]:
@@ -121,7 +122,8 @@ class _Sides:
     """The RTL and the netlist, as functions of the same variables.
 
     Each bit of an input has one variable. Each bit that both circuits hold in a register also has
-    one. ``words`` has these variables by the signal's name, for messages.
+    one. ``words`` has these variables by the signal's name, for messages. A register that only one
+    circuit has gets a variable of its own.
     """
 
     def __init__(self, aig: Aig, rtl: Circuit, unit: MappedUnit) -> None:
@@ -146,7 +148,7 @@ class _Sides:
         self._seen = unit.circuit.evaluate(aig, mapped)
 
     def checked(self) -> Iterator[tuple[str, int, int]]:
-        """All bits that must be equal: the name, the RTL's literal and the netlist's literal."""
+        """All bits that must be equal: the name, the expected literal and the netlist's literal."""
         for name, nets in self._rtl.outputs.items():
             expected = self._rtl.word(self._expected, nets)
             seen = self._netlist.word(self._seen, self._netlist.outputs[name])

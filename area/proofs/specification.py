@@ -59,18 +59,18 @@ def product_tables(weight: Format, activation: Format) -> tuple[int, ...]:
 def product(aig: Aig, weight: Format, activation: Format, width: int | None = None) -> list[int]:
     """The product of the codes' values, in two's complement, in units of the quanta's product.
 
-    Bits above ``width`` are left out.
+    If ``width`` is given, only that many of the lowest bits are returned.
     """
     return [aig.table(table) for table in product_tables(weight, activation)[:width]]
 
 
 def _extended(word: Sequence[int], width: int) -> list[int]:
-    """``word`` cut off, or extended with its sign bit, to ``width`` bits."""
+    """``word`` truncated to ``width`` bits, or extended to them with its sign bit."""
     return [*word, *[word[-1]] * (width - len(word))][:width]
 
 
 def saturated(aig: Aig, total: Sequence[int], width: int) -> list[int]:
-    """``total`` clamped to ``width`` bits; both are in two's complement.
+    """``total`` clamped to the range of ``width`` bits; both words are in two's complement.
 
     ``total`` fits if all its bits from the new sign bit up are equal.
     """

@@ -1,10 +1,10 @@
 """The proof that the DFloat11 decoder's symbol reader decodes any canonical code.
 
 The specification is the rule by which DFloat11 assigns codes. A code table has one row for each
-symbol. Rows are sorted by code length. The first code is all zeros. Each later code is its
-predecessor plus 1, shifted left to its own length. Codes that follow this rule are *canonical*.
-They are *complete* if every stream of bits begins with one of them. One row may be the *escape*:
-the eight bits after its code are a symbol, which is called *escaped*.
+symbol that has a code. Rows are sorted by code length. The first code is all zeros. Each later code
+is its predecessor plus 1, shifted left to its own length. Codes that follow this rule are
+*canonical*. They are *complete* if every stream of bits begins with one of them. One row may be the
+*escape* instead: the eight bits after its code are a symbol, which is called *escaped*.
 
 The reader looks at the bits at some place in the stream, and finds the row whose code they begin
 with. It gives the row's symbol and the place after the code. The proof covers all complete
@@ -45,7 +45,7 @@ class Table:
     bits : sequence of int
         The bits of the table, as literals of ``aig``, laid out as ``table_layout(rows, longest)``.
     rows, longest : int
-        The number of rows, and the number of bits in the longest code.
+        The most rows, and the most bits of a code, that the table can hold.
     """
 
     def __init__(self, aig: Aig, bits: Sequence[int], rows: int, longest: int) -> None:
@@ -108,8 +108,8 @@ class Table:
     def first_codes(self) -> list[list[int]]:
         """The first code of each length.
 
-        It is the first code of the length before, plus the number of codes of that length, shifted
-        left by 1.
+        For length 1 it is 0. For any other length, take the first code of the length before, add
+        the number of codes of the length before, and double the sum.
         """
         code, found = self._words.constant(0, self.width), []
         for count in self.counts:
@@ -243,8 +243,8 @@ class _Specification:
 def _pairs(circuit: Circuit, rows: int, longest: int) -> tuple[Aig, list[tuple[int, int]]]:
     """Pairs of literals that must be equal.
 
-    The first literal of each pair is constant 0. The second is 1 if the table is valid and the
-    reader is wrong.
+    The first literal of each pair is constant 0. The second is 1 if the table is valid, but the
+    reader is wrong or the bits do not begin with exactly one code.
     """
     spec = _Specification(circuit, rows, longest)
     aig, valid = spec.aig, spec.is_valid

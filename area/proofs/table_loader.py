@@ -2,12 +2,12 @@
 
 The loader reads one number of a code table per cycle: the number of rows, the row of the escape
 (the code after which a symbol follows in plain bits), the number of codes of each length, and the
-symbols. The proof is by induction over these numbers. An invariant holds after reset, and every
-step from a state in which it holds leads to a state in which it holds again. The invariant has two
-parts. While the numbers of codes arrive, the codes of all lengths that have arrived form a prefix
-code, and the table and the loader's registers describe this code. A loaded table is a complete
-canonical code, as :mod:`.table_code` defines it. The proof of the reader assumes just this.
-Simulation, not this proof, shows that the loader accepts such tables.
+symbols. The proof is by induction over the cycles. An invariant holds after reset, and every step
+from a state in which it holds leads to a state in which it holds again. The invariant has two main
+parts. While the numbers of codes arrive, the codes of all lengths whose numbers have arrived form a
+prefix code, and the table and the loader's registers describe this code. A loaded table is a
+complete canonical code, as :mod:`.table_code` defines it. The proof of the reader assumes just
+this. Simulation, not this proof, shows that the loader accepts such tables.
 """
 
 import time

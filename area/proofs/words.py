@@ -27,7 +27,7 @@ class Words:
 
     @staticmethod
     def extended(word: Word, width: int, *, signed: bool = False) -> list[int]:
-        """``word`` cut off or extended to ``width`` bits.
+        """``word`` truncated or extended to ``width`` bits.
 
         It is extended with zeros, or with its sign bit if ``signed``.
         """
@@ -54,7 +54,7 @@ class Words:
         return [self.aig.choose(select, *bits) for bits in zip(high, low, strict=True)]
 
     def merged(self, words: Sequence[Word]) -> list[int]:
-        """The OR of words of one width, of which at most one is not 0."""
+        """The OR of words of equal width, of which at most one is not 0."""
         return [self.any(bits) for bits in zip(*words, strict=True)]
 
     def sum(self, one: Word, other: Word, carry: int = FALSE) -> list[int]:

@@ -83,10 +83,8 @@ def test_the_specification_rounds_as_fractions_do() -> None:
     magnitude = rounded(aig, integer, exponent)
     for _ in range(150):
         value = generator.getrandbits(generator.choice([1, 20, 24, 25, 40]))
-        power = generator.choice([-200, -185, -180, -160, -150, -20, 0, 95, 104])
-        # With a lower power, all 40 bits of the integer would lie below FP32's last bit, 2**-149.
-        # No sum needs that case.
-        power = max(power, -149 - 39)
+        # FP32's last bit is 2**-149. With the power -189, all 40 bits of the integer are below it.
+        power = generator.choice([-200, -190, -189, -185, -180, -160, -150, -20, 0, 95, 104])
         bits = Words.constant(value, 40) + Words.constant(power, EXPONENT)
         model = dict(zip([*integer, *exponent], bits, strict=True))
         (seen,) = aig.evaluate([magnitude], model, ())

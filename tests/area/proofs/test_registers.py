@@ -4,6 +4,7 @@ The units are the parts of the DFloat11 decoder (lanes, and a loader of the code
 MAC. A register's partner is the register of the RTL that it implements.
 """
 
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -150,3 +151,12 @@ def test_another_port_is_refused(lane):
     wider = replace(unit.circuit, inputs={**unit.circuit.inputs, "more": [10**6]})
     with pytest.raises(CircuitError, match=r"The ports are .*more"):
         prove_circuits(rtl, MappedUnit(wider, unit.registers))
+
+
+def test_a_netlist_with_an_unknown_cell_is_refused(tmp_path: Path):
+    cell = {"type": "OTHER", "connections": {"Q": [2]}}
+    module = {"ports": {}, "cells": {"register": cell}, "netnames": {}}
+    for name in ("netlist.json", "registers.json"):
+        (tmp_path / name).write_text(json.dumps({"modules": {"unit": module}}))
+    with pytest.raises(CircuitError, match="Cell OTHER is neither"):
+        read_mapped_unit(tmp_path, "unit", {})
