@@ -1,9 +1,9 @@
 """Evaluate formats on a model, and store the results as records and bootstrap replicates.
 
 A recipe says what is quantized in the model, and how. A measure, such as bits per byte, says how
-good the model is; its loss says how much worse the model is than before quantization. The text is
-cut into items, such as windows. In each draw, the bootstrap picks items at random, with
-replacement. A replicate is the value of a measure for one draw. The replicates give the 95 %
+good the model is; its loss says how much worse the model is than before quantization. Items are
+texts, windows of a text, or documents of a task. In each draw, the bootstrap picks items at random,
+with replacement. A replicate is the value of a measure for one draw. The replicates give the 95 %
 intervals.
 """
 
@@ -104,8 +104,9 @@ def evaluate(
     """Quantize the model to each format by the recipe, and measure it.
 
     Results are stored under a key that depends on the model, the text, the recipe, the format, the
-    code and the versions of libraries. Stored results are not computed again, and an interrupted
-    run continues. For every measure, a record has ``value`` with its 95 % interval ``low`` to
+    code and the versions of libraries. Stored results are not computed again. So after an
+    interruption, only the missing formats are evaluated. Each result is stored as soon as it is
+    known. For every measure, a record has ``value`` with its 95 % interval ``low`` to
     ``high``, and the unquantized model's ``baseline``. ``loss`` is the relative worsening against
     the baseline. Its interval comes from draws that the quantized and the unquantized model share.
 
@@ -128,7 +129,7 @@ def evaluate(
     Raises
     ------
     UserError
-        The model or its text is not available, or weights or activations are not finite.
+        The model or its text cannot be loaded, or weights or activations are not finite.
     """
     fingerprint = reference.fingerprint()
     store = _Store()

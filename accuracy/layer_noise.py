@@ -47,7 +47,7 @@ class LayerSample:
 
 
 def layer_samples(model: str, rows: int = ROWS) -> list[LayerSample]:
-    """A sample of each layer: ``rows`` outputs and as many input vectors, at equal distances.
+    """A sample of each layer: ``rows`` outputs and as many input vectors, evenly spaced.
 
     The input vectors come from the model's calibration text. Layers with fewer outputs or input
     vectors are left out. Raises UserError if no layer is left.
@@ -63,12 +63,14 @@ def layer_samples(model: str, rows: int = ROWS) -> list[LayerSample]:
             chosen = (_spread(weight, rows), _spread(seen, rows))
             samples.append(LayerSample(*chosen, weight.abs().amax()))
     if not samples:
-        raise UserError(f"{model} has no layer with {rows} outputs and {rows} input vectors")
+        raise UserError(
+            f"{model} has no layer with at least {rows} outputs and {rows} input vectors"
+        )
     return samples
 
 
 def _spread(matrix: Tensor, rows: int) -> Tensor:
-    """As many rows of the matrix as ``rows`` says, at equal distances from first to last."""
+    """``rows`` rows of the matrix, evenly spaced from the first to the last, as float32."""
     return matrix[torch.linspace(0, len(matrix) - 1, rows).round().long()].float()
 
 
@@ -77,7 +79,7 @@ def result_sqnr_db(
 ) -> float:
     """Mean signal-to-noise ratio of the layers' results in dB, with both operands in ``fmt``.
 
-    Each block of ``block`` values along K shares a scale. Products are added up in FP64.
+    Each block of ``block`` values along K shares a scale. Products are added in FP64.
     """
     code = partial(quantize, fmt=fmt, block=block, scale_format=scale_format)
     decibels = []

@@ -48,7 +48,8 @@ class LayerOperands:
     def sqnr_db(self, product: Tensor) -> float | None:
         """Signal-to-noise ratio of ``product`` in dB, against :attr:`exact`.
 
-        None if the signal or the noise is zero. product: (tokens, N), in the layer's unit.
+        product: (tokens, N), in the unit of :attr:`exact`. The result is None if the signal or the
+        noise is zero.
         """
         exact = self.exact.double()
         signal, noise = (float(each.square().sum()) for each in (exact, product.double() - exact))
@@ -56,7 +57,7 @@ class LayerOperands:
 
 
 class _EnoughError(Exception):
-    """Stops the model's forward pass when enough tokens were collected."""
+    """Stops the model's forward pass when enough tokens have been collected."""
 
 
 def layer_operands(
@@ -122,7 +123,7 @@ def layer_operands(
 
 
 def _linear(subject: Subject, name: str) -> nn.Linear:
-    """The linear layer of this name. Raises a UserError that names the most similar layers."""
+    """The linear layer of this name. If there is none, raises a UserError that names others."""
     layers = {
         key: layer for key, layer in subject.module.named_modules() if isinstance(layer, nn.Linear)
     }

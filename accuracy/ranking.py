@@ -12,7 +12,7 @@ __all__ = ["Rank", "rank"]
 
 @dataclass(frozen=True)
 class Rank:
-    """A format's place in the order from the most accurate to the least accurate.
+    """A format's position in the order from the most accurate to the least accurate.
 
     Parameters
     ----------

@@ -45,18 +45,19 @@ class EvaluationRecord(Record):
     model: str
     """Name of the model that was evaluated."""
     model_sha256: str
-    """Digest of the model's weights and configuration files."""
+    """Digest of the model's weights and JSON files."""
     files_sha256: str
-    """Digest of the model's other files: vocabularies, tokenizer merges, code."""
+    """Digest of the model's other files, such as tokenizer merges and code."""
     text: str
     """The text, or the tasks, that the model was measured on."""
     text_sha256: str
     """Digest of the text or the tasks."""
     context: int | None
-    """Tokens that a causal model sees at a time; null for others."""
+    """Most tokens that a causal model sees at a time. A model whose own limit is lower sees fewer.
+    Null for encoders and tasks."""
     bos: str | None
     """Where a causal model's beginning-of-text token stands: before the ``text``, before every
-    ``window``, or nowhere (``none``)."""
+    ``window``, or nowhere (``none``). Null for encoders, tasks and models that read bytes."""
     stored: JsonObject | None
     """The format in which the model's files hold the weights; null if they are not quantized."""
     items: int
@@ -86,7 +87,7 @@ class EvaluationRecord(Record):
     inputs_unquantized: tuple[str, ...]
     """Weights whose inputs were not quantized although the recipe quantizes activations."""
     versions: Mapping[str, str | None]
-    """Versions of the libraries."""
+    """Versions of Python, halfbyte and the libraries."""
     seconds: float
     """Time that the evaluation took, in s."""
 

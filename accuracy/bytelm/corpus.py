@@ -19,18 +19,18 @@ __all__ = [
     "read_corpus",
 ]
 
-SEPARATOR = b"\0"  # between files, and before the first byte of any text
-# bytelm is not trained on these modules or their tests. The modules are of many kinds.
+SEPARATOR = b"\0"  # before every file of a text
+# bytelm is not trained on these modules or their tests.
 HELD_OUT = """
 argparse bisect calendar configparser contextlib csv difflib ftplib gettext graphlib hmac
 ipaddress locale mailbox netrc operator pprint queue reprlib sched selectors shelve shlex
 statistics stringprep textwrap timeit tokenize uuid zipapp
 """.split()  # noqa: SIM905
 CALIBRATION = "ast copy decimal enum inspect subprocess".split()  # noqa: SIM905
-EVALUATED = 3000  # bytes of each held-out module
+EVALUATED = 3000  # the most bytes of a held-out module that are evaluated
 # Folders of tables that programs generated.
 _TABLES = {"encodings", "pydoc_data", "unicodedata_db"}
-_LARGEST = 400_000  # bytes; longer files are generated tables
+_LARGEST = 400_000  # bytes; longer files are regarded as generated tables
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def calibration_text() -> Corpus:
 
 
 def _beginnings(modules: list[str], limit: int) -> Corpus:
-    """The first ``limit`` bytes of each module that this Python has."""
+    """The beginning of each module that this Python has: at most ``limit`` bytes."""
     paths = [_stdlib() / f"{name}.py" for name in modules]
     texts = [path.read_bytes()[:limit] for path in paths if path.is_file()]
     return Corpus(b"".join(SEPARATOR + text for text in texts), len(texts))

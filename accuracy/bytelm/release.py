@@ -24,7 +24,7 @@ formats. It is not meant for writing text.
 |---|---|
 | layout | Llama: RMSNorm, rotary positions, SwiGLU; {layers} layers, {width} wide |
 | parameters | {parameters:,}, BF16 |
-| tokens | the 256 bytes; byte 0 stands before every file |
+| tokens | the 256 byte values; byte 0 stands before every file |
 | data | {files:,} source files of the CPython {python} standard library, {bytes:,} bytes |
 | SHA-256 of the data | {sha256} |
 | held out | {held_out}, with their tests |
@@ -36,7 +36,8 @@ formats. It is not meant for writing text.
 | versions | Python {python}, torch {torch}, transformers {transformers} |
 
 The data is CPython's own source (Python Software Foundation License). The weights are under this
-project's licence. On one machine, seed, PyTorch and number of threads determine the weights.
+project's licence. On one machine, the same data, training steps, seed, PyTorch version and number
+of threads give the same weights.
 """
 
 
@@ -51,13 +52,13 @@ class TrainingRecord(Record):
     parameters: int
     """Number of parameters in the network."""
     files: int
-    """Number of files in the corpus, which is the training text."""
+    """Number of files in the training text (the corpus)."""
     bytes: int
     """Number of bytes in the corpus."""
     sha256: str
     """Digest of the corpus."""
     held_out: str
-    """Modules that were held out of the corpus."""
+    """Modules that were held out of the corpus, separated by commas."""
     steps: int
     """Number of training steps."""
     batch: int
@@ -79,7 +80,7 @@ class TrainingRecord(Record):
     held_sha256: str
     """Digest of the held-out text."""
     bits: float
-    """Bits per byte on the held-out text, measured with the weights as saved."""
+    """Bits per byte on the held-out text, computed in FP32 with the saved weights."""
     python: str
     """Version of Python."""
     torch: str | None
@@ -91,9 +92,9 @@ class TrainingRecord(Record):
 def save_release(
     model: LlamaForCausalLM, corpus: Corpus, held_out: Corpus, plan: Plan, folder: Path
 ) -> TrainingRecord:
-    """Write the checkpoint and its model card to ``folder``; return the facts on the card.
+    """Write the checkpoint, its model card and ``training.json`` to ``folder``; return the record.
 
-    The bits per byte are measured with the weights as saved, in BF16.
+    The bits per byte are computed in FP32 with the saved weights, which are rounded to BF16.
     """
     rounded = model.to(torch.bfloat16)
     folder.mkdir(parents=True, exist_ok=True)

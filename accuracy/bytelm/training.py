@@ -3,9 +3,9 @@
 Muon optimizes the matrices in the layers, and AdamW all other parameters. Muon is described in
 Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks". Its updates are
 scaled as in Liu et al. (2025, arXiv 2502.16982), so that both optimizers can share a learning rate.
-The rate rises, stays constant, and falls to zero over the last steps (Hu et al., 2024, arXiv
-2404.06395). Until the rate falls, a run does not depend on its number of steps, so it can still be
-made longer. A step is one update of the weights.
+The rate rises, stays constant, and falls over the last steps (Hu et al., 2024, arXiv 2404.06395).
+Until the rate falls, the weights do not depend on the number of steps, so it can still be raised.
+A step is one update of the weights.
 """
 
 import math
@@ -41,9 +41,9 @@ class Plan:
     rate : float
         Highest learning rate.
     warm_up : int
-        Steps over which the rate rises from zero.
+        Number of steps, at the start, over which the rate rises linearly.
     fall : float
-        Share of the steps over which the rate falls to zero, at the end.
+        Share of the steps, at the end, over which the rate falls linearly.
     """
 
     steps: int = 2400
@@ -67,7 +67,7 @@ class Plan:
 
 
 def build_model(seed: int = 0) -> LlamaForCausalLM:
-    """An untrained bytelm in FP32: four layers of width 256, with the 256 bytes as vocabulary."""
+    """An untrained bytelm in FP32: four layers of width 256; the 256 byte values are its tokens."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=256,
@@ -97,7 +97,7 @@ def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
 
 
 def _windows(data: Tensor, plan: Plan, step: int) -> Tensor:
-    """The windows of one step, which seed and step choose; (batch, CONTEXT + 1) int64."""
+    """The windows of one step, chosen at random; (batch, CONTEXT + 1) int64."""
     # Pairs of seed and step give different numbers as long as there are fewer than 1,000,003 steps.
     source = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     starts = torch.randint(len(data) - CONTEXT, (plan.batch, 1), generator=source)
@@ -164,9 +164,11 @@ def _load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer])
 def train(
     corpus: Corpus, plan: Plan, state_file: Path, on_progress: Progress | None = None
 ) -> LlamaForCausalLM:
-    """Train a model. The state is saved every 100 steps, so that an interrupted run can continue.
+    """Train a model, and return it in evaluation mode.
 
-    The same plan, corpus, PyTorch and number of threads give the same weights on one machine.
+    The state is saved every 100 steps and after the last step, so that an interrupted run can
+    continue. On one machine, the same plan, corpus, PyTorch version and number of threads give the
+    same weights.
 
     Raises UserError if the corpus is too short, if the state file does not hold a training state,
     or if it holds one after more steps than the plan has.
@@ -186,7 +188,7 @@ def train(
 def _train(
     corpus: Corpus, plan: Plan, state_file: Path, on_progress: Progress | None
 ) -> LlamaForCausalLM:
-    """Run the steps of the plan that were not done before the state file was saved."""
+    """Run the steps of the plan that are not done according to the state file, if it exists."""
     data = torch.frombuffer(bytearray(corpus.data), dtype=torch.uint8)
     model = build_model(plan.seed).train()
     optimizers = _optimizers(model, plan)

@@ -1,4 +1,4 @@
-"""The models on which formats are evaluated, and the measures on them.
+"""The models on which formats are evaluated, and what is measured.
 
 ``open_model`` needs PyTorch and transformers, so it is imported only on first use.
 """

@@ -12,10 +12,13 @@ from halfbyte.checkpoints.memory import check_memory
 
 __all__ = ["CALIBRATION_WINDOWS", "CausalSubject", "sliding_windows"]
 
-BATCH_TOKENS = 4096  # the most in a batch, unless a single window has more
-BATCH_LOGITS = 1 << 26  # the most in a batch (256 MiB), unless a single window has more
-PIECE_LOGITS = 1 << 24  # the most that are converted to FP32 and scored at a time
-CALIBRATION_WINDOWS = 32
+BATCH_TOKENS = 4096  # the most tokens in a batch, unless a single window has more
+# The most logits in a batch (256 MiB in FP32), unless a single window has more.
+BATCH_LOGITS = 1 << 26
+# The most logits that are converted to FP32 and scored at once, unless one position of all windows
+# in a batch has more.
+PIECE_LOGITS = 1 << 24
+CALIBRATION_WINDOWS = 32  # the most windows of calibration text that are used
 
 BYTE_MEASURES = (
     Measure("bits_per_byte", "bits per byte", "bit", False),
@@ -35,8 +38,8 @@ def sliding_windows(tokens: Tensor, context: int, stride: int) -> tuple[Tensor, 
     but the first is scored once, in the first window that has it as a target. The last window ends
     with the text. A text that is shorter than a window is one window.
 
-    Raises UserError for a text of fewer than two tokens, ValueError for a stride beyond the
-    context.
+    Raises UserError for a text of fewer than two tokens, ValueError unless the stride is 1 to
+    ``context``.
     """
     if not 1 <= stride <= context:
         raise ValueError(f"Stride must be 1 to {context}, not {stride}")
@@ -62,7 +65,7 @@ class CausalSubject(Subject):
     windows, first_scored : Tensor
         The two results of :func:`sliding_windows`.
     calibration : Tensor
-        (N, length) int64: windows of another text.
+        (N, length) int64: windows of another text, of which the first 32 are used.
     bytes_as_tokens : bool
         Whether each token is a byte. If so, bits per byte are measured, otherwise perplexity.
     """
@@ -118,7 +121,8 @@ class CausalSubject(Subject):
     def _run_evaluation(self) -> Outputs:
         batches = self._batches(self.windows)
         logits = 4 * self._vocabulary * batches[0].numel()  # bytes, in FP32
-        check_memory(2 * logits, f"The logits of {self.name} in windows of {self.windows.shape[1]}")
+        length = self.windows.shape[1]
+        check_memory(2 * logits, f"Running {self.name} on windows of {length} tokens")
         firsts = torch.split(self.first_scored, len(batches[0]))
         parts = [self._score(batch, first) for batch, first in zip(batches, firsts, strict=True)]
         bits, hits, counts = (torch.cat(each) for each in zip(*parts, strict=True))

@@ -14,7 +14,7 @@ from halfbyte.checkpoints.architecture import not_read
 
 __all__ = ["EncoderSubject"]
 
-# The MiniLM release cuts texts off after this many tokens (its sentence_bert_config.json).
+# The MiniLM release truncates texts to this many tokens (its sentence_bert_config.json).
 MAX_TOKENS = 256
 BATCH = 64
 
@@ -34,7 +34,7 @@ class EncoderSubject(Subject):
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer, with a padding token.
     longest : int
-        Tokens after which a text is cut off.
+        Number of tokens to which a longer text is truncated.
     """
 
     measures = (
@@ -79,7 +79,7 @@ class EncoderSubject(Subject):
         }
 
     def _tokens(self, texts: Sequence[str]) -> Any:
-        """A batch of texts as tokens; longer texts are cut off."""
+        """A batch of texts as tokens, each truncated to ``longest`` tokens."""
         return self.tokenizer(
             list(texts),
             padding=True,

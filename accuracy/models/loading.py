@@ -212,7 +212,7 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
 
 
 def _check_report(module: nn.Module, report: Mapping[str, Any], folder: Path) -> None:
-    """Raise UserError unless the checkpoint holds exactly the tensors of the model."""
+    """Raise UserError if needed tensors are missing, or others have no place or a wrong shape."""
     check_names(module, report["missing_keys"], (), folder)
     check_shapes(map(str, report["mismatched_keys"]), folder)
     if errors := list(report.get("error_msgs") or []):

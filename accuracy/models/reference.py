@@ -248,7 +248,7 @@ def _from_hub(name: str) -> Path:
 
 
 def _kind_of(folder: Path) -> str:
-    """The kind of the model. Raises UserError if a part is missing.
+    """The kind of the model. Raises UserError if a file is missing, or the kind is not supported.
 
     A causal model with a vocabulary of 256 and without a tokenizer reads bytes, as bytelm does.
     """
@@ -273,12 +273,12 @@ def _kind_of(folder: Path) -> str:
 
 
 def _model_files(folder: Path) -> list[Path]:
-    """Configurations and weights."""
+    """The weights, and the JSON files beside them."""
     return sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
 
 
 def _other_files(folder: Path) -> list[Path]:
-    """Other files that may affect results: vocabularies, merges, code."""
+    """Other files that may affect results, such as vocabularies, merges and code."""
     known = set(_model_files(folder))
     return sorted(
         path

@@ -49,7 +49,7 @@ class Subject(ABC):
     """
 
     measures: tuple[Measure, ...]
-    """The first measure ranks formats, and recommendations use it."""
+    """The first measure ranks formats."""
     items: str
     """What the bootstrap draws, such as ``texts`` or ``windows of 256 bytes``."""
 

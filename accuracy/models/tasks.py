@@ -93,7 +93,7 @@ class TaskSubject(Subject):
 
         try:
             found = get_task_dict(list(tasks), self._manager)
-        except Exception as error:  # many kinds: data sets are files, networks and code
+        except Exception as error:  # many kinds, such as errors of data sets or of the network
             names = ", ".join(tasks)[:100]
             raise UserError(f"The tasks {names} cannot be loaded: {error}") from error
         return list(dict.fromkeys(_leaves(found)))
@@ -150,14 +150,14 @@ def _leaves(found: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _filters(samples: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The filters of a task in its order; ``none`` if it has no filters."""
+    """The names of a task's filters, in the order of the samples; ``none`` for no filter."""
     return list(dict.fromkeys(str(sample.get("filter", "none")) for sample in samples))
 
 
 def _hits(task: str, samples: Sequence[Mapping[str, Any]]) -> Tensor:
-    """The metric of each document, by the first filter of the task; (documents,) float64.
+    """Each document's value of the first metric that the task has; (documents,) float64.
 
-    lm-eval lists every document once for each filter.
+    lm-eval lists every document once for each filter. Only the task's first filter counts here.
     """
     first = _filters(samples)[:1]
     chosen = [sample for sample in samples if [str(sample.get("filter", "none"))] == first]

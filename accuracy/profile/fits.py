@@ -20,7 +20,7 @@ __all__ = ["MAX_NU", "MIN_COUNT", "MIN_NU", "Fit", "Fits", "fit_distributions"]
 
 MIN_COUNT = 10
 # Quantile formats are not derived for a nu below MIN_NU. Above MAX_NU, the KS distance between
-# Student's t and the normal distribution is less than 1e-4.
+# Student's t and the nearest normal distribution is less than 1e-4.
 MIN_NU, MAX_NU = 0.5, 1000.0
 # Bins in an interval of asinh(z) of length 1, where z is a standardized value. Bins are 1/2048 wide
 # near z = 0, and |z|/2048 wide in the tails.
@@ -139,7 +139,8 @@ def fit_distributions(values: Tensor) -> Fits:
     ------
     ValueError
         There are too few values, some are NaN or infinite, or more than a third are equal. In the
-        last case, the likelihood of a t has no maximum.
+        last case, the likelihood of a t has no maximum. The error is also raised for another shape
+        or type.
     """
     bins = _reduce(_checked(values))
     mean = _mean(bins.means, bins.weights)

@@ -29,7 +29,7 @@ def profile_model(
     seed: int = 0,
     on_progress: Progress = unheard,
 ) -> list[TensorProfile]:
-    """Profile every weight, and with ``activations`` the inputs of every layer.
+    """Profile every weight and, with ``activations``, the inputs of every layer that runs.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def profile_model(
 
 
 def typical_nu(profiles: Sequence[TensorProfile]) -> float:
-    """The median nu of the layers' weights as they are, not scaled by the largest in a block.
+    """The median nu of the layers' weights, without division by the largest in a block.
 
     Raises UserError if no layer has a fit.
     """
@@ -104,7 +104,7 @@ def typical_nu(profiles: Sequence[TensorProfile]) -> float:
 
 
 def nus_of_weights(profiles: Sequence[TensorProfile]) -> list[float]:
-    """The nu of each layer's unscaled weights; layers without a fit are skipped."""
+    """The nu of each layer's weights as they are; layers without a fit are skipped."""
     return [
         each.record.nu
         for each in profiles

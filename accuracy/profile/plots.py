@@ -73,11 +73,12 @@ def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
     Parameters
     ----------
     axes : Axes
-        Where to draw. Both axes are in units of the values' standard deviation.
+        Where to draw. Both axes show the distance from the mean, in standard deviations of the
+        values.
     fits : Fits
         The fits of the values.
     unit : str
-        What the values are, for the labels of the axes.
+        What the values are, for the label of the vertical axis.
     """
     count = len(fits.quantiles)
     # Most points are in the tails, where values are rare and matter most.

@@ -27,8 +27,8 @@ def write_profiles(
 
     The picture ``nu`` shows nu, the degrees of freedom of Student's t, for each layer. The pictures
     ``weights``, ``weights_by_block``, ``activations`` and ``activations_by_block`` have a histogram
-    and a Q-Q plot for each of ``layers``. Without ``layers``, they show the layers with the least,
-    the median and the greatest nu.
+    and a Q-Q plot for each of ``layers`` that has a fit. Without ``layers``, they show the layers
+    with the least, the median and the greatest nu.
 
     Raises UserError if one of ``layers`` was not profiled, OSError if a file cannot be written.
     """
@@ -63,7 +63,7 @@ def check_layers(known: Iterable[str], layers: Sequence[str]) -> None:
 
 
 def _chosen(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str]) -> list[str]:
-    """The layers to draw: those of ``layers`` that have a fit, or by default three chosen by nu."""
+    """The layers to draw: those of ``layers`` with a fit; by default at most three, by nu."""
     found = sorted(
         (each.record.nu or 0.0, each.record.layer)
         for each in profiles

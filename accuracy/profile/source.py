@@ -42,7 +42,8 @@ def open_source(reference: str) -> Source:
     """Open the weights of a model, named as for ``open_model``, or of a ``.safetensors`` file.
 
     A single file does not list its layers. So the tensors' names decide which tensors are weights,
-    as in :mod:`halfbyte.checkpoints.plan`. The shape of a weight is (outputs, inputs, kernel...).
+    as in :mod:`halfbyte.checkpoints.plan`. Their dimensions are taken as (outputs, inputs,
+    kernel...).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Fit distributions to a tensor: to its values as they are, and divided by the block's largest."""
+"""Fit distributions to the values of a tensor, and to values divided by the largest in a block."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ class TensorRecord(Record):
     normalised: bool
     """Whether each block was divided by its largest magnitude."""
     count: int
-    """Number of values that were fitted."""
+    """Number of values in the sample that are not zero. These values are fitted."""
     nu: float | None = None
     """Degrees of freedom of Student's t."""
     loc: float | None = None

@@ -86,7 +86,7 @@ def load_recipe(reference: str | Path) -> Recipe:
     """The recipe that ``reference`` names: a shipped name, a Path, or text ending in .yaml or .yml.
 
     Raises UserError for a file that does not hold a recipe, and for an unknown name. For an unknown
-    name, the message has all names and the most similar one.
+    name, the message lists all names, and suggests a similar one if there is one.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):

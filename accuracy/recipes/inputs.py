@@ -1,8 +1,7 @@
 """Watch the inputs that weights are multiplied by, or replace them by quantized values.
 
-The product may be in the layer itself, or in another module that reads the layer's weight (as in
-Mamba). It may also be in an expert of a mixture of experts, whose weight is part of a larger
-parameter.
+The layer itself may compute the product, or another module that reads the layer's weight (as in
+Mamba). The weight of an expert in a mixture of experts may be part of a larger parameter.
 """
 
 import inspect
@@ -27,7 +26,7 @@ Transform = Callable[[Tensor], Tensor]
 
 @contextmanager
 def blaming(name: str) -> Iterator[None]:
-    """Within this context, the text of a UserError begins with the layer's name."""
+    """Within this context, the text of a UserError begins with ``Layer NAME``."""
     try:
         yield
     except UserError as error:

@@ -36,7 +36,8 @@ class Recipe:
         How weights and activations are quantized; None for those that stay as they are.
     smooth : float or "search", optional
         SmoothQuant's alpha, 0 to 1: how much of activations' outliers moves into weights.
-        ``search`` tries a grid of alphas, and uses the best one in each layer.
+        ``search`` tries several alphas, and no smoothing, and uses what is best in each layer.
+        By default, nothing is smoothed.
     gptq : bool
         Whether weights are rounded by GPTQ: one column after the other, so that later columns
         correct errors of earlier ones.
@@ -99,19 +100,19 @@ class Recipe:
     def with_block(self, block: int | None) -> "Recipe":
         """This recipe with another block size, for weights and activations; None is a whole row.
 
-        The new recipe's name and title state the block size.
+        If this changes the recipe, the new name and title state the block size.
         """
         return self._changed(block=block)
 
     def with_scales(self, scale_format: ScaleFormat, block: int) -> "Recipe":
         """This recipe with another scale format and block size, for weights and activations.
 
-        The new recipe's name and title state both.
+        If this changes the recipe, the new name and title state both.
         """
         return self._changed(block=block, scale_format=scale_format)
 
     def _changed(self, **changes: Any) -> "Recipe":
-        """This recipe with changed operands. The new name and title state the changes."""
+        """This recipe with changed operands. The name and title of a new recipe state them."""
         operands = {
             key: dataclasses.replace(operand, **changes)
             for key in ("weights", "activations")
@@ -140,9 +141,8 @@ class Recipe:
     def bits_per_weight(self, fmt: Format, inputs: int | None = None) -> float:
         """Bits stored for a weight: its code and its share of the block's scale.
 
-        These are 32 bits, as in FP32, if the recipe does not quantize weights.
-
-        A block that may negate the values of the format also stores a sign.
+        A block that may negate the values of the format also stores a sign bit. If the recipe does
+        not quantize weights, the result is 32, as for FP32.
 
         ``inputs`` is the length of a row. The last block of a row may be shorter than the others.
         Scales of whole rows and of whole tensors are not counted.
