@@ -32,11 +32,12 @@ _SETTING = threading.Lock()
 
 @cache
 def _cache_folder(module: str) -> Path | None:
-    """The folder for the machine code of a module's functions; None if no folder is writable.
+    """The folder for the machine code of a module's functions.
 
     The folder's name contains a digest of the code of the module and of all modules that it
     imports. (numba itself compares only the time and size of the function's own file.) Folders for
-    earlier versions of the code are not deleted.
+    earlier versions of the code are not deleted. Returns None if no folder is writable, or if the
+    module has no source file.
     """
     try:
         source = source_of(module)
@@ -146,13 +147,15 @@ def jit(function: _Function) -> _Function:
     """Compile ``function`` for each new combination of argument types, when it is called with them.
 
     The compiled function runs without the interpreter's lock.
-    The machine code is kept in ``$NUMBA_CACHE_DIR``. If that is not set, it is kept beside the
-    source, or in the user's cache folder if nothing can be written beside the source. The machine
-    code is used again until the code of the function's module changes, or the code of a module that
-    this module imports, directly or not. If several processes call the same function at once, one
-    compiles it and the others wait.
-    If no folder is writable, every process compiles the function for itself. Without numba, the
-    function runs uncompiled, hundreds of times slower, and a warning says so.
+
+    The machine code is kept in ``$NUMBA_CACHE_DIR``. If that is not set, it is kept in
+    ``__pycache__`` beside the source, or in the user's cache folder if nothing can be written
+    there. The machine code is used again until the code of the function's module changes, or the
+    code of a module that this module imports, directly or not. If several processes call the same
+    function at once, one compiles it and the others wait. If no folder is writable, every process
+    compiles the function for itself.
+
+    Without numba, the function runs uncompiled, hundreds of times slower, and a warning says so.
     """
     return _compiled(function)
 

@@ -41,8 +41,8 @@ class Compiler:
     flags : tuple of str
         Options for the shared libraries of this project.
     target : str
-        Hash of the macros that the compiler predefines with these flags. They differ between the
-        instruction sets that it can compile for.
+        Hash of the macros that the compiler predefines for this machine's CPU. They differ between
+        instruction sets.
     """
 
     command: tuple[str, ...]
@@ -132,7 +132,7 @@ def host_compiler(*, sanitize: bool = False) -> Compiler:
 
     It is the one that ``$CXX`` names, or else the first of g++, clang++ and c++ that is installed.
     ``sanitize`` adds the address and undefined-behaviour sanitizers. Raises ToolError if there is
-    no compiler, or if the compiler does not know C++17.
+    no such compiler, or if it does not know C++17.
     """
     found = _host_compiler(os.environ.get("CXX"))
     if not sanitize:

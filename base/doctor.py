@@ -55,7 +55,8 @@ class Finding:
 def examine() -> list[Finding]:
     """Look for every tool and package.
 
-    Each installed tool is run once to get its version. All runs together take about a second.
+    An installed program is run once to get its version; the versions of Python packages are read
+    from their metadata. All runs together take about a second.
     """
     apt = "Debian, Ubuntu: apt install {}".format
     return [
@@ -127,7 +128,7 @@ def _tool(name: str, *arguments: str) -> str | None:
 def _printed(command: list[str], *, must_succeed: bool = False) -> str | None:
     """What a command prints; None if it cannot be run or takes too long.
 
-    With ``must_succeed``, None also if its exit status is not 0.
+    With ``must_succeed``, the result is also None if the command's exit status is not 0.
     """
     try:
         done = subprocess.run(

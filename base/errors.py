@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 __all__ = ["ToolError", "UserError", "printable"]
 
-TAIL_LINES = 12  # lines of a tool's output that an error shows
+TAIL_LINES = 12  # the most lines of a tool's output that an error shows
 
 
 def printable(text: str) -> str:

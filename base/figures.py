@@ -1,7 +1,7 @@
 """Write pictures as PNG, SVG and PDF. The user's settings of matplotlib do not affect them.
 
-Title and caption go to a text file beside the picture, since a paper or a web page shows them in
-its own font.
+Title and caption always go to a text file beside the picture, since a paper or a web page shows
+them in its own font. They are in the picture only if its :class:`~halfbyte.base.look.Look` says so.
 """
 
 import io
@@ -51,7 +51,7 @@ _DATES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A matplotlib figure to draw in, with title and caption; ``look`` says how it is saved."""
+    """A matplotlib figure to draw in, with title and caption; ``look`` says how to save it."""
 
     figure: Figure
     title: str

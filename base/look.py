@@ -37,8 +37,8 @@ class Look:
     def size(self, width: float, height: float) -> tuple[float, float, float]:
         """Width and height in inches, and the factor for the size of text.
 
-        ``width`` and ``height`` are the inches that the picture was designed for. Text shrinks less
-        than the width does, so a narrow picture gets more height in proportion.
+        The picture was designed for ``width`` by ``height`` inches. Text shrinks less than the
+        width does, so a narrow picture gets more height in proportion.
         """
         if self.width_mm is None:
             return width, height, 1.0
@@ -52,7 +52,10 @@ OWN_LOOK = Look()
 
 
 def parse_width(text: str) -> float:
-    """Millimetres for ``88``, ``88mm``, ``column`` or ``page``; raises UserError for other text."""
+    """The width in mm that a text such as ``88``, ``88mm``, ``column`` or ``page`` states.
+
+    Raises UserError for other text, and for widths below 60 mm or above 1000 mm.
+    """
     if text in _NAMED_MM:
         return _NAMED_MM[text]
     try:

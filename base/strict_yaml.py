@@ -19,7 +19,11 @@ MAX_DIGITS = 100
 
 
 class _Loader(yaml.SafeLoader):
-    """A ``SafeLoader`` that refuses aliases, merge keys, repeated keys and very long numbers."""
+    """A ``SafeLoader`` that refuses some things that YAML allows.
+
+    These are aliases, merge keys, repeated keys, very long integers, and numbers such as 010 that
+    look decimal but are not.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -52,7 +56,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def _check_decimal(node: Any) -> None:
-    """Refuse numbers that YAML 1.1 reads in another base: 010 would be 8, and 1:30 would be 90."""
+    """Refuse numbers that look decimal but that YAML 1.1 reads in another base.
+
+    010 would be 8, and 1:30 would be 90. Numbers such as 0x1f are allowed.
+    """
     if _ODD_BASE.match(node.value):
         place = f"in line {node.start_mark.line + 1}"
         raise UserError(f"The number {place} must be in decimal, not as {node.value!r:.40}")
@@ -65,9 +72,10 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 
 def parse_mapping(text: str, what: str) -> dict[Any, Any]:
-    """Read a mapping from ``text``; ``what`` names it in messages.
+    """Read a mapping from ``text``; ``what`` names the text in messages.
 
-    Raises UserError if the text is not YAML, or not a mapping.
+    Raises UserError if the text is not YAML, is not a mapping, or has something that
+    :class:`_Loader` refuses.
     """
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with more checks)
