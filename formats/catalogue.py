@@ -64,9 +64,9 @@ def load(reference: str | Path) -> Format:
     Raises
     ------
     FormatError
-        The name is unknown, the file is not a valid format, or the file has the name of a shipped
-        format but differs from it. For an unknown name, the message lists all names and suggests a
-        similar one.
+        The name is unknown, the file does not describe a valid format, or the format in the file
+        has the name of a shipped format but differs from it. For an unknown name, the message lists
+        all names, and suggests a similar one if there is one.
     """
     text = str(reference)
     file = _FILE.fullmatch(text)
@@ -87,7 +87,7 @@ def load(reference: str | Path) -> Format:
 
 
 def _unknown(text: str, known: tuple[str, ...]) -> FormatError:
-    """The error for an unknown name; it suggests a similar name, or the file that is meant."""
+    """The error for an unknown name; it may suggest a similar name, or the file that is meant."""
     nearest = difflib.get_close_matches(text[:60].lower(), known, n=1, cutoff=0.4)
     if len(text) <= 60 and Path(f"{text}.yaml").is_file():
         nearest = [f"{text}.yaml"]

@@ -3,7 +3,7 @@
 A *level* is a value of a format, divided by the format's highest value. A block holds ``n``
 independent values of one distribution, the parent. The block quantizer divides a block by its
 largest magnitude m. One value of each block is then exactly +1 or -1. The others follow the parent
-distribution, cut off at m and divided by m.
+distribution, truncated to [-m, m] and divided by m.
 
 All averages are integrals, not means of samples. One integral is over m. The distribution function
 of m is F(m)^n, where F is the distribution function of the magnitude of one value. The other
@@ -51,7 +51,7 @@ MIN_BLOCK, MAX_BLOCK = 2, 2**20
 # Student's t has a variance only for nu above 2. Below 2.01, the integrals here are inaccurate.
 MIN_NU = 2.01
 _CELLS = 1024  # on each side of 0; their width adds less than 0.001 dB to the error of 16 levels
-_JOINED = 4  # the number of cells that the search for the optimum joins to one wide cell
+_JOINED = 4  # the number of cells that the search for the optimum joins into one wide cell
 _NODES = 128  # points of the integral over m; with 512, all errors change by less than 0.01 %
 _FAR_TAIL = 1e-12  # scipy is not asked for quantiles of smaller tail probabilities
 _MAX_ITERATIONS = 20_000
@@ -284,7 +284,10 @@ def _best_on_wide_cells(blocks: Blocks, count: int, pinned: bool) -> _Array:
 
 
 def _settle(levels: _Array, blocks: Blocks, pinned: bool) -> _Array:
-    """Lloyd's iteration: move each level to the mean of its nearest points until they settle."""
+    """Lloyd's iteration: move each level to the mean of its nearest points until the levels settle.
+
+    It also ends after 20,000 rounds.
+    """
     mass = np.concatenate([[0.0], np.cumsum(blocks.energy)])
     moment = np.concatenate([[0.0], np.cumsum(blocks.energy * blocks.points)])
     for _ in range(_MAX_ITERATIONS):
@@ -327,9 +330,10 @@ def entropy_constrained(
 
 
 def _at_entropy(levels: _Array, blocks: Blocks, entropy: float, pinned: bool) -> EntropyCodebook:
-    """The codebook for the lowest price per bit that keeps codes within ``entropy`` bits (mean).
+    """The codebook for the lowest price per bit at which codes need at most ``entropy`` bits.
 
-    This price is the mean square error that is accepted to save one bit.
+    The price is the mean square error that is accepted to save one bit. The bits are the mean over
+    all codes.
     """
     # A higher price lowers the entropy, so the logarithm of the price is found by bisection.
     low, high = math.log(1e-9), math.log(_mean_square(blocks))

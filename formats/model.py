@@ -15,7 +15,7 @@ from halfbyte.formats.integers import signed_width
 __all__ = ["MAX_INTEGER_BITS", "Format", "Ties", "check_name"]
 
 MIN_BITS, MAX_BITS = 2, 8
-# The golden model adds in int64, which holds 2^20 products of two magnitudes of 20 bits.
+# The golden model adds in int64, which holds the sum of 2^20 products of two 20-bit magnitudes.
 MAX_INTEGER_BITS = 20
 MAX_NAME_LENGTH = 40
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -73,9 +73,9 @@ class Format:
         How the values were given: listed (``values``), or by the parameters of a family
         (``integer``, ``minifloat``, ``apot`` or ``quantile``).
     nan_codes : tuple of int
-        Codes that the format's standard calls NaN. Integer hardware has no NaN. So a format file is
-        read with the largest finite value of the same sign for each of these codes. The encoder
-        never gives these codes.
+        Codes that the format's standard calls NaN. Integer hardware has no NaN. So when a format
+        file is read, each of these codes gets the largest finite value of the same sign. The
+        encoder never gives these codes.
 
     Raises
     ------

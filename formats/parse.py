@@ -221,7 +221,10 @@ def parse_text(text: str, *, lut_bits: int | None = None) -> Format:
 
 
 def _with_lut_bits(data: _Data, lut_bits: int) -> _Data:
-    """The keys of a quantile format with another ``lut_bits``, and a name and title that say so."""
+    """The keys of a quantile format with this ``lut_bits``.
+
+    If the width differs from that in the file, the name and title state it.
+    """
     if lut_bits == data.get("lut_bits", DEFAULT_LUT_BITS):
         return data
     title = _text(data, "title", str(data.get("name")))

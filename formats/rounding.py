@@ -1,8 +1,8 @@
 """Round a format's values to fewer bits, for smaller hardware.
 
-Measured values often have no common divisor above the last decimal place. For example, 0.5251 and
-0.3949 are whole multiples of 1/10000 and of no larger number. Such values need a wide multiplier
-and a wide accumulator. Rounded to a grid of ``bits`` bits, they change little and cost much less.
+Measured values are often whole multiples of a very small number only. For 0.5251 and 0.3949, for
+example, the largest such number is 1/10000. Such values need a wide multiplier and a wide
+accumulator. If they are rounded to a coarser grid, they change little, but cost much less.
 """
 
 from dataclasses import replace
@@ -18,8 +18,8 @@ def rounded(fmt: Format, bits: int) -> Format:
     """The format with its values rounded to ``bits`` bits.
 
     The new values are whole multiples of ``m / (2^(bits-1) - 1)``, where m is the greatest
-    magnitude. The new name is ``NAME_lutBITS``. Raises FormatError if two values become equal, or
-    if the width is out of range.
+    magnitude. The new name is ``NAME_lutBITS``. Raises FormatError if two different values become
+    equal, or if the width is out of range.
     """
     if not MIN_LUT_BITS <= bits <= MAX_LUT_BITS:
         raise FormatError(
@@ -43,7 +43,10 @@ def rounded(fmt: Format, bits: int) -> Format:
 
 
 def largest_change(fmt: Format, other: Format) -> float:
-    """The largest difference between two values of one code, over ``fmt``'s greatest magnitude."""
+    """The largest difference between the values of a code in both formats.
+
+    It is divided by the greatest magnitude of ``fmt``.
+    """
     greatest = max(map(abs, fmt.values))
     pairs = zip(fmt.values, other.values, strict=True)
     return float(max(abs(one - two) for one, two in pairs) / greatest)

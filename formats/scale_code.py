@@ -17,7 +17,7 @@ class ScaleCode:
     """A format for block scales: an exponent and a mantissa, without a sign.
 
     The code of all ones is NaN. A format with a mantissa has subnormals and zero, as in IEEE 754.
-    In a format without a mantissa, all other codes are powers of two.
+    In a format without a mantissa, all other codes stand for powers of two.
 
     Parameters
     ----------
