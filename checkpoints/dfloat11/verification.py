@@ -11,6 +11,7 @@ from torch import Tensor
 
 from halfbyte.checkpoints.dfloat11.compressed_file import CompressedFile
 from halfbyte.checkpoints.tensor_file import StoredTensor, memory_of
+from halfbyte.golden.dfloat11 import CorruptError
 from halfbyte.golden.dfloat11.digests import Digest
 from halfbyte.golden.dfloat11.threads import behind, meanwhile
 
@@ -138,18 +139,21 @@ def compare(written: Path, source: Path, heads: Mapping[str, bytes]) -> None:
     """
     wrong = f"{source}: its compressed form does not restore it; nothing is kept"
     buffer = torch.empty(_AT_ONCE, dtype=torch.uint8)
-    opened = CompressedFile.open(written)
-    for name, head in heads.items():
-        if opened.file.tensors[name].read_bytes(0, len(head)).numpy().tobytes() != head:
-            raise RuntimeError(wrong)
-    with source.open("rb", buffering=0) as file:
+    try:
+        opened = CompressedFile.open(written)
+        for name, head in heads.items():
+            if opened.file.tensors[name].read_bytes(0, len(head)).numpy().tobytes() != head:
+                raise RuntimeError(wrong)
+        with source.open("rb", buffering=0) as file:
 
-        def check(piece: Tensor) -> None:
-            for part in torch.split(piece, _AT_ONCE):
-                found = buffer[: len(part)]
-                if not (_filled(file, found) and _equal(found, part)):
-                    raise RuntimeError(wrong)
+            def check(piece: Tensor) -> None:
+                for part in torch.split(piece, _AT_ONCE):
+                    found = buffer[: len(part)]
+                    if not (_filled(file, found) and _equal(found, part)):
+                        raise RuntimeError(wrong)
 
-        behind(opened.original(digests=False), check)
-        if file.read(1):
-            raise RuntimeError(f"{source}: its compressed form ends too early; nothing is kept")
+            behind(opened.original(digests=False), check)
+            if file.read(1):
+                raise RuntimeError(f"{source}: its compressed form ends too early; nothing is kept")
+    except CorruptError as error:
+        raise RuntimeError(f"{wrong} ({error})") from error

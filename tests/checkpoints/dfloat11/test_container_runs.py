@@ -55,6 +55,21 @@ class TestRefusals:
             compressed(original, tmp_path)
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_file_that_was_damaged_on_writing_never_gets_its_final_name(
+        self, original, tmp_path, monkeypatch
+    ):
+        append = container.GrowingTensorFileWriter.append
+
+        def wrong(writer, name, data):
+            data = data.clone()
+            data[-1] ^= 1
+            append(writer, name, data)
+
+        monkeypatch.setattr(container.GrowingTensorFileWriter, "append", wrong)
+        with pytest.raises(RuntimeError, match="does not restore it"):
+            compressed(original, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_file_with_a_wrong_digest_never_gets_its_final_name(
         self, original, tmp_path, monkeypatch
     ):
