@@ -40,7 +40,7 @@ OnBytes = Callable[[int, str], None]
 
 
 def is_compressed(file: TensorFile) -> bool:
-    """Whether halfbyte compressed a file: it has an index, or a description in its metadata."""
+    """Whether a file has a readable index, or a description in its metadata."""
     if first_version.KEY in file.metadata:
         return True
     try:
@@ -193,9 +193,9 @@ class CompressedFile:
     def bytes_of(self, number: int, *, digests: bool = True) -> Iterator[Tensor]:
         """The original bytes of the tensor with this number, in pieces.
 
-        Decoding a piece overwrites the piece before the previous one. Coded tensors are verified by
-        the checksums of their pieces and, with ``digests``, by the digest of the whole tensor
-        (:func:`halfbyte.golden.dfloat11.pieces`).
+        A piece may be overwritten when the second piece after it is decoded. Coded tensors are
+        verified by the checksums of their pieces and, with ``digests``, by the digest of the whole
+        tensor (:func:`halfbyte.golden.dfloat11.pieces`).
         """
         tensor, (part, begin) = self.tensors[number], self._places[number]
         if part.coded and self._is_alone(part):
@@ -213,7 +213,7 @@ class CompressedFile:
     ) -> Iterator[Tensor]:
         """The whole original file as uint8, in pieces.
 
-        Pieces are overwritten, and ``digests`` is used, as in :meth:`bytes_of`.
+        What :meth:`bytes_of` says about pieces and ``digests`` is true here, too.
         """
         header = self.index.header
         head = len(header).to_bytes(8, "little") + header
@@ -253,9 +253,17 @@ class CompressedFile:
         self._checked.add(part.name)
 
     def compressed(self, name: str) -> Tensor | None:
-        """The compressed form of a tensor, not verified; None unless it was compressed alone."""
-        part, _ = self._places[self._numbers[name]]
-        return self.data(part) if part.coded and len(part.tensors) == 1 else None
+        """The compressed form of a tensor, not verified; None unless it was compressed alone.
+
+        A tensor with the bytes of another, but not with its type and shape, has no such form.
+        """
+        number = self._numbers[name]
+        part, _ = self._places[number]
+        if not part.coded or len(part.tensors) != 1:
+            return None
+        tensor, other = self.tensors[number], self.tensors[part.tensors[0]]
+        is_same = (tensor.dtype, tensor.shape) == (other.dtype, other.shape)
+        return self.data(part) if is_same else None
 
     def header_of(self, part: Part) -> Header:
         """The header of a coded part."""

@@ -35,6 +35,18 @@ class TestRoundTrip:
         assert torch.equal(opened.read("embed"), opened.read("head"))
         assert path.stat().st_size < 0.5 * original.stat().st_size
 
+    def test_equal_bytes_in_another_shape(self, tmp_path):
+        """The bytes are stored once; only the first tensor has a compressed form of its shape."""
+        weight = torch.randn(64, 512).bfloat16()
+        tensors = {"a": weight, "b": weight.reshape(512, 64).clone()}
+        save_file(tensors, tmp_path / "m.safetensors")
+        path, _ = compressed(tmp_path / "m.safetensors", tmp_path)
+        opened = CompressedFile.open(path)
+        assert len(opened.index.copies) == 1
+        assert all(torch.equal(opened.read(name), each) for name, each in tensors.items())
+        assert opened.compressed("a") is not None
+        assert opened.compressed("b") is None
+
     def test_tensors_are_read_one_by_one(self, original, tmp_path):
         path, _ = compressed(original, tmp_path, secded=True)
         opened = CompressedFile.open(path)
