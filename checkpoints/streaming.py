@@ -1,7 +1,8 @@
 """Quantize a checkpoint of any size in a small amount of memory.
 
-Tensors are read in *pieces* of whole rows, about a quarter of a million elements each. Only one
-piece at a time is in memory in FP32. Tensors that are not quantized are copied in pieces, too.
+Tensors are read in *pieces* of whole rows, with at most about a quarter of a million elements if a
+row has no more. Only one piece at a time is in memory in FP32. Tensors that are not quantized are
+copied in pieces, too.
 
 A checkpoint has one or several files, the *shards*. An :class:`Operand` says how weights are
 quantized: the size of blocks, the type of scales, the clipping, and whether blocks may use the
@@ -76,7 +77,8 @@ class _Shared:
     """What all blocks of a matrix of the model have in common.
 
     ``tensor_absmax`` is the largest absolute value, if the tensor has a scale of its own. ``clip``
-    is the clipping ratio of the layer, by which the largest value of each block is multiplied.
+    is the clipping ratio of the layer, if there is one: the scale of each block is computed from
+    the block's largest magnitude times this ratio.
     """
 
     tensor_absmax: Tensor | None = None
@@ -268,7 +270,7 @@ def _check_source(checkpoint: Checkpoint, to: Settings) -> None:
     if not checkpoint.weights:
         raise UserError(
             f"{checkpoint.path} has nothing to quantize: no floating-point weights of layers "
-            "besides embeddings, output head and routers"
+            "other than embeddings, output head and routers"
         )
     if to.dequantize:
         return
@@ -294,7 +296,9 @@ def quantize_checkpoint(
     storage: str = OwnStorage.name,
     on_progress: Progress | None = None,
 ) -> QuantizationRecord:
-    """Quantize :attr:`Checkpoint.weights` into the folder ``output``; copy everything else.
+    """Quantize :attr:`Checkpoint.weights` into the folder ``output``, and copy the other tensors.
+
+    Tokenizer, configurations, code and licences are copied, too.
 
     Writes codes and scales (:mod:`halfbyte.checkpoints.storage`). With ``dequantize`` it writes the
     values that these codes and scales stand for, in the original type and with the original names,
@@ -328,10 +332,12 @@ def quantize_checkpoint(
     Raises
     ------
     UserError
-        The model cannot be read or quantized, there is not enough memory, or ``output`` holds
-        other files.
+        The model cannot be read or quantized, ``storage`` is unknown, there is not enough memory,
+        or ``output`` holds other files.
     """
     begin = time.perf_counter()
+    if storage not in STORAGES:
+        raise UserError(f"storage must be one of {', '.join(STORAGES)}, not {storage!r:.60}")
     how = operand or Operand()
     to = Settings(how.format_of(fmt), how, dequantize, STORAGES[storage])
     check_fp32_range(to.format)

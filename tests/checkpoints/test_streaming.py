@@ -291,6 +291,10 @@ class TestBadInput:
         ):
             read_quantized(tmp_path / "q", "model.layers.0.mlp.up_proj.weight")
 
+    def test_an_unknown_storage(self, llama, tmp_path):
+        with pytest.raises(UserError, match="storage must be one of halfbyte, compressed-tensors"):
+            run(llama, tmp_path / "q", storage="npz")
+
     def test_a_single_file(self, llama, tmp_path):
         file = next(llama.glob("*.safetensors"))
         with pytest.raises(UserError, match="is one file: give its directory"):
