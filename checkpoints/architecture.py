@@ -58,7 +58,7 @@ def is_quantized(folder: Path) -> bool:
 
 
 def check_not_quantized(config: Mapping[str, object], folder: Path, *, own: bool = False) -> None:
-    """Raise UserError if the weights are quantized. With ``own``, codes by halfbyte are allowed."""
+    """Raise UserError if the weights are quantized. ``own`` allows codes that halfbyte wrote."""
     if own and is_quantized(folder):
         return
     found = quantization_of(config)

@@ -96,9 +96,9 @@ def check_shapes(wrong: Iterable[str], folder: Path) -> None:
 
 
 def of_the_head(folder: Path, names: set[str]) -> set[str]:
-    """Those of the ``names`` that are tensors of a head, by the class that the configuration names.
+    """Those of the ``names`` that the class in the configuration has, such as tensors of a head.
 
-    Returns an empty set if transformers does not know the class.
+    Returns an empty set if transformers does not know the class or cannot create the model.
     """
     import torch
     import transformers

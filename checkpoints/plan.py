@@ -96,8 +96,8 @@ class Plan:
     weights : tuple of StoredWeight
         The tensors that are quantized, in the order of the checkpoint's files.
     kept : dict of str to str
-        Every other floating-point tensor of two or more dimensions, with the reason why it is
-        copied.
+        Every other floating-point tensor of two or more dimensions that has elements, with the
+        reason why it is copied.
     told_by : str
         ``model`` if the model's layers decided, ``names`` if only the names of tensors did.
     flaw : str or None
@@ -114,7 +114,7 @@ class Plan:
 def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, StoredTensor]) -> Plan:
     """The plan for the ``tensors`` of a checkpoint; ``config`` is empty for a single file.
 
-    Raises UserError if the weights are quantized already.
+    Raises UserError if there is a configuration and the weights are quantized already.
     """
     if config:
         check_not_quantized(config, path)

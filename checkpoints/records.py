@@ -57,13 +57,13 @@ class CompressionRecord(Record):
     """``joint``, the smaller layout, or ``prefix``, which halfbyte's hardware decoder reads."""
     codes: str
     """Codes of the layout ``prefix``: ``best`` for the shortest, or ``fixed`` for one of the eight
-    that hardware knows."""
+    that hardware knows. For the layout ``joint``, always ``best``."""
     secded: bool
     """Whether check bytes were added, which correct one wrong bit in each 64."""
     verified: bool
     """Whether the whole output was decoded and compared with the original."""
     tensors: int
-    """Number of tensors that are stored. A large tensor that repeats another is not stored."""
+    """Number of tensors that are stored. A large tensor that repeats another is not counted."""
     coded: int
     """Number of tensors that are stored in a shorter code."""
     coded_elements: int
@@ -198,8 +198,8 @@ class PartRecord(Record):
     raw_bits: float | None
     """Bits per element in the original; null if the part has no elements."""
     entropy_bits: float | None
-    """Bits per element with an ideal code: the entropy of exponent and upper mantissa bits, and
-    all other bits; null for a copy."""
+    """Bits per element with an ideal code: the entropy of exponent and upper mantissa bits, plus
+    the number of the other bits; null for a copy."""
     stored_bits: float | None
     """Bits per element as stored; null if the part has no elements."""
     bytes: int
@@ -273,9 +273,9 @@ class WeightDescription(Record):
     """A weight that was quantized."""
 
     outputs: int
-    """Rows of its matrix."""
+    """Number of rows of its matrix."""
     inputs: int
-    """Columns of its matrix, along which blocks run."""
+    """Number of columns of its matrix. Blocks run along the rows."""
     experts: int | None
     """Number of matrices in the tensor, one for each expert; null if the tensor is one matrix."""
     dtype: str

@@ -88,9 +88,9 @@ class TargetFolder:
             os.close(descriptor)
 
     def begin(self, description: CheckpointDescription) -> None:
-        """Write ``halfbyte.json``, and remove what an earlier run left in the folder.
+        """Write ``halfbyte.json``, and remove files of an earlier run that are no longer valid.
 
-        This removes the configuration, the index, partial files, and shards whose names the source
+        These are the configuration, the index, partial files, and shards whose names the source
         does not have. Raises UserError if the folder holds another model, or this model quantized
         in another way.
         """

@@ -127,13 +127,14 @@ class StoredTensor:
 
     @property
     def torch_dtype_of_bytes(self) -> torch.dtype:
-        """Like :attr:`torch_dtype`, but also for FP8, which this module reads only as bytes."""
+        """Like :attr:`torch_dtype`, but also for E4M3 and E5M2, which are read only as bytes."""
         return _EIGHT_BITS.get(self.dtype) or self.torch_dtype
 
     def read(self, first: int = 0, last: int | None = None) -> Tensor:
         """Read rows ``first`` to ``last`` (excluded) of the first dimension, by default all.
 
-        A tensor without dimensions is read whole. Raises UserError if the file was cut off.
+        A tensor without dimensions is read whole. Raises UserError if the file is too short, or if
+        this module cannot read the type as numbers.
         """
         dtype = self.torch_dtype
         if not self.shape:
@@ -279,7 +280,7 @@ class TensorFile:
     def open(cls, path: Path) -> Self:
         """Read the header of a file, but no data.
 
-        Raises UserError if the file is cut off or otherwise damaged.
+        Raises UserError if the file is too short or otherwise damaged.
         """
         raw = _read_header(path)
         tensors, metadata = parse_header(raw, path)

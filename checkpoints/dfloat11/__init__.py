@@ -1,7 +1,7 @@
 """Compress the files of models without loss, and load models that stay compressed in memory.
 
-DFloat11 is a code for the weights of a model. A weight takes about eleven bits in it, instead of
-sixteen in BF16.
+DFloat11 is a lossless code for the weights of a model. A coded weight takes about eleven bits,
+instead of the sixteen of BF16.
 """
 
 from halfbyte.checkpoints.dfloat11.folder import compress_path, decompress_path, verify_path

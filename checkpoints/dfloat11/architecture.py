@@ -85,11 +85,12 @@ def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
     """Create the model that ``config.json`` in ``folder`` describes, for inference.
 
     Its parameters are on the meta device; its buffers have data. Its class is the one that the
-    configuration names. If the folder has settings for the generation of text, the model gets them.
-    ``dtype`` is the type of its parameters if the configuration gives none.
+    configuration names. If transformers does not know this class, the model has no head. If the
+    folder has settings for the generation of text, the model gets them. ``dtype`` is the type of
+    its parameters if the configuration gives none.
 
-    Raises UserError if the configuration is missing, or if neither transformers nor diffusers knows
-    the architecture.
+    Raises UserError if the configuration is missing, or if neither transformers nor diffusers can
+    create the model.
     """
     if (name := _diffusers_class(folder)) is not None:
         return _empty_diffusers_model(folder, name, dtype)

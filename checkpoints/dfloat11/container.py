@@ -10,7 +10,7 @@ hardware decoder reads. CPUs and GPUs decode both.
 
 A compressed file gets its name only after it was decoded and compared with the original, unless the
 caller switches this off. A decompressed file gets its name only if it has the SHA-256 that the
-index states.
+index states. This cannot be checked if the index is lost, or if an old file states none.
 """
 
 import hashlib
@@ -81,7 +81,7 @@ class Coding:
     Raises
     ------
     ValueError
-        The layout is unknown, or codes are given for ``joint``.
+        The layout is unknown, or ``joint`` is combined with other codes than ``best``.
     """
 
     layout: str = "joint"
@@ -184,8 +184,8 @@ class _Compressor:
     def _encoded(self, tensors: list[StoredTensor], planned: PlannedPart) -> Tensor | None:
         """The coded form of tensors, read one after the other; None if it is not smaller.
 
-        A single tensor of up to 64 dimensions keeps its shape. If its bytes are next in the digest
-        of the source file, they are added now, so that they need not be read again.
+        A single tensor of up to 64 dimensions keeps its shape. If it is large and not yet in the
+        digest of the source file, its bytes are added now, so that they need not be read again.
         """
         data = read_together(tensors)
         elements = elements_of(data, planned.kind)
@@ -348,12 +348,12 @@ def decompress_file(
 ) -> tuple[int, list[str]]:
     """Restore the original of the compressed file ``source``, byte for byte, as ``target``.
 
-    The restored file is verified by the original's SHA-256. If the index is damaged or missing, and
-    ``salvage`` is True, the tensors that can still be decoded are written to a new file. This file
-    differs from the original.
+    The restored file is verified by the original's SHA-256, if the index states it. If anything is
+    damaged, raises :class:`CorruptError` and leaves no file. There is one exception: if the index
+    is damaged or missing, and ``salvage`` is True, the tensors that can still be decoded are
+    written to a new file. This file differs from the original.
 
-    Returns how many 64-bit words SECDED corrected, and the names of the parts that were lost. If
-    anything is wrong, raises :class:`CorruptError` and leaves no file.
+    Returns how many 64-bit words SECDED corrected, and the names of the parts that were lost.
     """
     opened = CompressedFile.open(source.path, salvage=salvage)
     if opened.salvaged:
@@ -368,10 +368,10 @@ def decompress_file(
 
 
 def verify_file(source: TensorFile, *, on_bytes: OnBytes = _nothing) -> int:
-    """Decode a whole compressed file, and check the original's SHA-256. Writes nothing.
+    """Decode a whole compressed file, and check the original's SHA-256, if the index states it.
 
-    Returns how many 64-bit words SECDED corrected. Raises :class:`CorruptError` if anything is
-    wrong.
+    Writes nothing. Returns how many 64-bit words SECDED corrected. Raises :class:`CorruptError` if
+    anything is damaged.
     """
     opened = CompressedFile.open(source.path)
     found = hashlib.sha256()

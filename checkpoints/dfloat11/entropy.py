@@ -1,8 +1,9 @@
 """Find how many bits a model's weights need: the weights themselves, or their codes in a format.
 
 This number is computed in two ways. The order-0 entropy is the least that any code can need if it
-codes every symbol separately, by its frequency in the tensor. The number for halfbyte's own
-lossless code is the size of the whole compressed tensor, with index, table and header.
+codes every symbol separately, by its frequency in the tensor. A symbol consists of the bits of an
+element that are coded, such as the exponent. The number for halfbyte's own lossless code is the
+size of the whole compressed tensor, with index, table and header.
 
 A tensor is *coded* if it is stored in the lossless code. The *codes* of a format are the bits that
 stand for its values.
@@ -156,10 +157,9 @@ def tensor_entropies(
 ) -> list[TensorEntropy]:
     """Find the bits that each tensor of a folder or a safetensors file needs.
 
-    Returns a record for each tensor.
-
-    Tensors of U8, and of types that the lossless code cannot compress, are left out. FP32 and FP64
-    are rounded to BF16 first. ``codes`` chooses the variant of the lossless code, as in
+    Returns a record for each tensor. Tensors without elements, tensors of U8, and those of other
+    types that the lossless code cannot compress are left out. FP32 and FP64 are rounded to BF16
+    first. ``codes`` chooses the variant of the lossless code, as in
     :func:`halfbyte.golden.dfloat11.measure`. Raises UserError if no tensor is left.
     """
     tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]

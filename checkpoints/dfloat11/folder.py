@@ -45,7 +45,7 @@ _INDEX = ".index.json"
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All paths below a folder, in order; hidden and linked folders are not entered."""
+    """All files below a folder, in order. Hidden and linked folders are listed, but not entered."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             yield path
@@ -216,6 +216,8 @@ def compress_path(
     ------
     UserError
         The input is missing, damaged or compressed already, or ``target`` exists.
+    ValueError
+        ``layout`` is unknown, or does not allow these ``codes``.
     RuntimeError
         A new file does not decode to its source. ``target`` is not written.
     """
@@ -346,10 +348,10 @@ def decompress_path(
 
 
 def verify_path(source: Path, *, on_progress: Progress | None = None) -> list[VerificationRecord]:
-    """Decode a compressed file, or all in a folder, and compare with the originals' SHA-256.
+    """Decode a compressed file, or all in a folder, and check the SHA-256 of the originals.
 
-    Returns a record for each file; its field ``error`` says what is damaged. Raises UserError if
-    there is no compressed file, or if one of several files of a model is missing.
+    Returns a record for each file; its field ``error`` says what is damaged, if anything. Raises
+    UserError if there is no compressed file, or if one of several files of a model is missing.
     """
     paths = _files(source, SUFFIX)
     on_bytes = _counter(paths, on_progress)

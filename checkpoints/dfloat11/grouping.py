@@ -79,7 +79,7 @@ class Plan:
     parts : tuple of PlannedPart
         The tensors to code, in the order of the first tensor of each part.
     raw : tuple of int
-        Numbers of the tensors that are not coded.
+        Numbers of the tensors that are stored unchanged.
     copies : dict
         For the number of each tensor that repeats an earlier one, the number of the earlier one.
     """

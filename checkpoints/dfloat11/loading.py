@@ -36,8 +36,9 @@ __all__ = ["load"]
 class _Source:
     """A tensor of a folder: its stored name, and functions that read it.
 
-    ``plain`` returns its value. ``compressed`` returns its verified compressed form, or None if the
-    tensor cannot be compressed, or if compression does not make it smaller.
+    ``plain`` returns its value. ``compressed`` returns its compressed form, or None if the tensor
+    cannot be compressed, or if compression does not make it smaller. A compressed form that comes
+    from a file is verified first.
     """
 
     name: str
@@ -156,7 +157,10 @@ class _Placing:
         return bool(getattr(module, attribute).device.type != "meta")
 
     def place(self, name: str, source: _Source, kinds: dict[str, type]) -> None:
-        """Put a tensor into the model: compressed if it is the weight of a layer in ``kinds``."""
+        """Put a tensor into the model.
+
+        It is compressed if it is the weight of a layer in ``kinds`` and if that makes it smaller.
+        """
         layer = name.removesuffix(".weight")
         data = source.compressed() if name.endswith(".weight") and layer in kinds else None
         if data is None:
@@ -257,8 +261,8 @@ def load(
         decoder has to be compiled for the GPU, but each call of a layer copies its weight from the
         CPU.
     embeddings : bool
-        Whether to compress embeddings, too. A call then decodes only the parts of the weight with
-        the rows that it needs.
+        Whether to compress embeddings, too. On the CPU, a call that needs few rows then decodes
+        only the parts of the weight that contain these rows.
     exact : bool
         If False, the CPU may multiply up to eight vectors while it decodes the weight. This takes
         half the time, but adds products in FP32 in another order.

@@ -122,8 +122,8 @@ class CompressedLinear(_Compressed, nn.Linear):  # type: ignore[override]
         The device on which the weight is decoded; by default that of its compressed form.
     exact : bool
         Whether results equal those of ``nn.Linear`` bit for bit. If not, and if the input has only
-        a few vectors, the CPU multiplies while it decodes the weight. It then adds the products in
-        FP32 in another order.
+        a few vectors, the CPU may multiply while it decodes the weight. It then adds the products
+        in FP32 in another order.
     """
 
     def __init__(
@@ -153,9 +153,10 @@ class CompressedLinear(_Compressed, nn.Linear):  # type: ignore[override]
 
 
 class CompressedEmbedding(_Compressed, nn.Embedding):  # type: ignore[override]
-    """An embedding with a compressed weight. Only the chunks with the wanted rows are decoded.
+    """An embedding with a compressed weight.
 
-    A chunk is a run of neighbouring elements that can be decoded separately.
+    If the weight is on the CPU and the wanted rows are few, only the chunks with these rows are
+    decoded. A chunk is a run of neighbouring elements that can be decoded separately.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Define PyTorch operators that work on compressed weights.
 
-These operators can be traced, compiled and differentiated.
+These operators can be traced and compiled. The linear one can also be differentiated.
 
 A compressed weight is a tensor of bytes, (bytes,) uint8. Its decoder is created on first use, and
 kept as long as the tensor exists. A *chunk* is a run of neighbouring elements that can be decoded

@@ -73,7 +73,6 @@ def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published
 
 
 def _write_config(folder: Path, config: Mapping[str, object]) -> None:
-    """Write ``config.json`` into a folder."""
     write_atomically(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -237,7 +236,7 @@ def _copy_others(source: Path, folder: Path) -> list[str]:
 def read_published(source: Path, *, config: Path | None = None) -> Iterator[tuple[str, Tensor]]:
     """Names and values of the original tensors of a model in the published layout.
 
-    Only one module at a time is in memory. The parameters and errors are those of
+    Only one module at a time is in memory. ``source``, ``config`` and the errors are as in
     :func:`decompress_published`.
     """
     model = PublishedModel.open(source, config)
