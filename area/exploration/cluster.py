@@ -33,7 +33,7 @@ def cluster_workers(
     The function yields the results of the calls as they come. Dask itself gives the tasks of a dead
     worker to other workers. The function raises ToolError if the cluster has no workers for
     ``empty_seconds``, or if it has none when an error occurs. If no result arrives for 15 minutes,
-    it raises :class:`multiprocessing.TimeoutError`. Any other exception comes from one of the
+    it raises :class:`multiprocessing.TimeoutError`. Any other exception is due to one of the
     running tasks.
 
     Parameters

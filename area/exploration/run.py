@@ -12,7 +12,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
@@ -150,11 +150,13 @@ def explore(
 
 
 def _read(data: JsonObject, trial: AnyTrial, store: ResultStore) -> ExploredRecord:
-    """A stored record, with the names of the trial's formats; raises UserError if it is damaged."""
+    """A stored record, with names and terms of the trial; raises UserError if it is damaged."""
     try:
         if isinstance(trial, MacTrial):
             return trial.named(SynthesisRecord.from_json(data))
-        return trial.named(DotRecord.from_json(data))
+        # Units for different numbers of terms may be equal and share a record.
+        record = trial.named(DotRecord.from_json(data))
+        return replace(record, terms=trial.design.fields["terms"])
     except RecordError as error:
         raise UserError(
             f"{store.path} holds a damaged record ({error}): name another store with --store, or "

@@ -132,16 +132,25 @@ class ResultStore:
         return int(count)
 
     def get(self, keys: Collection[str]) -> dict[str, JsonObject]:
-        """The stored records of ``keys``; keys without a record are left out."""
-        found: dict[str, JsonObject] = {}
+        """The stored records of ``keys``; keys without a record are left out.
+
+        Raises UserError if one of the records is not JSON.
+        """
+        texts: dict[str, str] = {}
         with self._lock:
             for some in _portions(keys):
                 rows = self._database.execute(
                     f"SELECT key, record FROM results WHERE key IN ({_marks(some)})",  # noqa: S608
                     some,
                 )
-                found.update((key, json.loads(text)) for key, text in rows)
-        return found
+                texts.update(rows)
+        try:
+            return {key: json.loads(text) for key, text in texts.items()}
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{self.path} holds a damaged record ({error}): name another store with --store, "
+                "or move this file away"
+            ) from error
 
     def add(self, records: Mapping[str, JsonObject]) -> None:
         """Add records and drop the claims on them; existing records stay unchanged."""

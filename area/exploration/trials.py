@@ -82,7 +82,8 @@ class MacTrial:
     def named(self, record: SynthesisRecord) -> SynthesisRecord:
         """The record with the names of this trial's formats and technology.
 
-        A stored record may come from another trial whose formats have the same values.
+        A stored record may come from another trial whose formats have the same integers (values
+        divided by the quantum).
         """
         return replace(
             record,

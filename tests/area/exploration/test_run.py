@@ -21,6 +21,7 @@ import halfbyte.area.exploration.run as module
 from halfbyte.area import SynthesisRecord, load_technology, synthesize
 from halfbyte.area.exploration import MacTrial, ResultStore, explore, parse_space
 from halfbyte.area.exploration.worker import compute
+from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.area.search.measure_jobs import synthesize_named
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.area.timing.operands import load_operands
@@ -123,6 +124,20 @@ def test_designs_of_another_run_are_waited_for_or_taken_over(store, tmp_path, mo
     assert workers.started == Counter(KEYS[1:])
     assert run.computed == len(KEYS) - 1
     assert store.get(KEYS[:1]) == {KEYS[0]: {"area_um2": 7}}
+
+
+def test_units_that_share_a_record_keep_their_own_number_of_terms(store):
+    few, many = (
+        next(
+            parse_space(
+                f"{{name: unit, formats: [e2m1], units: [dot], lanes: [4], terms: [{terms}]}}"
+            ).trials()
+        )
+        for terms in (250, 256)
+    )
+    assert few.key() == many.key()
+    stored = sample(DotRecord, terms=250).as_json()
+    assert module._read(stored, many, store).terms == 256
 
 
 def test_a_worker_with_another_version_refuses():

@@ -169,3 +169,14 @@ def test_other_files_are_refused_and_left_alone(path, tmp_path):
     database.close()
     with pytest.raises(UserError, match="of version 99, and halfbyte needs version 1"):
         ResultStore(newer)
+
+
+def test_a_record_that_is_not_json_is_an_error(path):
+    store = ResultStore(path)
+    database = sqlite3.connect(path)
+    with database:
+        database.execute("INSERT INTO results VALUES ('a', '{')")
+    database.close()
+    with pytest.raises(UserError, match="holds a damaged record"):
+        store.get(["a"])
+    store.close()
