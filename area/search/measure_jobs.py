@@ -81,7 +81,7 @@ def design_key(
     clock_ps: float | None = None,
     operands: Operands | None = None,
 ) -> str:
-    """A hash of all that the record of :func:`synthesize_named` depends on."""
+    """A hash of all that the results of :func:`synthesize_named` without a multiplier depend on."""
     key = SynthesisJob(design, recipe, technology, clock_ps=clock_ps).key
     return content_key([key, _conditions(operands) if operands else None])
 

@@ -1,4 +1,4 @@
-"""Glitches: event-driven simulation of a netlist with the delays of its cells.
+"""Finds glitches by event-driven simulation of a netlist with the delays of its cells.
 
 Within a cycle, a net may change several times before it settles, since the inputs of a cell change
 one after another. An output of a cell follows an input after the delay between these two pins. This
