@@ -17,7 +17,7 @@ CELL = "cell"
 _INCLUDE = "include_file"
 # If a line ends with one of these, its expression continues on the next line.
 _OPERATORS = ("&", "*", "|", "+", "^", "!", "-", "/", "(", ",")
-# A backslash at the end of a line inside quotes: the text continues.
+# A backslash at the end of a line inside quotes: the text continues on the next line.
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n[ \t]*")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _TOKEN = re.compile(

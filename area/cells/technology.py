@@ -36,8 +36,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # PyYAML's C loader, if available, reads a card in a tenth of the time.
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# Functions as (number of inputs, truth table). Bit `row` of a truth table is the value where the
-# inputs, as a binary number with the first input as bit 0, are `row`.
+# Functions as (number of inputs, truth table). Bit `row` of a truth table is the function's value
+# where the inputs form the binary number `row`; the first input is its bit 0.
 _BUFFER, _INVERTER = (1, 0b10), (1, 0b01)
 _NAND2, _AND2, _XOR2 = (2, 0b0111), (2, 0b1000), (2, 0b0110)
 _XOR3, _MAJORITY3 = (3, 0b10010110), (3, 0b11101000)
