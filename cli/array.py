@@ -201,6 +201,6 @@ def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
         [*columns, ">products", ">cycles", ">s", ">seed"],
         rows,
         f"{records[0].simulator}: every result that leaves the array equals the golden model's, "
-        "bit for bit. Inputs include rows of the largest and smallest values, and matrices whose "
-        "sizes do not fill the array.",
+        "bit for bit. The inputs include a row of the largest value and a row of the smallest. The "
+        "result has more rows and columns than the array computes at once.",
     )

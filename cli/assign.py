@@ -121,7 +121,7 @@ def assign(
         ],
         f"The permuted codes change the area of the MAC by {change:+.1f} %. They are the best of "
         f"{found.orders} orders that were tried, in which the top bit is the sign. Values in code "
-        f"order: {', '.join(str(value) for value in found.fmt.values)}. Each multiplier was "
-        f"annealed with {found.moves:,} moves, which are tried changes.",
+        f"order: {', '.join(str(value) for value in found.fmt.values)}. Annealing tried "
+        f"{found.moves:,} changes of each multiplier.",
     )
     say(f"wrote {path}; to use it: halfbyte synth {path} --activation {other.name}")

@@ -57,7 +57,7 @@ OptionalRecipe = Annotated[
     typer.Option(
         "--recipe",
         help="A recipe that `halfbyte recipes` lists, or a .yaml file.",
-        show_default="w4; for a quantized folder, the way in which it was quantized",
+        show_default="w4; for a quantized folder, the recipe by which it was quantized",
     ),
 ]
 Block = Annotated[
@@ -146,7 +146,7 @@ def operand_of(recipe: "Recipe", activation: str | None) -> Format | None:
     if given is not None and given.values != quantized.values:
         raise UserError(
             f"Recipe {recipe.name} quantizes activations to {quantized.name}: leave out "
-            f"--activation {given.name}, or take another recipe"
+            f"--activation {given.name}, or choose another recipe"
         )
     return quantized
 

@@ -131,7 +131,7 @@ def _check_block(block: int) -> None:
 
 
 def _parents(names: Sequence[str]) -> "list[Parent]":
-    """Find the distributions by name, before any synthesis because a name may be wrong."""
+    """Find the distributions by name. It is called before any synthesis: a name may be wrong."""
     from halfbyte.pareto.parents import find_parent
 
     with progress("Distributions") as update:

@@ -54,7 +54,7 @@ FormatNames = Annotated[
     typer.Argument(
         metavar="FORMAT",
         help="Names of shipped formats, sf4@6 for sf4 with values of 6 bits, or .yaml files; by "
-        "default all formats.",
+        "default all formats, or those that the text above names.",
         show_default=False,
         autocompletion=_shipped_names,
     ),

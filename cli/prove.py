@@ -45,7 +45,7 @@ def _group(record: "ProofRecord") -> tuple[str, str, str]:
 
 
 def _count(records: "Sequence[ProofRecord]", unit: str, mapped: bool) -> str:
-    """How many proofs of one unit succeeded: ``3 of 3``. ``mapped`` means netlists, not RTL."""
+    """How many proofs of one kind of unit succeeded: ``3 of 3``. ``mapped`` means netlists."""
     chosen = [
         record.proof.status == "proved"
         for record in records

@@ -18,7 +18,7 @@ Files = Annotated[
     typer.Argument(
         metavar="FILE.json",
         help="Files with the output of `--json`; by default the stored results of earlier "
-        "`halfbyte synth`, `evaluate` and `pareto`.",
+        "`halfbyte synth`, `evaluate` and `pareto` commands.",
         show_default=False,
     ),
 ]

@@ -43,7 +43,7 @@ Cycles = Annotated[
 
 Enable = Annotated[bool, typer.Option("--enable", help="Simulate MACs with an enable port.")]
 SIMULATED_LANES = 2
-# A dot-product unit computes many products per cycle, so it needs a fifth of the cycles.
+# A dot-product unit computes many products per cycle, so a fifth of the cycles is enough for it.
 DOT_SHARE = 5
 SimulatedLanes = Annotated[
     int | None,

@@ -304,7 +304,7 @@ def plot_frontier(
 
 
 def _look(name: str) -> tuple[str, str]:
-    """Title and family of a format by name; a format that only its file describes has its name."""
+    """The title and the family of a format; the name is the title if only a user's file has it."""
     from halfbyte.base import UserError
 
     try:

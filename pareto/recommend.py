@@ -1,8 +1,8 @@
 """Choose one format, for the least area or for the greatest accuracy.
 
-Among the formats whose loss does not exceed a limit, the one with the smallest MAC is chosen. Or,
-among the formats whose MAC does not exceed a limit, the most accurate one. The *loss* is the
-relative amount by which the model's first measure is worse than without quantization.
+Either the format with the smallest MAC is chosen among those whose loss does not exceed a limit, or
+the most accurate format among those whose MAC does not exceed a limit. The *loss* is the relative
+amount by which the model's first measure is worse than without quantization.
 
 The bootstrap says how certain the choice is: the share of resamples of the evaluation text in which
 the same format would have been chosen. A *recipe* says which values of a model are quantized, and

@@ -96,7 +96,7 @@ SRAM: Mapping[str, SramDensity] = {
 
 @dataclass(frozen=True)
 class Layer:
-    """A fully connected layer: for each of ``tokens``, ``outputs`` sums of ``inputs`` products.
+    """A fully connected layer: for each token, it computes ``outputs`` sums of ``inputs`` products.
 
     The defaults are an attention projection of Llama 2 7B, whose hidden size is 4096 (Touvron et
     al., 2023), on a batch of 64 tokens: one for each row of the default array.

@@ -108,7 +108,7 @@ class NetlistSimulationRecord(SimulationRecord):
     corner: str
     """Process, temperature and voltage of the library."""
     recipe: str
-    """Name of the synthesis recipe (a set of options) that gave the netlist."""
+    """Name of the synthesis recipe (a sequence of Yosys commands) that gave the netlist."""
     netlist: str | None
     """File of the netlist, if it was kept."""
 

@@ -21,8 +21,8 @@ from halfbyte.sim.scenarios import (
 __all__ = ["write_bench", "write_vectors"]
 
 RANDOM_CYCLES = 10_000
-# The most products in a sum of highest or lowest products. Longer sums would make files of many
-# megabytes.
+# The most products in the sum of highest products, and in that of lowest ones. Longer sums would
+# make files of many megabytes.
 MAX_WORST_PRODUCTS = 4096
 
 _VECTORS_HEAD = """\

@@ -65,7 +65,7 @@ def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
         raise UserError(
             "An array is simulated only if its units have an integer accumulator that wraps, an "
             f"FP32 accumulator and scales, or an exact accumulator of at most {_INT64_BITS - 2} "
-            f"bits, not {unit.title}"
+            f"bits. This array has other units: {unit.title}"
         )
     a, w = torch.from_numpy(operands.a), torch.from_numpy(operands.w)
     return dot(w[None], a[:, None], unit.weight, unit.activation)

@@ -120,7 +120,7 @@ class Testbench:
         self._dut.stimulus.value = 0
 
     async def _run(self, session: Session) -> None:
-        """Drive and check one session. Only the table counts as checked if a reset ends it."""
+        """Drive and check one session. If a reset ends it, only its table counts as checked."""
         if session.table:
             await self._load(session)
         lanes = [_Lane(packets, self.plan) for packets in session.lanes]

@@ -47,7 +47,7 @@ def fixed_code(number: int, highest: int) -> Code:
 
 
 def fixed_crc(weights: Sequence[int]) -> bytes:
-    """The CRC of a chunk, as the four bytes at the end of its packet."""
+    """The CRC of a chunk, as the four bytes that follow its codes."""
     data = b"".join(weight.to_bytes(2, "little") for weight in weights)
     return crc32c(data).to_bytes(_CRC_BYTES, "little")
 
@@ -86,11 +86,11 @@ def _read_all(words: Code, bits: str, position: int, symbols: int) -> tuple[list
 def decode_fixed(
     codes: Sequence[int], raw: Sequence[int], symbols: int = 1
 ) -> tuple[list[int], int]:
-    """The weights that a lane must give for two packets of bytes, and its verdict.
+    """The weights that a lane must give for a chunk, and its verdict.
 
     ``codes`` holds header, codes and CRC, and ``raw`` holds signs and mantissas. A beat (transfer)
     has ``symbols`` bytes. When a lane has read a beat to its end, it takes the next one, unless the
-    chunk's last exponents end there. When the lane takes the last beat of the packet too early, it
+    chunk's last exponents end there. When the lane takes the last beat of ``codes`` too early, it
     stops. It still gives the exponents that end in the same step.
     """
     weights: list[int] = []

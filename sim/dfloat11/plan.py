@@ -37,12 +37,13 @@ class Packet:
 
 @dataclass(frozen=True)
 class Session:
-    """A code table, then packets for each lane.
+    """Packets for each lane, perhaps after a code table.
 
     Parameters
     ----------
     table : sequence of int
-        Numbers of the code table; empty to keep the table of the previous session.
+        Numbers of the code table. If empty, the decoder keeps the table of the previous session, or
+        has no table.
     refused : bool
         Whether the decoder must refuse the table. Then its lanes must not take any input.
     lanes : sequence of sequence of Packet

@@ -64,7 +64,7 @@ def as_bytes(words: Sequence[int]) -> bytes:
 
 
 def decode(code: Code, words: Sequence[int], raw: Sequence[int]) -> tuple[list[int], int]:
-    """The weights that a lane must give for two packets, and its verdict.
+    """The weights that a lane must give for a chunk, and its verdict.
 
     ``words`` holds header and codes, and ``raw`` holds signs and mantissas. If the verdict is not
     ``GOOD``, the weights are those that come out before the lane stops.

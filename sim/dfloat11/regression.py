@@ -65,7 +65,7 @@ def run_decoder_regression(
     return _simulated(
         Decoder(lanes=lanes, rows=rows, max_length=max_length),
         sessions(Shape(lanes, rows, max_length), weights=weights, seed=seed),
-        title=f"DFloat11 decoder, {lanes} lanes, {rows} rows, codes of {max_length} bits",
+        title=f"DFloat11 decoder, {lanes} lanes, {rows} rows, codes of up to {max_length} bits",
         name=f"dfloat11-{lanes}-{rows}-{max_length}",
         coded=("words", 32, 1),
         inputs={
