@@ -115,7 +115,7 @@ class MemoryRun(_Run):
     block: int
     """Elements that share a scale."""
     repeats: int
-    """Runs; the times are medians."""
+    """Number of runs; ``seconds`` is their median."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ class ProductRun(_Run):
     block: int
     """Elements that share a scale."""
     repeats: int
-    """Runs; the times are medians."""
+    """Number of runs; ``seconds`` is their median."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +147,7 @@ class _Codec(_Run):
     share_of_copy: float
     """Bytes per second relative to a copy of the weights."""
     repeats: int
-    """Runs; the times are medians."""
+    """Number of runs; ``seconds`` is their median."""
 
 
 @dataclass(frozen=True, kw_only=True)
