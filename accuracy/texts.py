@@ -94,7 +94,7 @@ def longer_docstrings() -> tuple[str, ...]:
 def read_text(source: str) -> str:
     """Read the text that ``source`` names: ``docstrings``, ``wikitext2``, or a file.
 
-    WikiText-2 comes through the package ``datasets``.
+    WikiText-2 is loaded with the package ``datasets``.
 
     Raises UserError if the text is unavailable, empty, not UTF-8, or larger than 64 MiB.
     """

@@ -32,7 +32,7 @@ formats. It is not meant for writing text.
 | trained on | {threads} threads, {device} |
 | held-out text | beginnings of {held_files} held-out modules, {held_bytes:,} bytes |
 | SHA-256 of that text | {held_sha256} |
-| bits per byte, held out | {bits:.4f} (windows of {context} bytes, BF16 weights computed in FP32) |
+| bits per byte, held out | {bits:.4f} (windows of {context} bytes; BF16 weights; FP32 arithmetic) |
 | versions | Python {python}, torch {torch}, transformers {transformers} |
 
 The data is CPython's own source (Python Software Foundation License). The weights are under this

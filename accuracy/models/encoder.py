@@ -79,7 +79,7 @@ class EncoderSubject(Subject):
         }
 
     def _tokens(self, texts: Sequence[str]) -> Any:
-        """A batch of texts as tokens, each truncated to ``longest`` tokens."""
+        """A batch of texts as tokens, each truncated to at most ``longest`` tokens."""
         return self.tokenizer(
             list(texts),
             padding=True,

@@ -90,7 +90,7 @@ def profile_model(
 
 
 def typical_nu(profiles: Sequence[TensorProfile]) -> float:
-    """The median nu of the layers' weights, without division by the largest in a block.
+    """The median nu of the layers' weights as they are, not divided by the largest in a block.
 
     Raises UserError if no layer has a fit.
     """

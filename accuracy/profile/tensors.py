@@ -141,7 +141,7 @@ def _profile(empty: TensorRecord, values: Tensor) -> TensorProfile:
         return TensorProfile(replace(empty, note=note), None)
     try:
         fits = fit_distributions(values)
-    except ValueError as error:  # the likelihood has no maximum if values hardly differ
+    except ValueError as error:  # too many values are equal, so the likelihood has no maximum
         return TensorProfile(replace(empty, note=str(error)), None)
     record = replace(
         empty,
