@@ -23,7 +23,7 @@ __all__ = ["Record", "RecordError", "field_docs"]
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _TYPES = {str: "string", float: "number", int: "integer", bool: "boolean", NoneType: "null"}
-_NEVER = "Always null: does not apply."
+_NEVER = "Always null, since it does not apply."
 _Reader = Callable[[object, str], object]
 _Record = TypeVar("_Record", bound="Record")
 
