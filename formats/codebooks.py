@@ -286,7 +286,7 @@ def _best_on_wide_cells(blocks: Blocks, count: int, pinned: bool) -> _Array:
 def _settle(levels: _Array, blocks: Blocks, pinned: bool) -> _Array:
     """Lloyd's iteration: move each level to the mean of its nearest points until the levels settle.
 
-    It also ends after 20,000 rounds.
+    The iteration also ends after 20,000 rounds.
     """
     mass = np.concatenate([[0.0], np.cumsum(blocks.energy)])
     moment = np.concatenate([[0.0], np.cumsum(blocks.energy * blocks.points)])

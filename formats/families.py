@@ -53,7 +53,7 @@ def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
             )
         if len(sums) * len(choices) > MAX_APOT_SUMS:
             raise FormatError(
-                f"The terms of an apot format must have at most {MAX_APOT_SUMS} sums, not more"
+                f"The terms of an apot format must have at most {MAX_APOT_SUMS} sums, but have more"
             )
         sums = [partial + choice for partial in sums for choice in choices]
     largest = max(sums)
