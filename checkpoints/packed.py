@@ -225,7 +225,7 @@ def _known(kind: type[_Record], data: Mapping[str, object]) -> _Record:
 
 
 def stored_format(folder: Path) -> StoredFormat:
-    """The format in a folder's ``halfbyte.json``. Raises UserError if there is no such file."""
+    """The format in a folder's ``halfbyte.json``. Raises UserError if it is missing or invalid."""
     return _description(folder).stored
 
 

@@ -57,7 +57,7 @@ class CompressionRecord(Record):
     """``joint``, the smaller layout, or ``prefix``, which halfbyte's hardware decoder reads."""
     codes: str
     """Codes of the layout ``prefix``: ``best`` for the shortest, or ``fixed`` for one of the eight
-    that hardware knows. For the layout ``joint``, always ``best``."""
+    that hardware knows, if the type is BF16. For the layout ``joint``, always ``best``."""
     secded: bool
     """Whether check bytes were added, which correct one wrong bit in each 64."""
     verified: bool

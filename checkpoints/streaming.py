@@ -1,8 +1,8 @@
 """Quantize a checkpoint of any size in a small amount of memory.
 
-Tensors are read in *pieces* of whole rows, with at most about a quarter of a million elements if a
-row has no more. Only one piece at a time is in memory in FP32. Tensors that are not quantized are
-copied in pieces, too.
+Tensors are read in *pieces* of whole rows. A piece has at most about a quarter of a million
+elements, unless a single row has more. Only one piece at a time is in memory in FP32. Tensors that
+are not quantized are copied in pieces, too.
 
 A checkpoint has one or several files, the *shards*. An :class:`Operand` says how weights are
 quantized: the size of blocks, the type of scales, the clipping, and whether blocks may use the

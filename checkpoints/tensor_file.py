@@ -248,7 +248,7 @@ def _stored(path: Path, name: str, entry: Any, data_start: int) -> tuple[StoredT
         raise _corrupt(path, f"{what} needs a shape and two offsets")
     begin, end = offsets
     if math.prod(shape) * _BITS[dtype] != 8 * (end - begin):
-        raise _corrupt(path, f"{what} has {end - begin} bytes, which its shape and type do not fit")
+        raise _corrupt(path, f"{what} has {end - begin} bytes, which do not fit its shape and type")
     return StoredTensor(name, path, dtype, tuple(shape), data_start + begin), data_start + end
 
 

@@ -2,7 +2,7 @@
 
 The tensors of a compressed file are called *parts*. A part holds one or several tensors of the
 original, either compressed (a *coded* part) or copied. An index says which tensor is in which part.
-Parts may have check bytes, from which wrong bits are corrected (SECDED, an error-correcting code).
+Parts may have check bytes, with which wrong bits are corrected (SECDED, an error-correcting code).
 Version 1 of the file has no index, but a description in its metadata.
 """
 

@@ -75,8 +75,8 @@ class Coding:
     layout : str
         ``joint``, which is smaller, or ``prefix``, which halfbyte's hardware decoder reads.
     codes : str
-        How the layout ``prefix`` codes weights: ``best`` makes the shortest code for each tensor,
-        ``fixed`` uses the shortest of eight codes that are built into the hardware.
+        How the layout ``prefix`` codes weights: ``best`` makes the shortest code for each tensor;
+        ``fixed``, for BF16 only, uses the best of eight codes that are built into the hardware.
 
     Raises
     ------
@@ -268,9 +268,10 @@ def compress_file(
 ) -> list[TensorRecord]:
     """Write the compressed form of ``source`` to ``target``, which appears when it is complete.
 
-    Tensors of BF16, FP16, FP32, FP8 and 8-bit integers are coded if that makes them smaller; the
-    layout ``prefix`` cannot code FP32. Small tensors are coded together. If several tensors of
-    4096 elements or more are equal, only the first is stored.
+    Tensors of BF16, FP16, FP32, FP8, 8-bit integers and booleans are coded if that makes them
+    smaller; the layout ``prefix`` cannot code FP32. Small tensors of one type may be coded
+    together. If several tensors of 4096 elements or more have the same bytes, only the first is
+    stored.
 
     Parameters
     ----------

@@ -54,8 +54,7 @@ def _read_compressed(tensor: StoredTensor) -> Tensor | None:
 def _verified(file: CompressedFile, name: str) -> Tensor | None:
     """The compressed form of a tensor, verified by decoding it.
 
-    If the file stores the tensor as a copy, or compressed together with others, the tensor is read
-    and compressed on its own.
+    If the file has no compressed form of this tensor alone, the tensor is read and compressed.
     """
     data = file.compressed(name)
     if data is None:

@@ -1,4 +1,4 @@
-"""Read large tensors on all cores, into memory that is used again for the next tensor."""
+"""Read large tensors on all cores. Memory of earlier tensors that are no longer used is reused."""
 
 import torch
 from torch import Tensor

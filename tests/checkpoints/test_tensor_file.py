@@ -56,7 +56,7 @@ class TestCorruptFile:
         [
             ({"a": {**ENTRY, "dtype": "Q7"}}, 8, "unknown type 'Q7'"),
             ({"a": {**ENTRY, "dtype": ["F32"]}}, 8, "unknown type"),
-            ({"a": {**ENTRY, "shape": [3]}}, 8, "shape and type do not fit"),
+            ({"a": {**ENTRY, "shape": [3]}}, 8, "do not fit its shape and type"),
             ({"a": {**ENTRY, "shape": [-2]}}, 8, "needs a shape"),
             ({"a": {**ENTRY, "shape": [True, 2]}}, 8, "needs a shape"),
             ({"a": {**ENTRY, "data_offsets": [8, 0]}}, 8, "do not fit"),
