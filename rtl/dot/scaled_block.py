@@ -126,7 +126,8 @@ class ScaledBlock(wiring.Component):
     negative, exponent, significand : ``Out``
         The result. The exponent is biased by 127. The significand has one bit before the binary
         point, and its top bit is 1, unless the block's sum or a scale is 0: then the whole
-        significand is 0, and the exponent has no meaning.
+        significand is 0, and the exponent has no meaning. ``negative`` is the sign of the block's
+        sum, even if a scale is 0.
     is_nan : ``Out(1)``
         High if a scale is NaN.
     """

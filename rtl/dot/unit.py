@@ -239,6 +239,9 @@ class DotUnit(Exported):
         spec = self.spec
         augend = Signal(spec.width)
         block, accumulate = ScaledBlock(spec), fp32_stage(spec)
+        negative: Value = block.negative
+        if isinstance(accumulate, Accumulate) and _can_add_zeros(spec):
+            negative = negative & block.significand[-1]
         m.submodules[f"block{number or ''}"] = block
         m.submodules[f"accumulate{number or ''}"] = accumulate
         if spec.scale:
@@ -246,7 +249,7 @@ class DotUnit(Exported):
         m.d.comb += [
             augend.eq(before),
             block.total.eq(self._block_sum(m, keep, number)),
-            accumulate.negative.eq(block.negative),
+            accumulate.negative.eq(negative),
             accumulate.exponent.eq(block.exponent),
             accumulate.significand.eq(block.significand),
             accumulate.is_nan.eq(block.is_nan),
@@ -284,6 +287,15 @@ class DotUnit(Exported):
         m.d.comb += term.total.eq(self._sum(m, columns, number))
         self._take_scales(m, term, number)
         return term
+
+
+def _can_add_zeros(spec: "DotSpec") -> bool:
+    """Whether a block of 0 may be added to an accumulator that is -0.
+
+    The block must then be +0, even if a negative sum was multiplied by a scale of 0, so that the
+    result is +0. Only a unit whose sums may be subnormal can round a sum to -0.
+    """
+    return spec.scale is not None and spec.scale.has_subnormals and not spec.is_limited
 
 
 def total_name(block: int) -> str:

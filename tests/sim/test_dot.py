@@ -6,17 +6,21 @@ A regression simulates a unit in several scenarios and compares all results with
 import shutil
 import subprocess
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from halfbyte.formats import SCALE_CODES, load
+from halfbyte.formats import SCALE_CODES, Format, load
 from halfbyte.rtl import to_verilog
 from halfbyte.rtl.dot import Accumulator, DotSpec, FinalAdder
+from halfbyte.rtl.dot.unit import has_small_stage
+from halfbyte.sim.dot import regression
 from halfbyte.sim.dot.export import export_dot
 from halfbyte.sim.dot.plan import DOT_SCENARIOS
 from halfbyte.sim.dot.regression import expected_words, run_dot_regression
 from halfbyte.sim.dot.scenarios import SCENARIOS, stimulus_of
+from halfbyte.sim.dot.stimulus import Stimulus
 from halfbyte.sim.errors import SimulationError
 
 E2M1, INT4 = load("e2m1"), load("int4")
@@ -90,6 +94,23 @@ def test_several_blocks_a_cycle_agree_with_the_golden_model():
     spec = replace(MXFP4, lanes=4, block=2)
     record = run_dot_regression(spec, cycles=400, seed=1)
     assert record.products > 7 * 4 * 400 * 0.9
+
+
+@pytest.mark.simulator
+def test_a_negative_sum_times_a_scale_of_0_is_plus_0(monkeypatch):
+    """The first sum is rounded to -0. A scale of 0 follows, so the next sum is +0."""
+    numbers = (*range(128), *range(-128, 0))
+    tiny = Format("tiny", "tiny", 8, tuple(Fraction(n, 2**70) for n in numbers))
+    scale = SCALE_CODES["ue5m3"]
+    spec = DotSpec(tiny, tiny, 8, "partial_products", accumulator=Accumulator.FP32, scale=scale)
+    assert not has_small_stage(spec)
+    w, a = np.zeros((2, 2, 8), np.uint8)
+    w[:, 0], a[:, 0] = 255, 1
+    scales = np.array([1, 0], np.uint8), np.array([1, 1], np.uint8)
+    stimulus = Stimulus(w, a, np.array([True, False]), np.ones(2, np.bool_), *scales)
+    assert expected_words(spec, stimulus).tolist() == [[-(1 << 31)], [0]]
+    monkeypatch.setattr(regression, "stimulus_of", lambda *_: stimulus)
+    assert run_dot_regression(spec, cycles=2, seed=1).passed
 
 
 def test_each_block_of_a_cycle_sees_every_pair_of_codes():
