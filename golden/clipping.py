@@ -16,8 +16,9 @@ def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
     """The factors by which absmax is multiplied, chosen by the rule ``rounding.operand.clip``.
 
     weight: (..., K) float32. Returns 1.0 without clipping or for an empty weight. Otherwise returns
-    float32: one ratio for all blocks, without dimensions, or one for each block, (..., blocks). If
-    several ratios have the smallest squared error, the largest of these is used.
+    a float32 tensor: with ``MSE_LAYER`` one ratio for all blocks, without dimensions; with
+    ``MSE_BLOCK`` one ratio for each block, (..., blocks). If several ratios have the smallest
+    squared error, the largest of these is used.
     """
     clip = rounding.operand.clip
     if clip is Clipping.NONE or weight.numel() == 0:

@@ -116,8 +116,8 @@ def encode(x: Tensor, fmt: Format) -> Tensor:
     """Codes of the values nearest to ``x``; ``fmt.ties`` decides at midpoints.
 
     x: any shape, floating point, in the units of ``fmt.values``. Numbers beyond the range and
-    infinities become the largest or smallest value; -0 counts as 0. Returns uint8 of the same
-    shape. If two codes have the same value, the result is the smaller code.
+    infinities get the code of the largest or smallest value; -0 counts as 0. Returns uint8 of the
+    same shape. If two codes have the same value, the result is the smaller code.
 
     Raises TypeError if ``x`` is not floating point, ValueError if it holds a NaN.
     """

@@ -69,7 +69,8 @@ def blackwell_gemm(
     operands are those of :func:`halfbyte.golden.unit_gemm.unit_gemm`.
 
     Raises UserError if the block size is not a multiple of 16 or sums may not fit in 64 bits,
-    ValueError for shapes that do not fit each other, and TypeError if scales are not uint8.
+    ValueError for shapes that do not fit each other or codes out of range, and TypeError if codes
+    or scales are not uint8.
     """
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)

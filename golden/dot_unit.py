@@ -206,8 +206,8 @@ def add_rounded_once(acc: Tensor, values: Tensor) -> Tensor:
     """
     one = acc.to(torch.float64)
     total = one + values
-    # Knuth's TwoSum gives the exact error of the sum. An inexact sum with an even last bit moves to
-    # its neighbour on the side of the exact sum, whose last bit is odd.
+    # Knuth's TwoSum gives the exact error of the sum. If an inexact sum has last bit 0, its
+    # neighbour on the side of the exact sum replaces it. That neighbour has last bit 1.
     back = total - one
     error = (one - (total - back)) + (values - back)
     is_even = total.view(torch.int64) & 1 == 0

@@ -157,10 +157,12 @@ class Survey:
     Parameters
     ----------
     matrices : dict of str to WeightMatrix
-        Every weight that can be quantized, by layer name, in the model's order. If a layer has
-        several weights, the parameter's name follows. For an expert, its index follows too.
+        Every weight that can be quantized, by layer name, in the model's order. For layers of a
+        kind that has several weights, and for experts, the parameter's name follows. For an expert,
+        its index comes last.
     kept : dict of str to Kept
-        Every other floating-point parameter of two dimensions or more, by its name in the model.
+        Every other floating-point parameter of two dimensions or more, by its name in the model,
+        except those of modules that :func:`survey` ignores.
     """
 
     matrices: dict[str, WeightMatrix] = field(default_factory=dict)
@@ -252,7 +254,7 @@ class _Rule:
 
 
 def _layout(layer: nn.Module, parameter: str) -> tuple[Layout, bool] | None:
-    """The layout of a weight, and whether its layer has no other weight; None if not a weight."""
+    """A weight's layout, and whether it is its layer's only weight; None for other parameters."""
     if isinstance(layer, _RECURRENT):
         return (Layout.ROWS, False) if parameter.startswith("weight") else None
     if isinstance(layer, nn.MultiheadAttention):

@@ -58,8 +58,8 @@ def mac_stream(
 
     w_codes, a_codes: (T,) uint8. clear: (T,) bool. Returns (T,) int64, in units of
     ``weight.quantum * activation.quantum``, each within ``acc_width`` bits. ``initial`` is the
-    accumulator before the first cycle. With a lossless width, both overflow rules give the exact
-    sum.
+    accumulator before the first cycle. If ``acc_width`` bits hold every sum, both overflow rules
+    give the exact sums.
     """
     _check_stream(w_codes, a_codes, clear)
     products = product(w_codes, a_codes, weight, activation)
@@ -120,7 +120,7 @@ def sums_since(products: Tensor, clear: Tensor, initial: int = 0) -> Tensor:
     # totals[t] is what the sum before cycle t would be if nothing were ever cleared.
     totals = torch.cat((products.new_tensor([initial]), products)).cumsum(0)  # (T + 1,)
     cycles = torch.arange(len(products), device=products.device)
-    last_clear = torch.where(clear, cycles, -1).cummax(0).values  # (T,), -1 before the first
+    last_clear = torch.where(clear, cycles, -1).cummax(0).values  # (T,), -1 before the first clear
     forgotten = torch.where(last_clear >= 0, totals[last_clear.clamp(min=0)], 0)
     return totals[1:] - forgotten
 

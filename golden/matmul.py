@@ -1,4 +1,4 @@
-"""Multiply block-scaled matrices bit-exactly, by one float matrix multiplication per block.
+"""Multiply block-scaled matrices bit-exactly, by one matrix multiplication per block.
 
 All values of a format are integers times one number, its *quantum*. In units of the quanta, the dot
 product of a block is an integer. A float matrix multiplication computes it exactly if the

@@ -37,12 +37,12 @@ class TieRule(enum.Enum):
     """As the format says: to the lower value, or to the even code."""
 
     PAPER = "paper"
-    """To the even neighbour in integer formats, to the lower value in all others (Dotzel et al.,
-    2024)."""
+    """To the value with the even code in integer formats, to the lower value in all others (Dotzel
+    et al., 2024)."""
 
 
 def shown(value: object) -> str:
-    """``value`` for an error message, cut to 60 characters."""
+    """``value`` for an error message, truncated to 60 characters."""
     try:
         return f"{value!r:.60}"
     except ValueError:  # Python refuses to print integers of more than 4300 digits
@@ -65,7 +65,8 @@ class Operand:
     clip : Clipping
         How absmax is shrunk.
     supernormal_sign : SupernormalSign
-        Whether a block may use the negated values of the format.
+        Whether a block may use the format with all values negated. This changes the sign of the
+        supernormal value, such as the +5 of E2M1+SP, which has no negative counterpart.
     ties : TieRule
         How midpoints are rounded.
     """

@@ -137,8 +137,8 @@ def _check_input(x: Tensor) -> Tensor:
     if not bool(single.isfinite().all()):
         nans, infinities = int(single.isnan().sum()), int(single.isinf().sum())
         raise ValueError(
-            f"quantize needs finite FP32 numbers, but of {single.numel()} numbers {nans} are NaN "
-            f"and {infinities} infinite"
+            f"quantize needs finite FP32 numbers, not NaN ({nans} of {single.numel()}) or "
+            f"infinities ({infinities} of {single.numel()})"
         )
     return single
 

@@ -1,10 +1,10 @@
 """Round values to a format and back, fast enough for the forward passes of a network.
 
-The result equals ``golden.quantize(...).dequantize()`` to the last bit, but no codes are made. A
-table gives the nearest value. Its index is the leading bits of the float: the sign, the exponent
-and some mantissa bits. A *cell* of the table stands for all floats with the same index. The number
-of mantissa bits is chosen so that the nearest value changes at most once in a cell. The encoder of
-:mod:`halfbyte.golden.codec` fills the table, so it also decides ties.
+The result equals ``golden.quantize(...).dequantize()`` to the last bit. For most formats no codes
+are made: a table gives the nearest value. Its index is the leading bits of the float: the sign, the
+exponent and some mantissa bits. A *cell* of the table stands for all floats with the same index.
+The number of mantissa bits is chosen so that the nearest value changes at most once in a cell. The
+encoder of :mod:`halfbyte.golden.codec` fills the table, so it also decides ties.
 
 All values of a format are integers times one number, its *quantum*.
 """

@@ -70,7 +70,7 @@ def encode(value: Fraction, fmt: Format) -> int:
 
 
 def _smallest_code(value: Fraction, fmt: Format) -> int:
-    """The smallest code with this value that is not NaN in the standard that defines the format."""
+    """The smallest code with this value, except codes that mean NaN in the format's standard."""
     return min(
         code
         for code, candidate in enumerate(fmt.values)

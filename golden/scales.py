@@ -69,8 +69,8 @@ class ScaleFormat(enum.Enum):
 
     E8M0_RCEIL = "e8m0_rceil"
     """The FP32 quotient of absmax and the largest value, rounded up to a power of two. This is the
-    rule for UE8M0 in NVIDIA's cuBLAS manual, and "RCEIL" of torchao. It differs from ``e8m0_up``
-    where the FP32 quotient is not exact."""
+    rule for UE8M0 in NVIDIA's cuBLAS manual, and "RCEIL" of torchao. It can differ from
+    ``e8m0_up`` where the FP32 quotient is not exact."""
 
     E4M3_MODELOPT = "e4m3_modelopt"
     """Like ``e4m3``, but with the order of operations of NVIDIA's ModelOpt. The tensor's scale is
@@ -170,8 +170,8 @@ def scale_blocks(
         it.
 
     A scale that is too small or too large for its type becomes the smallest or largest one. A
-    block of zeros has scale 1 (with E4M3, the tensor's scale). With the type FP32, a block whose
-    scale underflows to 0 also has scale 1.
+    block of zeros has scale 1 (with E4M3, the tensor's scale). With ``FP32`` and
+    ``E4M3_MODELOPT``, the same is true of a block whose scale underflows to 0.
 
     Raises UserError if absmax divided by the format's largest value exceeds FP32, or if PyTorch
     flushes subnormal numbers to zero.

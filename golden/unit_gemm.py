@@ -2,10 +2,10 @@
 
 A *block* is a run of neighbouring elements of a row. In each cycle a unit multiplies a block from
 a row of one matrix by a block from a row of the other, and adds the products. The blocks come in
-ascending order; the last may be shorter. The FP32 results equal the block-scaled GEMM of
+ascending order; the last may be shorter. All values of a format are integers times one number, its
+*quantum*. If both quanta are powers of two, the FP32 results equal the block-scaled GEMM of
 :mod:`halfbyte.golden.matmul` wherever the scaled sum of every block is exact in FP32. Elsewhere
-they may differ, since the unit rounds only once per block. All values of a format are integers
-times one number, its *quantum*.
+they may differ, since the unit rounds only once per block.
 """
 
 from collections.abc import Iterator
@@ -107,8 +107,8 @@ def unit_gemm(
     (N, ceil(K / block)) uint8, codes of ``scale``. Like the hardware, the function multiplies by
     the power of two in the product of both quanta, but not by another factor, such as 1/127.
 
-    Raises ValueError for shapes that do not fit each other, TypeError if scales are missing or not
-    expected, and UserError if the value of a block may need more than 53 bits.
+    Raises UserError if the value of a block may need more than 53 bits, and the errors of
+    :func:`check_products`.
     """
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)
@@ -137,7 +137,7 @@ def integer_gemm(
     """``A W^T`` by integer accumulators that add ``block`` products a cycle; (M, N) int64.
 
     The operands are those of :func:`unit_gemm`, without scales. The result is in units of the
-    product of the quanta. Raises ValueError for shapes that do not fit each other.
+    product of the quanta. Raises the errors of :func:`check_products`.
     """
     check_acc_width(acc_width)
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
@@ -178,7 +178,7 @@ def exact_gemm(
 
     The operands are those of :func:`unit_gemm`.
     :func:`halfbyte.golden.dot_scalar.exact_step` defines the units, the window and NaN. Raises
-    ValueError for shapes that do not fit each other, and TypeError if scales are not uint8.
+    the errors of :func:`check_products`.
     """
     check_acc_width(acc_width)
     formats: dict[str, Any] = {"activation": activation, "weight": weight}

@@ -57,12 +57,12 @@ class _Refusals:
         nans, infinities, scales = self.counters.tolist()
         if nans or infinities:
             raise ValueError(
-                f"quantize needs finite FP32 numbers, but of {count} numbers {nans} are NaN "
-                f"and {infinities} infinite"
+                f"quantize needs finite FP32 numbers, not NaN ({nans} of {count}) or infinities "
+                f"({infinities} of {count})"
             )
         if scales:
             raise UserError(
-                f"{fmt.name}: a block scale exceeds FP32: the format's largest value is only "
+                f"{fmt.name}: a block scale exceeds FP32, since the format's largest value is only "
                 f"{float(fmt.max_value):.3g}; rescale the values"
             )
 
@@ -191,8 +191,8 @@ def absmax(x: Tensor, *, block: int) -> Tensor:
         nans, infinities, *_ = refusals.counters.tolist()
         if nans or infinities:
             raise ValueError(
-                f"quantize needs finite FP32 numbers, but of {x.numel()} numbers {nans} are NaN "
-                f"and {infinities} infinite"
+                f"quantize needs finite FP32 numbers, not NaN ({nans} of {x.numel()}) or "
+                f"infinities ({infinities} of {x.numel()})"
             )
     return largest
 

@@ -1,7 +1,7 @@
 """DFloat11 stores BF16 weights without loss, in about ten and a half bits each.
 
-The exponents of the weights are stored in a variable-length code. halfbyte has two layouts of its
-own. :func:`compress` writes layout 1 (prefix), which halfbyte's hardware decodes.
+An entropy code makes the exponents of the weights shorter. halfbyte has two layouts of its own.
+:func:`compress` writes layout 1 (prefix), which halfbyte's hardware decodes.
 :mod:`halfbyte.golden.dfloat11.joint` writes layout 2 (joint), which is smaller. :func:`decompress`
 reads both. :mod:`halfbyte.golden.dfloat11.published` writes and reads the layout of the
 ``dfloat11`` package, which the authors of DFloat11 published. ``docs/dfloat11.md`` describes all

@@ -125,7 +125,7 @@ def _copy_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
 
 
 def _own_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
-    """The jobs of halfbyte's two layouts and of the published layout."""
+    """The jobs of halfbyte's two layouts, and of the layout of the ``dfloat11`` package."""
     elements, module = len(weights), published.encode([weights])
     runs: dict[str, _Run] = {}
     for title, data, encode in (
@@ -215,7 +215,7 @@ def timed_record(
     function : callable
         Does the job once.
     elements : int
-        Weights that it works on.
+        Number of weights.
     size : int
         Bytes of their compressed form.
     repeats : int

@@ -106,7 +106,7 @@ class Measured:
     counts : array
         (256,) int64, as :func:`symbol_counts` gives them.
     lengths : array
-        (chunks, SEGMENTS) uint16: bits of every segment.
+        (chunks, SEGMENTS) uint16: the length of every segment, in bits.
     starts : array
         (chunks + 1,) int64: where every chunk begins and the last one ends, in 32-bit words of
         the stream.
@@ -161,7 +161,7 @@ def measure(
     TypeError, ValueError
         The tensor has another type or is empty, a limit is out of range, or ``codes`` is unknown.
     UserError
-        ``max_length`` bits are too few for ``max_rows`` codes.
+        Codes of ``max_length`` bits are too few for the rows of the table.
     """
     kind = _kind_of(tensor)
     rows = kind.rows if max_rows is None else max_rows
@@ -187,8 +187,8 @@ def measure_with(tensor: Tensor, table: CodeTable) -> Measured:
     Raises
     ------
     TypeError, ValueError
-        The codec does not take the tensor's type, the tensor is empty, or the table has no code for
-        one of its symbols.
+        The codec does not support the tensor's type, the tensor is empty, or the table has no code
+        for one of its symbols.
     """
     counts = symbol_counts(tensor)
     if not tensor.numel():
@@ -308,9 +308,9 @@ def _decode(
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
     """The elements of chunks ``first`` up to ``last`` (excluded), (elements,).
 
-    Other chunks are not read. Every chunk except the last has 16384 elements. Raises the errors of
-    :func:`decompress`, and ValueError for chunks that do not exist. ``verify`` checks the CRCs of
-    these chunks.
+    Other chunks are not decoded. Every chunk except the last has 16384 elements. Raises the errors
+    of :func:`decompress`, and ValueError for chunks that do not exist. ``verify`` checks the CRCs
+    of these chunks.
     """
     header, parts, starts = _open(data)
     check_integer("first", first, 0, header.chunks)

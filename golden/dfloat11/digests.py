@@ -26,13 +26,16 @@ _ALIGNED = 64  # this many words of 1 or 2 bytes fill whole blocks of SHA-256 (6
 
 
 def _native() -> Any:
-    """The loops in C++, if the processor has instructions for SHA-256; else None."""
+    """The loops in C++; None if there are none, or if the processor lacks SHA-256 instructions."""
     native = library()
     return native if native is not None and native.hb_sha256_add(0, 0, 0, 0) else None
 
 
 class Digest:
-    """SHA-256 of a message that comes in pieces. Without the C++ loops, hashlib computes it."""
+    """SHA-256 of a message that comes in pieces.
+
+    The C++ loops compute it, or hashlib if these cannot (:func:`_native`).
+    """
 
     def __init__(self) -> None:
         self._native = _native()
@@ -40,7 +43,7 @@ class Digest:
         self._other = hashlib.sha256()
 
     def add(self, data: NDArray[np.uint8], other: "Digest | None" = None) -> None:
-        """Add bytes, (bytes,) contiguous, to this message, and to the message of ``other``."""
+        """Add a contiguous array of bytes to this message, and to the message of ``other``."""
         if self._native is None:
             for each in (self, other):
                 if each is not None:
@@ -51,15 +54,16 @@ class Digest:
 
     @property
     def is_native(self) -> bool:
-        """Whether the native loops compute the digest."""
+        """Whether the C++ loops compute the digest."""
         return self._native is not None
 
     def add_and_count(
         self, words: NDArray[Any], shift: int, other: "Digest | None" = None
     ) -> NDArray[np.int64]:
-        """Add words of 8 or 16 bits, and count their symbols as :func:`count_symbols` does, (256,).
+        """Add words of 8 or 16 bits to the messages, and count their symbols.
 
-        Call it only if :attr:`is_native`.
+        Returns the counts, (256,), as :func:`count_symbols` does. Call it only if
+        :attr:`is_native`.
         """
         counts = np.zeros(256, dtype=np.int64)
         second = address(other._state) if other is not None else 0
@@ -88,7 +92,7 @@ def counts_of(words: NDArray[Any], shift: int) -> NDArray[np.int64]:
 class Reading:
     """Counts the symbols of a tensor and computes the SHA-256 of its bytes.
 
-    A single core does both in one pass. Several cores share the work.
+    With the C++ loops, a single core does both in one pass. Several cores share the work.
 
     Parameters
     ----------

@@ -101,8 +101,8 @@ class FixedCode:
     @classmethod
     def best(cls, counts: Sequence[int]) -> "FixedCode":
         """The code with the shortest stream for exponents that occur ``counts`` times, (256,)."""
-        # Tries highest exponents from 1 below to 5 above the most common exponent. With any other,
-        # common exponents would have long codes.
+        # Tries highest exponents from 1 below to 5 above the most common exponent. With any other
+        # highest exponent, frequent exponents would have long codes.
         common = max(range(SYMBOLS), key=lambda symbol: counts[symbol])
         candidates = (
             cls(number, (common + above) % SYMBOLS)

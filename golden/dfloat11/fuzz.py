@@ -26,7 +26,7 @@ from halfbyte.golden.dfloat11.secded import check_bytes, correct
 
 __all__ = ["corpus", "fuzz"]
 
-# Numbers of elements: around the 512 of a segment, and more than the 16384 of a chunk.
+# Numbers of elements. Some are near the 512 of a segment, one is above the 16384 of a chunk.
 _LENGTHS = (1, 511, 512, 513, 1400, 20_000)
 _HOSTILE = (0, 1, 0x7F, 0x80, 0xFF)
 

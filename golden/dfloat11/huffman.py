@@ -25,7 +25,7 @@ stream, and five bits hold its position."""
 
 
 class Code(NamedTuple):
-    """A code word: its bits, and its value with the first bit most significant."""
+    """A code word: how many bits it has, and its value with the first bit most significant."""
 
     bits: int
     value: int

@@ -1,9 +1,9 @@
 """Compresses and decompresses tensors in layout 2 (``docs/dfloat11.md``).
 
-The exponent and some upper mantissa bits of an element are coded together, as a *symbol*. The
-result comes within 0.02 bits per weight of the entropy of the symbols. Layout 1 takes 0.1 bits per
-weight more than the entropy of its symbols, since the length of a code is a whole number and
-segment lengths are stored. Layout 2 also supports FP32. Hardware decodes layout 1 only.
+The exponent and some upper mantissa bits of an element are coded together, as a *symbol*. The codes
+take at most 0.02 bits per weight more than the entropy of the symbols. In layout 1 the excess is
+0.1 bits per weight, since the length of a code is a whole number and segment lengths are stored.
+Layout 2 also supports FP32. Hardware decodes layout 1 only.
 
 A tensor is divided into *chunks* of 65536 elements, each of which can be decoded alone.
 """
@@ -38,8 +38,8 @@ _PIECE = 16  # `pieces` decodes this many chunks for each core at a time: 2 MiB 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
     """The elements of chunks ``first`` up to ``last`` (excluded), (elements,).
 
-    Other chunks are not read. Every chunk except the last has 65536 elements. Raises the errors of
-    :func:`decompress`, and ValueError for chunks that do not exist.
+    Other chunks are not decoded. Every chunk except the last has 65536 elements. Raises the errors
+    of :func:`decompress`, and ValueError for chunks that do not exist.
     """
     opened = OpenedJoint.of(data)
     check_integer("first", first, 0, opened.header.chunks)
@@ -68,8 +68,8 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 def pieces(data: Tensor) -> Iterator[Tensor]:
     """Yield the elements in order, verified, in pieces of 16 chunks for each core.
 
-    Decoding a piece overwrites the last piece but one: copy what is needed for longer. Raises the
-    errors of :func:`decompress`.
+    A piece is overwritten when the second piece after it is decoded. Raises the errors of
+    :func:`decompress`.
     """
     found = OpenedJoint.of(data)
     chunks, kind = found.header.chunks, found.header.kind

@@ -69,7 +69,7 @@ class JointCounts:
 
     @cached_property
     def choice(self) -> tuple[Fields, SymbolTable, float]:
-        """The fields, the symbol table, and the bits of all elements without chunk overhead."""
+        """The fields, the symbol table, and how many bits all elements take, without overhead."""
         most = widest(self.kind.name, 8 * self.kind.bytes)
         return choose(self.kind.name, most, self.counts, self.zeros)
 

@@ -1,10 +1,11 @@
 """Compresses a tensor to layout 2.
 
-The tensor is read twice. First, its symbols (exponents with upper mantissa bits) are coded to a
-stream for each chunk of 65536 elements. The sizes of the streams determine where all parts begin in
-the result. Then the streams, the CRCs and the raw bits (those outside of symbols) are written
-there. So only the streams, a quarter of the result, are in memory twice. *Escapes* are symbols
-without a row in the symbol table. They are stored beside the streams.
+The symbols of a tensor are exponents with upper mantissa bits. Once they are counted, the tensor is
+read twice. First, the symbols are coded to a stream for each chunk of 65536 elements. The sizes of
+the streams determine where all parts begin in the result. Then the streams, the CRCs and the raw
+bits (those outside of symbols) are written there. So only the streams, a quarter of the result, are
+in memory twice. *Escapes* are symbols without a row in the symbol table. They are stored beside the
+streams.
 """
 
 import ctypes

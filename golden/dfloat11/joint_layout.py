@@ -28,7 +28,7 @@ VERSION = 2
 CHUNK = 65536
 """Elements in a chunk. Each chunk is coded, checked and decoded on its own."""
 PAIR = 2
-"""Chunks that the C++ loops code at once: while one waits for memory, the other goes on."""
+"""Chunks that the C++ loops process at once: while one waits for memory, the other goes on."""
 CODERS = 32
 """Range coders of a chunk. Coder i mod 32 codes element i."""
 STATE_WORDS = 2 * CODERS

@@ -91,8 +91,8 @@ class SymbolTable:
     Raises
     ------
     ValueError
-        The base or a frequency is negative, there are none or too many, or they do not sum to
-        :data:`SCALE`.
+        The base or a frequency is negative, the number of frequencies is not 1 to 256, or their sum
+        is not :data:`SCALE`.
     """
 
     base: int
@@ -230,7 +230,7 @@ def _candidates(
 
 
 def order_0(counts: NDArray[np.int64]) -> float:
-    """Bits per symbol: the entropy of symbols that occur ``counts`` times, independently."""
+    """The entropy, in bits per symbol, of independent symbols that occur ``counts`` times."""
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log2(shares)).sum()) + 0.0  # no negative zero
 

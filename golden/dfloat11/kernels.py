@@ -110,7 +110,7 @@ def count_symbols(words: _Array, shift: int, first: int, last: int, counts: _Arr
 def measure_chunks(
     words: _Array, shift: int, bits: _Array, first: int, last: int, lengths: _Array
 ) -> None:
-    """Write to ``lengths`` the bits of every segment of chunks ``first`` up to ``last``.
+    """Write to ``lengths`` how many bits each segment of chunks ``first`` up to ``last`` has.
 
     bits: (256,), the length of each symbol's code. lengths: (chunks, SEGMENTS). A segment without
     elements has 0 bits.

@@ -57,8 +57,8 @@ class CorruptError(UserError):
 def aligned_bytes(data: Tensor) -> NDArray[np.uint8]:
     """Compressed data, (bytes,) uint8 on the CPU, as an array.
 
-    The array shares the tensor's memory if its address is a multiple of 8, as the loops require.
-    Otherwise it is a copy. Raises TypeError for anything but bytes in one dimension.
+    The array shares the memory of a contiguous tensor whose address is a multiple of 8, as the
+    loops require. Otherwise it is a copy. Raises TypeError for anything but bytes in one dimension.
     """
     if data.dtype != torch.uint8 or data.ndim != 1:
         raise TypeError(

@@ -122,9 +122,9 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
     """The elements of chunks ``first`` up to ``last`` (excluded), (elements,).
 
-    Other chunks are not read. The layout decides how many elements a chunk has. Raises the errors
-    of :func:`decompress`, and ValueError for chunks that do not exist. ``verify`` checks the CRCs
-    of these chunks.
+    Other chunks are not decoded. The layout decides how many elements a chunk has. Raises the
+    errors of :func:`decompress`, and ValueError for chunks that do not exist. ``verify`` checks the
+    CRCs of these chunks.
     """
     return _of(data).decompress_chunks(data, first, last, verify=verify)
 

@@ -43,7 +43,7 @@ def count_symbols(words: _Array, shift: int, first: int, last: int) -> NDArray[n
 def measure_chunks(
     words: _Array, shift: int, table: CodeTable, first: int, last: int, lengths: _Array
 ) -> None:
-    """Write the bits of every segment of chunks ``first`` up to ``last`` to ``lengths``."""
+    """Write to ``lengths`` how many bits each segment of chunks ``first`` up to ``last`` has."""
     native = library()
     if native is None:
         kernels.measure_chunks(words, shift, table.encoder[1], first, last, lengths)

@@ -46,7 +46,8 @@ __all__ = [
 BYTES_PER_THREAD = PIECE_BITS // 8
 THREADS_PER_BLOCK = BLOCK_BITS // PIECE_BITS
 _SIDE = 256  # entries of a look-up table
-_MAX_TABLES = _SIDE - POINTER + 1  # the first, and one for each entry that leads to a table
+# The first table, and one for each value from POINTER to 255, which stands for a table.
+_MAX_TABLES = _SIDE - POINTER + 1
 _MAX_COUNT = 2**31 - 1  # the kernel counts bytes and elements in signed 32-bit integers
 _GAP_BITS = 5
 _REASONS = {
@@ -171,10 +172,10 @@ def _check_counts(counts: NDArray[np.int64]) -> None:
 def encode(weights: Sequence[Tensor]) -> Module:
     """Compress BF16 weights together, as the package's encoder does.
 
-    The package's encoder fails for some weights, such as constant ones or only a few. This function
-    encodes them, too, and the package's kernel decodes the result correctly. Raises TypeError for
-    other types, ValueError if there are no elements, and :class:`UnrepresentableError` if the
-    layout cannot hold the weights.
+    The package's encoder fails for some inputs, for example if all weights are equal, or if there
+    are only a few. This function encodes them, too, and the package's kernel decodes the result
+    correctly. Raises TypeError for other types, ValueError if there are no elements, and
+    :class:`UnrepresentableError` if the layout cannot hold the weights.
     """
     if any(weight.dtype != torch.bfloat16 for weight in weights):
         came = ", ".join(sorted({str(weight.dtype) for weight in weights}))
@@ -223,8 +224,8 @@ def _checked_positions(module: Module) -> NDArray[np.uint32]:
         )
     blocks = -(-8 * len(module.encoded_exponent) // BLOCK_BITS)
     if len(positions) == blocks and blocks > 1:
-        # The package leaves out a last block in which no code starts, if the stream ends with a
-        # whole byte.
+        # If no code starts in the last block, and the last code ends at the end of a byte, the
+        # package does not store the output position of this block.
         positions = np.append(positions, positions[-1])
     if not blocks:
         raise CorruptError("the stream of the module is empty")

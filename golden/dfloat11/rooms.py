@@ -15,7 +15,7 @@ __all__ = ["LEAST", "MOST", "room"]
 LEAST = 1 << 22
 """Memory of at least this many bytes is kept. The C library itself keeps smaller pieces."""
 MOST = 1 << 28
-"""At most this many unused bytes are kept, and no more than twice the largest memory so far."""
+"""At most this many unused bytes are kept, and at most twice the largest that came back so far."""
 _LOOSE = 2  # kept memory is reused if it is at most this many times as large as wanted
 
 _Memory = NDArray[np.uint8]
@@ -69,7 +69,8 @@ _KEPT = _Kept()
 def room(elements: int, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
     """An array, (elements,) of this type, not initialized.
 
-    Its memory is kept for later results when the last array or tensor that uses it is gone.
+    When the last array or tensor that uses its memory is gone, the memory is kept for later
+    results, unless it is smaller than :data:`LEAST` or too much is kept already.
     """
     kind = np.dtype(dtype)
     size = elements * kind.itemsize

@@ -111,7 +111,8 @@ def correct(data: Tensor, checks: Tensor) -> tuple[Tensor, int]:
     """``data`` with up to one wrong bit per word corrected, and the number of corrected words.
 
     checks: the result of :func:`check_bytes`. A word has 72 bits, with its check byte. Raises
-    :class:`CorruptError` for a word with two wrong bits, and for most words with more.
+    :class:`CorruptError` for a word with two wrong bits, for most words with more, and if the
+    number of check bytes is wrong.
     """
     words = -(-len(data) // WORD_BYTES)
     if len(checks) != words:

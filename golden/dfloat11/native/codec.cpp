@@ -1,6 +1,6 @@
-// The loops of the DFloat11 codec, as a shared library. They give the same results as the loops in
-// kernels.py and joint_kernels.py, but are several times as fast. Python checks sizes before it
-// calls. The content of streams is checked here.
+// The loops of the DFloat11 codec, as a shared library. Those that have a counterpart in kernels.py
+// or joint_kernels.py give the same results, but are several times as fast. Python checks sizes
+// before it calls. The content of streams is checked here.
 //
 // prefix.h says what chunks, segments and raw bytes are in layout 1. joint.h says what chunks,
 // blocks, raw bits and escapes are in layout 2. A range `first` up to `last` does not include
@@ -197,7 +197,7 @@ void write_raw(const joint::Tensor& tensor, const Word* words, int64_t first, in
 EXPORT uint32_t hb_crc32c(const uint8_t* data, int64_t size) { return crc32c(data, size); }
 
 // Adds bytes to one SHA-256 message, or to two if `second` is not null. Returns 0, and does
-// nothing, if the processor lacks the instructions.
+// nothing, if the processor lacks instructions for SHA-256.
 EXPORT int hb_sha256_add(Sha256* first, Sha256* second, const uint8_t* data, int64_t size) {
 #ifdef CODEC_SHA
   Sha256* messages[] = {first, second};
@@ -226,7 +226,8 @@ EXPORT void hb_count(const void* words, int wide, int64_t first, int64_t last, i
 }
 
 // Counts the symbols of all elements, and adds their bytes to one SHA-256 message, or to two if
-// `second` is not null. Returns 0, and does nothing, if the processor lacks the instructions.
+// `second` is not null. Returns 0, and does nothing, if the processor lacks instructions for
+// SHA-256.
 EXPORT int hb_count_and_digest(const void* words, int wide, int64_t elements, int64_t* counts,
                                Sha256* first, Sha256* second) {
 #ifdef CODEC_SHA

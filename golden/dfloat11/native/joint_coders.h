@@ -18,8 +18,9 @@ constexpr uint32_t kLow = 1u << 16;
 constexpr int kScaleBits = 12;
 constexpr uint32_t kScale = 1u << kScaleBits;
 
-// Memory that the next block's elements and raw bits will use, and how many bytes of it each round
-// brings into the cache while the coders compute. This makes decoding a third faster.
+// Memory that the next block's elements and raw bits will use. Each round brings one cache line of
+// each into the cache, and moves on by `out_step` and `raw_step` bytes. This makes decoding a third
+// faster.
 struct Ahead {
   uintptr_t out, raw, out_step, raw_step;
 

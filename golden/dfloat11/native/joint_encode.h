@@ -24,8 +24,8 @@ struct Code {
     }
   }
 
-  // Codes a row: returns the next state, after writing a word before `next` if the state is too
-  // large.
+  // Codes a row, and returns the next state. If the state is too large, its low 16 bits are written
+  // before `next` first, and `next` moves to them.
   uint32_t step(uint8_t row, uint32_t state, uint16_t*& next) const {
     uint32_t frequency = rows[row] & 0xFFFF;
     uint32_t is_full = state >> 20 >= frequency;  // not a branch, which could not be predicted

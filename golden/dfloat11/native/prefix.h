@@ -148,8 +148,9 @@ class Ahead {
   uintptr_t raw_, out_;
 };
 
-// Decodes the symbols of two look-ups. Returns false for bits that are not a code. At least 33 bits
-// and eight elements must be left.
+// Decodes the symbols of two look-ups. If a look-up gives none, decodes one symbol with `Code::one`
+// and stops. Returns false for bits that are not a code. At least 33 bits and eight elements must
+// be left.
 template <typename Kind>
 inline bool decode_some(const Stream& stream, const Code& code, const uint8_t* raw, int64_t& bit,
                         int64_t& index, typename Kind::Word* out) {
@@ -293,7 +294,7 @@ class Lengths {
 // Writes bits to words. Each step stores the current word, complete or not, to avoid a branch.
 struct Writer {
   uint32_t* next;
-  uint64_t buffer = 0;  // its upper `held` bits are not written yet
+  uint64_t buffer = 0;  // its upper `held` bits belong to a word that is not complete yet
   uint32_t held = 0;    // below 32
 
   void put(Word word) {  // 1 to 32 bits
