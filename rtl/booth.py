@@ -12,10 +12,10 @@ class Booth(PlainMultiplier):
     """Recode the narrower operand as radix-4 digits from -2 to 2, and add multiples of the other.
 
     There is one row for each digit, so about half as many rows as in a multiplier with one row for
-    each bit. A row is 0, the other operand or twice the other operand; it is inverted if the digit
-    is negative (MacSorley, Proceedings of the IRE, 1961). The 1 that completes the negation is
-    added at the lowest bit of the row. The sign bit of each row is inverted and constants correct
-    the sum, so no row needs sign extension.
+    each bit. A row is 0, the other operand or twice the other operand; it is inverted if the sign
+    bit of the digit is 1 (MacSorley, Proceedings of the IRE, 1961). The 1 that completes the
+    negation is added at the lowest bit of the row. The sign bit of each row is inverted and
+    constants correct the sum, so no row needs sign extension.
     """
 
     name = "booth"

@@ -84,7 +84,7 @@ class SignMagnitudeDecoder(wiring.Component):
     negative : ``Out(1)``
         High for values below zero, and low for values above. For zero it may be high or low.
     magnitude : ``Out(fmt.magnitude_width)``
-        Absolute value of the code in units of ``fmt.quantum``.
+        Magnitude of the code's value in units of ``fmt.quantum``.
     """
 
     def __init__(self, *, fmt: Format) -> None:

@@ -87,8 +87,8 @@ def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
 
     Equal components give equal text. A :class:`Mac` has the ports clk, w, a, clear, acc, and enable
     if its specification asks for it. A port that belongs to an array of ports or to a stream is
-    named after its path, such as ``words__0__valid``. The modules that the component instantiates
-    by name follow the top module.
+    named after its path, such as ``words__0__valid``. The modules in :attr:`Exported.modules`,
+    which the component instantiates by name, follow the top module.
 
     Raises ValueError as :func:`check_module_name` does.
     """

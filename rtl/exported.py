@@ -27,7 +27,7 @@ class Exported(wiring.Component):
 
     @property
     def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
-        """The modules that this component instantiates by name.
+        """Modules that this component instantiates by name, and that are exported with it.
 
         For each name there is a function that makes the module. Synthesis can replace a module of
         that name by another one, such as a library cell.

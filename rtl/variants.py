@@ -1,4 +1,7 @@
-"""The variants of a MAC that are simulated and proved correct. They differ in the accumulator."""
+"""The variants of a MAC that are simulated and proved correct.
+
+They differ in the accumulator and in the enable port.
+"""
 
 from dataclasses import replace
 

@@ -29,7 +29,8 @@ module _halfbyte_{name} (A, B, Y);
     .Y_WIDTH(Y_WIDTH)) _TECHMAP_REPLACE_ (.A(a), .B(b), .Y(Y));
 endmodule
 """
-# The shift is as wide as the wider of operand and result; a narrower result is cut afterwards.
+# The shift is as wide as the wider of operand and result. A narrower result is truncated
+# afterwards.
 _SHIFT = """\
 (* techmap_celltype = "{cell}" *)
 module _halfbyte_{name} (A, B, Y);
@@ -87,8 +88,8 @@ _SHIFTS = ("shl", "shr", "sshl", "sshr", "shift", "shiftx")
 def widening() -> str:
     """The rules for Yosys's command ``techmap``, as Verilog text.
 
-    They make both operands of an operation equally wide, and the operand of a shift as wide as its
-    result. The circuit stays the same.
+    They make both operands of an operation equally wide, and also the operand and the result of a
+    shift. The circuit stays the same.
     """
     widths = dict.fromkeys(_ARITHMETIC, "Y_WIDTH")
     widths |= dict.fromkeys(_COMPARISONS, "A_WIDTH > B_WIDTH ? A_WIDTH : B_WIDTH")

@@ -68,7 +68,10 @@ class Element(Exported):
 
     @abstractmethod
     def _operands(self, registers: Any) -> dict[str, Value]:
-        """The signals for the unit's inputs, by name, without the clock and the activations."""
+        """The signals for the unit's inputs, by name.
+
+        The clock, the activations and their scales are left out.
+        """
 
     @abstractmethod
     def _result(self, registers: wiring.Component) -> Value:

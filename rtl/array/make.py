@@ -23,7 +23,7 @@ def make_array(
         return WeightArraySpec(unit, rows, columns, depth)
     if depth is not None:
         raise UserError(
-            f"Depth must be left out for dataflow {dataflow}, not {depth!r:.60}: only arrays with "
-            "dataflow weight have a depth"
+            f"Only arrays with dataflow weight have a depth: leave out depth {depth!r:.60} for "
+            f"dataflow {dataflow}"
         )
     return ArraySpec(unit, rows, columns)

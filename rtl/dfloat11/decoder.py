@@ -26,8 +26,8 @@ from halfbyte.rtl.exported import Exported
 
 __all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder", "check_lanes"]
 
-# The codec (the software that compresses) makes tables of at most 16 rows for BF16, for fifteen
-# exponents and the escape, with codes of at most 10 bits.
+# By default, the codec (the software that compresses) makes tables of at most 16 rows for BF16, for
+# fifteen exponents and the escape, with codes of at most 10 bits.
 ROWS = 16
 MAX_LENGTH = 10
 MAX_LANES = 64

@@ -43,7 +43,8 @@ class Header(wiring.Component):
     is_whole : ``Out(1)``
         High in the cycle of the header's last word.
     is_wrong : ``Out(1)``
-        High if the packet ends too early, or the number of weights is too large.
+        High if the packet ends too early, or the number of weights is too large; valid if ``comes``
+        is high.
     length_sum : ``Out(5)``
         Sum of the segment lengths, modulo 32.
     expected_crc : ``Out(32)``

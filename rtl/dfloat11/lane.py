@@ -53,7 +53,7 @@ class Lane(Exported):
     usable : ``In(1)``
         High if ``table`` may be used. A chunk begins only while this is high.
     busy : ``Out(1)``
-        High from a chunk's first word to its verdict.
+        High from the cycle after a chunk's first word until its verdict is taken.
     words : ``In(stream.Signature(WordBeat))``
         Packets of words. ``ready`` depends on ``valid`` and ``payload`` of the same cycle.
     raw : ``In(stream.Signature(ByteBeat))``

@@ -26,10 +26,10 @@ class Loader(Exported):
     """Load the code table that all lanes share, one number per cycle.
 
     The loader refuses a table with more rows or longer codes than the decoder can hold, a code that
-    is not prefix-free or not complete (a table with one row is allowed), and a packet whose length
-    does not match its numbers.
-    ``error`` then rises, and stays high until the next good table. Software must ensure that each
-    symbol occurs only once. A new table waits until no lane is busy.
+    is not prefix-free or not complete (a table with one row is allowed), a symbol or an escape's
+    row that is out of range, and a packet whose length does not match its numbers. ``error`` then
+    rises, and stays high until the next good table. Software must ensure that each symbol occurs
+    only once. A new table waits until no lane is busy.
 
     Parameters
     ----------

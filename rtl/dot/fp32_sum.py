@@ -1,7 +1,8 @@
 """A small circuit that adds a scaled block to an FP32 number and rounds once.
 
 A scaled block is a sum of products times its two scales. For finite summands the circuit gives the
-same sums as :class:`halfbyte.rtl.bf16.accumulate.Accumulate`, with less area:
+same sums as :class:`halfbyte.rtl.bf16.accumulate.Accumulate`, except that a sum of exactly 0 is
+always +0. It needs less area:
 
 - It compares magnitudes before it subtracts, so a difference can be negative only if a summand is
   subnormal.
@@ -39,7 +40,7 @@ class _Order:
     """Which summand has the greater magnitude, and how far the other one, the lower, moves right.
 
     ``distance`` is in bits. If ``is_far`` is high, the lower summand moves by 32 bits or more, so
-    at most a sticky bit of it is left.
+    at most a sticky bit of it is left. ``is_far`` is also high if the augend is infinite or NaN.
     """
 
     block_is_upper: Value

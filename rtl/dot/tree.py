@@ -245,7 +245,10 @@ class SignedColumns:
         self.add(position + 1, Bit(carry, negative, ready))
 
     def _odd_one(self, column: _Column) -> Bit:
-        """The bit whose sign to change: one of the rarer sign, or one of two negative bits."""
+        """The bit whose sign to change.
+
+        It is positive if the negative bits outnumber the positive ones, else negative.
+        """
         positive, negative = column.positive, column.negative
         if positive and len(negative) > len(positive) and len(column.bits) >= 3:
             return positive[0]

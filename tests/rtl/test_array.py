@@ -85,7 +85,7 @@ def test_refuses_unsuitable_depths(depth):
 
 
 def test_refuses_a_depth_if_sums_stay_in_place():
-    with pytest.raises(UserError, match="left out for dataflow output, not 9: only arrays"):
+    with pytest.raises(UserError, match="leave out depth 9 for dataflow output"):
         make_array(MAC, 2, 2, "output", 9)
 
 
