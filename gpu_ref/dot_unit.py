@@ -123,10 +123,10 @@ def fp32_stream(
 
     The codes and ``clear`` are those of :func:`integer_stream`. w_scales, a_scales: uint8 codes of
     ``scale``, of the shape of ``clear``. If a cycle takes B blocks, scales have one more dimension:
-    (T, B) or (S, T, B). last: bool, of the shape of ``clear``; true in the last cycle of a block.
-    By default every cycle ends a block. The sum of a block times the significands of its scales
-    must have at most 53 bits. If this may fail for blocks of a single cycle, UserError is raised;
-    longer blocks are not checked.
+    (T, B) or (S, T, B), and ``last`` must not be given. last: bool, of the shape of ``clear``; true
+    in the last cycle of a block. By default every cycle ends a block. The sum of a block times the
+    significands of its scales must have at most 53 bits. If this may fail for blocks of a single
+    cycle, UserError is raised; longer blocks are not checked.
     """
     lanes = w_codes.shape[-1] // _blocks(clear, w_scales) if w_codes.ndim else 0
     kind = fp32_unit(weight, activation, scale, lanes)
