@@ -1,7 +1,7 @@
 """The golden model: what the hardware computes, bit for bit, on PyTorch tensors.
 
-It encodes, decodes and packs codes, and quantizes blocks. It computes products, dot products, the
-accumulator of a MAC in each cycle, and block-scaled matrix products (GEMM).
+It encodes numbers to codes, decodes and packs codes, and quantizes blocks. It computes products,
+dot products, the accumulator of a MAC in each cycle, and block-scaled matrix products (GEMM).
 :mod:`halfbyte.golden.scalar` has the same definitions for single Python numbers.
 """
 

@@ -1,7 +1,7 @@
 """Find the parameters of a model that are multiplied in MACs, and return them as matrices.
 
-All code that quantizes a model uses the rule below. The rule goes by the kind of layer, not by the
-name that a model gives the layer. These parameters are quantized:
+All code that quantizes a model uses the rule below. The rule depends on the kind of layer, not on
+the name that a model gives the layer. These parameters are quantized:
 
 - the weights of linear layers (``Linear``, the ``Conv1D`` of transformers, the projections of
   attention), convolutions (grouped, depthwise and transposed ones too), recurrent layers and cells;

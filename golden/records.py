@@ -44,12 +44,12 @@ class GemmBenchRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CodecBenchRecord(Record):
-    """Time of the DFloat11 codec in one direction and layout."""
+    """Time of one job of the DFloat11 benchmarks."""
 
     benchmark: str
     """``dfloat11``."""
     what: str
-    """Layout and direction of the run."""
+    """The job, such as ``joint, encode``: a layout and a direction."""
     elements: int
     """Number of weights."""
     seconds: float
@@ -59,7 +59,7 @@ class CodecBenchRecord(Record):
     weights_per_second: float
     """Weights per second."""
     bits_per_weight: float
-    """Bits of the compressed form per weight."""
+    """Bits of the stored form per weight."""
     repeats: int
     """Number of timed runs."""
     cores: int

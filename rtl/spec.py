@@ -149,7 +149,7 @@ class MacSpec(UnitSpec):
         """A name for modules and files, made from all that the ports and sums depend on.
 
         For example ``mac_e2m1_int8_sign_magnitude_acc20_saturate_enable``. A name that would be too
-        long is cut and ends with a digest.
+        long is truncated and ends with a digest.
         """
         formats = dict.fromkeys((self.weight.name, self.activation.name))
         words = ["mac", *formats, self.architecture, f"acc{self.width}", self.overflow.value]

@@ -1,8 +1,8 @@
 """Finds a decoder for a device: the codec itself for the CPU, a registered decoder for others.
 
 A package registers a decoder by an entry point in the group ``halfbyte.dfloat11.decoders``. The
-name of the entry point is PyTorch's device type, such as ``cuda``. So the codec can use decoders
-without importing the packages that contain them.
+name of the entry point is PyTorch's device type, such as ``cuda``. So the codec does not
+depend on the packages that contain decoders.
 """
 
 from collections.abc import Callable

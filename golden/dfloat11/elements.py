@@ -45,9 +45,9 @@ class ElementType:
     def shift(self) -> int:
         """The position of the symbol's lowest bit.
 
-        In 16-bit elements bits 14 to 7 are the symbol: BF16's exponent, or FP16's exponent and the
+        In 16-bit elements, bits 14 to 7 are the symbol: BF16's exponent, or FP16's exponent and the
         three upper bits of its mantissa. The sign and the lower seven bits are raw. In 8-bit
-        elements all bits are the symbol.
+        elements, all bits are the symbol.
         """
         return 7 if self.bytes == 2 else 0
 

@@ -116,7 +116,7 @@ class FixedCode:
         """The fixed code that ``table`` holds; None if it holds another code."""
         if len(table.rows) < 3:
             return None
-        # The third row of any fixed code is one step below the highest exponent.
+        # The third row of any fixed code holds the exponent just below the highest one.
         highest = (table.rows[2] + 1) % SYMBOLS
         candidates = (cls(number, highest) for number in range(FIXED_CODES))
         return next((code for code in candidates if code.table == table), None)

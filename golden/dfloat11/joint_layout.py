@@ -126,8 +126,8 @@ class JointParts:
     crcs : array
         (chunks,) uint32: CRC-32C of each chunk's elements.
     sizes : array
-        (chunks, 3) uint32: words of the stream, number of escapes, and a word that says which low
-        raw bits are left out (:mod:`.joint_raw`).
+        (chunks, 3) uint32: how many words the stream has, how many escapes there are, and a number
+        that says which low raw bits are left out (:mod:`.joint_raw`).
     words, escapes : array
         uint16: the streams, and the symbols that are escapes, of all chunks.
     raw : array

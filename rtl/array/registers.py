@@ -83,7 +83,7 @@ class ElementRegisters(wiring.Component):
         Inputs from the neighbours to the left and above.
     a_out, w_out, control_out, a_scale_out, w_scale_out : ``Out``
         The inputs of the cycle before, for the unit and for the neighbours to the right and below.
-        Control is ``[0] clear, [1] take``, and ``[2] last`` if a block takes several cycles.
+        Control is ``[0] clear, [1] take``, and ``[2] last`` if the unit has an input ``last``.
     acc : ``In(result_bits)``
         The unit's result.
     sum_in, valid_in : ``In(result_bits)``, ``In(1)``

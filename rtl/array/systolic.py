@@ -36,7 +36,7 @@ class SystolicArray(ArrayGrid):
         Weight codes and scales, those of column 0 in the lowest bits.
     clear, take, last : ``In(1)``
         ``clear`` starts new sums, ``take`` sends results out, and ``last`` ends a block. ``last``
-        exists only if a block takes several cycles.
+        exists only for FP32 units whose blocks take several cycles.
     sums : ``Out(columns * result_bits)``
         A result of each column, that of column 0 in the lowest bits, as the unit gives it. If the
         accumulator is exact, the bit above each result is ``nan``.

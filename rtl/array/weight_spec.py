@@ -47,7 +47,7 @@ class WeightArraySpec(SystolicSpec):
     TypeError
         The number of rows or columns, or the depth, is not an int.
     UserError
-        One of these numbers is out of range, or the unit takes several cycles for a block.
+        One of these numbers is out of range, or an FP32 unit takes several cycles for a block.
     """
 
     depth: int | None = None

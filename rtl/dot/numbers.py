@@ -45,7 +45,7 @@ class Accumulator(enum.Enum):
     """IEEE 754 single precision, rounded once to nearest even for every block."""
 
     EXACT = "exact"
-    """Two's complement, wide enough to hold every scaled block without rounding."""
+    """Fixed point in two's complement. Scaled blocks are added without rounding."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class DotNumbers:
     """The parameters of a dot-product unit, and the widths and values that follow from them.
 
     :class:`halfbyte.rtl.dot.DotUnit` says what the unit does. A *lane* is the part of it that
-    computes one product per cycle. A tree of adders adds the products of all lanes, or
-    of one block if the unit takes several blocks per cycle.
+    computes one product per cycle. A tree of adders adds the products of all lanes, or of one block
+    if the unit takes several blocks per cycle.
 
     Parameters
     ----------

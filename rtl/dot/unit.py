@@ -70,7 +70,7 @@ class DotUnit(Exported):
         Codes of the blocks' scales, if they have scales; those of the first block in the lowest
         bits.
     last : ``In(1)``
-        High in the last cycle of a block, if a block takes more than one.
+        Only in an FP32 unit whose blocks take several cycles: high in the last cycle of a block.
     acc : ``Out(signed(width))``, or ``Out(32)`` if the accumulator is FP32
         The sum, in units of ``spec.unit``, valid after the clock edge.
     nan : ``Out(1)``
