@@ -168,7 +168,7 @@ def _operand(rows: int, shape: Shape, fmt: Format, *, seed: int, spread: float) 
 
 
 def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
-    """Check that NaN, infinities and too large results give the golden model's messages."""
+    """Check that NaN, infinities and results beyond FP32 give the golden model's messages."""
     comparison = Comparison("errors", fmt.name, fmt.name)
     for poison in (torch.nan, torch.inf, -torch.inf):
         for block in (3, 32):

@@ -218,7 +218,7 @@ def choose_kernel(
     rows: int | None = None,
     length: int | None = None,
 ) -> str:
-    """Return ``kernel``, or for ``auto`` the exact kernel of the build that should be the fastest.
+    """Return ``kernel``; for ``auto``, the exact kernel of the build that should be the fastest.
 
     Raises UserError if the build lacks ``kernel``, or if the kernel cannot be exact or does not
     take these sizes; the message says why.
@@ -283,7 +283,7 @@ def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
     Kernels: ``plain`` follows the definition and takes all shapes. ``dp4a`` and ``mma`` (tensor
     cores) multiply int8. ``rows`` also multiplies int8, for at most 16 rows of ``a``, and reads the
     packed codes of ``w``. ``pairs`` and ``doubles`` use the SIMD instructions of the host build.
-    ``auto`` chooses among the kernels that are exact the one that should be the fastest.
+    Of the kernels that are exact, ``auto`` chooses the one that should be the fastest.
 
     Raises TypeError if an operand is not Packed; ValueError if shapes, blocks or devices differ or
     a result exceeds FP32; UserError if ``kernel`` is unknown, cannot compute this product exactly,

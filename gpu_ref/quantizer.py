@@ -48,7 +48,7 @@ def _element(x: Tensor) -> Tensor:
 
 @dataclass
 class _Refusals:
-    """Counts of NaN, infinities and too large scales, in the order of Refusals in quantize.h."""
+    """Counts of NaN, infinities and scales beyond FP32, in the order of Refusals in quantize.h."""
 
     counters: Tensor
 

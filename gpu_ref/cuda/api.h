@@ -81,8 +81,8 @@ HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int
 // DFloat11 is a lossless compression of weights; docs/dfloat11.md defines its layouts.
 //
 // Prefix layout. hb_dfloat11_read() reads the header of a compressed tensor of `size` bytes. `data`
-// points to its first `available` bytes, on the host. The result of each function that has no context
-// is a dfloat11::Damage.
+// points to its first `available` bytes, on the host. The functions for DFloat11 that have no
+// context return a dfloat11::Damage.
 HB_API int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,
                                 halfbyte::dfloat11::Container *);
 HB_API int hb_dfloat11_decode(const halfbyte::Context *, const halfbyte::dfloat11::Decode *);

@@ -2,10 +2,10 @@
 // it. We have not compared the model with hardware.
 //
 // Groups of 16 products are summed exactly, and each sum is multiplied by the two scales of its
-// group. These terms and the accumulator are truncated toward zero to multiples of 2^(e - 35), where
-// e is the largest of their exponents. The exponent of a group is the sum of the exponents of its
-// two scales. Terms that are 0 do not count for e. Then the terms and the accumulator are added, and
-// the total is truncated to FP32.
+// group. These terms and the accumulator are truncated toward zero to multiples of 2^(e - 35),
+// where e is the largest of their exponents. The exponent of a group is the sum of the exponents of
+// its two scales. Terms that are 0 do not count for e. Then the terms and the accumulator are
+// added, and the total is truncated to FP32.
 #pragma once
 
 #include "dot_unit.h"

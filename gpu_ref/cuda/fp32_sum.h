@@ -80,8 +80,8 @@ HB_HD uint64_t shift_right_sticky(uint64_t x, int count) {
 }
 
 // Bits of FP32: y + term * 2^place, rounded once to nearest, ties to even. `y` holds the bits of an
-// FP32 number. If it is NaN or infinite, so is the result. The term has at most 53 bits of magnitude; a
-// term of 0 counts as +0.
+// FP32 number. If it is NaN or infinite, so is the result. The term has at most 53 bits of
+// magnitude; a term of 0 counts as +0.
 //
 // Both magnitudes are first shifted left until they have 62 bits, of which at least the last 9 are
 // zero. Then the magnitude with the lower place is shifted right. It loses bits only if the shift

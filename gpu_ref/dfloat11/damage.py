@@ -47,7 +47,7 @@ _NONE = 2**63 - 1  # what the kernels leave in place if there is no damage
 
 
 def check(damage: int) -> None:
-    """Raise the CorruptError of the kind of damage with this number; 0 is none."""
+    """Raise the CorruptError for the kind of damage with this number; 0 means no damage."""
     if damage:
         raise CorruptError(_DAMAGES[damage][1])
 
