@@ -121,7 +121,7 @@ def encode(x: Tensor, fmt: Format) -> Tensor:
 
     Raises TypeError if ``x`` is not floating point, ValueError if it holds a NaN.
     """
-    check_float(x, "What is encoded")
+    check_float(x, "The input of encode")
     # FP32 holds every number of a narrower type exactly.
     wide = x if x.dtype == torch.float64 else x.to(torch.float32)
     if bool(wide.isnan().any()):

@@ -131,7 +131,7 @@ class Quantized:
 
 def _check_input(x: Tensor) -> Tensor:
     """``x`` as finite float32 with at least one dimension."""
-    if check_float(x, "What is quantized").ndim == 0:
+    if check_float(x, "The input of quantize").ndim == 0:
         raise ValueError("quantize needs a tensor with at least one dimension, not 0")
     single = x.detach().to(torch.float32)
     if not bool(single.isfinite().all()):

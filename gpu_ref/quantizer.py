@@ -125,7 +125,7 @@ def quantize(
         The kernels cannot be compiled, or fail.
     """
     fmt = resolve_format(fmt)
-    if check_float(x, "What is quantized").ndim == 0:
+    if check_float(x, "The input of quantize").ndim == 0:
         raise ValueError("quantize needs a tensor with at least one dimension, not 0")
     library, table = library_for(x.device), format_table(fmt)
     x = _element(x)

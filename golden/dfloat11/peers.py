@@ -71,6 +71,6 @@ def peers() -> list[Peer]:
     missing = [name for name in ("zipnn", "openzl") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"For the comparison {' and '.join(missing)} must be installed; run: {INSTALL}"
+            f"For the comparison, {' and '.join(missing)} must be installed; run: {INSTALL}"
         )
     return [_zipnn(), _openzl()]
