@@ -1,4 +1,7 @@
-"""Sliding windows score every token but the first once; perplexity follows its definition."""
+"""Sliding windows score every token once, except the first, which is never scored.
+
+The perplexity follows its definition.
+"""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The noise that quantization adds to a layer's results is compared with sums done by hand."""
+"""The noise that quantization of both operands adds to a layer's results."""
 
 import math
 

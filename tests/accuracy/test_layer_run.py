@@ -31,8 +31,8 @@ def test_a_layer_is_streamed_through_the_array_that_was_asked_for(small_llama, m
     assert {name: record[name] for name in sizes} == sizes
     assert (record["inputs"], record["outputs"], record["results"]) == (72, 40, 3 * 40)
     # A tile has the size of the array: 2 rows of 8 lanes, and 3 columns. So 72 inputs need five
-    # tiles, and 40 outputs 14. A tile takes five cycles (the depth). It takes
-    # 2 * rows + columns - 1 more cycles to fill and empty the array.
+    # tiles, and 40 outputs 14. A tile takes five cycles (the depth). Filling and emptying
+    # the array takes 2 * rows + columns - 1 more cycles.
     assert record["cycles"] == 5 * 14 * 5 + 2 * 2 + 3 - 1
     assert 10 < record["sqnr_db"] < 30
 

@@ -21,7 +21,7 @@ def recipe(smooth: float | str | None) -> Recipe:
 
 
 def with_outliers(rows: int, width: int) -> torch.Tensor:
-    """Inputs with two channels that are far larger than the others, as language models have."""
+    """Inputs with two channels that are far larger than the others, as in language models."""
     inputs = torch.randn(rows, width)
     inputs[:, 3] *= 40
     inputs[:, 17] *= 25

@@ -47,7 +47,7 @@ def test_without_the_harness_the_error_names_the_package_to_install(small_llama,
         open_subject(find_model(str(small_llama), tasks=("counting",)))
 
 
-@pytest.mark.filterwarnings("ignore")  # of the harness and its many dependencies
+@pytest.mark.filterwarnings("ignore")  # warnings of the harness and its many dependencies
 def test_a_local_task_is_measured_by_document(small_llama, task_folder):
     pytest.importorskip("lm_eval", reason="lm-eval is an optional extra")
     reference = find_model(str(small_llama), tasks=("counting",), task_folder=task_folder)
@@ -55,7 +55,7 @@ def test_a_local_task_is_measured_by_document(small_llama, task_folder):
     outputs = subject.observe()
     assert outputs["counting"].shape == (12,)
     assert set(outputs["counting"].tolist()) <= {0.0, 1.0}
-    for matrix in subject.matrices().values():  # weights can be replaced, as quantization does
+    for matrix in subject.matrices().values():  # quantization replaces weights in this way
         matrix.write(torch.zeros_like(matrix.read()))
     with pytest.raises(UserError, match="knows no task 'no_such_task'"):
         open_subject(find_model(str(small_llama), tasks=("no_such_task",)))

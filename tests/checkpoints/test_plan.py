@@ -124,7 +124,8 @@ def test_convolutions_and_experts_are_read_back_row_by_row(folders, tmp_path):
     [
         (Operand(block=32, scale_format=ScaleFormat.E8M0_FLOOR), 0.0, 0.0),
         # The file stores the reciprocal of the tensor's scale. So halfbyte, when it reads the file,
-        # rounds twice more in FP32. compressed-tensors rounds scale, quotient and product to BF16.
+        # rounds twice more in FP32. compressed-tensors rounds three numbers to BF16: the block's
+        # scale, its quotient by the reciprocal, and the weight.
         (Operand(block=16, scale_format=ScaleFormat.E4M3_MODELOPT), 2.0**-7, 2.0**-22),
     ],
     ids=["mxfp4", "nvfp4"],

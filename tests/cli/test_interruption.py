@@ -109,7 +109,7 @@ def test_an_interruption_at_the_start_is_one_line(module):
     assert (done.returncode, done.stderr) == (1, f"interrupted: {MESSAGE}\n")
 
 
-# Runs of Yosys must be refused before the temporary folder goes, since threads use it until then.
+# Runs of Yosys must be refused before the temporary folder is deleted: threads use it until then.
 SIGNALLED = """
 import os, signal
 from halfbyte.base.yosys import yosys_is_refused

@@ -40,7 +40,7 @@ def test_a_decoder_is_proved_and_shown(shared_build: Path, monkeypatch: pytest.M
     assert claims == dict.fromkeys(("lane netlist", "progress", "specification"), "proved")
     arguments = ["synth", *arguments[1:-1]]
     shown = " ".join(CliRunner().invoke(app, arguments).stdout.split())
-    # Only the lane is proved: fixed codes have no table whose netlist could be proved.
+    # Only the lane's netlist is proved equal to its RTL: with fixed codes, there is no table.
     assert "Equality with the RTL: lane netlist proved. " in shown
 
 

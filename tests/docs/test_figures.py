@@ -1,7 +1,7 @@
 """Tables in the README and the documentation have the numbers of the committed records.
 
 A level is a kind of hardware: a MAC, a dot-product unit or an array. A record of levels holds the
-area of each level per lane, which computes one product per cycle.
+area per lane of each level. A lane computes one product per cycle.
 """
 
 import json

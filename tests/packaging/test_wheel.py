@@ -60,7 +60,7 @@ def test_wheel_synthesizes_from_an_empty_directory(wheel, tmp_path):
     pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
     run(*pip, "install", "--quiet", "--no-deps", wheel, cwd=tmp_path)
     (site,) = (tmp_path / "venv" / "lib").glob("*/site-packages")
-    # Python searches the folders that a .pth file names last, and reads no .pth files in them. So
+    # Python searches folders last if a .pth file names them, and reads no .pth files in them. So
     # halfbyte can only be imported from the wheel.
     others = [path for path in sys.path if Path(path).name == "site-packages"]
     (site / "dependencies.pth").write_text("\n".join(others) + "\n")
@@ -109,7 +109,7 @@ def imported_names(node: ast.AST) -> list[str]:
 
 
 def test_every_imported_package_is_a_declared_dependency():
-    """The test above cannot show this, because it uses all packages of this environment."""
+    """The synthesis from the wheel cannot show this: it uses all packages of this environment."""
     trees = (
         ast.parse(path.read_bytes())
         for room in (ROOT / "halfbyte").iterdir()

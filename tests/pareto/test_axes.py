@@ -46,7 +46,7 @@ def unit_record(name, kind=DotRecord, **figures):
 
 
 def array_record(name):
-    """A record of an array of 2 x 2 units. Each MAC has 50 um^2 of registers besides the unit."""
+    """A record of an array of 2 x 2 units, with 50 um^2 of registers per lane outside the units."""
     per_mac = AREAS[name] / 10 + 50
     return unit_record(
         name, ArrayRecord, rows=2, columns=2, area_um2=16 * per_mac, um2_per_lane=per_mac,
@@ -114,8 +114,8 @@ def test_array_area_adds_buffers_to_the_area_of_the_array():
         fmt = load(each.format)
         parts = model.area(each, fmt, fmt, storage, load_technology("sky130hd"))
         assert found.cost(each) == parts.total > each.um2_per_mac == parts.units + parts.registers
-    # The layer needs nearly all products of the array: it has 32 x 2048 tiles of 1024 cycles, and
-    # only 6 more cycles fill and empty the array.
+    # The array is busy nearly all the time: the layer has 32 x 2048 tiles of 1024 cycles, and only
+    # 6 more cycles fill and empty the array.
     for part in (
         "4096 inputs",
         "blocks of 32 with 8-bit",

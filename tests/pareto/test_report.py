@@ -138,7 +138,8 @@ def test_claims_follow_the_records():
     assert (sp.verdict, sp.paper) == ("differs", "+27.9 % of the MAC, +2.8 % of the chip")
     assert "the paper's accumulator has 19 bits, ours 17, lossless for 256 terms" in sp.why
     # Table 10 of the paper has the areas in um^2. SP adds 121.5 - 79.7 to the multiplier and
-    # 96.5 - 90.7 to the accumulator. The text divides both by the area of E2M1's MAC, 170.4.
+    # 96.5 - 90.7 to the accumulator. The text below gives both in percent of
+    # E2M1's MAC, 170.4.
     assert "the paper's cost: multiplier +24.5 %, accumulator +3.4 %" in sp.why
     assert "ours: multiplier +1.4 %, accumulator +1.4 %, register +1.8 %" in sp.why
     sf4 = by_question["Where does sf4 stand?"]

@@ -176,7 +176,7 @@ def test_the_best_lanes_and_blocks_of_a_format():
     by_block = {(each.scale, each.block): each for each in found}
     wide = by_block["e8m0", 32]
     assert (wide.lanes, wide.um2_per_lane, wide.enough_lanes) == (32, 600.0, 16)
-    # The net SQNR is lower by 6.02 dB for each bit of scales that is stored with a value.
+    # The net SQNR is lower by 6.02 dB for each bit that the block's scale adds to a stored value.
     assert wide.net_db == pytest.approx(18 - 6.02 * 8 / 32)
     assert by_block["e8m0", 16].net_db == pytest.approx(20 - 6.02 * 8 / 16)
     best = {(each.scale, each.block) for each in best_blocks(found)}

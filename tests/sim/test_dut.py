@@ -129,4 +129,5 @@ def test_coverage_counts_what_happened() -> None:
     limits = make_plans(macs, layout_of(macs, title="t", seed=1), cycles=10)["limits"]
     corners = coverage([limits], plain, 0).corners
     assert "held" not in corners
-    assert corners["upper_limit"] == corners["lower_limit"] == 2  # by a walk, and by wrapping
+    # Each limit is reached once step by step, and once by wrapping from the other limit.
+    assert corners["upper_limit"] == corners["lower_limit"] == 2

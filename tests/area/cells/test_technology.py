@@ -163,7 +163,7 @@ def test_liberty_round_trip_keeps_the_technology(card, tmp_path):
 
 
 def test_stronger_cells_are_only_for_clocks(card):
-    """``strengths`` names stronger versions of other cells."""
+    """``strengths`` names stronger versions of cells, used only if there is a clock to meet."""
     plain, clocked = card.liberty_text(), card.liberty_text(clocked=True)
     combinational = [name for name in card.strengths if not card.cells[name].flip_flop]
     assert combinational
@@ -238,7 +238,7 @@ write_verilog -noattr netlist.v
 
 
 def map_counter(technology, folder):
-    """Map a counter to cells; returns its area, the number of each cell, and the netlist."""
+    """Map a counter to cells; returns its area, the number of cells by name, and the netlist."""
     (folder / "design.v").write_text(_COUNTER)
     (folder / "cells.lib").write_text(technology.liberty_text())
     run_yosys(_MAP, folder, "Mapping a counter")

@@ -51,7 +51,10 @@ def store(tmp_path):
 
 @pytest.fixture
 def cluster():
-    """One worker with one thread. For one thread, joblib by itself would use this process."""
+    """A cluster of one worker with one thread.
+
+    On such a cluster, joblib alone would run all tasks in the calling process.
+    """
     with LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as cluster:

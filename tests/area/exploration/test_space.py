@@ -129,8 +129,8 @@ def test_value_sets_are_all_sets_without_a_common_divisor():
     assert all(fmt.values[4:] == tuple(-value for value in fmt.values[:4]) for fmt in formats)
     names = {fmt.name for fmt in ValueSets(bits=4, greatest=12).formats()}
     assert "set_0_1_2_3_4_6_8_12" in names  # E2M1
-    # This is the number of ways to choose 6 of the magnitudes 1 to 11. No six of them have a common
-    # divisor with 12, so none of the sets is left out.
+    # This is the number of ways to choose 6 of the magnitudes 1 to 11. No six of them share
+    # a divisor above 1 with 12, so none of the sets is left out.
     assert len(names) == 462
     (only,) = ValueSets(bits=4, greatest=7).formats()
     assert sorted(set(map(int, only.values))) == list(range(-7, 8))

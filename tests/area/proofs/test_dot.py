@@ -29,7 +29,7 @@ INVERTED = AdderStyle(total_inverted=True, carry_inverted=True)
 
 
 def full_adder(number, inputs):
-    """A full adder with the truth tables of its sum ``s`` and carry ``c``."""
+    """A full adder; its outputs are the nets ``s<number>`` (sum) and ``c<number>`` (carry)."""
     return TreeCell(inputs, {f"s{number}": 0b10010110, f"c{number}": 0b11101000})
 
 

@@ -1,7 +1,7 @@
 """Proofs that two pieces of logic are equal agree with enumeration.
 
-They also succeed for logic that is too large to enumerate. Some inputs are *codes*; a *table* is
-any function of the codes.
+They can also succeed for logic that is too large to enumerate. Some inputs are *codes*; a *table*
+is any function of the codes.
 """
 
 import itertools

@@ -26,7 +26,7 @@ class HangsAfterNoCode(Lane):
 
 
 class HangsOnOneByte(Lane):
-    """Never accepts a raw byte of the value 0xA5."""
+    """Never accepts a raw byte (sign and mantissa of a weight) of the value 0xA5."""
 
     def elaborate(self, platform: object) -> Module:
         m = super().elaborate(platform)

@@ -1,7 +1,7 @@
 """Netlists are proved equal to their RTL, register by register. Faulty netlists are refuted.
 
 The units are the parts of the DFloat11 decoder (lanes, and a loader of the code table) and the BF16
-MAC. A register's partner is the register of the RTL that it implements.
+MAC. The partner of a netlist's register is the RTL's register that it implements.
 """
 
 import json

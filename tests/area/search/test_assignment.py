@@ -1,6 +1,6 @@
 """Formats with permuted codes have the same values, and work like any other format.
 
-An order lists a format's values in the order of their codes.
+An *order* is a list of a format's values, in which the place of a value is its code.
 """
 
 from itertools import islice

@@ -1,4 +1,4 @@
-"""OpenSTA reads the netlist and the constraints that ``synth -o`` writes, and finds our slack.
+"""OpenSTA reads the netlist and constraints that ``synth -o`` writes, and agrees on the slack.
 
 A carry-save accumulator is cut into segments of a few bits each. It saves the carries between the
 segments in registers, so it needs a final addition.

@@ -1,6 +1,7 @@
 """Sketches: quick estimates of which architecture gives the smallest MAC.
 
-A sketch synthesizes only the addend: the part of a MAC that turns two codes into the number to add.
+A sketch synthesizes only the addend, the part of a MAC before the accumulator's adder. It is the
+multiplier, with gates that invert the multiplier's result if the product is negative.
 """
 
 import pytest
@@ -20,7 +21,7 @@ def test_mac_areas_differ_only_in_the_addend(technology, tmp_path, monkeypatch):
     card = load_technology(technology)
     designs = [
         MacSpec(load("int4"), load("int4"), architecture)
-        for architecture in ("sign_magnitude", "baugh_wooley")  # only the first has ``negate``
+        for architecture in ("sign_magnitude", "baugh_wooley")  # the second never negates
     ]
     rest_of_mac = [
         SynthesisJob(design, SKETCH, card).run().area_um2

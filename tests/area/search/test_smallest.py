@@ -1,6 +1,6 @@
 """Tests the search for the smallest MAC, with real Yosys and ABC.
 
-A recipe is a way to synthesize. Most recipes end with annealing, which replaces gates at random. A
+A recipe is a way to synthesize. Some recipes end with annealing, which replaces gates at random. A
 store holds the results of earlier runs.
 """
 

@@ -1,7 +1,7 @@
 """Synthesis records of the DFloat11 decoder and the BF16 MAC.
 
 The decoder decompresses BF16 weights. Each of its lanes decodes one stream, and all lanes share one
-code table. A fixed decoder has no table.
+code table. A decoder with fixed codes has no table.
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,11 @@
 """Annealed addends give the exact product of every pair of codes.
 
-An addend is the part of a MAC that turns two codes into their product.
+The addend is the part of a MAC before the accumulator's adder: the multiplier, with gates that
+invert its result if the product is negative. The product is ``odd + 2 * (rest + carry)``, where the
+adder adds the carry. The carry is the output ``negate`` if the product is even, and 0 if it is odd.
 
-Annealing replaces gates at random to save area. An addend gives a product as
-``odd + 2 * (rest + carry)``. The carry is the output ``negate`` if the product is even, and 0 if it
-is odd. Most products therefore have two forms, with ``negate`` set or not. Annealing may choose
-either form for each pair of codes.
+Most products therefore have two forms, with ``negate`` set or not. Annealing replaces gates at
+random to save area, and may choose either form for each pair of codes.
 """
 
 from dataclasses import replace

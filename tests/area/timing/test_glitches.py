@@ -154,10 +154,10 @@ def bench(netlist, timing, streams, delays=cell_delays):
     """A Verilog test bench: the netlist, a module with delays for each cell, and the inputs.
 
     One stream runs twice, and only the second run counts. At its start, the registers hold their
-    values after the last cycle, as in our simulation. With :func:`slowest`, all inputs of an output
-    have the same delays, so a continuous assignment can have them. Otherwise :func:`follows` models
-    the delays. Icarus' own module paths are not suitable: they drop a single short pulse but let a
-    series of pulses pass.
+    values after the last cycle, as in our simulation. With :func:`slowest`, an output has
+    the same delays for all inputs, so a continuous assignment can model them. Otherwise
+    :func:`follows` does. Icarus' own module paths are not suitable: they drop a single short
+    pulse but let a series of pulses pass.
     """
     name = {"0": "1'b0", "1": "1'b1", netlist.clock: "clk"}
     for nets in netlist.inputs.values():

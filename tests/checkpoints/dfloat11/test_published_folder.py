@@ -118,9 +118,9 @@ def assert_same_state(found, wanted):
 
 
 def folder_with(model, compressed, folder):
-    """Make a folder whose config.json has the fields of those in two other folders.
+    """Make a folder whose config.json merges the config.json files of two other folders.
 
-    The file in ``model`` states the architecture; that in ``compressed``, what is compressed.
+    The file in ``model`` states the architecture; the file in ``compressed``, what is compressed.
     """
     folder.mkdir()
     whole = json.loads((model / "config.json").read_text())
