@@ -1,4 +1,4 @@
-"""Declares the C functions of the kernels for ctypes, and lists structures to compare with C.
+"""Declares the C functions of the kernels and lists their structures, for ctypes.
 
 ``cuda/api.h`` and ``cuda/tiles.h`` declare these functions in C.
 """
@@ -61,7 +61,7 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
 
 
 def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
-    """The argument types of the functions that compute, in the ``cuda`` or ``host`` build."""
+    """The argument types of the kernels' functions, by name, in the build ``cuda`` or ``host``."""
     context, table = POINTER(Context), POINTER(FormatTable)
     plain, product = POINTER(PlainProduct), POINTER(Product)
     shared: dict[str, tuple[Any, ...]] = {

@@ -109,7 +109,7 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
 
 
 def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[MemoryRun]:
-    """Time quantizing and copying (FP32 and BF16) and dequantizing (FP32); yield a record each."""
+    """Time quantizing and copying (FP32 and BF16) and dequantizing (FP32); yield their records."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
         target, packed = torch.empty_like(x), quantize(x, fmt, block=sizes.block)
@@ -176,11 +176,12 @@ def product_records(
 def few_rows_records(
     fmt: Format, sizes: Sizes, device: torch.device, *, calls: int = 20
 ) -> Iterator[JsonObject]:
-    """Time products of 1, 4 and 16 rows of activations, as in text generation, and torch.matmul.
+    """Time the kernel ``rows`` and torch.matmul for 1, 4 and 16 rows of activations.
 
-    ``seconds`` is the time of one call. Each measurement is the mean over ``calls`` calls, and the
-    result is the median of the measurements. Quantizing the activations is not timed. The bytes per
-    second count only the weights, in the form in which the kernel reads them.
+    Text generation needs such products. ``seconds`` is the time of one call. Each measurement is
+    the mean over ``calls`` calls, and the result is the median of the measurements. Quantizing the
+    activations is not timed. The bytes per second count only the weights, in the form in which the
+    kernel reads them.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     w = _random(sizes.n, sizes.k, device, dtype)
@@ -274,7 +275,7 @@ def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> 
 def sweep_records(
     fmt: Format, device: torch.device, sizes: Sizes | None = None
 ) -> Iterator[ProductRun]:
-    """Time the tensor-core kernel with each size of tile that ``device`` can run.
+    """Time torch.matmul and the tensor-core kernel, with each size of tile that ``device`` can run.
 
     This is done for every block size in :data:`BLOCKS`. A tile is the part of the result that one
     thread block computes. A CPU only emulates these kernels: there, ``sizes`` must be given, or

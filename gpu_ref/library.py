@@ -130,7 +130,10 @@ class Library:
         return damage, starts
 
     def check_published(self, call: DecodePublished) -> int:
-        """Check the sizes of a module's parts; return the number of the damage, 0 for none."""
+        """Check the sizes of a module's parts in the layout of the ``dfloat11`` package.
+
+        Returns the number of the damage that was found, 0 if there is none.
+        """
         damage: int = self._handle.hb_dfloat11_check(ctypes.byref(call))
         return damage
 

@@ -119,7 +119,7 @@ PARTS = (
     Part("streams", "Time MAC units", Value.SPEED, 15, _streams),
     Part(
         "check_tiles",
-        "Compare tensor-core kernels with other tiles with the golden model",
+        "Compare tensor-core kernels in other tiles with the golden model",
         Value.CHOICE,
         20,
         _check_tiles,

@@ -176,7 +176,7 @@ class _Triple(Record):
     architecture: str
     """Architecture of the multiplier."""
     terms: int
-    """Products that the lossless accumulator holds."""
+    """How many products the lossless accumulator can add without overflow."""
     acc_width: int
     """Width of the lossless accumulator, in bits."""
     seed: int
@@ -184,9 +184,9 @@ class _Triple(Record):
     cycles: int
     """Clock cycles of all test scenarios together."""
     compared: int
-    """Accumulators that were compared."""
+    """Values of accumulators that were compared, one for each accumulator and cycle."""
     different: int
-    """Accumulators that differ."""
+    """Values of accumulators that differ."""
     simulator: Mapping[str, str | None]
     """The simulator, and versions of the tools."""
 

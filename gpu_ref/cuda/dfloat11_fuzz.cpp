@@ -104,7 +104,8 @@ void attack_header(Buffer &data, Dice &dice) {
   }
 }
 
-// Damages the starts and lengths of chunks. The valid header `c` says where these lie.
+// Damages the starts of chunks and the lengths of segments. The valid header `c` says where they
+// lie.
 void attack_index(Buffer &data, const Container &c, Dice &dice) {
   for (int64_t times = 1 + dice.below(3); times; --times) {
     if (dice.once_in(2)) put(data, c.starts + 4 * dice.below(c.chunks), dice.hostile(), 4);

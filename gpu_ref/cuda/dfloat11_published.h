@@ -15,7 +15,7 @@ namespace dfloat11 {
 
 constexpr int PIECE_BITS = 64;                // bits of the stream for a thread
 constexpr int THREADS = 512;
-constexpr int POINTER = 240;  // an entry of 240 or more names table 256 - entry
+constexpr int POINTER = 240;  // an entry of 240 or more leads to table 256 - entry
 constexpr int SIDE = 256;                     // entries of a table
 constexpr int MAX_TABLES = SIDE - POINTER + 1;
 constexpr int LEVELS = 4;                     // bytes of the longest code

@@ -2,9 +2,10 @@
 //
 // A dot-product unit multiplies a pair of codes in each of its lanes. Each cycle adds P, the exact
 // sum of these products, to an accumulator. A format's values are integers times its quantum, so P
-// is an integer in units of the product of both quanta. FP32 accumulators include the power of two
-// in this unit, but not its other factors, which are left to the user of the result. A number is
-// written as an integer times 2^place, where `place` is the exponent of the integer's last bit.
+// is an integer in units of the product of both quanta. An FP32 accumulator includes the power of
+// two in this product, but not the product's other factors: the caller must multiply the result by
+// those. A number is written as an integer times 2^place, where `place` is the exponent of the
+// integer's last bit.
 #pragma once
 
 #include "fp32_sum.h"

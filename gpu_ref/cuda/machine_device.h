@@ -8,8 +8,8 @@ namespace halfbyte {
 template <int THREADS>
 class Machine {
  public:
-  // A T for every thread of the block. The index must be the thread's own number; here it is
-  // ignored.
+  // A T for every thread of the block. A kernel must index it by the thread's own number, which the
+  // host's machine needs. Here the index is ignored.
   template <class T>
   struct PerThread {
     T own;

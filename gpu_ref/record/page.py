@@ -12,9 +12,9 @@ __all__ = ["page"]
 # formatted.
 _SPEED = (
     ("gigabytes_per_second", "GB/s", "{:,.1f}"),
-    ("share_of_copy", "of copy", "{:.2f}"),
+    ("share_of_copy", "speed / copy", "{:.2f}"),
     ("tera_operations_per_second", "TOPS", "{:,.2f}"),
-    ("share_of_torch", "of torch.matmul", "{:.2f}"),
+    ("share_of_torch", "speed / torch.matmul", "{:.2f}"),
     ("steps_per_second", "steps/s", "{:.3g}"),
 )
 

@@ -16,9 +16,9 @@ _REGISTRY = "record_parts.py"
 
 
 def _registered() -> tuple[Part, ...]:
-    """The parts of every ``record_parts.py`` in the order of their values.
+    """The parts of every ``record_parts.py``, the most important first.
 
-    Among parts of equal value, those of outer packages come first.
+    Among equally important parts, those of outer packages come first.
     """
     found: list[Part] = []
     for path in sorted(_PACKAGE.rglob(_REGISTRY), key=lambda path: (len(path.parts), path)):
