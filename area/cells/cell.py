@@ -36,7 +36,8 @@ class Arc(NamedTuple):
 
     ``sense`` says which edge of the input causes an edge of the output: the same edge
     (``positive``), the opposite edge (``negative``), or either (``both``). An XOR may have a
-    positive and a negative arc. ``rise`` or ``fall`` is None if there are no tables for that edge.
+    positive and a negative arc. For a flip-flop, the input is the clock, and only its rising edge
+    counts. ``rise`` or ``fall`` is None if there are no tables for that edge.
     """
 
     sense: str

@@ -50,7 +50,7 @@ _SENSES = {
 }
 NO_AREA = "it states no area"
 # The names that cells and pins may have, since they are written into Yosys scripts and Verilog.
-# A cell with another name, or with such a pin, is left out.
+# A cell is left out if it has another name, or a pin with another name.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
 

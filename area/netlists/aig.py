@@ -90,7 +90,11 @@ class Aig:
         return self.disjunction(both, self.conjunction(third, self.disjunction(first, second)))
 
     def lookup(self, table: int, selects: Sequence[int]) -> int:
-        """Bit ``row`` of ``table``, where bit ``i`` of ``row`` is ``selects[i]``."""
+        """The literal of one bit of the integer ``table``, a truth table.
+
+        It is bit ``row``, where bit ``i`` of ``row`` is the value of ``selects[i]``. This builds
+        ANDs, not a table node.
+        """
         if not selects:
             return table & 1
         half = 1 << (len(selects) - 1)

@@ -1,8 +1,9 @@
 """The proof that a dot-product unit is correct. Each part of the proof has its own method.
 
 A *lane* multiplies one pair of codes. Each of its output bits has a weight (a factor), and the
-weighted sum of the bits, plus a constant, is the product. A *tree* of adders adds the bits of all
-lanes.
+weighted sum of the bits, plus a constant, is the product. A *block* is a group of products that
+share a scale. A *tree* of adders adds the bits of the lanes; if the unit adds several blocks in a
+cycle, each block has a tree of its own.
 
 1. *Lane = table.* The number that a lane's bits give is the product of the codes' values. All pairs
    of codes are tried, on the RTL and on the netlist.
@@ -14,7 +15,8 @@ lanes.
 
 From 1 and 2, the tree gives the sum of the products. From 3, the logic after the tree is the same
 in RTL and netlist. For an integer accumulator, :func:`prove_accumulator` proves that this logic is
-correct. For other accumulators, simulation compares it with the golden model in PyTorch.
+correct. For other accumulators, simulation compares it with the golden model in PyTorch. A small
+FP32 adder is also proved equal to an independent one (:mod:`.fp32_stage`).
 """
 
 import json
@@ -54,7 +56,7 @@ _BASE = "base"
 
 @dataclass(frozen=True)
 class Tree:
-    """The part of a unit that adds the products of one block, a group of products.
+    """The part of a unit that adds the products of one block.
 
     Parameters
     ----------

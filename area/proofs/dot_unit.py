@@ -89,7 +89,7 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
 
 
 def _simulated(spec: DotSpec) -> str | None:
-    """The parts of the RTL that are not compared with a specification; None if there are none.
+    """The parts of the RTL that :func:`prove_dot` does not compare with a specification, or None.
 
     The proof that the netlist equals the RTL covers these parts, too.
     """
@@ -101,7 +101,8 @@ def _simulated(spec: DotSpec) -> str | None:
 def blocks_of_a_cycle(spec: DotSpec) -> str:
     """A phrase for the part of a unit that orders or gathers blocks, which is only simulated.
 
-    A unit adds several blocks in one cycle in a fixed order, or gathers one block over its cycles.
+    A unit adds several blocks in one cycle in a fixed order, or gathers one block in one or more
+    cycles.
     """
     return "order of blocks" if spec.blocks_per_cycle > 1 else "gathering of a block"
 

@@ -35,8 +35,8 @@ _CHANGES = {
     "inv": "inverted",
     "const0": "stuck at 0",
     "const1": "stuck at 1",
-    "cnot0": "inverted where its neighbour is 0",
-    "cnot1": "inverted where its neighbour is 1",
+    "cnot0": "inverted where bit {ctrlbit} of the port is 0",
+    "cnot1": "inverted where bit {ctrlbit} of the port is 1",
 }
 
 
@@ -147,4 +147,5 @@ def _change(line: str) -> str:
     options = dict(re.findall(r"-(\w+) (\S+)", line))
     wire = options.get("wire")
     what = f"bit {options.get('wirebit')} of {wire}" if wire else f"bit {options['portbit']}"
-    return f"{what} {_CHANGES[options['mode']]}, at port {options['port']} of {options['cell']}"
+    change = _CHANGES[options["mode"]].format_map(options)
+    return f"{what} {change}, at port {options['port']} of {options['cell']}"

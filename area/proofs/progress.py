@@ -103,8 +103,8 @@ def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProo
     """Prove that a beat crosses some stream of ``unit`` at least every ``max_idle + 1`` cycles.
 
     This must hold while all input streams are valid and all output streams are ready. ``unit`` is a
-    lane or a whole decoder. If a decoder has a stream of code tables, beats on this
-    stream count too. Raises ProgressError if the unit can be idle for longer, or if Yosys fails.
+    lane or a whole decoder. If a decoder has a stream of code tables, beats on this stream count
+    too. Raises ProgressError if the unit can be idle for longer, or if Yosys fails.
     """
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="halfbyte-progress-") as temporary:

@@ -49,9 +49,11 @@ class MappedUnit:
 
 
 def read_mapped_unit(folder: Path, top: str, cells: Mapping[str, Cell]) -> MappedUnit:
-    """Read the module ``top`` that :func:`synthesis.synthesize_rtlil` wrote to ``folder``.
+    """Read the module ``top`` that synthesis wrote to ``folder``.
 
-    Raises CircuitError for a netlist that is not a synchronous circuit of ``cells``.
+    ``netlist.json`` is the netlist, and ``registers.json`` is the unit before its registers were
+    mapped to cells. Raises CircuitError for a netlist that is not a synchronous circuit of
+    ``cells``.
     """
     text = (folder / "netlist.json").read_text()
     circuit = read_circuits(text, cells)[top]

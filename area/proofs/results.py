@@ -129,9 +129,9 @@ class StageProof(ProofStatus):
 class DotProof(ProofStatus):
     """What was proved about a dot-product unit.
 
-    A lane of the unit multiplies one pair of codes. The tree adds the products of all lanes. Each
-    part has a status of its own: ``proved`` or ``undecided``. A refuted part raises ProofError
-    instead.
+    A lane of the unit multiplies one pair of codes. A tree adds the products of the lanes; if the
+    unit adds several blocks in a cycle, each block has a tree. Each part has a status of its own:
+    ``proved`` or ``undecided``. A refuted part raises ProofError instead.
     """
 
     lane_rtl: str
@@ -139,7 +139,7 @@ class DotProof(ProofStatus):
     lane_netlist: str
     """Whether a lane's netlist gives the products of the formats' values."""
     tree: str
-    """Whether the tree gives the sum of the products."""
+    """Whether every tree gives the sum of its products."""
     accumulator: str | None
     """Whether an integer accumulator stores that sum; null for other accumulators."""
     netlist: str

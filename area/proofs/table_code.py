@@ -8,8 +8,9 @@ is its predecessor plus 1, shifted left to its own length. Codes that follow thi
 
 The reader looks at the bits at some place in the stream, and finds the row whose code they begin
 with. It gives the row's symbol and the place after the code. The proof covers all complete
-canonical codes that fit in the table, every place in the stream and all bits. :mod:`.table_loader`
-shows that only tables with such codes are loaded.
+canonical codes that fit in the table, every place in the stream and all bits. A table with a single
+row, whose code is 0, is not complete, but is covered too. :mod:`.table_loader` shows that no other
+tables are loaded.
 """
 
 import time

@@ -24,7 +24,11 @@ _CLEAR, _TAKE, _LAST = 1, 2, 4
 
 
 def _sums(spec: ArraySpec, operands: Operands, cycles: int) -> NDArray[Any]:
-    """The word in the unit's accumulator after each cycle, (cycles, 64)."""
+    """The sum of the products up to each cycle, as a word of the accumulator, (cycles, 64).
+
+    A unit whose blocks take several cycles has this sum in its accumulator only after the last
+    cycle of a block.
+    """
     unit = spec.unit
     products = code_products(unit, operands.codes(unit.weight, unit.activation))
     terms = np.arange(cycles * unit.lanes) % TERMS

@@ -24,9 +24,9 @@ MAX_INPUTS = 5
 # The card keeps at most this many inverters, and at most this many buffers. It keeps the smallest
 # ones, with different areas.
 STRENGTHS = 4
-# For netlists with a clock to meet, the card also keeps up to two stronger cells of a function.
-# Each is the smallest cell that drives a load at least this many times as fast as the function's
-# smallest cell does.
+# For netlists with a clock to meet, the card also keeps up to two stronger cells of a function,
+# unless it is an inverter or a buffer. For each of these factors, it keeps the smallest cell that
+# drives a load at least that many times as fast as the function's smallest cell does.
 SPEEDS = (1.7, 3.4)
 # For functions with more inputs, the card keeps no stronger cells.
 MAX_SIZED_INPUTS = 3
@@ -66,8 +66,8 @@ def distill(
     The card keeps the smallest cell for every function of up to five inputs. Functions that differ
     only in the order of their inputs count as one. The card also keeps a few inverters and buffers,
     the smallest flip-flop, full adder, half adder and tie cells, and up to two stronger versions of
-    cells with up to three inputs. Raises UserError if ``name`` is malformed, or if the library
-    cannot be read or lacks a needed cell.
+    other cells with up to three inputs. Raises UserError if ``name`` is malformed, or if the
+    library cannot be read or lacks a needed cell.
     """
     library = read_library(paths)
     whole = Technology(
@@ -147,7 +147,7 @@ def _drivers(technology: Technology, preference: Preference) -> set[str]:
 
 
 def _family(cell: Cell) -> object:
-    """A key that cells of one function share; None if the card keeps no stronger cells."""
+    """A key that cells of one function share; None if it gets no stronger cells in the card."""
     return None if len(cell.inputs) == 1 else family(cell, MAX_SIZED_INPUTS)
 
 

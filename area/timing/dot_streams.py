@@ -71,9 +71,10 @@ def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str
 def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDArray[Any]]:
     """The input words of 64 chained units, which keep each set of weights for ``held`` cycles.
 
-    There are two sets of weights, one from each half of a dot product of 256 terms. A unit with 256
-    lanes or more gets the same set twice. While a set stays, the activations of four tokens (rows
-    of activations) take turns. ``addend`` is the sum of the terms before those of the set.
+    There are two sets of weights, from an early and a late part of a dot product of 256 terms. A
+    unit with more than 128 lanes gets the same set twice. While a set stays, the activations of
+    four tokens (rows of activations) take turns. ``addend`` is the sum of the terms before those of
+    the set.
     """
     codes = operands.codes(spec.weight, spec.activation)
     groups = max(TERMS // spec.lanes, 1)
@@ -174,7 +175,7 @@ class DotMeasured(Record):
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
-    """Why a field is null."""
+    """What the library lacks for the delay or the energies; null if it lacks nothing."""
 
 
 def measure_dot(

@@ -42,7 +42,7 @@ class Measured(Record):
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
-    """Why a field is null."""
+    """What the library lacks for fields that are null; null if it lacks nothing."""
 
 
 def measure_netlist(

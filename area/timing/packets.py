@@ -3,9 +3,9 @@
 A lane of the decoder decodes one stream. It is simulated in 64 copies, so there are 64 streams.
 Each stream is one chunk of 256 BF16 weights. A chunk consists of two packets: one has a raw byte
 (sign and mantissa) of each weight, and the other has a header and the coded exponents. Either all
-exponents are coded with one table, or each chunk uses one of eight fixed codes: the one that makes
-the chunk's weight matrix shortest. ``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed`` define the
-packets.
+exponents are coded with one table, or each chunk uses one of eight fixed codes: the one in which
+the whole weight matrix that the chunk comes from is shortest. ``rtl.dfloat11.framing`` and
+``rtl.dfloat11.fixed`` define the packets.
 """
 
 import io

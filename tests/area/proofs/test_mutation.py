@@ -4,6 +4,8 @@ A proof finds which mutants are harmless, that is, equivalent to the MAC. The re
 with enumeration.
 """
 
+import re
+
 import pytest
 
 from halfbyte.area.netlists.aig import Aig
@@ -82,6 +84,11 @@ def test_no_more_mutants_than_there_are(macs):
     (name, mac), *_ = macs.items()
     changes = [mutant.change for mutant in mutate({name: mac}, count=10_000, seed=1).mutants]
     assert COUNT < len(changes) < 10_000
+    # A bit may be inverted under a condition. The message then says which other bit decides.
+    conditional = [change for change in changes if "inverted where" in change]
+    assert conditional
+    for change in conditional:
+        assert re.search(r" inverted where bit \d+ of the port is [01], at port ", change)
 
 
 def test_number_0_is_the_unchanged_design(macs, mutated):
