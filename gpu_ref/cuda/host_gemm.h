@@ -30,6 +30,8 @@
 
 namespace halfbyte {
 
+// Bytes of a vector. PAIR_ROWS rows of PAIR_VECTORS vectors are the results of a tile (see
+// compute_tile()).
 #if defined(HB_AVX512)
 constexpr int VECTOR_BYTES = 64, PAIR_ROWS = 6, PAIR_VECTORS = 4;
 #elif defined(HB_AVX2)

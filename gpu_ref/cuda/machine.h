@@ -1,10 +1,10 @@
 // Defines the operations of a thread block that kernels need: on the GPU, and emulated on the host.
 //
 // The body of a kernel is written once, as a sequence of steps. Every thread, lane (thread of a
-// warp) or warp executes each step. On the GPU, the calling thread executes it. On the host, a loop
-// executes it for all threads in turn, before the next step begins. So the index arithmetic of a
-// kernel can be tested without a GPU. The emulation spreads matrices over 32 lanes as the GPU's
-// instructions do. Its asynchronous copies arrive only after a wait.
+// warp), warp or warpgroup executes each step. On the GPU, the calling thread executes it. On the
+// host, a loop executes it for all threads in turn, before the next step begins. So the index
+// arithmetic of a kernel can be tested without a GPU. The emulation spreads matrices over 32 lanes
+// as the GPU's instructions do. Its asynchronous copies arrive only after a wait.
 #pragma once
 
 #include "arithmetic.h"
