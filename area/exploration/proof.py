@@ -16,10 +16,10 @@ __all__ = ["prove_trial"]
 
 
 def prove_trial(trial: MacTrial) -> MacProof:
-    """Prove that the netlist of a design is correct.
+    """Prove that the netlists of a MAC and of its multiplier alone are correct.
 
-    The design is synthesized again, which gives the same netlist as before. Raises ProofError with
-    a counterexample if the netlist or its RTL is wrong, and ToolError if synthesis fails.
+    Both are synthesized again; the MAC gets the same netlist as before. Raises ProofError with a
+    counterexample if a netlist or its RTL is wrong, and ToolError if synthesis fails.
     """
     design, clock = trial.design, trial.clock_ps
     with tempfile.TemporaryDirectory(prefix="halfbyte-prove-") as temporary:

@@ -38,7 +38,7 @@ LEAST_TASKS = 32
 # A design fails if its worker dies more often than this.
 MAX_DEATHS = 2
 # If workers fail more often than this without any result in between, the run ends, since the
-# designs are then not the cause.
+# designs are then probably not the cause.
 MAX_FAILURES_IN_A_ROW = 6
 # Time between two checks for results of other runs.
 _OTHERS_POLL_SECONDS = 1.0

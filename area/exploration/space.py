@@ -163,7 +163,7 @@ def load_space(reference: str | Path) -> Space:
     """Read a space. ``reference`` is the name of a shipped space, or the path of a YAML file.
 
     Raises UserError if the file does not describe a space, or for an unknown name. For an unknown
-    name, the message lists all names, and suggests one that is similar enough.
+    name, the message lists all names, and suggests a similar one if there is one.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):

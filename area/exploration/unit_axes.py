@@ -79,7 +79,7 @@ def _design(
 
 
 def unit_axes(data: Mapping[Any, Any], read_axis: ReadAxis) -> tuple[bool, UnitAxes | None]:
-    """Whether a space has MACs, and the axes of its units if it has any.
+    """Whether a space has MACs, and the axes of its units; None if it has no units.
 
     Raises UserError for a wrong value, or for axes of units in a space without units.
     """

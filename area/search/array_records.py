@@ -43,7 +43,7 @@ class ArrayRecord(DotRecord):
     dataflow: str
     """What stays in an element: ``output`` (the sum) or ``weight``."""
     rows: int
-    """Number of rows. Each row has its own token, or its own products of a sum if weights stay."""
+    """Number of rows. Each row has its own token; if weights stay, its own products of each sum."""
     columns: int
     """Number of columns; each column computes its own output."""
     depth: int | None

@@ -23,8 +23,8 @@ from halfbyte.rtl import MacSpec, applicable_architectures
 __all__ = ["ROUNDS", "Assignment", "assign_codes", "permuted", "signed_orders"]
 
 # For each round: the number of orders in it, and the length of the annealings that compare them.
-# Annealing is a random search for a smaller netlist; its length is counted in moves, which are
-# tried changes. The results of short annealings scatter by a few percent, about as much as the
+# Annealing is a random search for a smaller netlist. Its length is counted in moves; each move
+# tries one change. The results of short annealings scatter by a few percent, about as much as the
 # areas of the orders differ. The later rounds have longer annealings, which rank the best orders
 # more reliably.
 ROUNDS = ((60, 40_000), (15, 160_000), (5, 640_000))
@@ -42,7 +42,8 @@ class Assignment:
         Areas in um^2 of the MACs with the permuted and with the given format. Both come from
         annealings of the same length.
     architecture, given_architecture : str
-        The multiplier architectures of these two MACs, chosen by quick syntheses.
+        The multiplier architectures of these two MACs, chosen by quick syntheses. All orders that
+        were tried have ``architecture``.
     moves : int
         Length of each of the two annealings, in moves.
     orders : int
@@ -98,7 +99,7 @@ def signed_orders(fmt: Format, seed: int) -> Iterator[tuple[Fraction, ...]]:
             lower.remove(-value)
     pairs += zip(upper, reversed(lower), strict=True)
     pairs.sort(key=lambda pair: (min(abs(value) for value in pair), pair))
-    shuffle = random.Random(seed).shuffle  # noqa: S311 (no secret)
+    shuffle = random.Random(seed).shuffle  # noqa: S311 (not used for secrets)
     while True:
         yield (*(pair[0] for pair in pairs), *(pair[1] for pair in pairs))
         shuffle(pairs)
@@ -133,7 +134,7 @@ def assign_codes(
     seed : int
         Seed of the random orders.
     jobs : int, optional
-        Number of processes at a time; by default one for each core.
+        Number of jobs that run at the same time; by default one for each core.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
 

@@ -28,7 +28,7 @@ _DIGITS = "booth"
 def promising(design: MacSpec) -> list[MacSpec]:
     """The design in each architecture that is worth trying.
 
-    Returns only the design itself if it already names an architecture. The choice depends only on
+    Returns only the design itself if its architecture is already chosen. The choice depends only on
     the formats' integers and widths and on the architectures that can multiply them, never on a
     format's name.
     """

@@ -76,11 +76,11 @@ def search_for_clock(
         [(replace(job, clock_ps=clock_ps), mapped) for job, mapped in group] for group in groups
     ]
     delays.measure([group[0] for group in found])
-    # The places of the designs whose smallest netlist misses the clock. The search goes on only for
-    # them.
+    # The indices of the designs whose smallest netlist misses the clock. The search goes on only for
+    # these.
     searched = [place for place, group in enumerate(found) if delays.of(group[0]) > clock_ps]
     delays.measure([entry for place in searched for entry in found[place]])
-    open_ = searched  # the places of designs that do not meet the clock yet
+    open_ = searched  # the indices of designs that do not meet the clock yet
     kinds = [(_every_structure, False), (_saved_carries, True)]
     for first, saved in kinds if saved_carries else kinds[:1]:
         for stage in (first, partial(_every_recipe, saved), partial(_other_targets, saved)):

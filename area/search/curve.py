@@ -1,4 +1,4 @@
-"""Area against clock: a sweep from a slow clock to one that cannot be met."""
+"""Finds the best MAC of each design at each of many clocks: area against clock."""
 
 import math
 from collections.abc import Sequence

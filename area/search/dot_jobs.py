@@ -43,8 +43,8 @@ class DotJob:
 
     With ``proves``, the job also proves that the netlist is correct. Energies are measured on
     ``operands``; without operands, energies are left out. A chained unit (of a weight-stationary
-    array) adds its products to an input instead of its own accumulator. While the energy of such a
-    unit is measured, its weights stay for ``held`` cycles.
+    array) adds its products to an input instead of to its own accumulator. While the energy of such
+    a unit is measured, its weights stay for ``held`` cycles.
     """
 
     spec: DotSpec

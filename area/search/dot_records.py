@@ -64,7 +64,7 @@ class DotRecord(DotFields):
     lane_um2: float
     """Area of a lane alone, without its share of the adder tree, in um^2."""
     lane_moves: int
-    """Length of the random search that found the lane, in tried changes; 0 without a search."""
+    """How many changes the random search for the lane tried; 0 if there was no search."""
     register_um2: float
     """Area of the flip-flops, in um^2."""
     cells: int

@@ -164,8 +164,9 @@ def synthesize_dots(
     """Records of the smallest netlist of each unit, in the order of ``specs``.
 
     The search for the best lane comes first, once for each pair of formats. It tries every
-    architecture (:mod:`halfbyte.area.search.lanes`), unless the unit names one. Then every recipe
-    is tried on the unit. Each result is stored at once, and stored results are not computed again.
+    architecture (:mod:`halfbyte.area.search.lanes`), unless the unit has one already. Then every
+    recipe is tried on the unit. Each result is stored at once, and stored results are not computed
+    again.
 
     Parameters
     ----------
@@ -194,7 +195,7 @@ def synthesize_dots(
         (:func:`halfbyte.rtl.dot.unit.small_stage`), which takes minutes. Such a proof covers only
         the RTL. Units with equal stages share one proof. Without ``prove``, this has no effect.
     jobs : int, optional
-        Number of processes at a time; by default one for each core.
+        Number of jobs that run at the same time; by default one for each core.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
 

@@ -112,7 +112,7 @@ class _Resources(Record):
 
 @dataclass(frozen=True)
 class _FpgaJob(Job[_Resources]):
-    """Synthesizes a MAC with a named architecture for one family of FPGAs."""
+    """Synthesizes a MAC in one architecture for one family of FPGAs."""
 
     design: MacSpec
     target: FpgaTarget

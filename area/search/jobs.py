@@ -41,7 +41,7 @@ class Job(Protocol[_Result]):
 
 
 class JobRunner:
-    """Runs jobs that wait for tools, ``processes`` at a time, and stores their results.
+    """Runs jobs in threads, ``processes`` at a time, and stores their results.
 
     Parameters
     ----------
@@ -60,7 +60,8 @@ class JobRunner:
 
     def __init__(self, store: str, processes: int, on_progress: Progress | None) -> None:
         self.store = RecordStore(build_dir() / "records" / f"{store}.jsonl")
-        self.pool = ThreadPoolExecutor(processes)  # each thread waits for a Yosys process
+        # Threads are enough: Yosys runs in other processes, and annealing releases Python's lock.
+        self.pool = ThreadPoolExecutor(processes)
         self.on_progress = on_progress
         self.done = self.total = 0
         self.failures: dict[str, tuple[Job[Any], ToolError]] = {}

@@ -95,7 +95,7 @@ def synthesize_named(
     *,
     multiplier: bool = False,
 ) -> SynthesisRecord:
-    """Synthesize one design with a named architecture, without looking into the record store.
+    """Synthesize one design in the architecture that it has, without using the record store.
 
     Delay and energies are null without ``operands``. The areas of multiplier and accumulator are
     null unless ``multiplier`` is set: the multiplier is then also synthesized alone, which makes

@@ -52,7 +52,7 @@ class Netlist:
 
 @dataclass(frozen=True, kw_only=True)
 class ProofRecord(Record):
-    """The proof that one unit is correct, and the attempts to prove faulty copies of it correct."""
+    """The proof that one unit or netlist is correct, and the same proof with faults in the RTL."""
 
     format: str
     """Format of the weights."""
@@ -79,11 +79,11 @@ class ProofRecord(Record):
     proof: ClaimRecord
     """The proof of the unit itself."""
     faults: Mapping[str, ClaimRecord]
-    """For each fault: the attempt to prove a copy with this fault correct; it must be refuted."""
+    """For each fault: the same proof with this fault in the RTL; it must be refuted."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     seconds: float
-    """Time that the proofs of the unit and its faulty copies took, in s."""
+    """Time that all proofs of the record took, in s."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class _TaskRecord(Record):
 
 @dataclass(frozen=True)
 class ProofTask(Job[_TaskRecord]):
-    """All proofs for two formats in the architecture that ``design`` names.
+    """All proofs for two formats in the architecture of ``design``.
 
     The task proves the correctness of the multiplier's RTL, of the MAC's RTL with every kind of
     accumulator (:func:`variants`), and of the netlists of the multiplier and the lossless MAC. It
@@ -148,7 +148,7 @@ class ProofTask(Job[_TaskRecord]):
         )
 
     def run(self) -> _TaskRecord:
-        """Prove all units and netlists of the task correct; try the same for the faulty copies."""
+        """Prove that all units and netlists of the task are correct; repeat this with faults."""
         start = time.monotonic()
         circuits = lower(self._components(), self._netlist_files(), self.technology.cells)
         reading = time.monotonic() - start
@@ -301,7 +301,7 @@ def prove_designs(
 
     The netlists are all those that synthesis tries for the designs.
 
-    Returns a record for each unit and netlist, with the results for its faulty copies.
+    Returns a record for each unit and netlist, with the results of the proofs with faults.
     :func:`failures` lists the proofs in a record that did not end as they must. Proofs are stored,
     and are run again only if the circuits, the code or the tools change. Raises ToolError if a tool
     fails.

@@ -1,8 +1,9 @@
 """Sketches: short syntheses that show which architecture probably gives the smallest MAC.
 
-The addend is the part of a MAC that turns two codes into the number that the accumulator adds. MACs
-of different architectures differ only in the addend and in one gate outside it. So a sketch anneals
-only the addend, and only briefly. Annealing is a random search for a smaller netlist.
+The addend is everything in a MAC before the accumulator's adder: the multiplier, and the gates that
+invert the multiplier's output if it must be negated. MACs of different architectures differ only in
+the addend and in one gate outside it. So a sketch anneals only the addend, and only briefly.
+Annealing is a random search for a smaller netlist.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Sketch(Record):
 
 @dataclass(frozen=True)
 class SketchJob(MacJob, Job[Sketch]):
-    """Makes the sketch of a MAC with a named architecture; ``recipe`` must anneal."""
+    """Makes the sketch of a MAC in one architecture; ``recipe`` must anneal."""
 
     result_type = Sketch
 

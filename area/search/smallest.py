@@ -2,8 +2,8 @@
 
 A recipe is a fixed sequence of synthesis steps. The quick recipe has the fewest steps. Some recipes
 end in an annealing, a random search that changes the netlist gate by gate. A sketch is a short
-annealing of a MAC's addend, the part that turns two codes into the number that the accumulator
-adds.
+annealing of a MAC's addend. The addend is everything before the accumulator's adder: the
+multiplier, and the gates that invert the multiplier's output if it must be negated.
 """
 
 import logging
@@ -92,7 +92,7 @@ def synthesize(
     prove : bool
         Prove that every returned netlist is correct. Without this, ``proof`` is None.
     jobs : int, optional
-        Number of processes at a time; by default one for each core.
+        Number of jobs that run at the same time; by default one for each core.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
 
@@ -288,7 +288,7 @@ def map_designs(
 ) -> list[Path]:
     """Synthesize designs with the recipe named ``recipe``; returns the netlists' Verilog files.
 
-    The recipe must be one without a clock, and each design must name its architecture. Raises
+    The recipe must be one without a clock, and no design may have the architecture ``auto``. Raises
     ToolError if Yosys or ABC fails.
     """
     (chosen,) = (each for each in RECIPES if each.name == recipe)

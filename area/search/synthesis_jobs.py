@@ -1,8 +1,9 @@
 """A synthesis of a MAC, as a job that runs one recipe on one design; its result is stored.
 
 A recipe is a fixed sequence of synthesis steps. Some recipes end in an annealing, a random search
-for a smaller netlist. The length of an annealing is counted in moves, which are tried changes. The
-addend is the part of a MAC that turns two codes into the number that the accumulator adds.
+for a smaller netlist. The length of an annealing is counted in moves; each move tries one change.
+The addend is everything in a MAC before the accumulator's adder: the multiplier, and the gates that
+invert the multiplier's output if it must be negated.
 """
 
 import hashlib
@@ -51,7 +52,10 @@ MULTIPLIER_SHARE = 8
 
 @dataclass(frozen=True)
 class MacJob:
-    """A MAC to be mapped to a technology's cells by a recipe. ``design`` names an architecture."""
+    """A MAC to be mapped to a technology's cells by a recipe.
+
+    The architecture of ``design`` is already chosen.
+    """
 
     design: MacSpec
     recipe: Recipe
@@ -130,8 +134,9 @@ class SynthesisJob(MacJob):
     def _annealed_multiplier(self, folder: Path) -> CellNetlist | None:
         """The multiplier alone, annealed from the gates of the addend.
 
-        Returns None for other modules, for recipes without annealing, and if these gates do not
-        suffice to make the multiplier.
+        Returns None for other modules and for recipes without annealing. Also returns None if the
+        product does not depend on both codes, since the gates then lack a port of the multiplier,
+        and if the library has no XOR cell, which undoes the addend's inversion.
         """
         if self.module != MULTIPLIER or not self.recipe.moves:
             return None

@@ -98,9 +98,9 @@ class UnitRecord(Record):
     area_ge: float
     """Area in gate equivalents: the area divided by that of a two-input NAND."""
     multiplier_um2: float | None = None
-    """Area of the exact product, synthesized alone, in um^2."""
+    """Area of the logic for the exact product, synthesized alone, in um^2."""
     accumulator_um2: float | None = None
-    """The area minus the areas of the product and the registers, in um^2."""
+    """The area minus the areas of this logic and of the registers, in um^2."""
     delay_ps: float | None
     """Least clock period, in ps, with setup times and without delays of wires."""
     energy_fj: float | None

@@ -33,8 +33,8 @@ def map_variants(
 ) -> VariantNetlists:
     """Netlists of the MACs of :func:`halfbyte.rtl.variants`, in the same order.
 
-    The recipe must be one without a clock, and ``design`` must name its architecture. The file
-    ``lossless``, if given, is an existing netlist of the lossless MAC, which is then not
+    The recipe must be one without a clock, and the architecture of ``design`` must not be ``auto``.
+    The file ``lossless``, if given, is an existing netlist of the lossless MAC, which is then not
     synthesized again.
     """
     macs = variants(design)

@@ -61,7 +61,7 @@ STRUCTURES, FINALISTS = 1, 2
 
 
 def named_recipe(script: str, adder: str, share: float | None = None) -> Recipe:
-    """The recipe with an ABC script and an adder, both by name.
+    """The recipe with an ABC script and an adder, both given by name.
 
     ABC's delay target is ``share`` clock periods; without ``share``, it depends on the adder.
     """

@@ -73,7 +73,7 @@ def synthesize_dot(
     recipe : Recipe
         Its ABC script maps the logic outside of lanes and adders.
     folder : Path
-        Created if only its last part does not exist.
+        Created if missing; its parent folder must exist.
     clock_ps : float, optional
         The clock period in ps, for a recipe with a clock.
 

@@ -22,7 +22,7 @@ from halfbyte.rtl.dot import DotSpec, FinalAdder
 __all__ = ["NEAR", "DotWay", "first_ways", "other_ways"]
 
 # ABC's first delay target as a part of the clock period: for integer units, for FP32 units, and for
-# libraries without a full adder, where ABC sees the whole unit.
+# libraries without a full adder, where ABC also sees the tree.
 _FINAL_ADDER_SHARE, _STAGE_SHARE, _WHOLE_SHARE = 0.35, 0.8, 0.95
 # If a netlist misses the clock but its delay is at most this many clock periods, its recipe is
 # tried again with other delay targets.

@@ -1,9 +1,10 @@
 """Defines the synthesis recipes for units without a clock to meet, the same for every format.
 
-A recipe minimizes the *addend* of a MAC, the logic that makes a signed product of two codes, and
-maps it to the cells of a technology. It runs an ABC script. It may then anneal the result, which
-replaces gates at random in many *moves* (:mod:`halfbyte.area.synthesis.annealing`). All recipes map
-the other logic of a MAC in the same way. The accumulator's addition becomes a ripple-carry chain of
+The *addend* is everything in a MAC before the accumulator's adder: the multiplier, and the gates
+that invert the multiplier's output if it must be negated. A recipe minimizes the addend and maps it
+to the cells of a technology. It runs an ABC script. It may then anneal the result, which replaces
+gates at random in many *moves* (:mod:`halfbyte.area.synthesis.annealing`). All recipes map the
+other logic of a MAC in the same way. The accumulator's addition becomes a ripple-carry chain of
 the library's full adders, the smallest kind of adder. Everything else is mapped with the script of
 :data:`QUICK`.
 
@@ -164,7 +165,7 @@ SECOND_ARCHITECTURES = 2
 # smallest. For the shipped formats, the second-smallest architecture became the best only if this
 # ratio was at most 1.03.
 HOPELESS_RATIO = 1.05
-# `DEEP` takes more than 10 seconds for netlists with more cells.
+# `DEEP` takes more than 10 seconds for netlists with more cells than this.
 MAX_SEARCHED_CELLS = 200
 
 

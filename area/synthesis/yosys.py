@@ -1,7 +1,9 @@
 """Runs one synthesis, from RTLIL to a netlist of library cells, and reads the netlist's area.
 
 A *recipe* gives a script for ABC and a kind of adder. It may add simulated annealing, which
-replaces gates at random. The *addend* is the part of a MAC that depends only on the two codes.
+replaces gates at random. The *addend* is everything in a MAC before the accumulator's adder: the
+multiplier, and the gates that invert the multiplier's output if it must be negated.
+
 Without a clock to meet, ABC or annealing minimizes the addend alone, and the other logic of the MAC
 is mapped around it. With a clock, the whole unit is flattened and mapped as one piece. ABC then
 inserts buffers and chooses among cells of all strengths. A carry-save accumulator ends in an adder
