@@ -174,11 +174,12 @@ def _caption(records: Sequence[SynthesisRecord]) -> str:
     first = records[0]
     versions = ", ".join(f"{tool} {version}" for tool, version in first.versions.items())
     return (
-        f"{first.technology}, {first.corner}, lossless for {first.terms} terms. Steps: "
-        "the smallest netlist found that meets a clock; rings: the fastest netlist found. Delay: "
-        "the longest path to a register, from another register or from an input that changes with "
-        "the clock, with setup time, from the library's tables, without wires. Netlists without a "
-        f"proof are left out. {versions}"
+        f"{first.technology}, {first.corner}, accumulators lossless for {first.terms} products. "
+        "Steps: the smallest netlist found that meets a clock; rings: the fastest netlist found, "
+        "with its delay. Delay: the longest path to a register, from another register or from an "
+        "input that changes with the clock, with setup time, from the library's tables, without "
+        "wires. WNS: worst negative slack, the time by which the slowest path misses the clock. "
+        f"Netlists without a proof are left out. {versions}"
     )
 
 

@@ -65,9 +65,9 @@ def changes(before: Iterable[JsonObject], after: Iterable[JsonObject]) -> list[C
     """Compare two sets of records, number by number.
 
     Records are matched by what they measure. For circuits this is format, unit, technology, clock
-    and so on; for evaluations it is format, model, text and recipe. If a set has a circuit in
-    several architectures, as ``synth --every`` gives them, architecture and recipe must match too.
-    Other kinds of records are left out.
+    and so on; for evaluations it is format, model, text, context length and recipe. If a set has
+    several netlists of a circuit, as ``synth --every`` gives them, architecture and recipe must
+    match too. Other kinds of records are left out.
 
     The result has the order of the second set. Records that only the first set has come last.
     Numbers that did not change are included. Raises UserError for a record with wrong fields.

@@ -144,7 +144,7 @@ def find(
     parents : sequence of Parent
         The distributions that the formats represent; at least one.
     block : int
-        Values that share a scale.
+        Number of values that share a scale.
 
     Raises
     ------

@@ -5,7 +5,7 @@ the supernormal value.
 
 A *supernormal* value takes the code of negative zero. The *base* of such a format is the same
 format with a second zero instead of this value. A *parent* is a distribution of values by which
-formats are judged.
+formats are judged. The *quantum* of a format is the largest number that divides all its values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -105,7 +105,7 @@ def draw_cloud(axes: Axes, findings: Findings, named: Mapping[str, str]) -> None
         label="shipped formats",
     )
     axes.set_xlabel("MAC area, µm² (less is better)")
-    axes.set_ylabel("SQNR lost to the best levels, dB (upwards is better)")
+    axes.set_ylabel("SQNR lost against the best values, dB (upwards is better)")
     _finish(axes)
     legend_above(axes)
     labels = [
@@ -146,7 +146,7 @@ def _base_name(candidate: Candidate) -> str | None:
 
 
 def _group_title(candidate: Candidate) -> str:
-    return f"{candidate.base.title} and a value" if candidate.base else "others"
+    return f"{candidate.base.title} and one more value" if candidate.base else "others"
 
 
 def _limits(

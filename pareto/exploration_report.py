@@ -26,6 +26,16 @@ from halfbyte.pareto.exploration_plot import (
 
 __all__ = ["summary_rows", "write_exploration"]
 
+# What the columns of `summary_rows` mean, for the file with the table.
+_COLUMNS_NOTE = (
+    "\nQuantum: the largest number that divides all values. Acc: bits of the accumulator. "
+    "Over base: the extra area over the same format with a second zero in place of its supernormal "
+    "value. dB: how far the signal-to-quantization-noise ratio is below that of the best possible "
+    "values, for the distribution that the column names. No larger and no less accurate: the "
+    "smallest format for which this is true, and which is better in one of the two; `frontier` if "
+    "there is none.\n"
+)
+
 
 def write_exploration(
     title: str,
@@ -56,7 +66,7 @@ def write_exploration(
     written += write_rows(folder / "candidates", rows)
     written += write_rows(folder / "designs", [_flat(record) for record in records])
     written.append(folder / "frontier.md")
-    write_atomically(written[-1], markdown_table(*summary_rows(findings)))
+    write_atomically(written[-1], markdown_table(*summary_rows(findings)) + _COLUMNS_NOTE)
     for each in findings.frontier:
         if each.format.name not in named:
             written.append(folder / "formats" / f"{each.format.name}.yaml")
@@ -85,6 +95,11 @@ def _groups(findings: Findings) -> list[list[Candidate]]:
 
 def summary_rows(findings: Findings) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the frontier and the shipped formats, by ascending area.
+
+    ``acc`` is the number of the accumulator's bits, ``over base`` the extra area over the base. The
+    columns in dB say how far the SQNR (signal-to-quantization-noise ratio) is below that of the
+    best possible values for a parent. The column before ``proof`` has the smallest format that is
+    no larger, no less accurate, and better in one of the two, or ``frontier`` if there is none.
 
     Columns that start with ``>`` are right-aligned. In a narrow terminal, those that start with
     ``~`` are left out.
@@ -120,16 +135,18 @@ def _over_base(findings: Findings, candidate: Candidate) -> str:
     return f"{100 * (candidate.area_um2 / base.area_um2 - 1):+.1f} %"
 
 
-def _caption(findings: Findings, note: str) -> str:
+def _caption(findings: Findings, quality: str, note: str) -> str:
+    """The caption of a plot; ``quality`` says what its numbers in dB are."""
     record = findings.candidates[0].record
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     recipes = ", ".join(sorted({each.record.recipe for each in findings.candidates}))
     return (
-        f"Area: {record.technology}, {record.corner}, both operands in the format, lossless "
-        f"for {record.terms} terms, no timing constraint, the smallest architecture with recipe "
-        f"{recipes}; {versions}. SQNR: blocks of {findings.block}, scaled to the highest value, "
-        f"against the best levels for {findings.parents[0].title}. Netlists of the named "
-        f"formats are proved, those of the small dots are not.{note}"
+        f"Area: {record.technology}, {record.corner}, both operands in the format, accumulators "
+        f"lossless for {record.terms} products, no timing constraint, the smallest architecture "
+        f"with recipe {recipes}; {versions}. {quality}, in blocks of {findings.block}, whose "
+        "largest magnitude becomes the format's highest value. SQNR: signal-to-quantization-noise "
+        "ratio. Netlists of the named formats are proved, those of the small dots are not."
+        f"{note}"
     )
 
 
@@ -138,7 +155,8 @@ def _draw_frontier(
 ) -> list[Path]:
     outside = count_outside(findings, named)
     note = f" {outside} of {len(findings.candidates)} formats lie outside." if outside else ""
-    caption = _caption(findings, note)
+    quality = f"SQNR lost: against the best possible values for {findings.parents[0].title}"
+    caption = _caption(findings, quality, note)
     with picture(10.0, 6.2, title=title, caption=caption, look=look) as drawn:
         draw_cloud(drawn.figure.add_subplot(), findings, named)
         return drawn.save(path)
@@ -153,7 +171,10 @@ def _draw_supernormal(
     look: Look,
 ) -> list[Path]:
     size = max(10.0, 6.0 * len(groups)), 7.0
-    with picture(*size, title=title, caption=_caption(findings, ""), look=look) as drawn:
+    quality = "Gain in SQNR: over the same format with a second zero, for each distribution"
+    note = " Quantum: the largest number that divides all values of the format."
+    caption = _caption(findings, quality, note)
+    with picture(*size, title=title, caption=caption, look=look) as drawn:
         grid = drawn.figure.subplots(2, len(groups), squeeze=False, sharex="col")
         for column, group in enumerate(groups):
             upper, lower = grid[:, column]

@@ -107,7 +107,7 @@ def write_levels(
     suffix = "_weight" if dataflow == Dataflow.WEIGHT.value else ""
     path = folder / f"levels_{technology}{suffix}"
     drawn_formats = [fmt for fmt in formats if fmt.bits <= _MOST_BITS] or list(formats)
-    title = "Area per lane, over that of E2M1"
+    title = "Area per lane, divided by that of E2M1"
     with picture(*_SIZE_INCHES, title=title, caption=_caption(levels), look=look) as drawn:
         _draw(drawn.figure.add_subplot(), levels, drawn_formats)
         written = drawn.save(path)
@@ -129,8 +129,8 @@ def _caption(levels: Sequence[Level]) -> str:
     kinds = "; ".join(dict.fromkeys(unit_title(level.records[0]) for level in levels))
     return (
         f"{first.technology}, {first.corner}, both operands in the format, no timing constraint, "
-        f"without wires. {kinds}. Integer accumulators are lossless for {first.terms} terms, those "
-        f"with scales are FP32. Every unit is proved; {versions}"
+        f"without wires. {kinds}. Integer accumulators are lossless for {first.terms} products; "
+        f"units with scales have FP32 accumulators. Every netlist is proved; {versions}"
     )
 
 
@@ -156,7 +156,7 @@ def _draw(axes: Axes, levels: Sequence[Level], formats: Sequence[Format]) -> Non
     axes.set_yticks([step / 10 for step in range(1, 60) if _is_inside(axes, step / 10)])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:.1f}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylabel("area over E2M1's (less is better)")
+    axes.set_ylabel("area divided by E2M1's (less is better)")
     axes.grid(visible=True, color="#e6e6e6", linewidth=scaled(0.6))
     axes.spines[["top", "right"]].set_visible(False)
     for end, step, side in ((0, -1, "right"), (len(levels) - 1, 1, "left")):

@@ -11,7 +11,7 @@ from halfbyte.base import UserError
 
 __all__ = ["collect_operands"]
 
-# Values that share a scale.
+# The number of values in a block.
 BLOCK = 128
 # The most values that are kept of each layer's input. For the widest layers, these are a few rows.
 _LIMIT = 2**16

@@ -14,9 +14,9 @@ from halfbyte.base.user_files import read_start
 
 __all__ = ["ReleaseRecord", "read_releases", "release_rows", "write_releases"]
 
-_MAX_BYTES = 2**20  # of a record
+_MAX_BYTES = 2**20  # of a file with a record
 _SIZE_INCHES = (9.0, 4.6)
-# Okabe and Ito's colours, which colour-blind readers can tell apart; then other markers.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; reused with other markers.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D")
 
@@ -108,8 +108,8 @@ def write_releases(
     areas = {name: [record.areas_um2.get(name) for record in records] for name in _formats(records)}
     first, last = records[0], records[-1]
     caption = (
-        f"{last.technology}, both operands in the format, lossless for 256 terms, no clock; "
-        f"releases {first.release} to {last.release}"
+        f"{last.technology}, both operands in the format, accumulators lossless for 256 products, "
+        f"no clock to meet; releases {first.release} to {last.release}"
     )
     title = "Area of MACs by release"
     written = _draw(records, areas, "MAC area, µm² (less is better)", title, caption, folder, look)

@@ -179,7 +179,7 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
                 "mean relative accuracy change, %",
                 paper.by_format,
                 f"accuracy: {paper.source}, Table 8, W4A4, block 128, mean over the models with a "
-                f"figure for every format shown: {', '.join(paper.models)}"
+                f"number for every format shown: {', '.join(paper.models)}"
                 + _table_note([fmt for fmt in plotted if fmt.name in paper.by_format]),
                 {},
                 0.0,
@@ -212,23 +212,24 @@ def _operands(records: Iterable[HardwareRecord]) -> str:
 
 
 def _table_note(shown: Sequence[Format]) -> str:
-    """A note on how the hardware's quantile formats differ from the published ones."""
+    """A note on how the hardware's quantile formats differ from the published ones; or empty."""
     tables = [
-        f"{fmt.title} ({fmt.integer_width} bits)" for fmt in shown if fmt.family == "quantile"
+        f"{fmt.title} (to {fmt.integer_width} bits)" for fmt in shown if fmt.family == "quantile"
     ]
-    return f"; unrounded there, in tables here: {', '.join(tables)}" if tables else ""
+    return f"; rounded here but not in the paper: {', '.join(tables)}" if tables else ""
 
 
 def _area_caption(areas: Mapping[str, HardwareRecord], points: Sequence[Point]) -> str:
     """How the areas were synthesized.
 
     The ``terms`` of a record are the number of products that its accumulator adds without loss.
+    They are None for an FP32 accumulator.
     """
     shown = [areas[point.format] for point in points]
     first = shown[0]
     recipes = sorted({record.recipe for record in shown})
     versions = ", ".join(f"{tool} {version}" for tool, version in first.versions.items())
-    sums = f"lossless for {first.terms} terms" if first.terms else "FP32 accumulator"
+    sums = f"lossless for {first.terms} products" if first.terms else "FP32 accumulator"
     unit = f"{unit_title(first)}, " if isinstance(first, DotRecord) else ""
     return (
         f"area: {unit}{first.technology}, {first.corner}, {_operands(shown)}, {sums}, "

@@ -45,7 +45,7 @@ class UnitCandidate:
     scale : str or None
         Type of the scales; None if they stay outside of the unit.
     block : int
-        Products that share a scale.
+        Number of products that share a scale.
     sqnr_db : float
         Signal-to-noise ratio of layers' results, in dB.
     areas : mapping of int to float
@@ -65,7 +65,7 @@ class UnitCandidate:
 
     @property
     def net_db(self) -> float:
-        """``sqnr_db`` minus the gain, in dB, if the scales' bits lengthened the codes instead."""
+        """``sqnr_db`` minus what the bits of the scales would gain if they lengthened the codes."""
         return self.sqnr_db - DB_PER_BIT * self.scale_bits
 
     @property

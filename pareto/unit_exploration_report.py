@@ -18,7 +18,13 @@ from halfbyte.base.figures import picture, scaled
 from halfbyte.base.look import OWN_LOOK, Look
 from halfbyte.base.tables import markdown_table, write_rows
 from halfbyte.pareto.labels import Label, place_labels
-from halfbyte.pareto.unit_exploration import UnitCandidate, best_blocks, on_frontier
+from halfbyte.pareto.unit_exploration import (
+    DB_PER_BIT,
+    TOLERANCE,
+    UnitCandidate,
+    best_blocks,
+    on_frontier,
+)
 
 __all__ = ["best_rows", "write_units"]
 
@@ -28,6 +34,14 @@ _MARKERS = {None: "s", "e8m0": "o", "e4m3": "^", "ue5m3": "v"}
 _GREY = "#555555"
 # Formats with more bits are only in the tables: in the plot they would squeeze the others.
 _MOST_BITS = 4
+# What the columns of `best_rows` mean, for the file with the table.
+_COLUMNS_NOTE = (
+    "\nBest block: the number of products that share a scale, with the greatest net SQNR. "
+    "Best lanes: the number of lanes with the least area per lane. Enough lanes: the least number "
+    f"whose area per lane is at most {TOLERANCE:.0%} larger than that. SQNR: "
+    "signal-to-quantization-noise ratio of layers' results. Bits of scales: bits that the scales "
+    f"add to each value. Net: SQNR minus {DB_PER_BIT} dB times these bits.\n"
+)
 
 
 def write_units(
@@ -52,12 +66,16 @@ def write_units(
         written = made.save(path)
     written += write_rows(path, [row for each in candidates for row in _rows(each)])
     table = path.with_name("best_units.md")
-    write_atomically(table, markdown_table(*best_rows(candidates)))
+    write_atomically(table, markdown_table(*best_rows(candidates)) + _COLUMNS_NOTE)
     return [*written, table]
 
 
 def best_rows(candidates: Sequence[UnitCandidate]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of a table: the best block size for each format and type of scales.
+
+    The best number of lanes is the one with the least area per lane. ``enough lanes`` is the least
+    number whose area per lane is at most 2 % larger than that. ``bits of scales`` is the number of
+    bits that the scales add to each value. ``net`` is the net SQNR.
 
     Columns that start with ``>`` are right-aligned. In a narrow terminal, those that start with
     ``~`` are left out.
@@ -107,10 +125,11 @@ def _caption(records: Sequence[DotRecord], source: str) -> str:
     return (
         f"Area: {first.technology}, {first.corner}, both operands in the format, no timing "
         f"constraint, without wires, recipe {recipes}, netlists {proved}; {versions}. SQNR: "
-        f"results of layers, both operands quantized, mean over the layers of {source}; net: minus "
-        "6.02 dB for each bit of scales that is stored with a value. Scales outside: an integer "
-        "accumulator, and FP32 scales of blocks of 128 that the unit does not apply. Labels: the "
-        "frontier, and the point of the greatest net SQNR of each other format, with the block"
+        f"signal-to-quantization-noise ratio of layers' results, both operands quantized, mean "
+        f"over the layers of {source}. Net: SQNR minus {DB_PER_BIT} dB times the bits per value "
+        "that the scales take. Scales outside: an integer accumulator, and FP32 scales of blocks "
+        "of 128 that the unit does not apply. Labels: format and block size, for the points on the "
+        "frontier, and for the point with the greatest net SQNR of each other format"
     )
 
 
@@ -127,7 +146,7 @@ def _draw_lanes(axes: Axes, best: Sequence[UnitCandidate]) -> None:
         )  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_title("Lanes: the best block of each format", loc="left", fontsize=scaled(10))
+    axes.set_title("Lanes: every format at its best block size", loc="left", fontsize=scaled(10))
     axes.set_xlabel("lanes")
     axes.set_ylabel("area per lane, µm² (less is better)")
     shown = sorted({count for each in best for count in each.areas})
@@ -161,7 +180,7 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
         color=_GREY, linewidth=scaled(1.6), zorder=1, label="frontier",
     )  # fmt: skip
     axes.set_title(
-        "Blocks: every block at its best number of lanes", loc="left", fontsize=scaled(10)
+        "Blocks: every block size at its best number of lanes", loc="left", fontsize=scaled(10)
     )
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator([200, 300, 500, 700, 1000, 1500, 2000, 3000]))

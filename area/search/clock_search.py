@@ -76,7 +76,7 @@ def search_for_clock(
         [(replace(job, clock_ps=clock_ps), mapped) for job, mapped in group] for group in groups
     ]
     delays.measure([group[0] for group in found])
-    # The indices of the designs whose smallest netlist misses the clock. The search goes on only for
+    # Indices of the designs whose smallest netlist misses the clock. The search goes on only for
     # these.
     searched = [place for place, group in enumerate(found) if delays.of(group[0]) > clock_ps]
     delays.measure([entry for place in searched for entry in found[place]])

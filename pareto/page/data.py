@@ -23,7 +23,7 @@ from halfbyte.pareto.paper import published, w4a4_accuracy
 __all__ = ["identities", "is_shown", "page_data"]
 
 MAX_VERILOG_BYTES = 1_500_000  # limit for all netlists together, so that the page stays small
-_BUILT_IN = {"all-MiniLM-L6-v2": "minilm"}  # names of models in commands
+_BUILT_IN = {"all-MiniLM-L6-v2": "minilm"}  # a model's name in records, and in commands
 _UNITS = {
     "mac": "MAC",
     "dot": "dot-product unit",
@@ -180,7 +180,7 @@ def _accumulator(record: JsonObject) -> str:
 
 
 def _synth_command(record: JsonObject) -> str:
-    """The command that repeats the synthesis; options with their default are left out."""
+    """The command that repeats the synthesis; some options with their default are left out."""
     options: list[str] = []
     for option, key, default in (
         ("--unit", "unit", "mac"),
