@@ -150,7 +150,10 @@ class DotJob:
 
 @dataclass(frozen=True)
 class StageJob(Job[StageProof]):
-    """Proves that a unit's FP32 stage is correct."""
+    """Proves that a unit's FP32 stage is correct.
+
+    Only for stages that :func:`halfbyte.rtl.dot.unit.small_stage` makes.
+    """
 
     spec: DotSpec
     result_type = StageProof
