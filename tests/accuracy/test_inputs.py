@@ -1,4 +1,4 @@
-"""The inputs of a layer are found at the operations that use its weight, also in other modules."""
+"""The inputs of a layer are found at the operations that use its weight, in any module."""
 
 import pytest
 import torch

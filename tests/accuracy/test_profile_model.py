@@ -76,7 +76,8 @@ def test_normalized_values_reach_one_in_every_block_even_in_a_short_last_one():
     ends = normalized.fits.quantiles
     assert (ends.min(), ends.max()) == (-1, 1)
     assert normalized.record.count == 4000
-    # A row of 40 has blocks of 16, 16 and 8, so three of its 40 values are the largest of a block.
+    # A row of 40 has blocks of 16, 16 and 8, so three of its 40 values are the largest
+    # of their blocks.
     assert (abs(ends) > 0.9999).mean() == pytest.approx(3 / 40, abs=2e-3)
 
 

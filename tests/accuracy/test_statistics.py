@@ -22,7 +22,7 @@ def embeddings(seed, count=12, width=5):
 
 
 def brute_correlation(ours, theirs, items):
-    """Pearson's correlation of the similarities of all pairs of different items, by numpy."""
+    """Pearson's correlation of the similarities of all pairs of different items, from numpy."""
     pairs = [
         (float(ours[i] @ ours[j]), float(theirs[i] @ theirs[j]))
         for a, i in enumerate(items)

@@ -1,4 +1,4 @@
-"""Quantizing from disk to disk gives the golden model's codes, needs little memory, and resumes."""
+"""Quantizing from disk to disk: results, interrupted runs, refused input and needed memory."""
 
 import fcntl
 import json

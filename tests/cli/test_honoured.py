@@ -23,7 +23,7 @@ def options_of(command):
 
 
 def test_every_command_with_units_is_in_the_table():
-    """Except ``pareto`` and ``recommend``, which check their options themselves."""
+    """``pareto`` and ``recommend`` are not in the table: they check their options themselves."""
     with_units = {
         command
         for command in COMMANDS

@@ -1,6 +1,6 @@
 """Tables fit the terminal without cutting text.
 
-Columns marked with ``~`` are left out if there is too little space, from the right.
+If there is too little space, columns marked with ``~`` are left out, starting from the right.
 """
 
 import pytest

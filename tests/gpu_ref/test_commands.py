@@ -31,7 +31,7 @@ TRIPLE = ["triple", "e2m1_sp", "--arch", "exponent_shift", "--cycles", "2000", "
 
 @pytest.fixture(autouse=True)
 def without_nvcc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide nvcc. The CUDA build has its own tests, and compiling it takes long."""
+    """Hide nvcc. The CUDA build has its own tests, and compiling it takes a long time."""
     monkeypatch.setenv("NVCC", str(tmp_path / "nvcc"))
 
 

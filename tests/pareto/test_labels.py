@@ -1,4 +1,4 @@
-"""Labels in a plot overlap neither each other nor the frontier, and are nearest to their points."""
+"""Labels in a plot do not overlap each other or the frontier; each is nearest to its own point."""
 
 import pytest
 from matplotlib.backend_bases import FigureCanvasBase

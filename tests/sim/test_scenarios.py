@@ -42,7 +42,7 @@ def test_extremes_end_on_the_ends_of_the_lossless_range(fmt: Format) -> None:
     low, high = product_extremes(fmt, fmt)
     assert sums[TERMS - 1] == sums.max() == TERMS * high
     assert sums[2 * TERMS - 1] == sums.min() == TERMS * low
-    # An accumulator with one bit less could not hold these sums.
+    # An accumulator with one bit fewer could not hold these sums.
     width = lossless_acc_width(fmt, fmt, TERMS)
     assert max(sums.max(), ~sums.min()) >= 2 ** (width - 2)
 

