@@ -224,7 +224,7 @@ class _Reader:
             return self.take_value()
         parts: list[str] = []
         depth = 0
-        while self.is_mark("(") or (depth and self.is_mark(")")) or self.kind == "word":
+        while self.is_mark("(") or self.is_mark(")") or self.kind == "word":
             if self.new_line and parts and not depth and not parts[-1].endswith(_OPERATORS):
                 break
             depth += {"(": 1, ")": -1}.get(self.token, 0)
