@@ -24,16 +24,17 @@ _CLEAR, _TAKE, _LAST = 1, 2, 4
 
 
 def _sums(spec: ArraySpec, operands: Operands, cycles: int) -> NDArray[Any]:
-    """The sum of the products up to each cycle, as a word of the accumulator, (cycles, 64).
-
-    A unit whose blocks take several cycles has this sum in its accumulator only after the last
-    cycle of a block.
-    """
+    """The word in the unit's accumulator after each cycle, (cycles, 64)."""
     unit = spec.unit
     products = code_products(unit, operands.codes(unit.weight, unit.activation))
     terms = np.arange(cycles * unit.lanes) % TERMS
     products = products[terms].reshape(cycles, unit.lanes, -1).sum(axis=1)
-    return sum_words(unit, products.cumsum(axis=0))
+    sums = np.concatenate([np.zeros_like(products[:1]), products.cumsum(axis=0)])
+    # The accumulator has only whole blocks, and a block may take several cycles.
+    added = np.arange(1, cycles + 1)
+    if unit.gathers:
+        added -= added % unit.cycles_per_block
+    return sum_words(unit, sums[added])
 
 
 def element_streams(spec: ArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:

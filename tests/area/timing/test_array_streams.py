@@ -55,6 +55,11 @@ def test_scaled_sums_are_fp32_numbers():
     # Bit 2 of the control word marks the end of a block, which comes in every second cycle.
     assert (scaled["control_in"][1::2, 0] & 4 == 4).all()
     assert not (scaled["control_in"][::2, 0] & 4).any()
+    # The accumulator changes only at the end of a block; `acc` is its word after the cycle before.
+    acc = scaled["acc"]
+    assert (acc[1] == 0).all()
+    assert (acc[2:-1:2] == acc[3::2]).all()
+    assert (acc[2:-2:2] != acc[4::2]).any()
 
 
 def test_weights_stay_while_tokens_take_turns():
