@@ -2,11 +2,11 @@
 
 The proof covers one cycle, from any state in which the lane decodes. DFloat11 compresses BF16
 weights without loss. A lane reads chunks of a compressed tensor and outputs the weights. There are
-eight fixed codes for the weights' exponents. Each chunk names one of these codes, and an exponent
-that is called the *highest*. Most words of the code stand for this exponent or for one below it,
-and one rare word stands for the exponent above it. A code word of more than eight bits consists of
-eight ones and a *rest*. The rest 1111 is the escape: the eight bits after it are the exponent
-itself.
+eight fixed codes for the weights' exponents. A chunk's header has the number of the chunk's code,
+and an exponent that is called the *highest*. Most words of the code stand for this exponent or for
+one below it, and one rare word stands for the exponent above it. A code word of more than eight
+bits consists of eight ones and a *rest*. The rest 1111 is the escape: the eight bits after it are
+the exponent itself.
 
 The specification says, for every state in which a lane decodes and for all inputs, what the lane
 outputs and which state follows. It looks up the next exponent among the code words, which are

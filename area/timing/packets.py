@@ -105,7 +105,8 @@ class FixedPackets(_Arrays):
     codes : numpy array
         (64, m) uint8: the packets of coded exponents, one packet in each row.
     code_counts : numpy array
-        (64,) uint16: how many bytes of each row belong to the packet, an even number.
+        (64,) uint16: how many bytes of each row belong to the packet. The number is even, since a
+        lane may take two bytes per cycle.
     raw : numpy array
         (64, 256) uint8: the packets of raw bytes, one packet in each row.
 
