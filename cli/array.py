@@ -143,10 +143,10 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         + ("no timing constraint" if clock is None else f"clock {clock:,g} ps"),
         columns,
         rows,
-        f"{first.corner}. Unit and registers: areas in one element. Skew: registers that delay "
-        "rows and columns. Return: registers that bring sums back to the bottom of the columns. "
-        "Energy: that of all these parts and their clock pins, without wires. Proof: that of the "
-        "unit.",
+        f"{first.corner}. Per MAC: area for each product per cycle. Unit and registers: areas in "
+        "one element. Skew: area of the registers that delay inputs of rows and columns. Return: "
+        "area of the registers that bring sums back to the bottom of the columns. Energy: that of "
+        "all these parts and their clock pins, without wires. Delay and proof: those of one unit.",
     )
 
 
@@ -159,7 +159,7 @@ def show_part_proofs(records: "Sequence[ArrayRecord]") -> None:
     ]
     table(
         "Proofs of the parts outside the units",
-        ["format", ">size", "stays", "part", "netlist = RTL"],
+        ["format", ">size", "dataflow", "part", "netlist = RTL"],
         rows,
         "A SAT solver covers all states and inputs. The connections of the parts are not proved; "
         "`halfbyte sim --unit array` compares whole arrays with the golden model.",
@@ -178,7 +178,7 @@ def unproved_parts(records: "Sequence[ArrayRecord]") -> list[str]:
 
 def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
     """Print the records of array simulations as a table."""
-    columns = ["format", "~lane", ">size", "stays", ">lanes", "scale", "~accumulator", ">results"]
+    columns = ["format", "~lane", ">size", "dataflow", ">lanes", "scale", "~accumulator"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),
@@ -198,7 +198,7 @@ def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
     ]
     table(
         "Simulation of arrays",
-        [*columns, ">products", ">cycles", ">s", ">seed"],
+        [*columns, ">results", ">products", ">cycles", ">s", ">seed"],
         rows,
         f"{records[0].simulator}: every result that leaves the array equals the golden model's, "
         "bit for bit. The inputs include a row of the largest value and a row of the smallest. The "

@@ -151,7 +151,8 @@ COMMANDS = {
     "gates": Entry(
         "gates:gates",
         _HARDWARE,
-        "Search for the fewest AND, OR, XOR and NOT gates of a multiplier in two's complement.",
+        "Search for the fewest AND, OR, XOR and NOT gates of a multiplier whose product is in "
+        "two's complement.",
     ),
     "rtl": Entry(
         "rtl:rtl",

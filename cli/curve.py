@@ -44,7 +44,9 @@ Clocks = Annotated[
     str | None,
     typer.Option(
         "--clocks",
-        help="Clocks, separated by commas, such as 4ns,2ns,1ns; by default ten periods per decade.",
+        help="Clocks, separated by commas, such as 4ns,2ns,1ns. By default ten periods in each "
+        "factor of ten, from one that every smallest MAC meets to one that no MAC meets, but at "
+        "most 20 periods.",
         show_default=False,
     ),
 ]

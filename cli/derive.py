@@ -38,7 +38,8 @@ Method = Annotated[
 Block = Annotated[
     int,
     typer.Option(
-        help="Number of elements that share a scale, for errors and the best possible values."
+        help="Number of elements that share a scale. The methods lloyd_max and entropy, and the "
+        "printed errors, depend on it."
     ),
 ]
 Entropy = Annotated[
@@ -169,8 +170,8 @@ def _show(derivation: Derivation, fmt: Format) -> None:
         [str(code), f"{level:.6f}", str(value), f"{float(value):.6f}"]
         for code, (level, value) in enumerate(zip(derivation.levels, fmt.values, strict=True))
     ]
-    # A level is a derived value before it is rounded to the bits that hardware has.
-    caption = "" if 0 in fmt.values else "no value is exactly 0"
+    caption = f"level: the value before it is rounded to {derivation.lut_bits} bits"
+    caption += "" if 0 in fmt.values else "; no value is exactly 0"
     columns = [">code", ">level", f">in {derivation.lut_bits} bits", ">value"]
     table(fmt.title, columns, rows, caption)
     formats = [fmt, *(each for each in bundled() if each.bits == fmt.bits)]
@@ -179,8 +180,8 @@ def _show(derivation: Derivation, fmt: Format) -> None:
         _show_errors(derivation, found)
     else:
         console.print(
-            "errors are not known: Student's t has no finite variance up to nu = 2, and here nu is "
-            f"{derivation.nu:g}"
+            "errors are not known: Student's t has no finite variance if nu is at most 2, and here "
+            f"nu is {derivation.nu:g}"
         )
 
 

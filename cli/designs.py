@@ -78,7 +78,7 @@ def choose_architectures(
     """The specifications with ``auto`` replaced by the architecture that ``halfbyte synth`` finds.
 
     At a clock, synthesis may also choose a carry-save accumulator. An enable port does not change
-    the choice. Units that miss the clock are named on standard error.
+    the choice. MACs that miss the clock are named on standard error.
     """
     from halfbyte.area import synthesize
     from halfbyte.area.search.delivery import synthesized_spec

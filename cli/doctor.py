@@ -11,7 +11,7 @@ __all__ = ["doctor"]
 def doctor(json: Json = False) -> None:
     """Say which tools are installed, what each is for, and how to install missing ones.
 
-    Exit status 1 if a tool is missing that all commands need.
+    Exit status 1 if a tool is missing that halfbyte needs. Tools for special uses may be absent.
     """
     from halfbyte.base.doctor import examine
 
@@ -23,7 +23,9 @@ def doctor(json: Json = False) -> None:
             [finding.name, finding.status, finding.version or finding.remedy, finding.purpose]
             for finding in findings
         ]
-        table("What this machine has", ["", "status", "version, or remedy", "~used for"], rows)
+        caption = "missing: halfbyte needs it; absent: only some commands or tests need it"
+        columns = ["", "status", "version, or remedy", "~used for"]
+        table("What this machine has", columns, rows, caption)
         missing = [finding.name for finding in findings if finding.status == "missing"]
         console.print(
             f"missing: {', '.join(missing)}"

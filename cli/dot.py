@@ -173,9 +173,10 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
         + ("no timing constraint" if clock is None else f"clock {clock:,g} ps"),
         [*columns, "proof"],
         rows,
-        f"{first.corner}; {versions}. A lane alone: one multiplier, without its share of the adder "
-        "tree. Delay and energy are measured as for MACs, with scales of 1. Proof: lanes equal the "
-        "table of products, the tree equals the sum of the lanes, and the netlist equals its RTL. "
+        f"{first.corner}; {versions}. A lane alone: area of one multiplier, without its share of "
+        "the adder tree. Delay: the least clock period. Energy: on operands of "
+        f"{first.operands}, with scales of 1. Both are without wires. Proof: lanes equal the table "
+        "of products, the tree equals the sum of the lanes, and the netlist equals its RTL. "
         + " ".join(
             f"Not proved but simulated: {text}."
             for text in dict.fromkeys(record.proof.simulated for record in records if record.proof)
@@ -299,7 +300,7 @@ def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
 
 def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
     """Print the proofs in the synthesis records of dot-product units as a table."""
-    columns = ["format", "~lane", "recipe", "~>lanes", "~scale", "~sums", "lane\n= table"]
+    columns = ["format", "~lane", "recipe", "~>lanes", "~scale", "~accumulator", "lane\n= table"]
     rows = []
     for record in records:
         proof = record.proof
@@ -322,7 +323,7 @@ def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
                 number(proof.seconds, 1),
             ]
         )
-    columns += ["tree\n= sum", "accumulator", "netlist\n= RTL", ">faults\nrefuted", "~>s"]
+    columns += ["tree\n= sum", "accumulator\nproof", "netlist\n= RTL", ">faults\nrefuted", "~>s"]
     table(
         "Proofs of dot-product units",
         columns,

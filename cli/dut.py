@@ -113,7 +113,8 @@ def show_dut(record: "DutRecord", junit: Path | None, json: bool) -> None:
     caption = (
         f"{record.simulator}, seed {record.seed}: {record.products:,} products agree with "
         f"the golden model, none differs; acc {record.acc_width} bits, {record.overflow}. "
-        "The rows below the scenarios show in how many cycles each case was covered."
+        "Scenarios: numbers of products. Rows below the pairs of codes: numbers of cycles in which "
+        "the case occurred."
     )
     caption += f" Never covered: {'; '.join(never)}." if never else ""
     title = f"Simulation of {record.module}: {record.format} x {record.activation}"

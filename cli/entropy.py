@@ -145,5 +145,5 @@ def _show_formats(model: str, records: "Sequence[CodeEntropy]") -> None:
         rows,
         f"means over {len({record.tensor for record in records})} weight tensors; ours: "
         "bits with halfbyte's codes, tables and headers, or of packed codes if they are smaller; "
-        f"scales: {first.scale_format}; effective: ours plus scales",
+        f"scales: bits of the {first.scale_format} scales; effective: ours plus scales",
     )

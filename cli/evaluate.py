@@ -271,8 +271,8 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
     base = "the stored weights" if first.stored else "the unquantized model"
     caption = (
         f"{first.model}, recipe {first.recipe}; SQNR: signal-to-quantization-noise ratio of the "
-        "weights; dB to optimum: how many dB the SQNR is below that of the best possible values, "
-        "for blocks of Student's t with nu 5; "
+        "weights; dB to optimum: how many dB the format's SQNR on random blocks of Student's t "
+        "with nu 5 is below that of the best possible values; "
         f"{base}: {baselines}; "
         f"loss: relative worsening against {base}; order: by the loss in {next(iter(measures))}; "
         f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; beats next: share of "

@@ -124,14 +124,14 @@ def explore(
 
 
 def _check_block(block: int) -> None:
-    """Raise UserError, before any synthesis, for a block that the report cannot have."""
+    """Raise UserError, before any synthesis, for a block size that the report cannot handle."""
     from halfbyte.formats.codebooks import check_block
 
     check_block(block)
 
 
 def _parents(names: Sequence[str]) -> "list[Parent]":
-    """Find the distributions by name. It is called before any synthesis: a name may be wrong."""
+    """Find the distributions by name, before any synthesis, so that a wrong name is found early."""
     from halfbyte.pareto.parents import find_parent
 
     with progress("Distributions") as update:
@@ -197,10 +197,11 @@ def _report_units(
         return
     columns, rows = best_rows(candidates)
     caption = (
-        "Net SQNR: the signal-to-quantization-noise ratio of layers' results, minus 6.02 dB for "
-        "each bit per value that scales take. Best block: the size with the greatest net SQNR. "
-        "Best lanes: the number with the least area per lane. Enough lanes: the least number whose "
-        "area per lane is within 2 % of that. Netlists are not proved."
+        "Net SQNR: the signal-to-quantization-noise ratio of layers' results, minus 6.02 dB times "
+        "the bits that scales add to each value, since one more bit in the codes would gain about "
+        "6.02 dB. Best block: the block size with the greatest net SQNR. Best lanes: the number of "
+        "lanes with the least area per lane. Enough lanes: the smallest number of lanes whose area "
+        "per lane is at most 2 % above the least. Netlists are not proved."
     )
     table(space.title, columns, rows, caption)
     say(f"wrote {', '.join(path.name for path in written)} in {folder}")

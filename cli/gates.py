@@ -49,7 +49,9 @@ def gates(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Search for the fewest AND, OR, XOR and NOT gates of a multiplier in two's complement."""
+    """Search for the fewest AND, OR, XOR and NOT gates of a multiplier whose product is in two's
+    complement.
+    """
     from halfbyte.area.synthesis.primitive_gates import search_unit_gates
     from halfbyte.rtl import applicable_architectures, check_architecture
 

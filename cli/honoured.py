@@ -149,7 +149,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _listed(cases: list[str], option: str) -> str:
-    """The cases in words, such as ``--unit dot or array``. A case named ``option`` means a MAC."""
+    """The cases in words, such as ``--unit dot or array``. The case of ``option`` means a MAC."""
     cases = ["mac" if each == option else each for each in cases]
     units = [each for each in cases if not each.startswith("--")]
     words = [f"--unit {units[0]}", *units[1:]] if units else []

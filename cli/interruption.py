@@ -71,7 +71,8 @@ def ends_in_one_line() -> Iterator[None]:
 def _temporary_files_in(folder: Path) -> Iterator[None]:
     """Put all temporary folders into ``folder``: interrupted threads cannot remove their own.
 
-    Tools get the folder above it as ``$TMPDIR``, because they fail if ``$TMPDIR`` does not exist.
+    If ``$TMPDIR`` is set, tools get the folder above ``folder`` instead, since they fail if the
+    folder that the user chose does not exist.
     """
     before, users = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = str(folder)

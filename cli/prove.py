@@ -57,8 +57,8 @@ def _count(records: "Sequence[ProofRecord]", unit: str, mapped: bool) -> str:
 def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> None:
     columns = [
         *("format", "~activation", "~architecture", ">multiplier\n= table", ">MACs\n= table"),
-        *(">netlists\n= RTL", ">multipliers\n= RTL", ">faults\nrefuted"),
-        *("~>code pairs", "~>SAT", "~>s"),
+        *(">MAC netlists\n= RTL", ">multiplier\nnetlists = RTL", ">faults\nrefuted"),
+        *("~>code pairs", "~>SAT queries", "~>s"),
     ]
     rows = []
     for group, members in groupby(records, key=_group):
@@ -80,8 +80,8 @@ def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> 
     caption = (
         f"{len(records):,} proofs, {technology}, {seconds:.0f} s in all. All pairs of codes are "
         "simulated; a SAT solver covers all states of the accumulator. MACs: with accumulators "
-        "wide enough for all sums (with and without enable, and for one term), with narrow ones "
-        "that wrap or saturate, and with two kinds of carry-save accumulators."
+        "wide enough for all sums (with and without enable), with narrow ones that wrap or "
+        "saturate, and with two kinds of carry-save accumulators."
     )
     table("Proofs", columns, rows, caption)
 

@@ -134,10 +134,11 @@ def quantize(
         number(record.bytes_after / MIB, 1),
         number(record.seconds, 1),
     ]
-    columns = [">weights", ">10^6 elements", ">copied", ">MiB before", ">MiB after", ">seconds"]
+    columns = [">quantized", ">10^6 elements", ">copied", ">MiB before", ">MiB after", ">seconds"]
     kept = f"; {record.shards_kept} of {record.shards} shards were there already"
     what = "values" if dequantize else "codes and scales"
-    caption = f"{what}, block {record.block or 'of a whole row'}, recipe {chosen.name}"
+    caption = "quantized, copied: numbers of tensors; "
+    caption += f"{what}, block {record.block or 'of a whole row'}, recipe {chosen.name}"
     caption += kept if record.shards_kept else ""
     caption += f"; {len(record.unquantized)} matrices copied as they are, see halfbyte.json"
     if record.told_by == "names":

@@ -11,8 +11,7 @@ import typer
 
 from halfbyte.base.tables import write_json
 from halfbyte.cli.array import ArrayOptions
-from halfbyte.cli.dot import DEFAULT_LANES, Scale
-from halfbyte.cli.hardware import UnitLanes
+from halfbyte.cli.dot import DEFAULT_LANES
 from halfbyte.cli.levels import (
     DEFAULT_BITS,
     DEFAULT_SCALE,
@@ -69,6 +68,23 @@ Levels = Annotated[
         "too. By default in sky130hd, for formats of at most 4 bits.",
     ),
 ]
+LevelLanes = Annotated[
+    int | None,
+    typer.Option(
+        "--lanes",
+        help="With --levels: number of products that a dot-product unit computes per cycle.",
+        show_default=str(DEFAULT_LANES),
+    ),
+]
+LevelScale = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        help="With --levels: type of the block scales of dot-product units: none, e8m0 (as in "
+        "MXFP4), e4m3 (as in NVFP4) or ue5m3.",
+        show_default=DEFAULT_SCALE,
+    ),
+]
 
 
 def rank(
@@ -80,8 +96,8 @@ def rank(
     terms: Terms = DEFAULT_TERMS,
     operands: OperandSet = None,
     levels: Levels = False,
-    lanes: UnitLanes = None,
-    scale: Scale = None,
+    lanes: LevelLanes = None,
+    scale: LevelScale = None,
     grid: ArrayOptions,
     pictures: PictureOptions,
     jobs: Jobs = None,

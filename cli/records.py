@@ -162,11 +162,11 @@ class GatesRecord(Record):
     not_: int
     """Number of NOT gates."""
     architecture: str
-    """Architecture from which the search started."""
+    """Architecture from which the annealing that found the gates started."""
     moves: int
     """Number of changes that each annealing tries."""
     seed: int
-    """Seed with which the gates were found."""
+    """Seed of that annealing."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     output: str | None

@@ -14,7 +14,7 @@ _HEAD = """# Command line
 Most commands print a table on standard output, or with `--json` a list of records. The exit status
 is 0 only on success. Progress and messages go to standard error. `halfbyte COMMAND --help` prints
 what this page says about one command. `make COMMAND NAME=value` calls some of the commands; the
-head of the `Makefile` lists them, and the names that they take.
+head of the `Makefile` lists these commands and the variables that they use.
 """
 
 

@@ -91,7 +91,7 @@ def rounding_lines(name: str, terms: int, areas: Mapping[str, float]) -> list[st
         f"{100 * largest_change(fmt, table):.2g} % of the greatest value"
         for bits, table in tables.items()
     ]
-    head = f"{name}, multiples of {fmt.quantum}: {_takes(fmt, terms, areas)}. Rounded to a table:"
+    head = f"{name}, multiples of {fmt.quantum}: {_takes(fmt, terms, areas)}. With rounded values:"
     return [head, *lines] if lines else []
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.cli.array import ArrayOptions, DataflowName, Depth
-from halfbyte.cli.dot import Scale, scale_rule
+from halfbyte.cli.dot import scale_rule
 from halfbyte.cli.options import (
     Activation,
     Json,
@@ -40,7 +40,12 @@ def run(
     layer: Annotated[str, typer.Option(help="Name of a linear layer in the model.")],
     fmt: OldFormat = None,
     activation: Activation = None,
-    scale: Scale = "e8m0",
+    scale: Annotated[
+        str,
+        typer.Option(
+            help="Type of the block scales: e8m0 (as in MXFP4), e4m3 (as in NVFP4) or ue5m3."
+        ),
+    ] = "e8m0",
     lanes: Annotated[
         int, typer.Option(help="Number of products that each unit computes per cycle.")
     ] = DEFAULT_LANES,
@@ -88,7 +93,7 @@ def run(
     technology = LibraryOptions(tech).load() if energy else None
     start = time.monotonic()
     weight, other = load(named_format(name, fmt)), load_optional(activation)
-    code = find_scale_code(scale or "e8m0")
+    code = find_scale_code(scale)
     unit = _unit(weight, other or weight, lanes, code, block)
     spec = ArrayOptions(rows, columns, dataflow, depth).array(unit)
     with progress("Layer") as update:

@@ -43,7 +43,7 @@ def refuse_optimization() -> None:
     """End the process if Python leaves out assertions, by which halfbyte checks its own work."""
     if sys.flags.optimize:
         sys.exit(
-            "error: Python leaves out halfbyte's checks of itself: unset PYTHONOPTIMIZE, omit -O"
+            "error: Python leaves out halfbyte's checks of itself: unset PYTHONOPTIMIZE, or omit -O"
         )
 
 

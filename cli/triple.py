@@ -108,8 +108,7 @@ def triple(
     carry-save, and with an enable port. --unit dot compares the dot-product unit that --scale,
     --accumulator and so on ask for. Without these options, it compares nine units, which between
     them have every kind of accumulator and every type of scales. Each scenario of a dot-product
-    unit has a fifth of --cycles. The default format is e2m1_sp. Exit
-    status 1 if any two differ.
+    unit has a fifth of --cycles. The default format is e2m1_sp. Exit status 1 if any two differ.
     """
     where = resolve_device(device)
     start = secrets.randbits(SEED_BITS) if seed is None else seed

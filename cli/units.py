@@ -225,13 +225,13 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
         number(record.cells),
     ]
     share = record.um2_per_lane / mac.area_um2
+    lane = "a lane with its share of the table" if record.table_um2 else "a lane"
     caption = (
-        f"{_caption(record)} {_TABLES[record.codes]} Per symbol, per bit: area of a lane divided "
-        "by the weights, or by the bits of weights, that it decodes per cycle. A lane "
-        f"{'with its share of the table ' if record.table_um2 else ''}takes the area of "
-        f"{share:.2f} BF16 MACs ({number(mac.area_um2, 1)} µm² each). A MAC takes "
-        f"{number(both.area_um2, 1)} µm² with its share of a lane that {both.macs_per_lane} MACs "
-        "use. Energy: fJ per weight of minilm without leakage, while a lane decodes. "
+        f"{_caption(record)} {_TABLES[record.codes]} Per symbol, per bit: area of {lane} divided "
+        "by the weights, or by the bits of weights, that the lane decodes per cycle. The area of "
+        f"{lane} is that of {share:.2f} BF16 MACs ({number(mac.area_um2, 1)} µm² each). A MAC "
+        f"takes {number(both.area_um2, 1)} µm² with its share of a lane that {both.macs_per_lane} "
+        "MACs use. Energy: fJ per weight of minilm without leakage, while a lane decodes. "
         f"{_netlists(record)} Proof that decoding never hangs: "
         f"{record.proof.progress} ({record.proof.claim})."
     )

@@ -68,7 +68,8 @@ def _sentence(error: TyperException) -> str:
     found = getattr(error.__cause__, "errors", None)
     for each in found() if found else ():
         if wanted := _WANTED.get(each["type"]):
-            option = " / ".join(getattr(error, "param").opts)  # noqa: B009 (only some have one)
+            # Only the subclass BadParameter has `param`, so mypy would refuse `error.param`.
+            option = " / ".join(getattr(error, "param").opts)  # noqa: B009
             came = str(each["input"])[:60]
             return f"{option} must be {wanted.format(**each.get('ctx', {}))}, not {came!r}"
     return " ".join(error.format_message().split()).rstrip(".")

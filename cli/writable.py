@@ -36,6 +36,7 @@ def check_writable(context: typer.Context, options: Mapping[str, object]) -> Non
     for name in ("output", "junit"):
         path = options.get(name)
         if isinstance(path, Path):
+            # --junit names a file with any suffix, like the output of `report`.
             check_output(path, command if name == "output" else "report", name)
     if command not in _KEEP_NOTHING:
         _try(build_dir(), "set HALFBYTE_BUILD to another folder")

@@ -55,3 +55,9 @@ def test_version_and_unknown_commands():
     done = CliRunner().invoke(app, ["synht"])
     assert done.exit_code == 2
     assert "Did you mean 'synth'?" in done.output
+
+
+@pytest.mark.parametrize("name", ["run", "rank"])
+def test_the_help_shows_the_default_type_of_scales(name):
+    (scale,) = (each for each in COMMANDS[name].load(name).params if each.name == "scale")
+    assert "e8m0" in (scale.default, scale.show_default)
