@@ -1,7 +1,7 @@
-"""Stores the compiled files that all simulations built with Verilator have in common.
+"""Stores compiled files that several simulations built with Verilator share.
 
-The first simulation that is built compiles these files and stores them in the build folder. Later
-simulations use the stored files.
+The first simulation that needs such a file compiles it, and stores it in the build folder. Later
+simulations use the stored file.
 """
 
 import fcntl

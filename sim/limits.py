@@ -8,9 +8,9 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["MAX_CYCLES", "Step", "expected_after", "walk_to_limits"]
 
-# The most products that a walk to one limit may have. So many products of two INT4 or two E2M1
-# operands reach the limits of a 32-bit accumulator. The walk takes seconds in Verilator, and
-# minutes in Icarus Verilog.
+# A walk leaves out a limit that is more than this many of the largest products away. So many
+# products of two INT4 or two E2M1 operands reach the limits of a 32-bit accumulator. The walk takes
+# seconds in Verilator, and minutes in Icarus Verilog.
 MAX_CYCLES = 2**26
 
 
@@ -28,9 +28,9 @@ def walk_to_limits(spec: MacSpec, max_cycles: int = MAX_CYCLES) -> list[Step]:
     """A walk to the upper limit and beyond it, then one to the lower limit in the same way.
 
     The last steps before a limit add the smallest product with the sign of the limit. So the sum
-    comes closer to the limit than one such product, and then crosses it by at most one. After two
-    large products, one small product of the opposite sign leads back. A limit is left out if no
-    product has its sign, or if it is more than ``max_cycles`` of the largest products away.
+    comes closer to the limit than one such product, and then passes it by at most one such product.
+    After two large products, one small product of the opposite sign leads back. A limit is left out
+    if no product has its sign, or if it is more than ``max_cycles`` of the largest products away.
     """
     half = 1 << (spec.width - 1)
     steps: list[Step] = []

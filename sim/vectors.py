@@ -32,8 +32,8 @@ _VECTORS_HEAD = """\
 //   {columns}
 // The inputs are held for `cycles` clock cycles; acc is the register after the last of them.
 // Scenarios: all pairs of codes; a sum of {worst} times the highest product, and one of {worst}
-// times the lowest; clears at every position; {cycles} random cycles (seed {seed}); sums that go to
-// the limits of acc, beyond them and back.
+// times the lowest; short sums with a clear at every position; {cycles} random cycles (seed
+// {seed}); sums that go to the limits of acc, beyond them and back.
 // Limits reached: {limits}.
 // The first vector clears. Expected values: halfbyte's golden model.
 """
@@ -173,7 +173,7 @@ def _limits(spec: MacSpec, walk: Sequence[Step]) -> str:
     walks = sum(step.clear for step in walk)
     if walks == 2:
         return "both"
-    reason = f"no product has its sign, or it is more than {MAX_CYCLES} products away"
+    reason = f"no product has its sign, or it is more than {MAX_CYCLES} such products away"
     return f"one; for the other, {reason}" if walks else f"none; for each, {reason}"
 
 

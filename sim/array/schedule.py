@@ -43,7 +43,7 @@ class Schedule:
 
 
 def schedule(spec: SystolicSpec, operands: Operands, inputs: Mapping[str, int]) -> Schedule:
-    """Schedule the tiles of a product one after the other, without a gap.
+    """Schedule the tiles of a product one after the other, as early as the array allows.
 
     Tiles with the same weights follow each other. ``inputs`` maps the name of each input port, in
     their order, to its width. If the inner dimension K does not fill whole tiles, products of zero

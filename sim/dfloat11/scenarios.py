@@ -107,7 +107,7 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
     yield _with_code(shape, CodeTable((ESCAPE,), (1,)), generator)
 
     table = CodeTable((120, 121, ESCAPE), (1, 2, 2)).numbers
-    counts = 2  # where the number of codes of each length, from 1 bit up, begins in `table`
+    counts = 2  # the place in `table` of the number of codes of 1 bit; longer codes follow
     wrong = {
         "no rows": {0: 0},
         "more rows than codes": {0: 4},
@@ -165,7 +165,7 @@ def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> I
         for what, words, raw in damage(sound):
             weights, verdict = decode(code_of(table), words, raw)
             if verdict == GOOD:
-                raise AssertionError(f"The decoder does not detect this damage: {what}")
+                raise AssertionError(f"The reference does not detect this damage: {what}")
             packets.append(Packet(what, words, raw, weights, verdict))
             if len(packets) % 5 == 4:
                 packets.append(sound)
