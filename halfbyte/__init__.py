@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-# The submodule that defines each public name.
+# The submodule from which each public name is imported.
 _HOMES = {
     "EvaluationRecord": "accuracy.record",
     "ExportRecord": "sim.records",

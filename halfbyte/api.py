@@ -247,7 +247,7 @@ def evaluate(
     ``model`` is ``minilm`` (a sentence encoder), ``bytelm`` (a small byte-level language model),
     a model's folder, or its name on the Hugging Face hub.
     ``recipe`` says what is quantized in the model, and how: ``w4`` quantizes the weights only.
-    ``source`` are the options of :func:`halfbyte.accuracy.find_model`: ``text``, ``context``,
+    The other options are those of :func:`halfbyte.accuracy.find_model`: ``text``, ``context``,
     ``tasks`` and others.
     """
     from halfbyte.accuracy import evaluate as run
@@ -274,9 +274,9 @@ def plot_frontier(
 ) -> "Figure":
     """Plot the area of MACs against the measured quality of their formats, with the frontier.
 
-    The frontier joins the formats for which no other is at least as small and as good, and better
-    in one of the two. Formats without an area or without an evaluation are left out. Raises
-    UserError if no format has both.
+    The frontier joins the formats that no other format beats. A format beats another if it is at
+    least as small and at least as good, and smaller or better. Formats without an area or without
+    an evaluation are left out. Raises UserError if no format has both.
     """
     from halfbyte.base import UserError
     from halfbyte.base.figures import picture
@@ -304,7 +304,7 @@ def plot_frontier(
 
 
 def _look(name: str) -> tuple[str, str]:
-    """The title and the family of a format; the name is the title if only a user's file has it."""
+    """The title and family of a format; its name and ``values`` if no file is known by the name."""
     from halfbyte.base import UserError
 
     try:
@@ -352,7 +352,7 @@ def _spec(unit: "Unit") -> "MacSpec":
 
 
 def _named(unit: "Unit") -> "MacSpec":
-    """The MAC with a named architecture: ``auto`` is replaced by the smallest architecture."""
+    """The MAC, with the architecture ``auto`` replaced by that of the smallest MAC."""
     from dataclasses import replace
 
     spec = _spec(unit)
