@@ -143,10 +143,10 @@ def _caption(findings: Findings, quality: str, note: str) -> str:
     return (
         f"Area: {record.technology}, {record.corner}, both operands in the format, accumulators "
         f"lossless for {record.terms} products, no timing constraint, the smallest architecture "
-        f"with recipe {recipes}; {versions}. {quality}, in blocks of {findings.block}, whose "
-        "largest magnitude becomes the format's highest value. SQNR: signal-to-quantization-noise "
-        "ratio. Netlists of the named formats are proved, those of the small dots are not."
-        f"{note}"
+        f"with recipe {recipes}; {versions}. {quality}, in blocks of {findings.block} "
+        "values, whose largest magnitude becomes the format's highest value. SQNR: "
+        "signal-to-quantization-noise ratio. Netlists of the named formats are proved, those of "
+        f"the small dots are not.{note}"
     )
 
 

@@ -111,7 +111,8 @@ def _run(
     client: Any, address: str, empty_seconds: float, poll_seconds: float, calls: Iterator[Any]
 ) -> Iterator[Any]:
     """Run joblib's delayed calls on the cluster, and yield their results as they come."""
-    # This class is not public. But joblib has no other way to use a cluster that has one thread.
+    # This class is not public. But joblib's public functions run the tasks in this process if the
+    # cluster has only one thread.
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]

@@ -221,8 +221,8 @@ class _Run:
     def _round(self, workers: _Workers, tasks: list[list[str]]) -> list[str]:
         """Run ``tasks``; returns the keys of the trials that other runs have claimed or finished.
 
-        If a worker dies, any of the running designs may be the cause. So each of them runs again in
-        a task of its own. A design fails if its worker dies too often.
+        If a worker dies, any of the designs that were sent to workers may be the cause. So each of
+        these runs again in a task of its own. A design fails if its worker dies too often.
         """
         elsewhere: list[str] = []
         queue = deque([tasks] if tasks else [])
@@ -257,7 +257,7 @@ class _Run:
         """Run tasks until ``waiting`` is empty, and keep their outcomes.
 
         ``elsewhere`` gets the keys that other runs have claimed or finished. After an exception,
-        ``at_work`` holds the keys of the tasks that were running.
+        ``at_work`` holds the keys of the trials that were sent to workers and are not finished.
         """
 
         def tasks() -> Iterator[Any]:

@@ -37,7 +37,7 @@ from halfbyte.rtl.variants import LOSSLESS, SAVED
 __all__ = ["Netlist", "ProofRecord", "ProofTask", "failures", "prove_designs"]
 
 _TOOLS = ("amaranth", "pyosys", "python-sat")
-# The multiplier's key in a mapping of circuits whose other keys are names of MACs.
+# The key of the multiplier without faults in mappings of circuits.
 _ALONE = "alone"
 
 

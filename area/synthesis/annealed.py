@@ -140,7 +140,7 @@ def _multiplier(addend: Network, term_bits: int) -> Network:
 
 
 def _bits(ports: Mapping[str, int]) -> list[tuple[str, int]]:
-    """The bits of all ports, each as the port's name and the bit's place in the port."""
+    """The bits of all ports, each as the port's name and the bit's index in the port."""
     return [(port, bit) for port, width in ports.items() for bit in range(width)]
 
 

@@ -100,7 +100,7 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
 
 @borrowing_jit
 def append(literals: Any, count: int, literal: int, fits: Any) -> int:
-    """Write a literal to place ``count``; returns ``count + 1`` if it ``fits``, else ``count``."""
+    """Write a literal to ``literals[count]``; returns ``count`` + 1 if it fits, else ``count``."""
     literals[count] = literal
     return count + 1 if fits else count
 
