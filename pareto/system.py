@@ -131,7 +131,7 @@ class Storage:
     Parameters
     ----------
     block : int or None
-        Values that share a scale; None for one scale per row.
+        Number of values that share a scale; None for one scale per row.
     scale_bits : int
         Bits of a block's scale; 32 is FP32.
     """
@@ -171,13 +171,13 @@ class ArrayModel:
     dataflow : str
         ``output`` for an output-stationary array, ``weight`` for a weight-stationary array.
     depth : int, optional
-        Tokens whose sums a column of a weight-stationary array holds at a time; by default, the
-        least number that such an array can have. See
+        Number of tokens whose sums a column of a weight-stationary array holds at a time; by
+        default, the least that such an array can have. See
         :class:`halfbyte.rtl.array.WeightArraySpec`.
     layer : Layer
         The layer whose values the buffers hold.
     copies : int
-        Copies of the values that the buffers have room for.
+        Number of copies of the values that the buffers have room for.
     sram_um2_per_bit : float, optional
         Area of a bit of SRAM in um^2, including its share of decoders and edges.
 

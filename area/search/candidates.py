@@ -1,6 +1,6 @@
 """Chooses the multiplier architectures in which a design is synthesized.
 
-A recipe is a fixed sequence of synthesis steps; the quick recipe is the shortest.
+A recipe is a fixed sequence of synthesis steps; the quick recipe is the shortest without a clock.
 """
 
 from halfbyte.formats import Format, signed_width

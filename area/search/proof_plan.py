@@ -1,7 +1,7 @@
 """Proves that the multipliers, MACs and netlists of designs are correct.
 
-To check the proofs themselves, faults are put into the circuits. Proofs about these faulty circuits
-must fail: the solver must refute them with a counterexample.
+To check the proofs themselves, faults are put into the RTL. Proofs about this faulty RTL must fail:
+each must be refuted with a counterexample.
 """
 
 import os

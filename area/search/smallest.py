@@ -1,9 +1,10 @@
 """Searches for the smallest MAC, by the same rules for every format.
 
-A recipe is a fixed sequence of synthesis steps. The quick recipe has the fewest steps. Some recipes
-end in an annealing, a random search that changes the netlist gate by gate. A sketch is a short
-annealing of a MAC's addend. The addend is everything before the accumulator's adder: the
-multiplier, and the gates that invert the multiplier's output if it must be negated.
+A recipe is a fixed sequence of synthesis steps. Of the recipes without a clock, the quick recipe
+has the fewest steps. Some recipes end in an annealing, a random search that changes the netlist
+gate by gate. A sketch is a short annealing of a MAC's addend. The addend is everything before the
+accumulator's adder: the multiplier, and the gates that invert the multiplier's output if it must be
+negated.
 """
 
 import logging

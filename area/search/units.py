@@ -2,8 +2,8 @@
 
 A decoder turns compressed weights back into BF16. It consists of lanes, each of which decodes a
 stream of its own. These units use the same technologies and Yosys script as the 4-bit MACs, with
-the quick recipe (the shortest sequence of synthesis steps). Their records have the fields that all
-records share, and some fields of their own.
+the quick recipe (a short sequence of synthesis steps, for area). Their records have the fields that
+all records share, and some fields of their own.
 """
 
 from collections.abc import Callable, Mapping

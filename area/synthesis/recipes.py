@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Recipe:
-    """A way to synthesize.
+    """An ABC script with an adder, and perhaps an annealing: a way to synthesize.
 
     Parameters
     ----------
