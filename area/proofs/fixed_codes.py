@@ -10,8 +10,8 @@ the exponent itself.
 
 The specification says, for every state in which a lane decodes and for all inputs, what the lane
 outputs and which state follows. It looks up the next exponent among the code words, which are
-written here as text. It computes the CRC bit by bit. Only the names of signals are taken from the
-RTL.
+written here as text. It computes the CRC bit by bit. Only the names of signals, and the numbers of
+states, modes and verdicts, are the same as in the RTL.
 """
 
 import time

@@ -36,10 +36,11 @@ def part_streams(spec: SystolicSpec, part: str, operands: Operands) -> dict[str,
 def measure_part(
     path: Path, part: str, technology: Technology, spec: SystolicSpec, operands: Operands
 ) -> Energy | None:
-    """The energies in fJ per cycle of a part; None if the library lacks the tables for them.
+    """The energies in fJ per cycle of a part; None if the technology lacks data for them.
 
-    ``part`` is a name in ``spec.parts``. ``path`` is the part's netlist in the format of Yosys'
-    ``write_json``. Its module also has the name ``part``.
+    Such data are the cells' tables and the supply voltage. ``part`` is a name in ``spec.parts``.
+    ``path`` is the part's netlist in the format of Yosys' ``write_json``. Its module also has the
+    name ``part``.
     """
     netlist = read_netlist(path, technology.cells, part)
     streams = part_streams(spec, part, operands)

@@ -188,9 +188,9 @@ def measure_dot(
     """Delay with its critical path, energies and leakage of a netlist.
 
     ``path`` is the netlist in the format of Yosys' ``write_json``. Delay and energies are None if
-    the technology lacks the tables for them, and ``not_measured`` says why. Energies are left out
-    without ``operands``. ``held`` is the number of cycles for which a chained unit keeps its
-    weights; by default it is ``HELD``.
+    the technology lacks data for them, such as timing tables or the supply voltage, and
+    ``not_measured`` says why. Energies are left out without ``operands``. ``held`` is the number of
+    cycles for which a chained unit keeps its weights; by default it is ``HELD``.
     """
     netlist = read_netlist(path, technology.cells, "dot")
     result = DotMeasured(leakage_nw=netlist.leakage)

@@ -59,7 +59,7 @@ def measure_netlist(
 
     ``path`` is the netlist in the format of Yosys' ``write_json``, with the module ``top``. Without
     ``operands``, energies are left out, which saves most of the time. A field is None if the
-    technology lacks the tables for it, and ``not_measured`` says why.
+    technology lacks data for it, such as timing tables, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
     unknown = (

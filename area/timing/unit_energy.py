@@ -205,7 +205,7 @@ def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderEnergy(Record):
-    """The energy of decoding; if the technology lacks a needed table, all energies are None."""
+    """The energy of decoding; if the technology lacks data for it, all energies are None."""
 
     lane_energy_fj: float | None = None
     """Energy of a lane per weight, in fJ, without glitches."""
@@ -225,7 +225,7 @@ class DecoderEnergy(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MacEnergy(Record):
-    """The energy of a BF16 MAC; if the technology lacks a needed table, all energies are None."""
+    """The energy of a BF16 MAC; if the technology lacks data for it, all energies are None."""
 
     energy_fj: float | None = None
     """Energy in fJ of one multiply-accumulate, without glitches."""
@@ -246,7 +246,8 @@ def measure_decoder(
 
     ``lane`` and ``loader`` are netlists in the format of Yosys' ``write_json``, with the module
     ``top``. The table is idle, so it only takes the energy of its clock pins. If the technology
-    lacks a needed table, all energies are None, and ``not_measured`` says why.
+    lacks data, such as a timing table or the supply voltage, all energies are None, and
+    ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
     result = DecoderEnergy(lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage)
