@@ -28,7 +28,8 @@ class Finding:
     purpose : str
         What it is used for.
     needed : bool
-        Whether halfbyte needs it. Without a tool that is not needed, some commands do not work.
+        Whether halfbyte's basic work needs it. If False, only some commands, options or tests need
+        it.
     version : str, optional
         The version, or ``installed`` if the tool prints none; for a GPU, its name and the version
         of the driver. None if the tool is missing, or if Python is too old.

@@ -1,6 +1,6 @@
-"""Number formats: the exact value of every code, where the values come from, and their widths.
+"""Number formats: the exact value of each code, and the widths of integers, products and sums.
 
-This package imports only :mod:`halfbyte.base`.
+The only other package of halfbyte that this one imports is :mod:`halfbyte.base`.
 """
 
 from halfbyte.formats.catalogue import bundled, load, names, user_names
