@@ -4,7 +4,8 @@ Muon optimizes the matrices in the layers, and AdamW all other parameters. Muon 
 Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks". Its updates are
 scaled as in Liu et al. (2025, arXiv 2502.16982), so that both optimizers can share a learning rate.
 The rate rises, stays constant, and falls over the last steps (Hu et al., 2024, arXiv 2404.06395).
-Until the rate falls, the weights do not depend on the number of steps, so it can still be raised.
+Until the rate falls, the weights do not depend on the number of steps, so a run can still be
+extended.
 A step is one update of the weights.
 """
 
@@ -24,7 +25,7 @@ from halfbyte.base import Progress, UserError, write_atomically
 
 __all__ = ["CONTEXT", "Plan", "bits_per_byte", "build_model", "train"]
 
-CONTEXT = 256  # bytes in a window, which the model reads at a time
+CONTEXT = 256  # bytes in a window, the piece of text that the model reads at a time
 SAVE_EVERY = 100  # steps
 
 

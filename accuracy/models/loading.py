@@ -48,7 +48,7 @@ def open_subject(reference: ModelReference) -> Subject:
     """Load a model in FP32, with the texts for evaluation and calibration.
 
     Raises UserError if the files are damaged or do not belong together, if another program
-    quantized them, if their architecture is unknown, or if they are too large for the memory.
+    quantized the weights, if the architecture is unknown, or if the model needs too much memory.
     """
     transformers_logging.disable_progress_bar()  # callers show progress bars of their own
     transformers_logging.set_verbosity_error()
@@ -212,7 +212,7 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
 
 
 def _check_report(module: nn.Module, report: Mapping[str, Any], folder: Path) -> None:
-    """Raise UserError if needed tensors are missing, or others have no place or a wrong shape."""
+    """Raise UserError if a needed tensor is missing, or another has no place or a wrong shape."""
     check_names(module, report["missing_keys"], (), folder)
     check_shapes(map(str, report["mismatched_keys"]), folder)
     if errors := list(report.get("error_msgs") or []):

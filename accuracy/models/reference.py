@@ -213,7 +213,7 @@ def find_model(
 def check_source(reference: str) -> None:
     """Raise UserError if there is no model or ``.safetensors`` file of this name.
 
-    This is fast because it does not import PyTorch.
+    PyTorch is not imported, so the check of a local model or file is quick.
     """
     if not reference.endswith(".safetensors"):
         find_model(reference)
@@ -224,7 +224,8 @@ def check_source(reference: str) -> None:
 
 def _folder_of(reference: str) -> Path:
     """The directory of a model, downloaded from the hub if it does not exist here."""
-    if os.path.isdir(reference):  # noqa: PTH112 (no error for names that are too long)
+    # os.path returns False for a name that is too long. Path may raise an error.
+    if os.path.isdir(reference):  # noqa: PTH112
         return Path(reference).resolve()
     if os.path.exists(reference) or not _HUB_NAME.fullmatch(reference):  # noqa: PTH110
         raise UserError(

@@ -1,4 +1,4 @@
-"""Fit distributions to the values of a tensor, and to values divided by the largest in a block."""
+"""Fit distributions to a tensor's values, as they are and divided by the largest in their block."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

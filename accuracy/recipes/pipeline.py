@@ -230,7 +230,7 @@ class _Run:
     def inputs_left(self, used: set[str]) -> tuple[str, ...]:
         """Weights whose inputs should be quantized but were not.
 
-        Experts of a mixture that share a parameter are listed only if no expert was used.
+        Experts of a mixture that share a parameter are listed only if none of them was used.
         """
         if self.activations is None:
             return ()

@@ -116,7 +116,7 @@ def test_writes_a_chart_with_its_data(small_llama, build, tmp_path):
     kinds = ("png", "svg", "pdf", "txt", "csv", "json")
     assert [path.name for path in written] == [f"w4.{kind}" for kind in kinds]
     assert written[0].read_bytes().startswith(b"\x89PNG")
-    assert ElementTree.fromstring(written[1].read_text()).tag.endswith("svg")  # noqa: S314 (ours)
+    assert ElementTree.fromstring(written[1].read_text()).tag.endswith("svg")  # noqa: S314
     rows = list(csv.DictReader(written[4].read_text().splitlines()))
     data = json.loads(written[5].read_text())
     assert [row["format"] for row in rows] == [record["format"] for record in data]
