@@ -33,7 +33,10 @@ def read_index(folder: Path) -> dict[str, Path]:
 
 
 def _checked(index: Path, name: object) -> str:
-    """The name of a shard, unchanged. Raises UserError if it leads out of the folder."""
+    """The name of a shard, unchanged.
+
+    Raises UserError if it leads out of the folder, or does not end in ``.safetensors``.
+    """
     if not isinstance(name, str) or name != Path(name).name or "\\" in name or "\0" in name:
         raise UserError(f"{index} must name shards beside it, not {name!r:.100}")
     if not name.endswith(".safetensors"):

@@ -2,8 +2,8 @@
 
 The model is created from its configuration, without data, and
 :func:`halfbyte.golden.layers.survey` finds the weights to quantize. The stored tensors that
-transformers would load into these weights are quantized. Without a configuration that transformers
-knows, the names of the stored tensors decide.
+transformers would load into these weights are quantized, unless loading rearranges their blocks.
+Without a configuration that transformers knows, the names of the stored tensors decide.
 
 In a mixture of experts, *experts* are layers of the same shape; a token uses only some of them.
 """

@@ -146,7 +146,7 @@ class PublishedDecompressionRecord(Record):
     """The decompression of a model that was in the layout of the ``dfloat11`` package."""
 
     source: str
-    """Folder that was read."""
+    """File or folder that was read."""
     output: str
     """Folder that was written."""
     tensors: int
@@ -199,7 +199,8 @@ class PartRecord(Record):
     """Bits per element in the original; null if the part has no elements."""
     entropy_bits: float | None
     """Bits per element with an ideal code: the entropy of exponent and upper mantissa bits, plus
-    the number of the other bits; null for a copy."""
+    the number of the other bits. For elements of 8 bits: the entropy of all bits. Null for a
+    copy."""
     stored_bits: float | None
     """Bits per element as stored; null if the part has no elements."""
     bytes: int
@@ -229,7 +230,7 @@ class QuantizationRecord(Record):
     copied: int
     """Number of tensors that were copied."""
     unquantized: Mapping[str, str]
-    """Tensors of two or more dimensions that were copied, with the reasons."""
+    """Floating-point tensors of two or more dimensions that were copied, with the reasons."""
     told_by: str
     """What decided which tensors are quantized: the layers of the ``model``, or the ``names`` of
     tensors if transformers does not know the model."""
@@ -311,7 +312,7 @@ class CheckpointDescription(Record):
     copied: tuple[str, ...]
     """Names of the tensors that were copied."""
     unquantized: Mapping[str, str]
-    """Tensors of two or more dimensions that were copied, with the reasons."""
+    """Floating-point tensors of two or more dimensions that were copied, with the reasons."""
     told_by: str
     """What decided which tensors are quantized: the layers of the ``model``, or the ``names`` of
     tensors if transformers does not know the model."""

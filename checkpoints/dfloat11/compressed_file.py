@@ -3,7 +3,7 @@
 The tensors of a compressed file are called *parts*. A part holds one or several tensors of the
 original, either compressed (a *coded* part) or copied. An index says which tensor is in which part.
 Parts may have check bytes, with which wrong bits are corrected (SECDED, an error-correcting code).
-Version 1 of the file has no index, but a description in its metadata.
+Files of version 1 have no index, but a description in their metadata.
 """
 
 import math
@@ -49,14 +49,17 @@ def is_compressed(file: TensorFile) -> bool:
         return False
 
 
-def _read_index(file: TensorFile) -> Index:
-    """Read the index of a file. Raises CorruptError if it is damaged."""
+def _read_index(file: TensorFile) -> tuple[Index, int]:
+    """The index of a file, and how many of its 64-bit words were corrected.
+
+    Raises CorruptError if the index is damaged.
+    """
     stored = file.tensors[INDEX_TENSOR]
     try:
-        data, _ = read_corrected(stored, file.tensors.get(INDEX_TENSOR + CHECKS))
+        data, words = read_corrected(stored, file.tensors.get(INDEX_TENSOR + CHECKS))
     except CorruptError as error:
         raise CorruptError(f"{file.path}: its index is damaged: {error}") from None
-    return Index.from_bytes(data.numpy().tobytes(), file.path)
+    return Index.from_bytes(data.numpy().tobytes(), file.path), words
 
 
 class CompressedFile:
@@ -70,15 +73,20 @@ class CompressedFile:
         Its index. For files of version 1, it is made from their description.
     salvaged : bool
         Whether the index was guessed, because the file's own index is damaged or missing.
+    corrected : int
+        How many 64-bit words of the index were corrected.
     """
 
-    def __init__(self, file: TensorFile, index: Index, *, salvaged: bool = False) -> None:
+    def __init__(
+        self, file: TensorFile, index: Index, *, salvaged: bool = False, corrected: int = 0
+    ) -> None:
         self.file = file
         self.index = index
         self.salvaged = salvaged
         self.tensors = index.tensors(file.path)
         self.parts = index.parts
-        self.corrected = 0
+        self.corrected = corrected
+        """How many 64-bit words of the index and of the parts were corrected so far."""
         self._copied = set(index.copies.values())
         self._numbers = {tensor.name: number for number, tensor in enumerate(self.tensors)}
         self._places: dict[int, tuple[Part, int]] = {}
@@ -105,10 +113,11 @@ class CompressedFile:
 
     @classmethod
     def open(cls, path: Path, *, salvage: bool = False) -> Self:
-        """Read the header and the index, but no data.
+        """Read the header and the index.
 
-        With ``salvage``, a damaged or missing index is guessed from the headers of the parts.
-        Raises UserError if the file is not compressed, CorruptError if it is damaged.
+        In a file of version 1, the copied tensors are read and verified, too. With ``salvage``, a
+        damaged or missing index is guessed from the headers of the parts. Raises UserError if the
+        file is not compressed, CorruptError if it is damaged.
         """
         file = TensorFile.open(path)
         marks = INDEX_TENSOR in file.tensors or first_version.KEY in file.metadata
@@ -116,7 +125,8 @@ class CompressedFile:
             raise UserError(f"{path} is not compressed: it has no tensor {INDEX_TENSOR}")
         try:
             if INDEX_TENSOR in file.tensors:
-                return cls(file, _read_index(file))
+                index, words = _read_index(file)
+                return cls(file, index, corrected=words)
             return cls(file, first_version.read_index(file))
         except CorruptError as error:
             if not salvage:
@@ -125,7 +135,7 @@ class CompressedFile:
 
     @property
     def digest(self) -> str | None:
-        """SHA-256 (hex) of the whole original; None for files of version 1, which have none."""
+        """SHA-256 (hex) of the whole original; None if the index has none, as in version 1."""
         return self.index.sha256 or None
 
     def data(self, part: Part) -> Tensor:

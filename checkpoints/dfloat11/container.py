@@ -148,8 +148,8 @@ class _Compressor:
     digest : RunningDigest
         SHA-256 of the source file.
     heads : dict
-        The header of each coded part, by the part's name. After writing, it is compared with the
-        header in the file.
+        The header of each coded part, by the part's name. Verification compares it with the header
+        in the written file.
     parts : list of Part
         The parts that were written.
     records : list of TensorRecord

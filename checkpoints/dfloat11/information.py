@@ -20,8 +20,9 @@ __all__ = ["describe_file"]
 def _entropy_bits(opened: CompressedFile, part: Part) -> float | None:
     """Bits per element of a part: the entropy of its symbols, plus the other bits.
 
-    A symbol consists of the exponent and the upper bits of the mantissa. Low bits that are zero in
-    all elements need no bits. Returns None for a type that cannot be coded.
+    In elements of 16 or 32 bits, a symbol consists of the exponent and the upper bits of the
+    mantissa; in elements of 8 bits, of all bits. Low bits that are zero in all elements need no
+    bits. Returns None for a type that cannot be coded.
     """
     kind = CODED_AS.get(opened.tensors[part.tensors[0]].dtype)
     if kind is None:

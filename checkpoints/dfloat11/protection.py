@@ -18,7 +18,7 @@ from halfbyte.golden.dfloat11.secded import WORD_BYTES, check_bytes, correct
 __all__ = ["CHECKS", "check_tensor", "read_corrected", "read_head", "read_pieces"]
 
 CHECKS = ".secded"
-"""The suffix that the name of a tensor with check bytes adds to the protected tensor's name."""
+"""How the name of a tensor of check bytes ends, after the name of the tensor that it protects."""
 
 
 def check_tensor(checks: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def _read(tensors: Mapping[str, StoredTensor], plan: ModulePlan) -> published.Mo
             f"{arrays['output_positions'].size}"
         )
     luts, splits = found["luts"], found.get(SPLITS)
-    assert luts is not None  # noqa: S101 (see above)
+    assert luts is not None  # noqa: S101 (the loop has checked it)
     return published.Module(
         arrays["luts"].reshape(luts.shape),
         arrays["encoded_exponent"],

@@ -38,7 +38,7 @@ def tied_llama(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def original(tmp_path_factory):
-    """A file with tensors of every type that is compressed, and of some that are not.
+    """A file with tensors of many types. All of these types but I64 can be compressed.
 
     Some tensors are noise, tiny, empty, or of odd sizes; ``embed`` and ``head`` are equal.
     """

@@ -317,7 +317,7 @@ class TestWhereModelsAreUsed:
         assert same_bits(logits(merged[0]), logits(merged[1]))
 
     def test_products_while_decoding(self, packed):
-        """With ``exact=False``, layers multiply while decoding, and their sums are less exact."""
+        """With ``exact=False``, layers multiply while decoding, and results differ slightly."""
         exact, other = dfloat11.load(packed), dfloat11.load(packed, exact=False)
         found, wanted = logits(other).float(), logits(exact).float()
         assert torch.allclose(found, wanted, atol=0.02)
