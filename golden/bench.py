@@ -32,11 +32,11 @@ def benchmark_gemm(
     repeats: int = 7,
     seed: int = 0,
 ) -> GemmBenchRecord:
-    """Time two matrix products of the same random matrices on the CPU; return the record.
+    """Time :func:`gemm` and ``torch.matmul`` on the same random matrices, on the CPU.
 
-    The matrices are (m, k) and (n, k). :func:`gemm` and ``torch.matmul`` multiply them in turns,
-    ``repeats`` times each, and the record has the median times. :func:`gemm` starts from codes and
-    scales, so its time excludes quantization. On a busy machine, set ``OMP_WAIT_POLICY=passive``
+    The matrices are (m, k) and (n, k). The two functions multiply them in turns, ``repeats`` times
+    each, and the record has the median times. :func:`gemm` starts from codes and scales, so its
+    time excludes quantization. On a busy machine, set ``OMP_WAIT_POLICY=passive``
     before Python starts. Otherwise waiting threads spin, which slows down the many short operations
     of the golden GEMM far more than the one long operation of ``torch.matmul``.
     """

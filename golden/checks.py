@@ -14,7 +14,7 @@ def _kind(value: object) -> str:
 
 
 def check_format(fmt: object) -> Format:
-    """Return ``fmt`` if it is a :class:`Format`; raise TypeError otherwise, such as for a name."""
+    """Return ``fmt`` if it is a :class:`Format`; raise TypeError for anything else."""
     if not isinstance(fmt, Format):
         raise TypeError(f"A format must be a halfbyte.formats.Format, not {fmt!r:.60}")
     return fmt

@@ -29,7 +29,8 @@ __all__ = [
 ]
 
 # These bounds keep the quantum, and every value except 0, in the normal range of FP32. The quotient
-# of an input and a subnormal block scale is at most twice the largest value, so it is finite.
+# of an input and its block scale is finite, too. It can exceed the format's largest value if the
+# scale is subnormal, since such a scale is rounded coarsely, but at most by a factor of 2.
 MIN_QUANTUM = Fraction(2) ** -126
 MAX_MAGNITUDE = Fraction(2) ** 126
 
@@ -72,7 +73,7 @@ def check_fp32_range(fmt: Format) -> None:
 @cache
 def integer_table(fmt: Format) -> Tensor:
     """A table of values in units of the quantum, by code: (2^bits,) int64. Do not write to it."""
-    with torch.device("cpu"):  # the table outlives the caller's default device
+    with torch.device("cpu"):  # the cached table must not depend on the caller's default device
         return torch.tensor(fmt.integers, dtype=torch.int64)
 
 

@@ -19,8 +19,8 @@ def power_of_two_exponents(absmax: Tensor, fmt: Format, largest: Tensor, rule: s
     """Exponents of E8M0 scales by one of :data:`E8M0_RULES`; int32, -127 to 127.
 
     absmax: the blocks' largest magnitudes after clipping; any shape, float32, finite. largest: the
-    format's largest value in FP32. An absmax of 0 gets the smallest exponent, since clipping can
-    turn a tiny absmax into 0.
+    format's largest value in FP32. An absmax of 0 gets the smallest exponent: it may be a tiny
+    absmax that clipping has turned into 0. The caller gives blocks of zeros another exponent.
     """
     exponents = E8M0_RULES[rule](absmax, fmt, largest)
     return exponents.where(absmax > 0, E8M0_EXPONENTS[0]).clamp(*E8M0_EXPONENTS)

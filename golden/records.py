@@ -49,7 +49,7 @@ class CodecBenchRecord(Record):
     benchmark: str
     """``dfloat11``."""
     what: str
-    """The job, such as ``joint, encode``: a layout and a direction."""
+    """The job, such as ``copy``, or ``joint, encode``, which compresses to the layout ``joint``."""
     elements: int
     """Number of weights."""
     seconds: float
@@ -63,7 +63,7 @@ class CodecBenchRecord(Record):
     repeats: int
     """Number of timed runs."""
     cores: int
-    """Number of cores of the machine."""
+    """Number of cores that the process may use."""
     engine: str
     """What runs the inner loops: ``native`` (C++) or ``numba``."""
     versions: Mapping[str, str | None]

@@ -94,7 +94,8 @@ def _cells(fmt: Format) -> _Cells | None:
     """The format's table; None if its cells would need too many mantissa bits."""
     for mantissa_bits in range(MAX_CELL_MANTISSA_BITS + 1):
         shift = FP32_MANTISSA_BITS - mantissa_bits
-        with torch.device("cpu"):  # the table outlives the caller's default device
+        # The cached table must not depend on the caller's default device.
+        with torch.device("cpu"):
             positive = _half_cells(fmt, shift, 1)
             negative = _half_cells(fmt, shift, -1)
         if positive and negative:

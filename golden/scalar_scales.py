@@ -1,4 +1,4 @@
-"""Block scales for single numbers, written like their definitions.
+"""Compute block scales one at a time, step by step as their definitions say.
 
 The functions use only ints and Fractions. The tensor code is tested against them, and shares only
 :mod:`halfbyte.formats` with them. *Absmax* is the largest magnitude in a block.

@@ -130,7 +130,7 @@ def exact_tensor(value: Fraction, device: torch.device) -> Tensor:
     PyTorch may turn a division by a Python number into a multiplication, which rounds differently.
     A division by a tensor stays a division.
     """
-    with torch.inference_mode(False):  # the tensor outlives the caller's mode
+    with torch.inference_mode(False):  # callers outside inference mode get the same cached tensor
         return torch.tensor(nearest_fp32(value), dtype=torch.float32, device=device)
 
 

@@ -28,7 +28,7 @@ __all__ = ["benchmark_codec", "encode_with_package", "package_encoder", "timed_r
 
 INSTALL = "pip install --no-deps dfloat11==0.5.0 dahuffman==0.4.2"
 _PEERS = ("dfloat11", "zipnn", "openzl")
-PACKAGE_ELEMENTS = 1 << 20  # weights for the package's encoder, which takes a second for them
+PACKAGE_ELEMENTS = 1 << 20  # weights that the package's encoder gets; it takes about a second
 
 
 def package_encoder() -> ModuleType:
@@ -42,14 +42,14 @@ def package_encoder() -> ModuleType:
         raise UserError(f"The encoder of the dfloat11 package is not installed; run: {INSTALL}")
     path = Path(spec.origin).with_name("dfloat11_utils.py")
     utils = importlib.util.spec_from_file_location("dfloat11_utils", path)
-    assert utils is not None and utils.loader is not None  # noqa: S101 (a plain file)
+    assert utils is not None and utils.loader is not None  # noqa: S101 (a plain file has both)
     module = importlib.util.module_from_spec(utils)
     utils.loader.exec_module(module)
     return module
 
 
 def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published.Module:
-    """Compress BF16 weights of one dimension with the package, as its ``compress_model`` does.
+    """Compress one-dimensional BF16 tensors with the package, as its ``compress_model`` does.
 
     The package's output to the terminal is dropped.
     """

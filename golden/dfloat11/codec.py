@@ -97,7 +97,7 @@ def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Measured:
-    """How a tensor would be compressed: everything except the streams themselves.
+    """What is known of a compressed tensor before it is written: its code, and all sizes.
 
     Parameters
     ----------
@@ -150,8 +150,8 @@ def measure(
         Bits of the longest code, 1 to 12; by default 10 for BF16 and 12 for the other types.
     codes : str
         ``best`` for the code with the shortest stream within these limits, ``fixed`` for the best
-        of eight codes that hardware knows (:class:`FixedCode`). For types other than BF16,
-        ``fixed`` means ``best``.
+        of eight codes that hardware decodes without a table (:class:`FixedCode`). For types other
+        than BF16, ``fixed`` means ``best``.
     reading : Reading, optional
         Computes the tensor's digest while the symbols are counted. Give it to :func:`compress`
         afterwards.

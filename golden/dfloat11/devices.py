@@ -36,7 +36,7 @@ def _registered(device_type: str) -> Callable[[Tensor], Prepared]:
 def prepare(data: Tensor, *, device: torch.device | str | None = None) -> Prepared:
     """Return a function that decodes ``data`` each time it is called.
 
-    data: (bytes,) uint8. Verify it before, since the function does not. device: where to decode,
+    data: (bytes,) uint8. Verify it first, since the function does not. device: where to decode,
     either the CPU or the device of ``data`` (the default). The decoded tensor is on the device of
     ``data``. The CPU can decode data that is on another device: the data is copied to the CPU, and
     the decoded tensor is copied back.

@@ -1,9 +1,9 @@
 """Makes the input for the decoder without a code table: two packets for each chunk of a tensor.
 
 This hardware decoder knows eight fixed codes for exponents (:class:`FixedCode`), and the tensor
-must be compressed in one of them. A packet is a run of bytes with a mark at its end.
-``rtl.dfloat11.fixed`` defines the content. The codes and the raw bytes (sign and mantissa) come
-from the compressed tensor. A header and a CRC of the verified weights are added here.
+must be compressed in one of them. A packet is a run of bytes, the last of which is marked when it
+is sent. ``rtl.dfloat11.fixed`` defines the content. The codes and the raw bytes (sign and mantissa)
+come from the compressed tensor. A header and a CRC of the verified weights are added here.
 """
 
 from collections.abc import Iterator

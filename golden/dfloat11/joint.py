@@ -3,7 +3,7 @@
 The exponent and some upper mantissa bits of an element are coded together, as a *symbol*. The codes
 take about 0.02 bits per weight more than the entropy of the symbols. In layout 1 the excess is
 about 0.1 bits per weight, since the length of a code is a whole number and segment lengths are
-stored. Layout 2 also supports FP32. Hardware decodes layout 1 only.
+stored. Layout 2 also supports FP32. halfbyte's hardware decodes layout 1 only.
 
 A tensor is divided into *chunks* of 65536 elements, each of which can be decoded alone.
 """

@@ -81,7 +81,8 @@ class JointCounts:
         """About how many bytes the compressed form takes.
 
         The header has about 100 bytes. A chunk has 16 bytes of CRC and sizes. The first states of
-        its 32 coders take 128 bytes. About half of these also hold symbols, so 64 are counted.
+        its 32 coders take 128 bytes. About half of these bytes hold coded symbols, so only 64
+        are counted.
         """
         chunks = -(-self.elements // CHUNK)
         return int(self.choice[2]) // 8 + 100 + chunks * (16 + STATE_WORDS)

@@ -3,9 +3,9 @@
 The symbols of a tensor are exponents with upper mantissa bits. Once they are counted, the tensor is
 read twice. First, the symbols are coded to a stream for each chunk of 65536 elements. The sizes of
 the streams determine where all parts begin in the result. Then the streams, the CRCs and the raw
-bits (those outside of symbols) are written there. So only the streams, a quarter of the result, are
-in memory twice. *Escapes* are symbols without a row in the symbol table. They are stored beside the
-streams.
+bits (those outside of symbols) are written there. So only the streams, about half of the result for
+BF16, are in memory twice. *Escapes* are symbols without a row in the symbol table. They are stored
+beside the streams.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ from halfbyte.golden.dfloat11.threads import over_ranges
 __all__ = ["compress"]
 
 # Memory for at most this many chunks is kept for the next tensor: at most 128 MiB. The system gives
-# only the pages that are written, usually 16 MiB.
+# only the pages that are written, usually about 22 MiB for BF16.
 _KEPT = 512
 # Room for the longest stream of a chunk, in 16-bit words, and for one more: the C++ loops may store
 # a word that they then do not keep.

@@ -41,7 +41,7 @@ CHUNK = 16384
 SEGMENT = 512
 """Elements in a segment. Its length in bits is stored, so decoding can begin at any segment."""
 SEGMENTS = CHUNK // SEGMENT
-"""Segments in a chunk: as many as threads in a warp of a GPU."""
+"""Segments in a chunk: 32, like the threads in a warp of an NVIDIA GPU."""
 WORD = 32  # bits; the unit of the stream, first bit most significant
 
 GOOD, WRONG_CRC, NOT_A_CODE, WRONG_LENGTH = range(4)

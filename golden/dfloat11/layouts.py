@@ -1,7 +1,7 @@
 """Reads compressed tensors in any layout. The version in the header says which layout it is.
 
 :data:`LAYOUTS` has an entry for each layout. Later releases will read all of these layouts.
-Hardware decodes only version 1 (:mod:`.codec`). Version 2 (:mod:`.joint`) is smaller and
+halfbyte's hardware decodes only version 1 (:mod:`.codec`). Version 2 (:mod:`.joint`) is smaller and
 also supports FP32.
 """
 

@@ -131,9 +131,9 @@ def decode_blocks(
     """Decode blocks ``first`` up to ``last`` (excluded) into ``out``; write their results.
 
     luts: (tables + 1, 256), look-up tables; the last row has the code lengths. gaps: for each piece
-    of whole blocks, the bits before its first code. positions: (blocks + 1,), the first element of
-    each block, ascending, from 0 to the number of elements. other: a byte of sign and mantissa for
-    each element.
+    of each block, the bits before its first code; the last block counts as full. positions:
+    (blocks + 1,), the first element of each block, ascending, from 0 to the number of elements.
+    other: a byte of sign and mantissa for each element.
     """
     pieces = BLOCK_BITS // PIECE_BITS
     for block in range(first, last):

@@ -15,7 +15,8 @@ __all__ = ["LEAST", "MOST", "room"]
 LEAST = 1 << 22
 """Memory of at least this many bytes is kept. The C library itself keeps smaller pieces."""
 MOST = 1 << 28
-"""At most this many unused bytes are kept, and at most twice the largest that came back so far."""
+"""At most this many unused bytes are kept, and at most twice the size of the largest memory that
+came back so far."""
 _LOOSE = 2  # kept memory is reused if it is at most this many times as large as wanted
 
 _Memory = NDArray[np.uint8]

@@ -1,9 +1,12 @@
-"""Makes the input for the decoder that loads a code table: two packets for each chunk.
+"""Makes two packets for each chunk of a tensor, for the hardware decoder with a code table.
 
-The decoder is hardware. A packet is a run of words or bytes with a mark at its end.
+A packet is a run of words or bytes; the last one is marked when it is sent.
 ``rtl.dfloat11.framing`` defines the content, all of which comes from the compressed tensor. One
 packet of a chunk has its size, segment lengths, CRC and codes. The other has its raw bytes, which
 hold the bits that are not coded.
+
+The code table is not in these packets. The decoder must load it first, through its port ``table``,
+as a packet of the numbers in :attr:`CodeTable.numbers`.
 """
 
 from collections.abc import Iterator

@@ -24,8 +24,8 @@ struct Code {
     }
   }
 
-  // Codes a row, and returns the next state. If the state is too large, its low 16 bits are written
-  // before `next` first, and `next` moves to them.
+  // Codes a row, and returns the next state. If the state is too large, its low 16 bits are first
+  // moved to the stream, in the place before `next`, and `next` moves to that place.
   uint32_t step(uint8_t row, uint32_t state, uint16_t*& next) const {
     uint32_t frequency = rows[row] & 0xFFFF;
     uint32_t is_full = state >> 20 >= frequency;  // not a branch, which could not be predicted
