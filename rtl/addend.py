@@ -23,7 +23,7 @@ class Addend(wiring.Component):
     If the adder adds the product to ``base``, the carry out of the adder's bit 0 is therefore
     ``base[0] if odd else negate``.
 
-    This is a separate component so that synthesis can optimize it alone. It has few inputs, the
+    This is a separate component so that synthesis can optimize it alone. Its only inputs are the
     bits of the two codes.
 
     Parameters

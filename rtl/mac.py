@@ -27,7 +27,8 @@ class Mac(Exported):
 
     If ``spec.segment`` is given, the accumulator is carry-save: it is cut into segments of that
     many bits, and no carry runs through more than one segment in a cycle. A register saves the
-    carry out of each segment, and the carry enters the next segment in the next cycle. An adder
+    carry out of each segment except the last, and this carry enters the segment above in the next
+    cycle. The carry out of the last segment is dropped, since the accumulator wraps. An adder
     behind the registers adds the saved carries to the accumulator. Its total is ``acc``, which has
     the same value in the same cycle as that of an ordinary accumulator. But ``acc`` then comes from
     an adder instead of a register, so it settles later after the clock edge.

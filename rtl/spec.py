@@ -38,9 +38,9 @@ _DIGEST_DIGITS = 8
 def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> int | None:
     """Return ``segment`` if a carry-save accumulator can have segments of that many bits.
 
-    Such an accumulator saves the carry out of each segment in a register. None, for no segments, is
-    also returned. Raises TypeError for anything but an int or None. Raises UserError if an int is
-    not 1 to ``acc_width - 1``, or if ``overflow`` is not ``WRAP``.
+    Such an accumulator saves the carry out of each segment except the last in a register. Without
+    segments (None), it returns None. Raises TypeError for anything but an int or None. Raises
+    UserError if an int is not 1 to ``acc_width - 1``, or if ``overflow`` is not ``WRAP``.
     """
     if segment is None:
         return None
@@ -80,8 +80,8 @@ class MacSpec(UnitSpec):
     enable : bool
         Whether there is an ``enable`` port.
     segment : int, optional
-        Bits of a segment of a carry-save accumulator: each segment saves its carry in a register.
-        None for an ordinary accumulator.
+        Bits of a segment of a carry-save accumulator, in which a register saves the carry from each
+        segment to the next. None for an ordinary accumulator.
 
     Raises
     ------

@@ -170,7 +170,7 @@ class SystolicSpec(ABC):
 
     @abstractmethod
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
-        """Cycles that a layer takes if it adds ``inputs`` products for each output and each token.
+        """Cycles that a layer takes. It adds ``inputs`` products for each output and each token.
 
         Tiles follow each other without a gap. The cycles that fill and empty the array count once.
         """

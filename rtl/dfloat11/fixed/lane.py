@@ -43,9 +43,10 @@ class FixedLane(Exported):
     The lane gives ``symbols`` weights per cycle while no stream pauses, with some exceptions. With
     one weight per cycle, an exponent whose code begins with eight ones takes one cycle more, and an
     escaped exponent takes two more. (An escaped exponent has no code. A code called the escape says
-    that the next eight bits are the exponent itself.) The header and the checks of a chunk take
-    nine cycles more. With two weights per cycle, each of these exponents takes up to two cycles
-    more, and the header and the checks take five.
+    that the next eight bits are the exponent itself.) With two weights per cycle, these numbers
+    are the same for the first exponent of a pair, and one higher for the second. Each chunk takes
+    ten more cycles for its header, its first byte and its checks, or six with two weights per
+    cycle.
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
     reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the

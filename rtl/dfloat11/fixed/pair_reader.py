@@ -14,10 +14,10 @@ _BEAT = 16
 class PairReader(wiring.Component):
     """Keep two bytes of the stream and the position in them, and give pairs of exponents.
 
-    A step reads at most eight bits, and a rare exponent takes several steps. A pair takes one cycle
-    if both exponents take one step each. Otherwise each step takes a cycle of its own, and the
-    first exponent waits for the second. A step may use bits of the next two bytes (a beat) in the
-    cycle in which these arrive.
+    A step reads at most eight bits, and a rare exponent takes several steps. If the second exponent
+    of a pair takes one step, it is read in the same cycle as the last step of the first exponent.
+    Otherwise each step takes a cycle of its own, and the first exponent waits for the second. A
+    step may use bits of the next two bytes (a beat) in the cycle in which these arrive.
 
     Members
     -------
