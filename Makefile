@@ -19,7 +19,7 @@
 #                                    DATAFLOW=weight DEPTH=]
 #   make synth|prove|sim|gatesim|mutants|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
 #                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
-#   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
+#   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of losslessly compressed BF16 weights
 #                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac, a MAC for BF16
 #   make evaluate MODEL=bytelm       accuracy of a quantized model  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    write docs/findings.md: published findings, checked by our measurements
@@ -35,9 +35,9 @@
 #                                    only PyTorch with CUDA, and nvcc)
 #   make triple [FORMAT=e2m1_sp]     run RTL, golden model and CUDA reference on the same inputs, and compare [ARCH=
 #                                    ACTIVATION=]
-#   make triple UNIT=dot             the same for a dot-product unit [LANES=32 SCALE= ACCUMULATOR=]; without these
-#                                    variables, for every accumulator and every type of scales
-#   make fuzz                        feed damaged data to the decoders of lossless weights [COUNT=1000000 SEED=]
+#   make triple UNIT=dot             the same for a dot-product unit [LANES=32 SCALE= ACCUMULATOR=]; without SCALE and
+#                                    ACCUMULATOR, for every accumulator and every type of scales
+#   make fuzz                        feed damaged data to the decoders of compressed weights [COUNT=1000000 SEED=]
 #   make clean                       delete the folder build
 #
 # JSON=1 prints records on standard output instead of tables.

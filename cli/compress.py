@@ -73,7 +73,8 @@ Verify = Annotated[
 Salvage = Annotated[
     bool,
     typer.Option(
-        "--salvage", help="If the index of a file is damaged, write what can still be decoded."
+        "--salvage",
+        help="If the index of a file is damaged or missing, write what can still be decoded.",
     ),
 ]
 Config = Annotated[

@@ -1,4 +1,4 @@
-"""``halfbyte derive``: make a format file from a distribution, for use by every other command."""
+"""``halfbyte derive``: make a format file from a distribution, for use by other commands."""
 
 from collections.abc import Mapping
 from pathlib import Path

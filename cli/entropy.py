@@ -104,7 +104,8 @@ def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
         columns,
         rows,
         "entropy: order-0 entropy of the exponents (of whole bytes for 8-bit types), plus all "
-        "other bits; ours: bits with halfbyte's codes, including tables and headers",
+        "other bits; ours: bits with halfbyte's codes, including tables and headers, or without "
+        "compression if that is smaller",
     )
 
 

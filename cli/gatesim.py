@@ -81,8 +81,8 @@ def gatesim(
 
     The tests are those of `halfbyte sim`. They use MACs with several kinds of accumulators, which
     are all synthesized like the smallest MAC: with its architecture, and its recipe (a sequence of
-    Yosys commands). Each cell is simulated by its function in the library. For dot-product
-    units (--unit dot), the smallest netlist is simulated.
+    Yosys commands). Each cell is simulated by its function in the library. For dot-product units
+    (--unit dot), the smallest netlist is simulated, by default for all formats.
     """
     from halfbyte.sim.simulator import check_simulator
 

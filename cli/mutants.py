@@ -141,8 +141,9 @@ def mutants(
     """Inject faults into the RTL, and check that the cocotb tests catch each one.
 
     A mutant is the RTL with one fault. Mutants that are proved equivalent to the RTL do not count.
-    Without a format, all 4-bit and 5-bit formats are tested. Exit status 1 if a mutant survives,
-    that is, if no test catches it.
+    Without a format, MACs of all 4-bit and 5-bit formats are tested, or with --unit dot the
+    dot-product units of all formats. Exit status 1 if a mutant survives, that is, if no test
+    catches it.
     """
     from halfbyte.area.cells.technology import load_technology
     from halfbyte.sim.simulator import check_simulator

@@ -86,15 +86,16 @@ AxisName = Annotated[
 MacShare = Annotated[
     float | None,
     typer.Option(
-        help="Share of MACs in the area of the chip, for --axis chip_overhead; by default 0.1, as "
-        "in Dotzel et al. (2024).",
+        help="For --axis chip_overhead: share of MACs in the area of the chip with INT4; by "
+        "default 0.1, as in Dotzel et al. (2024).",
         show_default=False,
     ),
 ]
 MemoryShare = Annotated[
     float | None,
     typer.Option(
-        help="Share of memory in the area of the chip; by default 0.6, as in Dotzel et al. (2024).",
+        help="For --axis chip_overhead: share of memory in the area of the chip with INT4; by "
+        "default 0.6, as in Dotzel et al. (2024).",
         show_default=False,
     ),
 ]

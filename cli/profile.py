@@ -127,7 +127,8 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
     caption = (
         "nu: degrees of freedom of Student's t; 1000: normal or lighter tails. KS: "
         "Kolmogorov-Smirnov distance of each distribution's best fit; delta: normal minus t, "
-        "positive if t is nearer. Values by block: divided by the largest magnitude in their block"
+        "positive if t is nearer. Values by block: divided by the largest magnitude in their "
+        "block. Count: number of values to which the distributions are fitted"
     )
     table(f"{escape(records[0].model or '')}, blocks of {records[0].block}", columns, rows, caption)
     for record in records:

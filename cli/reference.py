@@ -25,7 +25,7 @@ def commands_page() -> str:
 
 
 def _sections(group: Any, path: str, level: int) -> list[str]:
-    """The lines on all commands of a group, with headings of ``level`` and lower."""
+    """The lines on all commands of a group, with headings of ``level``, or deeper in subgroups."""
     context = Context(group, info_name=path)
     lines: list[str] = []
     for name in group.list_commands(context):

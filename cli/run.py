@@ -188,7 +188,10 @@ def _show(record: "LayerRun") -> None:
         ["results compared", f"{record.results:,}, each equal to the golden model's, bit for bit"],
         ["CUDA kernel on the CPU", record.host_build],
         ["cycles", f"{record.cycles:,}"],
-        ["utilization", f"{100 * record.utilization:.1f} % of the computed products are needed"],
+        [
+            "utilization",
+            f"{100 * record.utilization:.1f} % of what the array could compute in these cycles",
+        ],
         ["SQNR", f"{sqnr} against the layer in FP32"],
         ["energy", energy if record.technology else "- (--energy synthesizes the array)"],
         ["time", f"{record.seconds:.1f} s"],

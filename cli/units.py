@@ -44,7 +44,7 @@ __all__ = [
 MAC = "mac"
 _ENERGY_COLUMNS = (">energy fJ", "~>clock fJ", "~>leakage nW")
 _CODES = ("table", "fixed")
-_TABLES = {"table": "The table is shared.", "fixed": "Fixed codes: no table."}
+_TABLES = {"table": "All lanes share the table.", "fixed": "Fixed codes: no table."}
 
 UnitName = Annotated[
     str,

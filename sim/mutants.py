@@ -85,7 +85,7 @@ class MutantLike(Protocol):
 
 
 class MutantBench:
-    """Runs the regression of one MAC, in all its variants, on mutants.
+    """Runs the regression of one MAC, with every kind of accumulator, on mutants.
 
     Parameters
     ----------

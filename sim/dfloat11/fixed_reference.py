@@ -1,4 +1,4 @@
-"""Computes what a lane of the decoder without a code table must give, for any input.
+"""Computes what a lane of the DFloat11 decoder without a code table must give, for any input.
 
 This follows the definition of the fixed codes and is independent of the codec and of the RTL: bits
 are text, and codes are looked up in a dictionary. A lane is a part of the decoder that decodes one
