@@ -242,7 +242,7 @@ def choose_kernel(
 
 @dataclass
 class Expanded:
-    """An operand for dp4a and mma: elements as int8, and the step of each block, both padded.
+    """An operand for kernels that multiply int8: its elements and the steps of blocks, padded.
 
     The step of a block is its scale times the quantum.
     """
