@@ -42,7 +42,10 @@ class Arithmetic(enum.Enum):
 
 
 def exact_arithmetic(activation: Format, weight: Format, block: int) -> Arithmetic:
-    """The cheapest type that holds every partial sum of ``block`` products exactly."""
+    """The cheapest type that holds every partial sum of ``block`` products exactly.
+
+    float32 also needs integers of at most :data:`MAX_BFLOAT16_INTEGER`.
+    """
     largest = [max(abs(integer) for integer in fmt.integers) for fmt in (activation, weight)]
     bound = largest[0] * largest[1] * block
     if bound <= 2**24 and max(largest) <= MAX_BFLOAT16_INTEGER:

@@ -34,7 +34,8 @@ def _native() -> Any:
 class Digest:
     """SHA-256 of a message that comes in pieces.
 
-    The C++ loops compute it, or hashlib if these cannot (:func:`_native`).
+    The C++ loops compute it, or hashlib if there are no such loops or the processor has no
+    instructions for SHA-256.
     """
 
     def __init__(self) -> None:
@@ -92,7 +93,7 @@ def counts_of(words: NDArray[Any], shift: int) -> NDArray[np.int64]:
 class Reading:
     """Counts the symbols of a tensor and computes the SHA-256 of its bytes.
 
-    With the C++ loops, a single core does both in one pass. Several cores share the work.
+    If there is only one core, the C++ loops do both in one pass. Several cores share the work.
 
     Parameters
     ----------

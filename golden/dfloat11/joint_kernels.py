@@ -59,9 +59,10 @@ def _raw_bits(word: Any, width: int, shift: int, zeros: int) -> Any:
 
 @jit
 def _left_out(zeros: int, element: int) -> Any:
-    """How many low bits are left out of an element's raw bits. ``zeros`` is the chunk's word.
+    """How many low bits are left out of an element's raw bits. They are zero in its whole block.
 
-    Bits 7 to 0 of the word are the number. Bit 16 + b is 1 if block b leaves out no bits.
+    ``zeros`` is a word that is stored for the chunk. Its bits 7 to 0 are the number. Its bit 16 + b
+    is 1 if block b leaves out no bits.
     """
     return zeros & 0xFF if (zeros >> (16 + element // BLOCK)) & 1 == 0 else 0
 
@@ -88,7 +89,8 @@ def _read_bits(data: _Array, place: int, count: int) -> Any:
 def _write_raw(words: _Array, layout: _Array, raw: _Array) -> None:
     """Write the raw bits of a chunk.
 
-    layout: (5,), the numbers width, shift, zeros, base, and 1 if the table has an escape, else 0.
+    layout: (5,), the numbers width, shift, zeros (the word that :func:`_left_out` takes), base, and
+    1 if the table has an escape, else 0.
     """
     width, shift, zeros, _, _ = layout
     bit, word_bits = 0, 8 * words.itemsize

@@ -71,7 +71,8 @@ def room(elements: int, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
     """An array, (elements,) of this type, not initialized.
 
     When the last array or tensor that uses its memory is gone, the memory is kept for later
-    results, unless it is smaller than :data:`LEAST` or too much is kept already.
+    results, unless it is smaller than :data:`LEAST` or larger than :data:`MOST`. If too much is
+    then kept, the oldest memory is freed.
     """
     kind = np.dtype(dtype)
     size = elements * kind.itemsize
