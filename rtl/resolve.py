@@ -20,7 +20,8 @@ class Resolve(wiring.Component):
     width : :class:`int`
         Bits of the sum.
     places : sequence of :class:`int`
-        The bit of the sum to which each carry is added, ascending; at least one, and none is 0.
+        For each carry, the number of the bit of the sum to which it is added. The numbers ascend
+        and are above 0; there is at least one.
 
     Members
     -------

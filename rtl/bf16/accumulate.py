@@ -14,7 +14,7 @@ _QUIET_NAN = 0x7FC0_0000
 
 
 class Accumulate(wiring.Component):
-    """Add a product to an FP32 number, rounded once to nearest even; combinational.
+    """Add a product to an FP32 number, and round the sum once to nearest even; combinational.
 
     This is the second half of IEEE 754's fused multiply-add. Subnormals are kept. Overflow gives
     infinity. A sum that is exactly zero is +0, unless both summands are -0. Every NaN result is

@@ -49,7 +49,7 @@ class _Order:
 
 
 class Fp32Sum(wiring.Component):
-    """Add a block to an FP32 number, rounded once to nearest even; combinational.
+    """Add a block to an FP32 number, and round the sum once to nearest even; combinational.
 
     Parameters
     ----------

@@ -232,7 +232,7 @@ class DotUnit(Exported):
     def _plus_block(
         self, m: Module, before: Value, keep: Value, number: int
     ) -> tuple[Value, Value]:
-        """Add a block with its scales to the FP32 number ``before``, rounded once.
+        """Add a block with its scales to the FP32 number ``before``, and round the sum once.
 
         Returns ``before`` as a signal, and the sum.
         """

@@ -27,9 +27,10 @@ class Mode(enum.Enum):
 class Prefix(wiring.Component):
     """Read one step of a fixed code; combinational.
 
-    A chunk names a highest exponent, and the code counts down from it. The number of ones before
-    the first zero, and up to two more bits, give the *rank* of an exponent. Rank 0 is one below the
-    highest exponent, rank 1 is two below, and so on. These are the code words of the ranks:
+    The header of a chunk gives the highest exponent, and the code counts down from it. The number
+    of ones before the first zero, and in some short words the bit after this zero, give the *rank*
+    of an exponent. Rank 0 is one below the highest exponent, rank 1 is two below, and so on. These
+    are the code words of the ranks:
 
     ============ ==== ==== ==== ==== ==== ===== ====== ===
     rank          0    1    2    3    4     5      6   ...
