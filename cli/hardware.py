@@ -123,7 +123,7 @@ class Hardware:
         return "w4a4" if self.code else "w4"
 
     def recipe(self, name: str | None) -> "Recipe":
-        """The recipe ``name``, with the blocks and scales of the unit, if it has scales.
+        """The recipe ``name``; for a unit with scales, with the unit's blocks and scales.
 
         If the recipe's scales already have the unit's type, the recipe's rule for choosing scales
         is kept.

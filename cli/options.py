@@ -242,7 +242,7 @@ def _notes(technology: "Technology") -> list[str]:
 
 
 def pick_operands(reference: str | None) -> "Operands | None":
-    """The operands that an option names, for measuring energy; None if the option is missing."""
+    """The operands that an option names, for measuring energy; None if it is not given."""
     from halfbyte.area.timing.operands import load_operands
 
     return load_operands(reference) if reference else None

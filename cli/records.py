@@ -166,7 +166,7 @@ class GatesRecord(Record):
     moves: int
     """Number of changes that each annealing tries."""
     seed: int
-    """Seed of that annealing."""
+    """Seed of the annealing that found the gates."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     output: str | None

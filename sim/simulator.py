@@ -29,8 +29,8 @@ _PROGRAMS = {
     "verilator": {"g++": "apt install g++", "make": "apt install make"},
     "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
 }
-# Environment variables of the caller that would change what cocotb or make does. _FOREIGN has the
-# beginnings of names, and _FOREIGN_NAMES has whole names.
+# Environment variables of the caller that would change what cocotb, Verilator or make does.
+# _FOREIGN has the beginnings of names, and _FOREIGN_NAMES has whole names.
 _FOREIGN = ("COCOTB_", "GPI_", "PYGPI_", "LIBPYTHON_", "PYTEST_", "MAKE", "VERILATOR_", "OBJCACHE")
 _FOREIGN_NAMES = {"WAVES", "GUI", "SIM", "TOPLEVEL", "CXXFLAGS", "CPPFLAGS", "CFLAGS", "LDFLAGS"}
 
