@@ -173,11 +173,11 @@ def blackwell(
     The codes of each operand form blocks, each with one scale. All blocks have the same length, a
     multiple of 16. Every group of 16 products is summed exactly and multiplied by its scales. These
     results and ``c`` are truncated toward zero, at the bit that lies 35 places below the largest
-    exponent. The exponent of a group is that of the product of both scales. A group or ``c`` that
-    is 0 has no exponent. The sum is truncated to FP32. The model does not say what happens beyond
-    the range of FP32; here the result is infinite. All formats of the chip have a quantum that is a
-    power of two. For other formats, the sum includes the power of two in the product of the quanta,
-    but no other factor, such as 1/127.
+    exponent. The exponent of a group is the sum of those of both scales, each of which is written
+    as 1.m times a power of two. A group or ``c`` that is 0 has no exponent. The sum is truncated to
+    FP32. The model does not say what happens beyond the range of FP32; here the result is infinite.
+    All formats of the chip have a quantum that is a power of two. For other formats, the sum
+    includes the power of two in the product of the quanta, but no other factor, such as 1/127.
     """
     block = len(w_codes) // len(w_scales)
     quantum = Fraction(2) ** _twos(weight.quantum * activation.quantum)
