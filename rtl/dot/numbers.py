@@ -81,8 +81,9 @@ class DotNumbers:
     overflow : Overflow
         What an integer accumulator does with sums outside its range; an exact one wraps.
     window : (int, int), optional
-        An exact accumulator takes blocks for which the exponent of the product of both scales, the
-        weights' and the activations', is in this range. Default: all exponents.
+        An exact accumulator takes blocks for which the sum of both scales' exponents is in this
+        range. A scale is m * 2**e with an integer significand m, and e is its exponent. Default:
+        all sums.
     final_adder : FinalAdder
         The kind of the last adder, both in the adder tree and in the FP32 adder.
     adders : AdderStyle
@@ -327,7 +328,7 @@ class DotNumbers:
 
     @property
     def lowest_exponent(self) -> int:
-        """The least exponent of the product of both scales, for an exact accumulator."""
+        """The least sum of both scales' exponents, for an exact accumulator."""
         assert self.scale is not None  # noqa: S101
         return self.window[0] if self.window else 2 * self.scale.quantum_exponent
 

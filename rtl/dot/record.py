@@ -34,9 +34,10 @@ class DotFields(Record):
     overflow: str | None
     """What an integer accumulator does on overflow; null for other accumulators."""
     window: tuple[int, ...] | None
-    """Lowest and highest exponent of both scales' product that an exact accumulator accepts.
+    """Lowest and highest sum of both scales' exponents that an exact accumulator accepts.
 
-    Null if it accepts all exponents, and for other accumulators.
+    A scale is an integer significand times a power of two, whose exponent counts. Null if all sums
+    are accepted, and for other accumulators.
     """
     final_adder: str
     """Last adder of the adder tree: ripple, prefix or balanced."""

@@ -22,8 +22,8 @@ class ScaledTerm(wiring.Component):
     Parameters
     ----------
     spec : :class:`DotSpec`
-        The unit. Its ``window``, if given, is the range of exponents of the product of both scales
-        that the accumulator accepts.
+        The unit. Its ``window``, if given, is the range of sums of both scales' exponents that the
+        accumulator accepts. A scale is m * 2**e with an integer significand m; e is its exponent.
 
     Members
     -------
@@ -35,8 +35,8 @@ class ScaledTerm(wiring.Component):
         The product, modulo the accumulator's range, in units of ``spec.unit``. It is 0 if
         ``is_nan`` is high.
     is_nan : ``Out(1)``
-        High if a scale is NaN, or if the exponent of the product of both scales is outside the
-        window, if there is one.
+        High if a scale is NaN, or if the sum of both scales' exponents is outside the window, if
+        there is one.
     """
 
     def __init__(self, spec: "DotSpec") -> None:

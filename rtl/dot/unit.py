@@ -36,8 +36,8 @@ class DotUnit(Exported):
     - Integer: ``acc <= (clear ? 0 : acc) + P``.
     - FP32: ``acc <= fl((clear ? +0 : acc) + P * s)``, with one rounding to nearest even, subnormals
       and infinities as in IEEE 754. A NaN scale makes ``acc`` NaN (7FC00000) until ``clear``.
-    - Exact: ``acc <= (clear ? 0 : acc) + P * s``. If a scale is NaN, or the exponent of s is
-      outside ``spec.window``, ``nan`` becomes high and stays high until ``clear``.
+    - Exact: ``acc <= (clear ? 0 : acc) + P * s``. If a scale is NaN, or the sum of both scales'
+      exponents is outside ``spec.window``, ``nan`` becomes high and stays high until ``clear``.
 
     In an FP32 unit, a block may have more products than there are lanes. The unit then adds up the
     block as an integer, over several cycles. In the last of them, ``last`` is high, and the unit
