@@ -1,9 +1,9 @@
 """Maximum-likelihood fits of Student's t, the normal and the Laplace distribution to a tensor.
 
 The values are first reduced to the counts and means of narrow bins. This keeps seven digits of the
-likelihood. The optimizer then works on about ten thousand points, however large the tensor is. The
-Kolmogorov-Smirnov (KS) distance says how well a distribution fits. It is the largest difference
-between the cumulative distributions of the fit and of the values.
+likelihood. The optimizer then works on some ten thousand points, even if the tensor has millions of
+values. The Kolmogorov-Smirnov (KS) distance says how well a distribution fits. It is the largest
+difference between the cumulative distributions of the fit and of the values.
 """
 
 from dataclasses import dataclass
@@ -45,8 +45,7 @@ class Fit:
     nu : float or None
         Degrees of freedom, :data:`MIN_NU` to :data:`MAX_NU`; only Student's t has them.
     ks : float
-        KS distance to the values, 0 to 1. Binning changes it by at most 2e-4 if values repeat, and
-        by at most 2e-5 otherwise.
+        KS distance to the values, 0 to 1. Binning changes it by at most 2e-4.
     """
 
     distribution: str

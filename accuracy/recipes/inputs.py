@@ -1,7 +1,7 @@
 """Watch the inputs that weights are multiplied by, or replace them by quantized values.
 
-The layer itself may compute the product, or another module that reads the layer's weight (as in
-Mamba). The weight of an expert in a mixture of experts may be part of a larger parameter.
+The product may be computed by the layer itself, or by another module that reads the layer's weight
+(as in Mamba). The weight of an expert in a mixture of experts may be part of a larger parameter.
 """
 
 import inspect

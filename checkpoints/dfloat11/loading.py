@@ -264,7 +264,7 @@ def load(
         only the parts of the weight that contain these rows.
     exact : bool
         If False, the CPU may multiply up to eight vectors while it decodes the weight. This takes
-        half the time, but adds products in FP32 in another order.
+        about half the time for a single vector, but adds products in FP32 in another order.
     config : Path or str, optional
         A folder with the original model's ``config.json``. It is needed for a folder of the
         ``dfloat11`` package that has no such file.
