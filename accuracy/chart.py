@@ -91,9 +91,10 @@ def write_evaluations(
 
 def _write_chart(records: Sequence[EvaluationRecord], path: Path, look: Look) -> list[Path]:
     first, measures = records[0], list(records[0].measures)
-    title = f"Loss of {first.model} by format, recipe {first.recipe}"
+    title = f"Relative loss of {first.model} by format, recipe {first.recipe}"
     caption = (
-        f"95 % intervals, paired bootstrap over {first.items} {first.item}; "
+        "Loss: how much worse the quantized model is, relative to the unquantized one. Bars: 95 % "
+        f"intervals from a paired bootstrap over {first.items} {first.item}; "
         f"torch {first.versions['torch']}"
     )
     size = 5.2 * len(measures), 1.3 + 0.28 * len(records)

@@ -63,7 +63,10 @@ def check_layers(known: Iterable[str], layers: Sequence[str]) -> None:
 
 
 def _chosen(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str]) -> list[str]:
-    """The layers to draw: those of ``layers`` with a fit; by default at most three, by nu."""
+    """The layers to draw: those of ``layers`` that have a fit.
+
+    By default, these are the layers with the least, the median and the greatest nu.
+    """
     found = sorted(
         (each.record.nu or 0.0, each.record.layer)
         for each in profiles
@@ -92,7 +95,8 @@ def _draw_fits(
     rows = [layer for layer in layers if layer in shown]
     if not rows:
         return []
-    title = f"Distribution of {what}s{', by block' if normalized else ''}, {_model(profiles)}"
+    scaled_by = ", divided by the largest magnitude in their block" if normalized else ""
+    title = f"Distribution of {what}s{scaled_by}, {_model(profiles)}"
     size = 9.0, 3.3 * len(rows) + 0.4
     with picture(*size, title=title, caption=_caption(profiles), look=look) as drawn:
         grid = drawn.figure.subplots(len(rows), 2, squeeze=False)
@@ -108,7 +112,7 @@ def _draw_nus(profiles: Sequence[TensorProfile], path: Path, look: Look) -> list
     records = [each.record for each in profiles]
     layers = len({record.layer for record in records})
     size = 9.0, min(200.0, 1.3 + 0.17 * layers)
-    title = f"Degrees of freedom by layer, {_model(profiles)}"
+    title = f"Degrees of freedom of Student's t by layer, {_model(profiles)}"
     with picture(*size, title=title, caption=_caption(profiles), look=look) as drawn:
         draw_nu(drawn.figure.subplots(), records)
         return drawn.save(path)
@@ -122,6 +126,6 @@ def _caption(profiles: Sequence[TensorProfile]) -> str:
     record = profiles[0].record
     versions = record.versions or {}
     return (
-        f"{record.model}, blocks of {record.block}; maximum likelihood; "
+        f"{record.model}, blocks of {record.block} values, maximum-likelihood fits; "
         f"torch {versions.get('torch')}, scipy {versions.get('scipy')}"
     )

@@ -39,8 +39,9 @@ class Source:
 
 
 def open_source(reference: str) -> Source:
-    """Open the weights of a model, named as for ``open_model``, or of a ``.safetensors`` file.
+    """Open the weights of a model, or of a single file with a name that ends in ``.safetensors``.
 
+    A model is a built-in name, a folder, or a name on the Hugging Face hub, as for ``open_model``.
     A single file does not list its layers. So the tensors' names decide which tensors are weights,
     as in :mod:`halfbyte.checkpoints.plan`. Their dimensions are taken as (outputs, inputs,
     kernel...).
