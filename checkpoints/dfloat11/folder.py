@@ -93,7 +93,7 @@ def fresh_folder(target: Path) -> Iterator[Path]:
 
 
 def _weights(folder: Path, suffix: str) -> list[Path]:
-    """The safetensors files below a folder whose names end in ``suffix``.
+    """The safetensors files below a folder that have names ending in ``suffix``.
 
     Raises UserError if there are none, or if a shard (one of several files of a model) is missing.
     """
