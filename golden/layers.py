@@ -7,9 +7,12 @@ the name that a model gives the layer. These parameters are quantized:
   attention), convolutions (grouped, depthwise and transposed ones too), recurrent layers and cells;
 - in mixtures of experts, parameters of three dimensions that hold one matrix for each expert.
 
-These parameters are not quantized: the output head, which the model itself names; routers in
-mixtures of experts, which have one output for each expert; embeddings, and weights that are shared
-with an embedding; parameters of one dimension, such as biases; and parameters of unknown modules.
+These parameters are not quantized:
+
+- the output head, if the model has a method ``get_output_embeddings`` that returns it;
+- routers in mixtures of experts, which have one output for each expert;
+- embeddings, and weights that are shared with an embedding;
+- parameters of one dimension, such as biases, and parameters of unknown modules.
 
 A block is a run of weights that share a scale. It runs along the inputs, over which a MAC sums. For
 a convolution these are the input channels at one kernel position.

@@ -26,8 +26,8 @@ class ElementType:
         Default limits: rows of the code table, and bits of a code. The exponents of trained weights
         have few different values. So BF16 has a table for fifteen exponents, with an escape code
         for all others, and codes of at most ten bits. These limits cost less than 0.01 bits per
-        weight, and such a table is small in hardware. The symbols of the other types have more bits
-        than an exponent, or no exponent, and nearly all of their values occur.
+        weight, and such a table is small in hardware. Symbols of the other types hold more than an
+        exponent, or no exponent, and usually take many more different values.
     """
 
     name: str

@@ -123,7 +123,7 @@ def fuzz(
     Returns, by decoder, how many inputs were decoded (damage may hit unchecked parts) and how many
     were refused. Any error except :class:`CorruptError` is a fault of the decoder and is raised.
     """
-    dice = random.Random(seed)  # noqa: S311 (no secret)
+    dice = random.Random(seed)  # noqa: S311 (no secret depends on it)
     coded, modules = corpus(seed)
     joined = _joint_corpus(seed)
     results: Counter[str] = Counter()

@@ -122,7 +122,7 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
         raise ValueError("A tensor without elements cannot be compressed")
     (fields, table, _), kind, shape = counts.choice, counts.kind, tuple(tensor.shape)
     ones = counts.ones if counts.ones is not None else count(tensor).ones
-    assert ones is not None  # noqa: S101 (a single tensor has them)
+    assert ones is not None  # noqa: S101 (count() has set them)
     words = words_of(tensor, kind)
     left_out = packed(np.minimum(trailing_zeros(ones, fields.bits), fields.shift), len(words))
     raw = int(raw_sizes(left_out, len(words), fields.raw_bits).sum())

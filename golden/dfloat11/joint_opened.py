@@ -100,7 +100,7 @@ class OpenedJoint:
     def of(cls, data: Tensor) -> "OpenedJoint":
         """Open a compressed tensor, (bytes,) uint8 on the CPU.
 
-        Raises TypeError if it is not bytes, CorruptError if it is not in layout 2.
+        Raises TypeError for another type or shape, CorruptError if the data is not in layout 2.
         """
         raw = aligned_bytes(data)
         header = read_header(raw)

@@ -46,7 +46,7 @@ def _zipnn() -> Peer:
 
 
 def _openzl() -> Peer:
-    """Stores sign and mantissa as they are, and codes exponents by finite-state entropy (FSE)."""
+    """Stores sign and mantissa as they are, and codes exponents with finite-state entropy (FSE)."""
     import openzl.ext as openzl
 
     graphs, nodes = openzl.graphs, openzl.nodes

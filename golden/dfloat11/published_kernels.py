@@ -26,7 +26,8 @@ PIECE_BITS = 64
 BLOCK_BITS = 512 * PIECE_BITS
 """Bits of the stream for one block of threads."""
 POINTER = 240
-"""A look-up table's entry from 240 on leads to table 256 - entry. Lower entries are exponents."""
+"""An entry of 240 or more in a look-up table leads to table 256 - entry. Entries below 240 are
+exponents."""
 _LEVELS = 4  # bytes of the longest code
 
 GOOD, NOT_A_CODE, WRONG_GAP, WRONG_END = range(4)  # results of decoding a block
