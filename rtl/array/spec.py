@@ -54,7 +54,7 @@ class ArraySpec(SystolicSpec):
 
     @property
     def least_steps(self) -> int:
-        """Fewest cycles from one ``take`` to the next. With fewer, two results would collide.
+        """Fewest cycles from one ``take`` to the next. With fewer, two results may collide.
 
         ``take`` is the control input that sends the results out.
         """
