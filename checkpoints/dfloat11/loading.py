@@ -263,8 +263,8 @@ def load(
         Whether to compress embeddings, too. On the CPU, a call that needs few rows then decodes
         only the parts of the weight that contain these rows.
     exact : bool
-        If False, the CPU may multiply up to eight vectors while it decodes the weight. This takes
-        about half the time for a single vector, but adds products in FP32 in another order.
+        If False, the CPU may multiply up to eight vectors while it decodes the weight. This may be
+        faster, above all for a single vector, but adds products in FP32 in another order.
     config : Path or str, optional
         A folder with the original model's ``config.json``. It is needed for a folder of the
         ``dfloat11`` package that has no such file.
