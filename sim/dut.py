@@ -48,8 +48,7 @@ class Dut:
         The module's own names for the ports clk, w, a, clear, enable and acc. A port that is not
         listed has the same name in the module.
     tied : mapping of str to int
-        Other inputs of up to 32 bits, such as a reset. All bits of an input are held at this value,
-        0 or 1.
+        Other inputs, such as a reset. All bits of an input are held at this value, 0 or 1.
     latency : int
         Clock edges from an input to the ``acc`` that includes it. It is 1 if ``acc`` is the
         accumulator register, and the inputs are not registered.
@@ -89,7 +88,8 @@ class Dut:
         widths |= {"enable": 1} if spec.enable else {}
         inputs = ["input clk", *(f"input [{width - 1}:0] {name}" for name, width in widths.items())]
         pins = [f".{self.ports.get(name, name)}({name})" for name in ("clk", *widths, "acc")]
-        pins += [f".{name}({{32{{1'b{value}}}}})" for name, value in self.tied.items()]
+        # A signed constant is extended to the width of the port. Icarus 11 extends '1 by zeros.
+        pins += [f".{name}(1'sb{value})" for name, value in self.tied.items()]
         shell = (
             f"module {module} ({', '.join(inputs)}, output signed [{spec.width - 1}:0] acc);\n"
             f"  {self.top} dut ({', '.join(pins)});\nendmodule\n"

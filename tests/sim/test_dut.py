@@ -18,16 +18,17 @@ from halfbyte.sim.coverage import coverage
 from halfbyte.sim.runner import make_plans
 from halfbyte.sim.wrapper import layout_of
 
-# The operands are registered, so a result comes two clock edges after its operands.
+# The operands are registered, so a result comes two clock edges after its operands. All 40 bits of
+# the reset must be held.
 MINE = """\
-module mine (input clock, input rst_n, input [3:0] weight, input [3:0] a, input start,
+module mine (input clock, input [39:0] rst_n, input [3:0] weight, input [3:0] a, input start,
              output reg signed [10:0] sum);
   reg signed [3:0] w1, a1;
   reg s1;
   wire signed [7:0] product = w1 * a1;
   wire signed [11:0] total = (s1 ? 12'sd0 : sum) + product;
   always @(posedge clock)
-    if (!rst_n) sum <= 0;
+    if (~&rst_n) sum <= 0;
     else begin
       w1 <= weight; a1 <= a; s1 <= start;
       sum <= total[11] != total[10] ? {total[11], {10{~total[11]}}} : total[10:0];
