@@ -119,7 +119,8 @@ def _kernel_words(
     w, a, clear, w_scale, a_scale = (torch.from_numpy(each).to(device) for each in columns)
     if spec.is_fp32:
         ends = torch.from_numpy(stimulus.last).to(device) if spec.gathers else None
-        acc = dot_unit.fp32_stream(w, a, clear, w_scale, a_scale, ends, **spec.arithmetic)
+        scales = [each if spec.scale else None for each in (w_scale, a_scale)]
+        acc = dot_unit.fp32_stream(w, a, clear, scales[0], scales[1], ends, **spec.arithmetic)
         outputs = [acc.view(torch.int32)]
     elif spec.is_exact:
         outputs = [*dot_unit.exact_stream(w, a, clear, w_scale, a_scale, **spec.arithmetic)]

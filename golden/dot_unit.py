@@ -28,6 +28,8 @@ __all__ = [
     "add_rounded_once",
     "block_values",
     "check_block_bits",
+    "check_blocks",
+    "check_scales",
     "exact_stream",
     "exact_terms",
     "fp32_stream",
@@ -87,8 +89,13 @@ def fp32_stream(
     float32. Like the hardware, the function multiplies by the power of two in the product of both
     quanta, but not by another factor, such as 1/127. Every NaN is 7FC00000. ``initial`` is the
     accumulator before the first cycle.
+
+    Raises UserError if the value of a block may need more than 53 bits, and the errors of
+    :func:`check_scales`.
     """
+    check_scales(w_scales, a_scales, scale)
     blocks = _blocks_per_cycle(w_scales)
+    check_blocks(weight, activation, w_codes.shape[-1] // blocks, scale, clear=clear, last=last)
     sums = dot(_each_block(w_codes, blocks), _each_block(a_codes, blocks), weight, activation)
     clear = _first_of_each(clear, blocks)  # (T * B,), as are sums
     if w_scales is not None and a_scales is not None:
@@ -133,6 +140,40 @@ def check_block_bits(
             f"The value of a block may have at most {FP64_BITS} significant bits, not {bits}: use "
             "smaller blocks or a narrower format"
         )
+
+
+def check_blocks(
+    weight: Format,
+    activation: Format,
+    lanes: int,
+    scale: ScaleCode | None,
+    *,
+    clear: Tensor,
+    last: Tensor | None,
+) -> None:
+    """Raise the error of :func:`check_block_bits` for the longest block of a stream.
+
+    A block has ``lanes`` products in each of its cycles. clear, last: (..., T) bool, as for
+    :func:`fp32_stream`. Without ``last``, a block takes one cycle. A block that the stream does not
+    end is not counted.
+    """
+    cycles = 1
+    if last is not None and last.numel():
+        numbers = torch.arange(last.shape[-1], device=last.device)
+        begins = clear.clone()
+        begins[..., 0] = True
+        begins[..., 1:] |= last[..., :-1]
+        first = torch.where(begins, numbers, 0).cummax(-1).values  # cycle in which the block begins
+        cycles = max(1, int(torch.where(last, numbers - first + 1, 0).max()))
+    check_block_bits(weight, activation, lanes * cycles, scale)
+
+
+def check_scales(w_scales: Tensor | None, a_scales: Tensor | None, scale: ScaleCode | None) -> None:
+    """Raise TypeError unless both scales of a stream are given, or neither if ``scale`` is None."""
+    given = sum(each is not None for each in (w_scales, a_scales))
+    if given != (2 if scale else 0):
+        needed = "with a scale format needs 2" if scale else "without a scale format needs 0"
+        raise TypeError(f"A stream {needed} tensors of scale codes, not {given}")
 
 
 def power_of_two(weight: Format, activation: Format) -> int:

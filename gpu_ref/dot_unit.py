@@ -13,7 +13,7 @@ from torch import Tensor
 
 from halfbyte.formats import Format, Overflow, ScaleCode, check_acc_width
 from halfbyte.golden.checks import check_codes, check_integer
-from halfbyte.golden.dot_unit import check_block_bits
+from halfbyte.golden.dot_unit import check_block_bits, check_blocks, check_scales
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.structures import ScaleFormat, Unit, UnitStream
@@ -103,7 +103,8 @@ def integer_stream(
     kind = unit(INTEGER, weight, activation, acc_width=acc_width, overflow=overflow)
     half = 1 << acc_width - 1
     check_integer("initial", initial, -half, half - 1)
-    return _run(kind, weight, activation, w_codes, a_codes, clear, initial=initial)[0]
+    columns = _columns(weight, activation, w_codes, a_codes, clear)
+    return _run(kind, weight, activation, columns, initial=initial)[0]
 
 
 def fp32_stream(
@@ -124,17 +125,18 @@ def fp32_stream(
     The codes and ``clear`` are those of :func:`integer_stream`. w_scales, a_scales: uint8 codes of
     ``scale``, of the shape of ``clear``. If a cycle takes B blocks, scales have one more dimension:
     (T, B) or (S, T, B), and ``last`` must not be given. last: bool, of the shape of ``clear``; true
-    in the last cycle of a block. By default every cycle ends a block. The sum of a block times the
-    significands of its scales must have at most 53 bits. If this may fail for blocks of a single
-    cycle, UserError is raised; longer blocks are not checked.
+    in the last cycle of a block. By default every cycle ends a block.
+
+    Raises UserError if the value of a block, scales included, may need more than 53 bits, and
+    TypeError if scales are missing or not expected.
     """
-    lanes = w_codes.shape[-1] // _blocks(clear, w_scales) if w_codes.ndim else 0
-    kind = fp32_unit(weight, activation, scale, lanes)
-    scales = (w_scales, a_scales) if scale else ()
+    columns = _columns(weight, activation, w_codes, a_codes, clear, w_scales, a_scales, last)
+    check_scales(w_scales, a_scales, scale)
+    lanes = w_codes.shape[-1] // _blocks(clear, w_scales)
+    check_blocks(weight, activation, lanes, scale, clear=clear, last=last)
     (bits,) = struct.unpack("<i", struct.pack("<f", initial))
-    acc, _ = _run(
-        kind, weight, activation, w_codes, a_codes, clear, *scales, last=last, initial=bits
-    )
+    kind = unit(FP32, weight, activation, scale=scale)
+    acc, _ = _run(kind, weight, activation, columns, initial=bits)
     return acc.to(torch.int32).view(torch.float32)
 
 
@@ -156,11 +158,15 @@ def exact_stream(
     The operands are those of :func:`fp32_stream`, without ``last``.
     """
     kind = exact_unit(weight, activation, scale, acc_width, window)
-    return _run(kind, weight, activation, w_codes, a_codes, clear, w_scales, a_scales)
+    columns = _columns(weight, activation, w_codes, a_codes, clear, w_scales, a_scales)
+    check_scales(w_scales, a_scales, scale)
+    return _run(kind, weight, activation, columns)
 
 
-def _run(
-    kind: Unit,
+_Columns = dict[str, Tensor | None]
+
+
+def _columns(
     weight: Format,
     activation: Format,
     w_codes: Tensor,
@@ -168,12 +174,10 @@ def _run(
     clear: Tensor,
     w_scales: Tensor | None = None,
     a_scales: Tensor | None = None,
-    *,
     last: Tensor | None = None,
-    initial: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """The accumulators after each cycle, int64, and whether each is NaN, bool; shaped as clear."""
-    columns: dict[str, Tensor | None] = {
+) -> _Columns:
+    """The inputs of a stream by the names of the kernel's argument, checked."""
+    columns: _Columns = {
         "w": check_codes(w_codes, weight),
         "a": check_codes(a_codes, activation),
         "clear": clear,
@@ -182,6 +186,15 @@ def _run(
         "a_scales": a_scales,
     }
     _check_columns(columns)
+    return columns
+
+
+def _run(
+    kind: Unit, weight: Format, activation: Format, columns: _Columns, initial: int = 0
+) -> tuple[Tensor, Tensor]:
+    """The accumulators after each cycle, int64, and whether each is NaN, bool; shaped as clear."""
+    w_codes, clear = columns["w"], columns["clear"]
+    assert w_codes is not None and clear is not None  # noqa: S101
     device, shape = w_codes.device, clear.shape
     acc = torch.empty(shape, dtype=torch.int64, device=device)
     is_nan = torch.empty(shape, dtype=torch.bool, device=device)
@@ -198,7 +211,7 @@ def _run(
             streams=acc.numel() // shape[-1],
             cycles=shape[-1],
             lanes=w_codes.shape[-1],
-            blocks=_blocks(clear, w_scales),
+            blocks=_blocks(clear, columns["w_scales"]),
         )
         tables = format_table(weight), format_table(activation)
         library_for(device).call("hb_unit_stream", device, *tables, kind, call)
@@ -211,7 +224,7 @@ def _blocks(clear: Tensor, scales: Tensor | None) -> int:
     return max(1, scales.shape[-1]) if scales is not None and is_several else 1
 
 
-def _check_columns(columns: dict[str, Tensor | None]) -> None:
+def _check_columns(columns: _Columns) -> None:
     """Raise TypeError or ValueError for columns of wrong types or shapes."""
     w, a, clear = columns["w"], columns["a"], columns["clear"]
     assert w is not None and a is not None  # noqa: S101

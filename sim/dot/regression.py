@@ -40,7 +40,8 @@ def expected_words(spec: DotSpec, stimulus: Stimulus) -> NDArray[np.int64]:
     w_scale, a_scale = map(torch.from_numpy, (stimulus.w_scale, stimulus.a_scale))
     if spec.is_fp32:
         ends = last if spec.gathers else None
-        acc = fp32_stream(w, a, clear, w_scale, a_scale, ends, **spec.arithmetic)
+        scales = [each if spec.scale else None for each in (w_scale, a_scale)]
+        acc = fp32_stream(w, a, clear, scales[0], scales[1], ends, **spec.arithmetic)
         return acc.view(torch.int32).to(torch.int64).numpy()[:, None]
     if spec.is_exact:
         total, is_nan = exact_stream(w, a, clear, w_scale, a_scale, **spec.arithmetic)

@@ -10,7 +10,8 @@ from fractions import Fraction
 import pytest
 import torch
 
-from halfbyte.formats import SCALE_CODES, Overflow, find_scale_code, load
+from halfbyte.base import UserError
+from halfbyte.formats import SCALE_CODES, Format, Overflow, find_scale_code, load
 from halfbyte.golden import Quantized, dot_scalar, gemm
 from halfbyte.golden.dot_unit import add_rounded_once, exact_stream, fp32_stream, integer_stream
 from halfbyte.golden.scalar import dot, mac
@@ -160,6 +161,34 @@ def test_sums_are_rounded_once_at_the_ends_of_fp32():
     ]
     assert bits_of(seen) == expected
     assert {0, 0x8000_0000, 0x7F80_0000, 0xFF80_0000} <= set(expected)
+
+
+def test_blocks_of_several_cycles_must_have_at_most_53_bits():
+    """The 32 products of the first block need 53 bits, and those of the second 54."""
+    wide = Format("wide", "wide", 2, tuple(map(Fraction, (0, 1, 2**20 - 1, 1 - 2**20))))
+    options = {"weight": wide, "activation": wide, "scale": SCALE_CODES["e4m3"]}
+    largest = torch.full((20, 4), 2, dtype=torch.uint8)
+    scales = torch.full((20,), 15, dtype=torch.uint8)
+    cycles = torch.arange(20)
+    columns = (largest, largest, cycles == 0, scales, scales)
+    seen = fp32_stream(*columns, cycles == 7, **options)
+    block = 32 * (2**20 - 1) ** 2
+    step = {"clear": True, "scale": options["scale"], "quantum": Fraction(1)}
+    assert bits_of(seen[7:8]) == [dot_scalar.fp32_step(0, block, 15, 15, **step)]
+    for last in ((cycles == 7) | (cycles == 19), cycles == 19):
+        with pytest.raises(UserError, match=r"at most 53 significant bits, not 5[45]"):
+            fp32_stream(*columns, last, **options)
+    fp32_stream(largest, largest, cycles % 8 == 0, scales, scales, cycles % 8 == 7, **options)
+
+
+def test_scales_and_their_format_are_given_together():
+    one = torch.ones(1, 1, dtype=torch.uint8)
+    columns = (one, one, one[0] > 0)
+    formats = {"weight": E2M1, "activation": E2M1}
+    with pytest.raises(TypeError, match=r"without a scale format needs 0 tensors of .*, not 2"):
+        fp32_stream(*columns, one[0], one[0], **formats)
+    with pytest.raises(TypeError, match=r"with a scale format needs 2 tensors of .*, not 0"):
+        fp32_stream(*columns, **formats, scale=SCALE_CODES["e4m3"])
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 The kernels also run on the host build, which compiles the kernels for the CPU.
 """
 
+from fractions import Fraction
+
 import pytest
 import torch
 
 from halfbyte.base import UserError
-from halfbyte.formats import find_scale_code, load
+from halfbyte.formats import Format, find_scale_code, load
 from halfbyte.gpu_ref import cases, dot_unit, unit_check, unit_gemm
 from halfbyte.gpu_ref.comparison import merged
 from halfbyte.gpu_ref.unit_check import check_units
@@ -82,3 +84,30 @@ def test_operands_that_do_not_fit_are_refused():
         unit_gemm.blackwell_gemm(
             codes, codes, codes[:, :4], codes[:, :4], **options, scale=E8M0, block=8
         )
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_blocks_of_several_cycles_must_have_at_most_53_bits(device):
+    """In one of two units, the longest block has eight cycles, in the other ten."""
+    wide = Format("wide", "wide", 2, tuple(map(Fraction, (0, 1, 2**20 - 1, 1 - 2**20))))
+    options = {"weight": wide, "activation": wide, "scale": find_scale_code("e4m3")}
+    codes = torch.full((2, 10, 4), 2, dtype=torch.uint8, device=device)
+    clear = torch.zeros(2, 10, dtype=torch.bool, device=device)
+    scales = torch.full((2, 10), 15, dtype=torch.uint8, device=device)
+    last = torch.zeros(2, 10, dtype=torch.bool, device=device)
+    last[0, 7] = True
+    dot_unit.fp32_stream(codes, codes, clear, scales, scales, last, **options)
+    last[1, 9] = True
+    with pytest.raises(UserError, match="at most 53 significant bits, not 54"):
+        dot_unit.fp32_stream(codes, codes, clear, scales, scales, last, **options)
+    clear[1, 1] = True
+    dot_unit.fp32_stream(codes, codes, clear, scales, scales, last, **options)
+
+
+def test_scales_and_their_format_are_given_together():
+    codes, clear = torch.zeros(4, 32, dtype=torch.uint8), torch.zeros(4, dtype=torch.bool)
+    options = {"weight": E2M1, "activation": E2M1}
+    with pytest.raises(TypeError, match=r"without a scale format needs 0 tensors of .*, not 2"):
+        dot_unit.fp32_stream(codes, codes, clear, codes[:, 0], codes[:, 0], **options)
+    with pytest.raises(TypeError, match=r"with a scale format needs 2 tensors of .*, not 0"):
+        dot_unit.fp32_stream(codes, codes, clear, **options, scale=E8M0)
