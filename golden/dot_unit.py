@@ -40,6 +40,7 @@ __all__ = [
 
 INT64_BITS = 64
 FP64_BITS = 53
+MAX_EXPONENT = 600  # of the power of two in the unit of a block's sum
 
 
 def integer_stream(

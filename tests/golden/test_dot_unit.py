@@ -18,6 +18,7 @@ from halfbyte.golden.scalar import dot, mac
 
 E2M1, INT4 = load("e2m1"), load("int4")
 CYCLES = 300
+SIGN, INFINITY = 0x8000_0000, 0x7F80_0000
 
 
 def codes(generator, lanes, bits=4, cycles=CYCLES):
@@ -161,6 +162,24 @@ def test_sums_are_rounded_once_at_the_ends_of_fp32():
     ]
     assert bits_of(seen) == expected
     assert {0, 0x8000_0000, 0x7F80_0000, 0xFF80_0000} <= set(expected)
+
+
+@pytest.mark.parametrize("exponent", [-400, 400])
+def test_formats_far_beyond_the_range_of_fp32_agree_with_the_definition(exponent):
+    """Sums of negative products are -0 or -infinity, until a scale of 0 or NaN follows."""
+    tiny = Format("tiny", "tiny", 2, tuple(n * Fraction(2) ** exponent for n in (0, 1, 3, -2)))
+    scale, cycles = SCALE_CODES["e4m3"], 8
+    w_scales = [1, 126, 0, 126, 1, 0, 127, 126]
+    columns = [[3]] * cycles, [[2]] * cycles, [False] * cycles, w_scales, [126] * cycles
+    options = {"weight": tiny, "activation": tiny, "scale": scale}
+    acc, expected = 0, []
+    for w_scale in w_scales:
+        acc = dot_scalar.fp32_step(
+            acc, -6, w_scale, 126, clear=False, scale=scale, quantum=tiny.quantum**2
+        )
+        expected.append(acc)
+    assert expected[:3] == ([SIGN, SIGN, 0] if exponent < 0 else [SIGN | INFINITY] * 3)
+    assert bits_of(fp32_stream(*tensors(*columns), **options)) == expected
 
 
 def test_blocks_of_several_cycles_must_have_at_most_53_bits():
