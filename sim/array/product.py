@@ -52,12 +52,14 @@ def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
     """The golden model's result: (M, N), float32 for an FP32 unit and int64 for the others.
 
     For an exact unit, each result is the number that leaves the array: the accumulator's bits, and
-    above them a bit that is 1 for NaN. Raises UserError for a unit whose accumulator is not
+    above them a bit that is 1 for NaN. An FP32 result is never -0 if blocks of zeros fill up the
+    last tile, since each of them adds +0. Raises UserError for a unit whose accumulator is not
     supported in simulated arrays.
     """
     unit = spec.unit
     if unit.is_fp32 and unit.scale:
-        return unit_gemm(*operands.tensors(), **unit.arithmetic, block=unit.block_size)
+        product = unit_gemm(*operands.tensors(), **unit.arithmetic, block=unit.block_size)
+        return product + 0.0 if _adds_blocks(spec, operands.a.shape[1]) else product
     if unit.is_exact and spec.result_bits < _INT64_BITS:
         acc, is_nan = exact_gemm(*operands.tensors(), **unit.arithmetic, block=unit.block_size)
         return acc & ((1 << unit.width) - 1) | is_nan.long() << unit.width
@@ -69,6 +71,12 @@ def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
         )
     a, w = torch.from_numpy(operands.a), torch.from_numpy(operands.w)
     return dot(w[None], a[:, None], unit.weight, unit.activation)
+
+
+def _adds_blocks(spec: SystolicSpec, length: int) -> bool:
+    """Whether blocks of zeros fill up the last tile of a product of inner dimension ``length``."""
+    whole = -(-length // spec.tile_inputs) * spec.tile_inputs
+    return -(-whole // spec.unit.block_size) > -(-length // spec.unit.block_size)
 
 
 def run_product(

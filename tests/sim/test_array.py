@@ -91,14 +91,18 @@ def test_weight_stationary_products_with_tails():
 def test_weight_stationary_sums_are_rounded_in_the_order_of_the_blocks():
     scales = codes(3, 7, 10, bound=256), codes(4, 5, 10, bound=256)
     operands = Operands(codes(5, 7, 20), codes(6, 5, 20), *scales)
+    # The last block of one sum is tiny and negative, the others are 0. The sum is rounded to -0.
+    for side, scale, code in zip((operands.a, operands.w), scales, (1, 9), strict=True):
+        side[0], scale[0] = 0, 0
+        side[0, -1] = code
     product, run = run_product(SCALED_WEIGHTS, operands)
     assert run.results == 35
-    # A unit that takes one block per cycle gives the same bits.
+    # A unit that takes one block per cycle gives the same numbers.
     single = ArraySpec(replace(SCALED_WEIGHTS.unit, lanes=2), 2, 2)
-    assert torch.equal(
-        product,
-        module.expected_product(single, operands),
-    )
+    expected = module.expected_product(single, operands)
+    assert torch.equal(product, expected)
+    # Its tiles are full. In the other array, blocks of zeros fill up the last tile: -0 + 0 is +0.
+    assert [each[0, 0].signbit().item() for each in (product, expected)] == [False, True]
 
 
 def test_tiles_that_are_not_full_need_a_zero_value():
