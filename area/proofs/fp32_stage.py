@@ -8,10 +8,13 @@ small difference of the summands' exponents. The alignment is then fixed wiring,
 small enough for SAT. One more case for each sign of the difference covers all larger differences.
 
 The block's scaled sum is assumed to be an output of
-:class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: the top bit of its significand is 1, or it is
-+0, and it is never infinite. The accumulator's only NaN is 7FC00000. A *limited* stage is for sums
-that can neither overflow nor be subnormal. Its summands are assumed to have exponent fields from 64
-to 191, or to be 0 or NaN.
+:class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: the top bit of its significand is 1, or the
+whole significand is 0, and it is never infinite. If the significand is 0, the stage may get either
+sign, since a negative sum may be multiplied by a scale of 0. The specification always gets +0.
+
+The accumulator's only NaN is 7FC00000. A *limited* stage is for sums that can neither overflow nor
+be subnormal. Its summands are assumed to have exponent fields from 64 to 191, or to be 0 or NaN, as
+:attr:`halfbyte.rtl.dot.numbers.DotNumbers.is_limited` ensures.
 """
 
 import time
@@ -128,7 +131,7 @@ def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]
         is_nonzero = aig.conjunction(is_nonzero, inside)
     significand = words.masked(aig.word(stage.significand_bits - 1), is_nonzero)
     return {
-        "negative": [aig.conjunction(aig.variable(), is_nonzero)],
+        "negative": [aig.variable()],
         "exponent": block,
         "significand": [*significand, is_nonzero],
         "is_nan": [aig.variable()],
@@ -147,7 +150,9 @@ def _verdict(stage: Fp32Sum, small: Circuit, large: Circuit, case: Case) -> Verd
     """Compare the stage with its specification ``large`` in one case."""
     aig = Aig()
     words = _inputs(aig, stage, case)
-    expected, seen = (_total(aig, circuit, words) for circuit in (large, small))
+    is_negative = aig.conjunction(words["negative"][0], words["significand"][-1])
+    expected = _total(aig, large, {**words, "negative": [is_negative]})
+    seen = _total(aig, small, words)
     return compare(aig, (), list(zip(expected, seen, strict=True)))
 
 

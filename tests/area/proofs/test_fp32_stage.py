@@ -8,8 +8,10 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from amaranth.hdl import Module
 
 from halfbyte.area.proofs.fp32_stage import ALL_CASES, Case, prove_fp32_stage
+from halfbyte.rtl.bf16.accumulate import Accumulate
 from halfbyte.rtl.dot.adders import PLAIN, AdderStyle, FinalAdder
 from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 
@@ -64,3 +66,21 @@ class WrongWhenFar(Fp32Sum):
 def test_a_stage_that_is_wrong_for_far_summands_is_refuted(difference):
     proof = prove_fp32_stage(stage(False, WrongWhenFar), [Case(difference, beyond=True)])
     assert proof.counterexample == f"{DIFFERENCE} {difference}, or farther from 0"
+
+
+class AddsMinusZero(Fp32Sum):
+    """The specification itself. It takes a negative sum times a scale of 0 for -0."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sum = stage = Accumulate(significand_bits=8, exponent_bits=10)
+        for name in ("negative", "exponent", "significand", "is_nan", "augend"):
+            m.d.comb += getattr(stage, name).eq(getattr(self, name))
+        m.d.comb += self.total.eq(stage.total)
+        return m
+
+
+def test_a_stage_that_takes_a_negative_sum_times_0_for_minus_0_is_refuted():
+    """Then -0 plus such a block would be -0."""
+    proof = prove_fp32_stage(stage(False, AddsMinusZero), [Case(2)])
+    assert proof.status == "refuted"
