@@ -279,21 +279,27 @@ class DotNumbers:
 
     @property
     def is_limited(self) -> bool:
-        """Whether no sum of an FP32 accumulator can overflow or be subnormal.
+        """Whether every sum of an FP32 accumulator is 0, NaN, or from 2^-63 to 2^64 in magnitude.
+
+        Then no sum can overflow or be subnormal. The proof of the FP32 stage assumes these bounds.
 
         All sums are multiples of the power of two in :attr:`quantum` times the quanta of both
         scales, so a sum that is not 0 is at least as large as this number. A sum stops growing once
         the largest block is less than half a unit in the last place of the sum. This is so once the
         sum is 2^25 times the largest block.
         """
-        lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
+        highest = self.block_width - 1 + self.exponent_of_quantum
         if self.scale:
-            lowest += 2 * self.scale.quantum_exponent
             integer = self.scale.largest_integer.bit_length() + self.scale.quantum_exponent
             highest += 2 * integer
-        # Below 2^64, the top two bits of a biased exponent are never both 1, so two ones can mark
-        # NaN.
-        return lowest > -127 and highest + 26 < 64
+        # From 2^-63 to 2^64, exactly one of the top two bits of a biased exponent is 1. So two ones
+        # can mark NaN.
+        return self._least_place >= -63 and highest + 26 < 64
+
+    @property
+    def _least_place(self) -> int:
+        """The exponent of a power of two of which all sums are multiples."""
+        return self.exponent_of_quantum + (2 * self.scale.quantum_exponent if self.scale else 0)
 
     @property
     def quantum(self) -> Fraction:

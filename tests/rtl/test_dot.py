@@ -4,6 +4,8 @@ A lane multiplies one pair of codes. Its product is a weighted sum of its output
 """
 
 import itertools
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -85,6 +87,22 @@ def test_lossless_widths_are_those_of_the_literature():
         spec = DotSpec(E2M1, E2M1, 16, accumulator=EXACT, scale=E4M3, terms=terms)
         assert spec.width == width
     assert DotSpec(E2M1, E2M1, 32, accumulator=FP32, scale=E8M0).block_width == 14
+
+
+@pytest.mark.parametrize(
+    ("scale", "exponent", "is_limited"),
+    [
+        (E4M3, -45, True),  # all sums are multiples of 2^-63
+        (E4M3, -46, False),
+        (E8M0, 0, False),
+        (None, 30, True),  # no sum reaches 2^64
+        (None, 31, False),
+    ],
+)
+def test_the_range_of_an_fp32_accumulator_follows_from_the_quanta(scale, exponent, is_limited):
+    one, other = INT4, replace(INT4, values=tuple(n * Fraction(2) ** exponent for n in INT4.values))
+    spec = DotSpec(one, other, 1, accumulator=FP32, scale=scale)
+    assert spec.is_limited == is_limited
 
 
 def test_ports_and_header_say_what_the_unit_is():
