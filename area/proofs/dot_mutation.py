@@ -2,18 +2,19 @@
 
 A mutant is the unit with one small change (:mod:`.mutation`). A change does no harm if it has an
 effect only in states that never occur. So for units with the small FP32 adder
-(:func:`has_small_stage`), the proof leaves out such states: the accumulator never holds -0, and its
-only NaN is 7FC00000. If its sums cannot overflow or be subnormal, its exponent field is 64 to 191,
-or that of 0 or NaN. For other units, the proof starts from all states.
+(:func:`has_small_stage`), the proof leaves out such states: the accumulator's only NaN is 7FC00000,
+and it holds -0 only if a sum can be rounded to 0. If its sums cannot overflow or be subnormal, its
+exponent field is 64 to 191, or that of 0 or NaN. For other units, the proof starts from all states.
 """
 
 from collections.abc import Mapping, Sequence
 
-from halfbyte.area.netlists.aig import TRUE, Aig
+from halfbyte.area.netlists.aig import Aig
 from halfbyte.area.netlists.circuit import Circuit, Net
 from halfbyte.area.proofs.equivalence import compare
 from halfbyte.area.proofs.fp32_stage import augend_fields
 from halfbyte.area.proofs.mutation import SELECT, Mutated
+from halfbyte.area.proofs.words import Words
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.rtl.dot.unit import has_small_stage
 
@@ -42,7 +43,7 @@ def _is_equivalent(circuit: Circuit, number: int, held: Sequence[Net], spec: Dot
     """
     aig = Aig()
     known = _variables(aig, circuit)
-    known |= zip(held, _numbers(aig, limited=spec.is_limited) if held else (), strict=True)
+    known |= zip(held, _numbers(aig, spec) if held else (), strict=True)
     expected, seen = (_after(aig, circuit.fixed(SELECT, each), known) for each in (0, number))
     return compare(aig, (), list(zip(expected, seen, strict=True))).equal is True
 
@@ -64,18 +65,16 @@ def _accumulator(circuit: Circuit) -> list[Net]:
     return [holders[literal] for literal in literals]
 
 
-def _numbers(aig: Aig, *, limited: bool) -> list[int]:
+def _numbers(aig: Aig, spec: DotSpec) -> list[int]:
     """An FP32 word whose bits are functions of variables.
 
     Its values, for all values of the variables, are the numbers that the accumulator can hold.
     """
-    fraction, field = augend_fields(aig, limited=limited)
-    is_zero = is_nan = TRUE
-    for literal in (*fraction, *field):
-        is_zero = aig.conjunction(is_zero, literal ^ 1)
-    for literal in (*field, fraction[-1]):
-        is_nan = aig.conjunction(is_nan, literal)
-    has_sign = aig.conjunction(is_zero ^ 1, is_nan ^ 1)
+    fraction, field = augend_fields(aig, limited=spec.is_limited)
+    words = Words(aig)
+    has_sign = words.all([*field, fraction[-1]]) ^ 1  # not NaN
+    if not spec.may_be_minus_zero:
+        has_sign = aig.conjunction(has_sign, words.any([*fraction, *field]))
     return [*fraction, *field, aig.conjunction(aig.variable(), has_sign)]
 
 

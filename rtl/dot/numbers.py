@@ -30,6 +30,7 @@ MAX_BLOCKS = 16
 # The golden model adds blocks in FP64, which has a significand of this many bits.
 MAX_BLOCK_BITS = 53
 FP32_BITS = 32
+SMALLEST_EXPONENT = -149  # of FP32's smallest subnormal
 
 
 class Accumulator(enum.Enum):
@@ -295,6 +296,11 @@ class DotNumbers:
         # From 2^-63 to 2^64, exactly one of the top two bits of a biased exponent is 1. So two ones
         # can mark NaN.
         return self._least_place >= -63 and highest + 26 < 64
+
+    @property
+    def may_be_minus_zero(self) -> bool:
+        """Whether an FP32 accumulator can hold -0: only if a negative sum can be rounded to 0."""
+        return self._least_place < SMALLEST_EXPONENT
 
     @property
     def _least_place(self) -> int:

@@ -90,19 +90,23 @@ def test_lossless_widths_are_those_of_the_literature():
 
 
 @pytest.mark.parametrize(
-    ("scale", "exponent", "is_limited"),
+    ("scale", "exponent", "is_limited", "may_be_minus_zero"),
     [
-        (E4M3, -45, True),  # all sums are multiples of 2^-63
-        (E4M3, -46, False),
-        (E8M0, 0, False),
-        (None, 30, True),  # no sum reaches 2^64
-        (None, 31, False),
+        (E4M3, -45, True, False),  # all sums are multiples of 2^-63
+        (E4M3, -46, False, False),
+        (E4M3, -131, False, False),  # of 2^-149
+        (E4M3, -132, False, True),
+        (E8M0, 0, False, True),
+        (None, 30, True, False),  # no sum reaches 2^64
+        (None, 31, False, False),
     ],
 )
-def test_the_range_of_an_fp32_accumulator_follows_from_the_quanta(scale, exponent, is_limited):
+def test_the_range_of_an_fp32_accumulator_follows_from_the_quanta(
+    scale, exponent, is_limited, may_be_minus_zero
+):
     one, other = INT4, replace(INT4, values=tuple(n * Fraction(2) ** exponent for n in INT4.values))
     spec = DotSpec(one, other, 1, accumulator=FP32, scale=scale)
-    assert spec.is_limited == is_limited
+    assert (spec.is_limited, spec.may_be_minus_zero) == (is_limited, may_be_minus_zero)
 
 
 def test_ports_and_header_say_what_the_unit_is():

@@ -8,9 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+from halfbyte.area.netlists.aig import FALSE, Aig
 from halfbyte.area.proofs import dot_mutation
 from halfbyte.area.proofs.dot_mutation import equivalent_dot_mutants
+from halfbyte.area.proofs.equivalence import compare
 from halfbyte.area.proofs.mutation import SELECT_BITS, mutate
+from halfbyte.area.proofs.words import Words
 from halfbyte.formats import SCALE_CODES, Overflow, load
 from halfbyte.rtl.dot import Accumulator, DotSpec
 from halfbyte.sim.dot.mutants import MODULE, check_dot_mutants
@@ -53,3 +56,13 @@ def test_a_mutant_that_differs_only_in_impossible_states_is_harmless(monkeypatch
     harmless = equivalent_dot_mutants(mutated, MODULE, spec)
     monkeypatch.setattr(dot_mutation, "has_small_stage", lambda spec: False)
     assert len(equivalent_dot_mutants(mutated, MODULE, spec)) == 1 < len(harmless)
+
+
+@pytest.mark.parametrize(("scale", "is_possible"), [("e4m3", False), ("e8m0", True)])
+def test_minus_zero_is_a_possible_state_if_a_sum_can_be_rounded_to_0(scale, is_possible):
+    scale = SCALE_CODES[scale]
+    spec = DotSpec(E2M1, E2M1, 1, "exponent_shift", accumulator=Accumulator.FP32, scale=scale)
+    aig = Aig()
+    word = dot_mutation._numbers(aig, spec)
+    is_minus_zero = Words(aig).all([*(literal ^ 1 for literal in word[:-1]), word[-1]])
+    assert compare(aig, (), [(is_minus_zero, FALSE)]).equal is not is_possible
