@@ -58,8 +58,9 @@ class Operand:
     format : str, optional
         A format by name, such as ``int8``; None means the format under evaluation.
     block : int, optional
-        Number of elements that share a scale, 1 to 2^20. None means a whole row: an output channel
-        of a weight, a token or pixel of an activation.
+        Number of elements that share a scale, 1 to 2^20. None means a whole row. A row of weights
+        has all inputs of one output, in a convolution for one kernel position. A row of activations
+        is a token or pixel.
     scale_format : ScaleFormat
         The type of the scales.
     clip : Clipping

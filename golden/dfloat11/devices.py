@@ -41,9 +41,16 @@ def prepare(data: Tensor, *, device: torch.device | str | None = None) -> Prepar
     ``data``. The CPU can decode data that is on another device: the data is copied to the CPU, and
     the decoded tensor is copied back.
 
-    Raises UserError if there is no decoder for the device, ToolError if it cannot be built.
+    Raises UserError if there is no decoder for the device, or if ``device`` is neither the CPU nor
+    the device of ``data``. Raises ToolError if the decoder cannot be built.
     """
-    if torch.device(device or data.device).type == "cpu":
+    chosen = torch.device(device or data.device).type
+    if chosen == "cpu":
         decode, home = opened(data.cpu()), data.device
         return decode if home.type == "cpu" else lambda: decode().to(home)
+    if chosen != data.device.type:
+        raise UserError(
+            f"Data on a {data.device.type} device cannot be decoded on {chosen}: move the data "
+            f"to {chosen}, or decode it on the CPU"
+        )
     return _registered(data.device.type)(data)

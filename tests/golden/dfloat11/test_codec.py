@@ -23,6 +23,7 @@ from halfbyte.golden.dfloat11 import (
     decompress,
     decompress_chunks,
     measure,
+    prepare,
     symbol_counts,
     threads,
 )
@@ -239,6 +240,11 @@ class TestWrongArguments:
             decompress(torch.ones(200))
         with pytest.raises(TypeError, match=r"1 dimension, not torch\.uint8 with 2"):
             decompress(torch.ones(2, 100, dtype=torch.uint8))
+
+    def test_data_must_be_on_the_device_that_decodes(self):
+        data = compress(torch.zeros(4, dtype=torch.bfloat16))
+        with pytest.raises(UserError, match="Data on a cpu device cannot be decoded on meta: move"):
+            prepare(data, device="meta")
 
     def test_types_without_a_codec(self):
         with pytest.raises(TypeError, match=r"one of the types BF16.*, not torch\.float32"):
