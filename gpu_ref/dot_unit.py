@@ -176,7 +176,7 @@ def _columns(
     a_scales: Tensor | None = None,
     last: Tensor | None = None,
 ) -> _Columns:
-    """The inputs of a stream by the names of the kernel's argument, checked."""
+    """Check the inputs of a stream; return them by the names of the fields of ``UnitStream``."""
     columns: _Columns = {
         "w": check_codes(w_codes, weight),
         "a": check_codes(a_codes, activation),
