@@ -293,9 +293,9 @@ def _can_add_zeros(spec: "DotSpec") -> bool:
     """Whether a block of 0 may be added to an accumulator that is -0.
 
     The block must then be +0, even if a negative sum was multiplied by a scale of 0, so that the
-    result is +0.
+    result is +0. Only a unit whose sums may be subnormal can round a sum to -0.
     """
-    return spec.scale is not None and spec.scale.has_subnormals and spec.may_be_minus_zero
+    return spec.scale is not None and spec.scale.has_subnormals and not spec.is_limited
 
 
 def total_name(block: int) -> str:
