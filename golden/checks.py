@@ -3,9 +3,12 @@
 import torch
 from torch import Tensor
 
+from halfbyte.base import UserError
 from halfbyte.formats import Format
 
-__all__ = ["check_codes", "check_float", "check_format", "check_integer"]
+__all__ = ["check_codes", "check_float", "check_format", "check_integer", "check_subnormals"]
+
+FP32_SMALLEST = 2.0**-149  # subnormal
 
 
 def _kind(value: object) -> str:
@@ -51,3 +54,15 @@ def check_integer(name: str, value: object, low: int, high: int) -> int:
     if not low <= value <= high:
         raise ValueError(f"{name} must be {low} to {high}, not {value}")
     return value
+
+
+def check_subnormals(device: torch.device) -> None:
+    """Raise UserError if PyTorch flushes subnormals on ``device``: results would silently differ.
+
+    Only on the CPU can it be told to do so.
+    """
+    if device.type == "cpu" and float(torch.full((), FP32_SMALLEST, device="cpu") * 1) == 0:
+        raise UserError(
+            "The golden model needs subnormal numbers, but PyTorch flushes them to zero here: call "
+            "torch.set_flush_denormal(False)"
+        )

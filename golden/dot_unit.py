@@ -21,6 +21,7 @@ from torch import Tensor
 
 from halfbyte.base import UserError
 from halfbyte.formats import Format, Overflow, ScaleCode, product_extremes
+from halfbyte.golden.checks import check_subnormals
 from halfbyte.golden.dot_scalar import QUIET_NAN
 from halfbyte.golden.mac import accumulate, dot, sums_since
 
@@ -91,9 +92,10 @@ def fp32_stream(
     quanta, but not by another factor, such as 1/127. Every NaN is 7FC00000. ``initial`` is the
     accumulator before the first cycle.
 
-    Raises UserError if the value of a block may need more than 53 bits, and the errors of
-    :func:`check_scales`.
+    Raises UserError if the value of a block may need more than 53 bits, or if PyTorch flushes
+    subnormal numbers to zero, and the errors of :func:`check_scales`.
     """
+    check_subnormals(w_codes.device)
     check_scales(w_scales, a_scales, scale)
     blocks = _blocks_per_cycle(w_scales)
     check_blocks(weight, activation, w_codes.shape[-1] // blocks, scale, clear=clear, last=last)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.formats import Format
+from halfbyte.golden.checks import check_subnormals
 from halfbyte.golden.codec import integer_table
 from halfbyte.golden.quantizer import Quantized
 
@@ -67,9 +68,11 @@ def gemm(a: Quantized, w: Quantized, *, arithmetic: Arithmetic | None = None) ->
 
     Raises TypeError for operands that are not :class:`Quantized`. Raises ValueError if an
     operand is not a matrix, if K or the block size is not the same in both, or if a result exceeds
-    the range of FP32. A block size above K counts as K.
+    the range of FP32. A block size above K counts as K. Raises UserError if PyTorch flushes
+    subnormal numbers to zero.
     """
     _check_operands(a, w)
+    check_subnormals(a.codes.device)
     if arithmetic is None:
         arithmetic = exact_arithmetic(a.format, w.format, min(a.block, max(1, a.shape[-1])))
     result = torch.empty(a.shape[0], w.shape[0], dtype=torch.float32, device=a.codes.device)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from halfbyte.base import UserError
 from halfbyte.formats import SCALE_CODES, Format, ScaleCode
+from halfbyte.golden.checks import check_subnormals
 from halfbyte.golden.codec import nearest_fp32
 from halfbyte.golden.powers import E8M0_RULES, power_of_two_exponents
 
@@ -176,7 +177,7 @@ def scale_blocks(
     Raises UserError if absmax divided by the format's largest value exceeds FP32, or if PyTorch
     flushes subnormal numbers to zero.
     """
-    _check_subnormals(absmax)
+    check_subnormals(absmax.device)
     largest = exact_tensor(fmt.max_value, absmax.device)
     if bool((absmax / largest).isinf().any()):
         raise UserError(
@@ -221,15 +222,6 @@ def scales_of_codes(
     hidden = torch.where(field > 0, 1 << UE5M3_MANTISSA_BITS, 0)
     significand = (codes & 7).to(torch.float32) + hidden
     return torch.ldexp(significand, field.clamp_min(1) - UE5M3_BIAS - UE5M3_MANTISSA_BITS)
-
-
-def _check_subnormals(absmax: Tensor) -> None:
-    """Refuse to compute without subnormals: the scales of tiny blocks would silently differ."""
-    if absmax.device.type == "cpu" and float(torch.full((), FP32_SMALLEST, device="cpu") * 1) == 0:
-        raise UserError(
-            "Quantizing needs subnormal numbers, but PyTorch flushes them to zero here: call "
-            "torch.set_flush_denormal(False)"
-        )
 
 
 def _largest_of(absmax: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.formats import Format, Overflow, ScaleCode, check_acc_width
-from halfbyte.golden.checks import check_codes
+from halfbyte.golden.checks import check_codes, check_subnormals
 from halfbyte.golden.codec import decode_integers
 from halfbyte.golden.dot_unit import (
     add_rounded_once,
@@ -107,12 +107,13 @@ def unit_gemm(
     (N, ceil(K / block)) uint8, codes of ``scale``. Like the hardware, the function multiplies by
     the power of two in the product of both quanta, but not by another factor, such as 1/127.
 
-    Raises UserError if the value of a block may need more than 53 bits, and the errors of
-    :func:`check_products`.
+    Raises UserError if the value of a block may need more than 53 bits, or if PyTorch flushes
+    subnormal numbers to zero, and the errors of :func:`check_products`.
     """
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)
     rows, columns, _ = check_products(*operands, **formats, scale=scale, block=block)
+    check_subnormals(a_codes.device)
     check_block_bits(weight, activation, block, scale)
     y = torch.zeros(rows, columns)
     for index, sums in enumerate(block_sums(a_codes, w_codes, **formats, block=block)):

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from halfbyte.base import UserError
 from halfbyte.formats import Format, bundled, load
-from halfbyte.golden import quantize
+from halfbyte.golden import gemm, quantize
 from halfbyte.golden import scalar_scales as scalar
+from halfbyte.golden.dot_unit import fp32_stream
 from halfbyte.golden.scales import ScaleFormat, block_scales, scale_blocks
+from halfbyte.golden.unit_gemm import unit_gemm
 
 FORMATS = st.sampled_from([fmt for fmt in bundled() if fmt.max_value >= 1])
 E8M0 = [rule for rule in ScaleFormat if rule.value.startswith("e8m0")]
@@ -174,11 +176,22 @@ def test_a_tensor_in_pieces_is_quantized_as_the_whole(rule: ScaleFormat) -> None
 
 
 def test_flushing_subnormals_is_refused_not_ignored() -> None:
+    fmt = load("e2m1")
+    tensor = quantize(torch.ones(1, 4), fmt)
+    codes, clear = tensor.codes, torch.tensor([True])
+    formats = {"weight": fmt, "activation": fmt, "scale": None}
+    calls = [
+        lambda: quantize(torch.ones(4), fmt),
+        lambda: gemm(tensor, tensor),
+        lambda: fp32_stream(codes, codes, clear, **formats),
+        lambda: unit_gemm(codes, codes, **formats, block=4),
+    ]
     if not torch.set_flush_denormal(True):
         pytest.skip("this processor cannot flush subnormals")
     try:
-        with pytest.raises(UserError, match="flushes them to zero"):
-            quantize(torch.ones(4), load("e2m1"))
+        for call in calls:
+            with pytest.raises(UserError, match="flushes them to zero"):
+                call()
     finally:
         torch.set_flush_denormal(False)
 
