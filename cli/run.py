@@ -88,7 +88,7 @@ def run(
     from halfbyte.sim.array.operands import Operands
     from halfbyte.sim.array.product import run_product
     from halfbyte.sim.array.record import LayerRun
-    from halfbyte.sim.array.schedule import schedule_bytes
+    from halfbyte.sim.array.schedule import filled, schedule_bytes
 
     technology = LibraryOptions(tech).load() if energy else None
     start = time.monotonic()
@@ -131,7 +131,7 @@ def run(
         tokens=tokens,
         results=seen.results,
         host_build=compare_product(
-            product, *streamed.tensors(), **unit.arithmetic, block=unit.block_size
+            product, *filled(spec, streamed).tensors(), **unit.arithmetic, block=unit.block_size
         ),
         cycles=seen.cycles,
         utilization=round(spec.utilization(inputs, outputs, tokens), 4),

@@ -16,7 +16,7 @@ from halfbyte.rtl import port_widths
 from halfbyte.rtl.array import SystolicSpec
 from halfbyte.sim.array.operands import Operands
 from halfbyte.sim.array.plan import ArrayPlan
-from halfbyte.sim.array.schedule import schedule
+from halfbyte.sim.array.schedule import filled, schedule
 from halfbyte.sim.ports import PortMap
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.wrapper import TIMESCALE
@@ -54,12 +54,12 @@ def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
     For an exact unit, each result is the number that leaves the array: the accumulator's bits, and
     above them a bit that is 1 for NaN. An FP32 result is never -0 if blocks of zeros fill up the
     last tile, since each of them adds +0. Raises UserError for a unit whose accumulator is not
-    supported in simulated arrays.
+    supported in simulated arrays, and as :func:`~halfbyte.sim.array.schedule.filled` does.
     """
     unit = spec.unit
     if unit.is_fp32 and unit.scale:
-        product = unit_gemm(*operands.tensors(), **unit.arithmetic, block=unit.block_size)
-        return product + 0.0 if _adds_blocks(spec, operands.a.shape[1]) else product
+        whole = filled(spec, operands)
+        return unit_gemm(*whole.tensors(), **unit.arithmetic, block=unit.block_size)
     if unit.is_exact and spec.result_bits < _INT64_BITS:
         acc, is_nan = exact_gemm(*operands.tensors(), **unit.arithmetic, block=unit.block_size)
         return acc & ((1 << unit.width) - 1) | is_nan.long() << unit.width
@@ -71,12 +71,6 @@ def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
         )
     a, w = torch.from_numpy(operands.a), torch.from_numpy(operands.w)
     return dot(w[None], a[:, None], unit.weight, unit.activation)
-
-
-def _adds_blocks(spec: SystolicSpec, length: int) -> bool:
-    """Whether blocks of zeros fill up the last tile of a product of inner dimension ``length``."""
-    whole = -(-length // spec.tile_inputs) * spec.tile_inputs
-    return -(-whole // spec.unit.block_size) > -(-length // spec.unit.block_size)
 
 
 def run_product(

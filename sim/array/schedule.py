@@ -16,7 +16,7 @@ from halfbyte.rtl.dot import DotSpec
 from halfbyte.sim.array.operands import Codes, Operands
 from halfbyte.sim.array.weight_schedule import fill_weight_stationary
 
-__all__ = ["Schedule", "schedule", "schedule_bytes"]
+__all__ = ["Schedule", "filled", "schedule", "schedule_bytes"]
 
 # Before the inputs of a cycle are packed, two arrays hold each of their bits as a byte.
 _BYTES_PER_BIT = 2
@@ -73,28 +73,55 @@ def schedule_bytes(spec: SystolicSpec, inputs: int, outputs: int, tokens: int) -
     return _BYTES_PER_BIT * bits * (spec.warm_up + spec.cycles(inputs, outputs, tokens))
 
 
-def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
-    """The operands with rows and columns added so that they fill whole tiles."""
+def filled(spec: SystolicSpec, operands: Operands) -> Operands:
+    """The operands with products of zero added, so that the inner dimension K fills whole tiles.
+
+    Raises UserError if they are needed and neither format has a zero.
+    """
     unit, length = spec.unit, operands.a.shape[1]
-    zeros = [
-        fmt.integers.index(0) if 0 in fmt.integers else None
-        for fmt in (unit.weight, unit.activation)
-    ]
-    if length % spec.tile_inputs and zeros == [None, None]:
+    if length % spec.tile_inputs and _zeros(unit) == [None, None]:
         raise UserError(
             f"{length} products do not fill whole tiles of {spec.tile_inputs}, and neither format "
             "has a zero to fill them up with"
         )
-    w = _padded(operands.w, spec.columns, spec.tile_inputs, zeros[0] or 0)
-    a = _padded(operands.a, spec.tile_tokens, spec.tile_inputs, zeros[1] or 0)
+    return _extended(
+        spec, operands, (1, 1), (spec.tile_inputs, -(-spec.tile_inputs // unit.block_size))
+    )
+
+
+def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
+    """The operands with rows and columns added so that they fill whole tiles."""
+    return _extended(spec, filled(spec, operands), (spec.tile_tokens, spec.columns), (1, 1))
+
+
+def _zeros(unit: DotSpec) -> list[int | None]:
+    """The code of 0 in the format of W, and in that of A; None if there is none."""
+    return [
+        fmt.integers.index(0) if 0 in fmt.integers else None
+        for fmt in (unit.weight, unit.activation)
+    ]
+
+
+def _extended(
+    spec: SystolicSpec, operands: Operands, sides: tuple[int, int], steps: tuple[int, int]
+) -> Operands:
+    """The operands extended by zeros, and by scales for blocks of zeros.
+
+    The rows of A and W become multiples of ``sides``. The numbers of codes and of scales in a row
+    become multiples of ``steps``.
+    """
+    unit, (tokens, columns), (codes, scales) = spec.unit, sides, steps
+    w_zero, a_zero = (zero or 0 for zero in _zeros(unit))
+    w = _padded(operands.w, columns, codes, w_zero)
+    a = _padded(operands.a, tokens, codes, a_zero)
     if operands.a_scales is None or operands.w_scales is None:
         return Operands(a, w)
-    blocks, (a_scale, w_scale) = -(-spec.tile_inputs // unit.block_size), _padding_scales(unit)
+    a_scale, w_scale = _padding_scales(unit)
     return Operands(
         a,
         w,
-        _padded(operands.a_scales, spec.tile_tokens, blocks, a_scale),
-        _padded(operands.w_scales, spec.columns, blocks, w_scale),
+        _padded(operands.a_scales, tokens, scales, a_scale),
+        _padded(operands.w_scales, columns, scales, w_scale),
     )
 
 

@@ -5,13 +5,15 @@ An array is a grid of dot-product units that computes a matrix product.
 
 import numpy as np
 import pytest
+import torch
 
 from halfbyte.cli.run import _unit
 from halfbyte.formats import find_scale_code, load
 from halfbyte.gpu_ref.product_check import compare_product
-from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.array import ArraySpec, WeightArraySpec
 from halfbyte.sim.array.operands import Operands
 from halfbyte.sim.array.product import expected_product
+from halfbyte.sim.array.schedule import filled
 
 
 @pytest.mark.parametrize("scale", ["e8m0", "e4m3"])
@@ -29,3 +31,19 @@ def test_a_layer_is_compared_with_the_host_build(weight, scale):
     assert compare_product(product, *inputs, **arithmetic) == "the same bits"
     product[0, 0] = -product[0, 0]
     assert compare_product(product, *inputs, **arithmetic) == "1 results differ"
+
+
+def test_blocks_of_zeros_that_fill_up_a_tile_turn_minus_zero_into_zero():
+    """The product of 1/2 and -1/2 times the smallest scales is rounded to -0."""
+    a, w = np.zeros((2, 1, 8), np.uint8)
+    a[0, 0], w[0, 0] = 1, 9
+    scales = np.zeros((2, 1, 1), np.uint8)
+    operands = Operands(a, w, *scales)
+    unit = _unit(load("e2m1"), load("e2m1"), 8, find_scale_code("e8m0"), 8)
+    arithmetic = {**unit.arithmetic, "block": 8}
+    for rows, bits in ((1, -(2**31)), (2, 0)):
+        spec = WeightArraySpec(unit, rows, 1)
+        product = expected_product(spec, operands)
+        assert product.view(torch.int32).item() == bits
+        whole = filled(spec, operands).tensors()
+        assert compare_product(product, *whole, **arithmetic) == "the same bits"
