@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -42,17 +42,16 @@ def _module_file(module: str) -> Path:
     )
 
 
-def _docstrings_of(path: Path) -> Iterator[str]:
+@cache
+def _docstrings_of(path: Path) -> tuple[str, ...]:
     """Docstrings of a module, then of its classes and functions, outer ones first.
 
     They are read from the source because Python can drop docstrings at run time (``-OO``).
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node)
-            if text:
-                yield text
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    texts = (ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, kinds))
+    return tuple(text for text in texts if text)
 
 
 def _collect(shortest: int, longest: int, per_module: int) -> tuple[str, ...]:
