@@ -7,17 +7,30 @@ cancelled event can be removed. All changes at one time are made before the gate
 evaluated.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from halfbyte.base.compiled import jit
+from halfbyte.base.compiled import borrowing_jit, inner_jit
 
 __all__ = ["run_events"]
 
 _Ints = NDArray[np.int64]
 
 
-@jit
+class _Work(NamedTuple):
+    """Working arrays, (nets,) int64 each."""
+
+    times: _Ints  # the heap
+    items: _Ints
+    where: _Ints
+    cause: _Ints  # the input pin that causes the pending event of a net
+    touched: _Ints  # outputs of gates whose inputs change now
+    changed: _Ints  # bit i: input pin i of the output changes now
+
+
+@inner_jit
 def _swap(times: _Ints, items: _Ints, where: _Ints, one: int, other: int) -> None:
     """Exchange two entries of the heap."""
     times[one], times[other] = times[other], times[one]
@@ -25,7 +38,7 @@ def _swap(times: _Ints, items: _Ints, where: _Ints, one: int, other: int) -> Non
     where[items[one]], where[items[other]] = one, other
 
 
-@jit
+@inner_jit
 def _settle(times: _Ints, items: _Ints, where: _Ints, size: int, place: int) -> None:
     """Move the entry at ``place`` up or down until the heap is in order again."""
     while place > 0 and times[place] < times[(place - 1) // 2]:
@@ -41,7 +54,7 @@ def _settle(times: _Ints, items: _Ints, where: _Ints, size: int, place: int) -> 
         place = child
 
 
-@jit
+@inner_jit
 def _push(times: _Ints, items: _Ints, where: _Ints, size: int, time: int, item: int) -> int:
     """Add an event of net ``item`` at ``time``; returns the new size of the heap."""
     times[size], items[size], where[item] = time, item, size
@@ -49,7 +62,7 @@ def _push(times: _Ints, items: _Ints, where: _Ints, size: int, time: int, item: 
     return size + 1
 
 
-@jit
+@inner_jit
 def _remove(times: _Ints, items: _Ints, where: _Ints, size: int, item: int) -> int:
     """Remove the event of net ``item``; returns the new size of the heap."""
     place, size = where[item], size - 1
@@ -60,8 +73,8 @@ def _remove(times: _Ints, items: _Ints, where: _Ints, size: int, item: int) -> i
     return size
 
 
-@jit
-def run_events(
+@borrowing_jit
+def _run(
     reads: NDArray[np.int64],
     tables: NDArray[np.uint64],
     delays: NDArray[np.int64],
@@ -70,45 +83,16 @@ def run_events(
     readers: NDArray[np.int64],
     settled: NDArray[np.uint8],
     steps: int,
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Count the changes of each net, by the input pin that causes them.
-
-    Nets are numbered: first the sources (constants, inputs and outputs of registers), then the
-    outputs of gates. The first cycle only gives the values at the start.
-
-    Parameters
-    ----------
-    reads : (outputs, pins) int64
-        For each output of a gate, the nets at the gate's input pins; 0 for a pin that the gate
-        lacks.
-    tables : (outputs,) uint64
-        Truth tables: bit ``row`` is the output if the pins have the bits of ``row``.
-    delays : (outputs, pins, 2) int64
-        Delays in fs from a pin to a rising output, and to a falling output.
-    launch : (sources, 2) int64
-        Times in fs after the clock edge at which a source rises, and at which it falls.
-    starts, readers : (nets + 1,) int64, (n, 2) int64
-        The outputs and pins that read net ``i`` are ``readers[starts[i] : starts[i + 1]]``.
-    settled : (streams, cycles, nets) uint8
-        The values at the end of every cycle. The first cycle follows the last.
-    steps : int
-        Number of cycles to simulate after the first one.
-
-    Returns
-    -------
-    (nets, pins) int64, (streams, nets) uint8
-        The counts of changes, and the values after the last event. No pin causes the changes of a
-        source: column 0 has all of them.
-    """
-    sources, nets = len(launch), settled.shape[2]
-    caused = np.zeros((nets, reads.shape[1]), np.int64)
-    times, items = np.zeros(nets, np.int64), np.zeros(nets, np.int64)
-    where = np.full(nets, -1, np.int64)
-    cause = np.zeros(nets, np.int64)
-    touched, changed = np.zeros(nets, np.int64), np.zeros(nets, np.int64)
-    last = np.zeros((settled.shape[0], nets), np.uint8)
+    caused: NDArray[np.int64],
+    last: NDArray[np.uint8],
+    work: _Work,
+) -> None:
+    """Count the changes in ``caused``; ``last`` has the values at the start, and then the end."""
+    sources = launch.shape[0]
+    times, items, where = work.times, work.items, work.where
+    cause, touched, changed = work.cause, work.touched, work.changed
     for stream in range(settled.shape[0]):
-        value = settled[stream, 0].copy()
+        value = last[stream]
         for cycle in range(1, steps + 1):
             after = settled[stream, cycle % settled.shape[1]]
             size = 0
@@ -154,5 +138,51 @@ def run_events(
                         time = now + delays[output, best, 1 - target]
                         size = _push(times, items, where, size, time, net)
                     changed[output] = 0
-        last[stream] = value
+
+
+def run_events(
+    reads: NDArray[np.int64],
+    tables: NDArray[np.uint64],
+    delays: NDArray[np.int64],
+    launch: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    readers: NDArray[np.int64],
+    settled: NDArray[np.uint8],
+    steps: int,
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Count the changes of each net, by the input pin that causes them.
+
+    Nets are numbered: first the sources (constants, inputs and outputs of registers), then the
+    outputs of gates. The first cycle only gives the values at the start.
+
+    Parameters
+    ----------
+    reads : (outputs, pins) int64
+        For each output of a gate, the nets at the gate's input pins; 0 for a pin that the gate
+        lacks.
+    tables : (outputs,) uint64
+        Truth tables: bit ``row`` is the output if the pins have the bits of ``row``.
+    delays : (outputs, pins, 2) int64
+        Delays in fs from a pin to a rising output, and to a falling output.
+    launch : (sources, 2) int64
+        Times in fs after the clock edge at which a source rises, and at which it falls.
+    starts, readers : (nets + 1,) int64, (n, 2) int64
+        The outputs and pins that read net ``i`` are ``readers[starts[i] : starts[i + 1]]``.
+    settled : (streams, cycles, nets) uint8
+        The values at the end of every cycle. The first cycle follows the last.
+    steps : int
+        Number of cycles to simulate after the first one.
+
+    Returns
+    -------
+    (nets, pins) int64, (streams, nets) uint8
+        The counts of changes, and the values after the last event. No pin causes the changes of a
+        source: column 0 has all of them.
+    """
+    nets = settled.shape[2]
+    caused = np.zeros((nets, reads.shape[1]), np.int64)
+    last = settled[:, 0].copy()
+    work = _Work(*np.zeros((6, nets), np.int64))
+    work.where.fill(-1)
+    _run(reads, tables, delays, launch, starts, readers, settled, steps, caused, last, work)
     return caused, last

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numba.core.errors import NumbaError
 
-from halfbyte.base.compiled import borrowing_jit
+from halfbyte.base.compiled import borrowing_jit, inner_jit, jit
 
 NAME = "halfbyte_compiled_sample"
 FILES = {
@@ -131,3 +131,16 @@ def test_a_borrowing_function_works_on_arrays_and_cannot_create_one() -> None:
     assert found.tolist() == [10, 11, 12]
     with pytest.raises(NumbaError, match="Only accept returning of array passed"):
         create()
+
+
+def test_an_inner_function_is_compiled_with_its_caller_and_runs_in_python_too() -> None:
+    @inner_jit
+    def wrapped(number: int) -> int:
+        return number * number  # Python's integers do not wrap around, compiled ones do
+
+    @jit
+    def caller(number: int) -> int:
+        return wrapped(number)
+
+    assert caller(2**40) == 2**80 % 2**64
+    assert wrapped(2**40) == 2**80

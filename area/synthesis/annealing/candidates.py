@@ -30,7 +30,7 @@ from halfbyte.area.synthesis.annealing.state import (
     XOR2,
     compute,
 )
-from halfbyte.base.compiled import borrowing_jit
+from halfbyte.base.compiled import inner_jit
 
 __all__ = ["collect"]
 
@@ -42,7 +42,7 @@ INVERTERS = 0.15
 TURN, OTHER_TURN = np.uint64(23), np.uint64(41)
 
 
-@borrowing_jit
+@inner_jit
 def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
     """Fill the pool: nodes that do not depend on the gate, and a few new gates.
 
@@ -80,7 +80,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
     work.pool[count], work.pool[count + 1] = inputs - 2, inputs - 1
 
 
-@borrowing_jit
+@inner_jit
 def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
     """Keep a candidate, let it replace another, or drop it (reservoir sampling).
 
@@ -98,14 +98,14 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
     work.candidates[slot, 2], work.candidates[slot, 3], work.candidates[slot, 4] = a, b, c
 
 
-@borrowing_jit
+@inner_jit
 def append(literals: Any, count: int, literal: int, fits: Any) -> int:
     """Write a literal to ``literals[count]``; returns ``count`` + 1 if it fits, else ``count``."""
     literals[count] = literal
     return count + 1 if fits else count
 
 
-@borrowing_jit
+@inner_jit
 def digest(value: Any, before: Any) -> Any:
     """The digest of a truth table from its last word and the digest of the words before.
 
@@ -114,7 +114,7 @@ def digest(value: Any, before: Any) -> Any:
     return (before << TURN | before >> OTHER_TURN) ^ value
 
 
-@borrowing_jit
+@inner_jit
 def survey(work: Any, cost: Any) -> None:
     """List the literals that cover each target; offer nodes that equal the gate or its inverse.
 
@@ -148,7 +148,7 @@ def survey(work: Any, cost: Any) -> None:
     work.covered[0], work.covered[1] = offs, ons
 
 
-@borrowing_jit
+@inner_jit
 def cover_rest(work: Any, skip: int) -> int:
     """Write the literals that cover ``work.rest`` to ``work.others``; returns their number.
 
@@ -172,7 +172,7 @@ def cover_rest(work: Any, skip: int) -> int:
     return count
 
 
-@borrowing_jit
+@inner_jit
 def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
     """Write the truth tables of literals, on the rows of a mask, to ``work.literal_values``."""
     for place in range(count):
@@ -182,7 +182,7 @@ def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
             work.literal_values[place, word] = value & mask[word]
 
 
-@borrowing_jit
+@inner_jit
 def offer_constants(work: Any) -> None:
     """Offer a constant if the gate has this value on all rows that matter, or if no row matters."""
     for level in range(2):
@@ -194,7 +194,7 @@ def offer_constants(work: Any) -> None:
             offer(work, WIRE, 0, place, place, place)
 
 
-@borrowing_jit
+@inner_jit
 def offer_ands(work: Any, cost: Any, output: int) -> None:
     """Offer ANDs of two literals, or of three where two are not enough; the third is random.
 
@@ -226,7 +226,7 @@ def offer_ands(work: Any, cost: Any, output: int) -> None:
                 offer_possible(work, cost, AND3, output, a, b, c)
 
 
-@borrowing_jit
+@inner_jit
 def offer_and_ors(work: Any, cost: Any, output: int) -> None:
     """Offer ``(a & b) | c``, inverted if ``output`` is 1, where ``c`` is chosen at random."""
     on, off = work.target[1 - output], work.target[output]
@@ -256,7 +256,7 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
                 offer_possible(work, cost, AO21, output, a, work.others[j], c)
 
 
-@borrowing_jit
+@inner_jit
 def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int, c: int) -> None:
     """Offer a gate of this kind that reads the literals, if ``cost`` has such a gate.
 
@@ -270,7 +270,7 @@ def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int,
         a, b = b, a
 
 
-@borrowing_jit
+@inner_jit
 def is_xor(work: Any, i: int, j: int, invert: Any) -> bool:
     """Whether the XOR of two nodes of the pool and of ``invert`` can replace the gate."""
     wrong, values = NONE, work.pool_values
@@ -280,7 +280,7 @@ def is_xor(work: Any, i: int, j: int, invert: Any) -> bool:
     return bool(wrong == NONE)
 
 
-@borrowing_jit
+@inner_jit
 def offer_xors(work: Any, cost: Any) -> None:
     """Offer XORs and XNORs of two nodes, of which the first is chosen at random.
 
@@ -302,7 +302,7 @@ def offer_xors(work: Any, cost: Any) -> None:
                 offer(work, XOR2, OUTPUT, i, j, i)
 
 
-@borrowing_jit
+@inner_jit
 def offer_multiplexer(work: Any, cost: Any) -> None:
     """Offer a multiplexer whose select and data inputs are chosen at random."""
     if cost[MUX, 0] >= IMPOSSIBLE:
@@ -326,7 +326,7 @@ def offer_multiplexer(work: Any, cost: Any) -> None:
             offer(work, MUX, 0, a, b, select)
 
 
-@borrowing_jit
+@inner_jit
 def collect(inputs: int, net: Any, work: Any, cost: Any) -> None:
     """Write candidates for a gate to ``work.candidates``.
 

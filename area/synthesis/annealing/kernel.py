@@ -25,7 +25,7 @@ from halfbyte.area.synthesis.annealing.state import (
     find_care,
     refresh,
 )
-from halfbyte.base.compiled import borrowing_jit
+from halfbyte.base.compiled import borrowing_jit, inner_jit
 
 __all__ = ["run"]
 
@@ -33,7 +33,7 @@ __all__ = ["run"]
 SMALLEST = 1e-9
 
 
-@borrowing_jit
+@inner_jit
 def release(inputs: int, net: Any, work: Any, cost: Any, node: int) -> float:
     """Take back one use of a node; returns the cost of the gates that thereby become unused."""
     freed, depth = 0.0, 1
@@ -50,7 +50,7 @@ def release(inputs: int, net: Any, work: Any, cost: Any, node: int) -> float:
     return freed
 
 
-@borrowing_jit
+@inner_jit
 def retain(inputs: int, net: Any, work: Any, node: int) -> None:
     """Undo :func:`release` of a node."""
     depth = 1
@@ -65,7 +65,7 @@ def retain(inputs: int, net: Any, work: Any, node: int) -> None:
                 depth += 1
 
 
-@borrowing_jit
+@inner_jit
 def use(work: Any, cost: Any, place: int, step: int) -> float:
     """Count a use of the node at a place of the pool; with ``step`` -1, take the use back.
 
@@ -82,7 +82,7 @@ def use(work: Any, cost: Any, place: int, step: int) -> float:
     return added
 
 
-@borrowing_jit
+@inner_jit
 def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int) -> float:
     """The rise of the total cost if a candidate replaces the gate ``node``.
 
@@ -108,7 +108,7 @@ def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int)
     return change
 
 
-@borrowing_jit
+@inner_jit
 def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
     """The node at a place of the pool. A new gate is built first, in a free node.
 
@@ -128,7 +128,7 @@ def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
     return -1
 
 
-@borrowing_jit
+@inner_jit
 def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None:
     """Replace a gate by a candidate, or keep the gate if there is no free node for a new gate."""
     chosen = work.candidates[candidate]
@@ -152,7 +152,7 @@ def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None
             net.outputs[place] = a
 
 
-@borrowing_jit
+@inner_jit
 def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int, float]:
     """The number of the cheapest candidate, and by how much it raises the total cost.
 
@@ -172,7 +172,7 @@ def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int,
     return chosen, best
 
 
-@borrowing_jit
+@inner_jit
 def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature: float) -> bool:
     """Try to replace a random gate; returns False only if the network has not changed."""
     position = np.random.randint(work.counts[ORDERED])
@@ -188,7 +188,7 @@ def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature:
     return True
 
 
-@borrowing_jit
+@inner_jit
 def keep(net: Any, best: Any) -> None:
     """Copy the gates and outputs of ``net`` to ``best``."""
     for node in range(net.kind.shape[0]):

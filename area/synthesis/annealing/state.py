@@ -5,16 +5,16 @@ order. Each gate has a kind, up to three fan-ins (the nodes that it reads), and 
 fan-ins are inverted, and whether the output is. A *row* of a truth table is one combination of
 input values. The truth table of every node is known, in words of 64 rows.
 
-Functions with :func:`borrowing_jit` are compiled. Where a loop over words takes its length from
-``Scratch.words``, this length is fixed when the loop is compiled. Such a loop never stops early: a
-short loop without branches is faster than one that tests whether to stop.
+Most functions are compiled (:mod:`halfbyte.base.compiled`). Where a loop over words has its length
+from ``Scratch.words``, this length is fixed when the loop is compiled. Such a loop never stops
+early: a short loop without branches is faster than one that tests whether to stop.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from halfbyte.base.compiled import borrowing_jit
+from halfbyte.base.compiled import borrowing_jit, inner_jit
 
 __all__ = [
     "AND2",
@@ -173,7 +173,7 @@ class Scratch(NamedTuple):
     counts: Any
 
 
-@borrowing_jit
+@inner_jit
 def fan_in_count(kind: int) -> int:
     """The number of nodes that a gate of a kind reads."""
     if kind <= NOT:
@@ -214,7 +214,7 @@ def scratch(nodes: int, sources: np.ndarray) -> Scratch:
     )
 
 
-@borrowing_jit
+@inner_jit
 def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
     """Sort the gates that outputs depend on, count readers, and compute truth tables.
 
@@ -257,7 +257,7 @@ def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
     return total
 
 
-@borrowing_jit
+@inner_jit
 def compute(
     words: Any, values: Any, row: int, kind: int, polarity: int, a: int, b: int, c: int
 ) -> None:
@@ -301,7 +301,7 @@ def evaluate(net: Any, node: int) -> None:
     compute(net.values[0], net.values, node, net.kind[node], net.polarity[node], a, b, c)
 
 
-@borrowing_jit
+@inner_jit
 def flip(net: Any, work: Any, position: int) -> None:
     """Compute the truth tables that the nodes after a gate would have if the gate were inverted."""
     order, downstream, values = work.order, work.downstream, work.values
@@ -322,7 +322,7 @@ def flip(net: Any, work: Any, position: int) -> None:
             compute(work.words, values, nodes + node, net.kind[node], net.polarity[node], a, b, c)
 
 
-@borrowing_jit
+@inner_jit
 def find_care(net: Any, work: Any, allowed: Any, position: int) -> None:
     """Find the rows on which a gate must keep its value for the outputs to stay allowed.
 
