@@ -14,9 +14,12 @@ import math
 import struct
 from collections.abc import Iterable
 
+from halfbyte.base import UserError
+
 __all__ = ["bf16_mac_stream", "bf16_multiply_accumulate"]
 
 QUIET_NAN = 0x7FC0_0000
+FP64_SMALLEST = 5e-324  # subnormal
 
 
 def _from_bits(bits: int) -> float:
@@ -49,7 +52,13 @@ def bf16_multiply_accumulate(w: int, a: int, acc: int) -> int:
     """``acc + w * a``, rounded once.
 
     ``w`` and ``a`` are bits of BF16 numbers; ``acc`` and the result are bits of FP32 numbers.
+    Raises UserError if the processor flushes subnormal numbers to zero.
     """
+    if FP64_SMALLEST * 1.0 == 0:
+        raise UserError(
+            "The golden model needs subnormal numbers, but the processor flushes them to zero "
+            "here: call torch.set_flush_denormal(False)"
+        )
     product = _from_bits(w << 16) * _from_bits(a << 16)
     return _to_bits(_sum_to_odd(product, _from_bits(acc)))
 

@@ -6,7 +6,9 @@ import struct
 from fractions import Fraction
 
 import pytest
+import torch
 
+from halfbyte.base import UserError
 from halfbyte.golden.bf16_mac import bf16_mac_stream, bf16_multiply_accumulate
 from halfbyte.sim.bf16.plan import SCENARIOS
 from halfbyte.sim.bf16.scenarios import rows_of
@@ -99,3 +101,13 @@ def test_stream_clears() -> None:
     one, two = 0x3F80, 0x4000
     held = bf16_mac_stream([one, one, two], [one, one, one], [True, False, True])
     assert held == [0x3F80_0000, 0x4000_0000, 0x4000_0000]
+
+
+def test_flushing_subnormals_is_refused_not_ignored() -> None:
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush subnormals")
+    try:
+        with pytest.raises(UserError, match="flushes them to zero"):
+            bf16_multiply_accumulate(0x3F80, 0x3F80, 0)
+    finally:
+        torch.set_flush_denormal(False)
