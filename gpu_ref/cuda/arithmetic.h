@@ -136,6 +136,7 @@ HB_HD float float_of(int32_t bits) {
 }
 
 constexpr int32_t INFINITY_BITS = 0x7f800000;
+constexpr int32_t QUIET_NAN = 0x7fc00000;
 constexpr int32_t MAGNITUDE_MASK = 0x7fffffff;
 
 // The bits of |x|. A larger magnitude has larger bits; infinities and NaN have INFINITY_BITS or

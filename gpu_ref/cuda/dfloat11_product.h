@@ -4,7 +4,8 @@
 // A lane adds up the products of its own elements of a row, in FP32 and in the order of the row. At
 // the end of the row, or of the chunk, the lanes' sums are added as a tree. Then the sums of the
 // chunks that share a row are added in order. Every product and every sum is rounded. The same body
-// also multiplies uncompressed weights; its results are then bit for bit the same.
+// also multiplies uncompressed weights; its results are then bit for bit the same. So every result
+// that is NaN is 7FC00000: which NaN a sum of two gives depends on the compiler.
 #pragma once
 
 #include "dfloat11_joint.h"
@@ -122,7 +123,7 @@ HB_HD void gather_joint_row(const JointProduct &p, int64_t row) {
       const int64_t part = row - chunk * JOINT_CHUNK / p.inputs;
       sum = add(sum, p.sums[(chunk * p.parts + part) * p.vectors + v]);
     }
-    p.y[v * p.outputs + row] = sum;
+    p.y[v * p.outputs + row] = sum == sum ? sum : float_of(QUIET_NAN);
   }
 }
 

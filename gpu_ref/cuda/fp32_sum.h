@@ -9,7 +9,6 @@
 namespace halfbyte {
 
 constexpr int32_t SIGN_BIT = INT32_MIN;
-constexpr int32_t QUIET_NAN = 0x7fc00000;
 constexpr int FRACTION_BITS = 23, SIGNIFICAND_BITS = FRACTION_BITS + 1;
 constexpr int LEAST_PLACE = -149;    // of subnormal numbers
 constexpr int HIGHEST_PLACE = 104;   // of the largest numbers

@@ -185,7 +185,8 @@ def multiply_plain(weight: Tensor, x: Tensor) -> Tensor:
     """Multiply an uncompressed matrix by up to eight vectors, like :meth:`JointTensor.multiply`.
 
     Products are added in the same order, so that the bits are the same. weight: (outputs, inputs)
-    BF16. x: (vectors, inputs) float32, on the same device. Returns (vectors, outputs) float32.
+    BF16. x: (vectors, inputs) float32, on the same device. Returns (vectors, outputs) float32, in
+    which every NaN is 7FC00000.
     """
     if x.device != weight.device:
         raise ValueError(f"Vectors must be on {weight.device}, not on {x.device}")

@@ -90,6 +90,18 @@ def test_products_of_the_joint_layout():
         tensor.multiply(x.half())
 
 
+def test_products_with_infinities_and_nans_have_the_bits_of_uncompressed_weights():
+    generator = torch.Generator().manual_seed(2)
+    bits = torch.randint(-(2**15), 2**15, (40, 1000), generator=generator, dtype=torch.int16)
+    weight, x = bits.view(torch.bfloat16), torch.ones(2, 1000)
+    x[1, 1:] = 0
+    x[1, 0] = -(2.0**-130)
+    weight[:20, 1:] = -0.0
+    y = dfloat11.JointTensor.open(joint.compress(weight)).multiply(x)
+    assert torch.equal(y.view(torch.int32), dfloat11.multiply_plain(weight, x).view(torch.int32))
+    assert set(y.view(torch.int32)[y.isnan()].tolist()) == {0x7FC0_0000}
+
+
 def test_damage_of_the_joint_layout_is_named():
     x = normal(150_000)
     x[::500] *= 1e-20  # symbols too rare for a code of their own
