@@ -158,7 +158,7 @@ def check_with(monkeypatch, path: Path, name: str = "e2m1_sp") -> dict[str, int]
 
 @pytest.mark.slow
 def test_a_build_without_wide_vectors_computes_the_same(monkeypatch):
-    baseline = with_flags(host_compiler(), "-O1", "-DHB_NO_INTRINSICS", without=("-march=native",))
+    baseline = with_flags(host_compiler(), "-Og", "-DHB_NO_INTRINSICS", without=("-march=native",))
     path = build._library(baseline, "host.cpp", build._sources())
     assert Library(build.loaded(path)).simd == "128-bit vectors"
     assert not any(check_with(monkeypatch, path).values())
@@ -196,7 +196,7 @@ def faulty(gpu_ref_build):
             assert sources[name].count(place.format(right)) == 1
             either = f"(hb_fault == {number} ? {wrong} : {right})"
             sources[name] = sources[name].replace(place.format(right), place.format(either))
-    return build._library(with_flags(host_compiler(), "-O1"), "host.cpp", sources)
+    return build._library(with_flags(host_compiler(), "-Og"), "host.cpp", sources)
 
 
 @pytest.mark.slow
