@@ -227,6 +227,8 @@ class _Reader:
         while self.is_mark("(") or self.is_mark(")") or self.kind == "word":
             if self.new_line and parts and not depth and not parts[-1].endswith(_OPERATORS):
                 break
+            if self.is_mark(")") and not depth:
+                raise self.error("';' or an earlier '('" if parts else "a value")
             depth += {"(": 1, ")": -1}.get(self.token, 0)
             parts.append(self.token)
             self.advance()

@@ -54,6 +54,9 @@ def test_accepts_missing_semicolons_at_the_end_of_a_line():
         ("library (x) {\n\n cell (A { }\n}", "line 3: expected a name or a value, not '{'"),
         (SMALL + "\n}", "line 2: expected the end of the file, not '}'"),
         ('library (x) {\n a : "open; }', "line 2: "),
+        ("library (x) {\n a : 5); }", "line 2: expected ';' or an earlier '[(]', not '[)]'"),
+        ("library (x) {\n a : (5;\n}", "line 2: expected '[)]', not ';'"),
+        ("library (x) {\n a : ); }", "line 2: expected a value, not '[)]'"),
         ("library (x) {" + "a () {" * 200, "line 1: expected .}. after 100 nested groups"),
     ],
 )
