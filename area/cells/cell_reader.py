@@ -85,12 +85,19 @@ def read_cells(library: Group) -> Iterator[tuple[str, Cell | str]]:
         try:
             if group.damage:
                 raise UserError(group.damage)
+            if len(group.arguments) > 1:
+                raise UserError(f"a cell must have one name, not {_listed(group.arguments)}")
             cell = _read_cell(name, group, context)
         except (UserError, ValueError) as error:
             yield name, str(error)
         else:
             if cell is not None:
                 yield name, cell
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The beginning of a list of names, for messages."""
+    return ", ".join(names)[:40]
 
 
 def _is_excluded(name: str, group: Group) -> bool:
@@ -231,16 +238,21 @@ def _late_capacitance(pin: Group) -> float | None:
 
     None if the pin has no ranges.
     """
-    ranges = [pin.attributes.get(f"{edge}_capacitance_range") for edge in ("rise", "fall")]
+    ranges = [pin.text(f"{edge}_capacitance_range") for edge in ("rise", "fall")]
     if not any(ranges):
         return None
+    return statistics.fmean(_upper_end(stated) for stated in ranges if stated)
+
+
+def _upper_end(stated: str) -> float:
+    """The second number of a range; raises UserError unless the range is two numbers."""
     try:
-        upper = [float(" ".join(each).replace(",", " ").split()[1]) for each in ranges if each]
-    except (ValueError, IndexError):
-        upper = [math.nan]
-    if not all(map(math.isfinite, upper)):
-        raise UserError(f"a range of capacitances must be two numbers, not {ranges}")
-    return statistics.fmean(upper)
+        _, upper = ends = [float(word) for word in stated.replace(",", " ").split()]
+    except ValueError:
+        upper, ends = math.nan, [math.nan]
+    if not all(map(math.isfinite, ends)):
+        raise UserError(f"a range of capacitances must be two numbers, not {stated[:40]!r}")
+    return upper
 
 
 def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str, Group]) -> bool:
@@ -300,6 +312,10 @@ def _read_flip_flop(
     has outputs of both kinds, the one that is not inverted is used.
     """
     state, *more = group.all("ff")
+    if len(state.arguments) > 2:
+        raise UserError(
+            f"a flip-flop must have a state and at most its inverse, not {_listed(state.arguments)}"
+        )
     clock, data = literal(state.text("clocked_on")), literal(state.text("next_state"))
     variables = [*state.arguments, "", ""][:2]
     found = [

@@ -102,6 +102,9 @@ class TableReader:
 
         The kind is row or column, or Liberty's name for an axis that is not in ``axes``.
         """
+        if len(table.arguments) > 1:
+            named = ", ".join(table.arguments)
+            raise UserError(f"a table must have one template, not {named[:60]}")
         name = table.arguments[0] if table.arguments else _SCALAR
         template = self.templates.get(name)
         if template is None and name != _SCALAR:
