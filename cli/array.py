@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.output import number, table
+from halfbyte.cli.output import number, show_not_measured, table
 
 if TYPE_CHECKING:
     from halfbyte.area.search.array_records import ArrayRecord
@@ -148,6 +148,7 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         "area of the registers that bring sums back to the bottom of the columns. Energy: that of "
         "all these parts and their clock pins, without wires. Delay and proof: those of one unit.",
     )
+    show_not_measured(record.not_measured for record in records)
 
 
 def show_part_proofs(records: "Sequence[ArrayRecord]") -> None:

@@ -13,7 +13,7 @@ from halfbyte.base import UserError
 from halfbyte.cli.array import ARRAY
 from halfbyte.cli.designs import DesignOptions
 from halfbyte.cli.options import load_formats
-from halfbyte.cli.output import console, number, progress, table, versions_text
+from halfbyte.cli.output import number, progress, show_not_measured, table, versions_text
 from halfbyte.formats import find_scale_code
 
 if TYPE_CHECKING:
@@ -183,9 +183,7 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
             if text
         ),
     )
-    for reason in dict.fromkeys(record.not_measured for record in records):
-        if reason:
-            console.print(f"not measured: {reason}", highlight=False)
+    show_not_measured(record.not_measured for record in records)
 
 
 def scale_rule(code: "ScaleCode") -> "ScaleFormat":

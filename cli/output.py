@@ -4,7 +4,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, ConsoleDimensions
@@ -23,6 +23,7 @@ __all__ = [
     "rate_progress",
     "say",
     "show_all_columns",
+    "show_not_measured",
     "table",
     "versions_text",
 ]
@@ -70,6 +71,12 @@ def number(value: float | None, digits: int = 0) -> str:
 def versions_text(versions: Mapping[str, str | None]) -> str:
     """Names with their versions, for a caption."""
     return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def show_not_measured(reasons: Iterable[str | None]) -> None:
+    """Print, below a table, each reason for values that are missing in it."""
+    for reason in dict.fromkeys(filter(None, reasons)):
+        console.print(f"not measured: {reason}", highlight=False)
 
 
 def show_all_columns(wanted: bool) -> None:

@@ -26,6 +26,7 @@ from halfbyte.cli.output import (
     print_json,
     progress,
     say,
+    show_not_measured,
     table,
     versions_text,
 )
@@ -134,9 +135,7 @@ def show_areas(records: "Sequence[SynthesisRecord]") -> None:
         f"tree and leakage. {_CARRIES if clock is not None else ''}Proof: the netlist equals its "
         "RTL, and the RTL its specification, for all codes and states.",
     )
-    reasons = dict.fromkeys(record.not_measured for record in records)
-    for reason in filter(None, reasons):
-        console.print(f"not measured: {reason}", highlight=False)
+    show_not_measured(record.not_measured for record in records)
 
 
 def _show_resources(records: "Sequence[FpgaRecord]", title: str) -> None:

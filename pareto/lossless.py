@@ -6,6 +6,7 @@ DFloat11 compresses BF16 weights by coding their exponents. In hardware, a decod
 
 from halfbyte.area.proofs.mac import PROVED
 from halfbyte.area.search.unit_records import Bf16MacRecord, DecoderRecord
+from halfbyte.area.timing.energy import all_reasons
 from halfbyte.base import UserError
 from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.frontier import Point
@@ -89,7 +90,7 @@ def lossless_record(
         ),
         clock_energy_fj=_with_share(mac.clock_energy_fj, decoder.clock_energy_fj, macs_per_weight),
         leakage_nw=_with_share(mac.leakage_nw, decoder.leakage_nw, decoder.lanes * macs_per_lane),
-        not_measured=mac.not_measured or decoder.not_measured,
+        not_measured=all_reasons(mac.not_measured, decoder.not_measured),
         proof=_joined(mac, decoder),
         register_um2=mac.register_um2,
         cells=mac.cells,

@@ -75,7 +75,7 @@ class PartJob(Job[MappedPart]):
         with TemporaryDirectory(prefix="halfbyte-array-") as temporary:
             folder = Path(temporary)
             found = synthesize_rtlil(self.rtlil, self.technology, QUICK, folder, self.part)
-            energy = measure_part(
+            energy, missing = measure_part(
                 folder / "netlist.json", self.part, self.technology, self.spec, self.operands
             )
             proof = None
@@ -89,4 +89,5 @@ class PartJob(Job[MappedPart]):
             data_energy_fj=round(energy.total - energy.clock, 3) if energy else None,
             clock_energy_fj=round(energy.clock, 3) if energy else None,
             proof=proof,
+            not_measured=missing,
         )

@@ -24,11 +24,13 @@ class MappedPart(Record):
     flip_flops: int
     """Number of flip-flops."""
     data_energy_fj: float | None
-    """Energy per cycle without the clock pins, in fJ; null if the library has no energy tables."""
+    """Energy per cycle without the clock pins, in fJ; null if it was not measured."""
     clock_energy_fj: float | None
-    """Energy per cycle of the clock pins, in fJ; null if the library has no energy tables."""
+    """Energy per cycle of the clock pins, in fJ; null if it was not measured."""
     proof: str | None
     """Whether the netlist does what its RTL does; null if no proof was asked for."""
+    not_measured: str | None = None
+    """What the library lacks for the energies; null if it lacks nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

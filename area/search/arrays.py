@@ -16,6 +16,7 @@ from halfbyte.area.search.array_records import ArrayRecord, MappedPart
 from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.area.search.dot_units import synthesize_dots
 from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.timing.energy import all_reasons
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
 from halfbyte.area.timing.weight_streams import measured_cycles
 from halfbyte.base import Progress
@@ -175,6 +176,9 @@ def _record(parts: _Parts, unit: DotRecord, technology: Technology, seconds: flo
             "cells": cells,
             "flip_flops": flip_flops,
             **_energies(unit, parts),
+            "not_measured": all_reasons(
+                unit.not_measured, *(part.not_measured for part in mapped.values())
+            ),
             "parts_proof": {name: part.proof for name, part in mapped.items()}
             if unit.proof
             else None,

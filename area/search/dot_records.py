@@ -84,7 +84,7 @@ class DotRecord(DotFields):
     leakage_nw: float | None
     """Leakage, in nW."""
     not_measured: str | None
-    """Why delay or energies are null."""
+    """Why delay, energies or leakage are null."""
     operands: str
     """Name of the set of operands on which energies were measured."""
     proof: DotProof | None

@@ -113,7 +113,7 @@ class UnitRecord(Record):
     leakage_nw: float | None
     """Leakage, in nW."""
     not_measured: str | None
-    """Why energies are null."""
+    """Why delay, energies or leakage are null."""
     proof: ProofStatus
     """What was proved about the netlists."""
     register_um2: float

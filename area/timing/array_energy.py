@@ -35,18 +35,18 @@ def part_streams(spec: SystolicSpec, part: str, operands: Operands) -> dict[str,
 
 def measure_part(
     path: Path, part: str, technology: Technology, spec: SystolicSpec, operands: Operands
-) -> Energy | None:
-    """The energies in fJ per cycle of a part; None if the technology lacks data for them.
+) -> tuple[Energy | None, str | None]:
+    """The energies of a part in fJ per cycle, and what the technology lacks for them.
 
-    Such data are the cells' tables and the supply voltage. ``part`` is a name in ``spec.parts``.
-    ``path`` is the part's netlist in the format of Yosys' ``write_json``. Its module also has the
-    name ``part``.
+    One of both is None. Such data are the cells' tables and the supply voltage. ``part`` is a name
+    in ``spec.parts``. ``path`` is the part's netlist in the format of Yosys' ``write_json``. Its
+    module also has the name ``part``.
     """
     netlist = read_netlist(path, technology.cells, part)
     streams = part_streams(spec, part, operands)
     try:
         timing = analyse_timing(netlist, technology)
         activity = simulate(netlist, {name: streams[name] for name in netlist.inputs})
-        return analyse_energy(netlist, technology, timing, activity)
-    except UserError:
-        return None
+        return analyse_energy(netlist, technology, timing, activity), None
+    except UserError as error:
+        return None, str(error)

@@ -19,7 +19,7 @@ from halfbyte.area.netlists.netlist import read_netlist
 from halfbyte.area.timing.activity import LANES as STREAMS
 from halfbyte.area.timing.activity import simulate
 from halfbyte.area.timing.delay import analyse_timing
-from halfbyte.area.timing.energy import analyse_energy
+from halfbyte.area.timing.energy import all_reasons, analyse_energy, no_leakage
 from halfbyte.area.timing.glitches import glitch_energy
 from halfbyte.area.timing.operands import CYCLES as TERMS
 from halfbyte.area.timing.operands import ROWS, Operands
@@ -175,7 +175,7 @@ class DotMeasured(Record):
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
-    """What the library lacks for the delay or the energies; null if it lacks nothing."""
+    """What the library lacks for fields that are null; null if it lacks nothing."""
 
 
 def measure_dot(
@@ -187,13 +187,14 @@ def measure_dot(
 ) -> DotMeasured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``path`` is the netlist in the format of Yosys' ``write_json``. Delay and energies are None if
-    the technology lacks data for them, such as timing tables or the supply voltage, and
-    ``not_measured`` says why. Energies are left out without ``operands``. ``held`` is the number of
+    ``path`` is the netlist in the format of Yosys' ``write_json``. A field is None if the
+    technology lacks data for it, such as timing tables or the supply voltage, and ``not_measured``
+    says why. Energies are left out without ``operands``. ``held`` is the number of
     cycles for which a chained unit keeps its weights; by default it is ``HELD``.
     """
     netlist = read_netlist(path, technology.cells, "dot")
-    result = DotMeasured(leakage_nw=netlist.leakage)
+    unknown = no_leakage(netlist)
+    result = DotMeasured(leakage_nw=netlist.leakage, not_measured=unknown)
     try:
         timing = analyse_timing(netlist, technology)
         where = f"{timing.path[0].net} to {timing.end}, {len(timing.path)} points"
@@ -206,7 +207,7 @@ def measure_dot(
         energy = analyse_energy(netlist, technology, timing, activity)
         glitching = glitch_energy(netlist, technology, timing, activity)
     except UserError as error:
-        return replace(result, not_measured=str(error))
+        return replace(result, not_measured=all_reasons(str(error), unknown))
     return replace(
         result,
         energy_fj=_each(energy.total, spec.lanes),

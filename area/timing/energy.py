@@ -18,9 +18,23 @@ from halfbyte.area.timing.delay import Timing
 from halfbyte.area.timing.switching import Switching, settled_switching
 from halfbyte.base import UserError
 
-__all__ = ["Energy", "analyse_energy"]
+__all__ = ["Energy", "all_reasons", "analyse_energy", "no_leakage"]
 
 CLOCK_EDGES = 2  # in each cycle
+_BETWEEN = "; "  # between the reasons in a text
+
+
+def no_leakage(*netlists: Netlist) -> str | None:
+    """Why the leakage of a netlist is not known; None if that of each netlist is known."""
+    if any(netlist.leakage is None for netlist in netlists):
+        return "the library lacks the leakage of a cell or its unit"
+    return None
+
+
+def all_reasons(*reasons: str | None) -> str | None:
+    """Reasons for values that are null as one text, each reason once; None if there are none."""
+    found = [each for reason in reasons if reason for each in reason.split(_BETWEEN)]
+    return _BETWEEN.join(dict.fromkeys(found)) or None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.netlist import Netlist, read_netlist
 from halfbyte.area.timing.activity import simulate
 from halfbyte.area.timing.delay import Timing, analyse_timing
-from halfbyte.area.timing.energy import analyse_energy
+from halfbyte.area.timing.energy import all_reasons, analyse_energy, no_leakage
 from halfbyte.area.timing.glitches import glitch_energy
 from halfbyte.area.timing.operands import Operands, operand_streams
 from halfbyte.base import Record, UserError
@@ -62,11 +62,7 @@ def measure_netlist(
     technology lacks data for it, such as timing tables, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
-    unknown = (
-        None
-        if netlist.leakage is not None
-        else "the library lacks the leakage of a cell or its unit"
-    )
+    unknown = no_leakage(netlist)
     result = Measured(leakage_nw=netlist.leakage, not_measured=unknown)
     try:
         timing = analyse_timing(netlist, technology)
@@ -87,8 +83,7 @@ def measure_netlist(
         )
         glitching = glitch_energy(netlist, technology, timing, activities[0])
     except UserError as error:
-        reasons = filter(None, (str(error), unknown))
-        return replace(result, not_measured="; ".join(reasons))
+        return replace(result, not_measured=all_reasons(str(error), unknown))
     return replace(
         result,
         energy_fj=round(real.total, 3),

@@ -24,7 +24,7 @@ from halfbyte.area.netlists.netlist import Netlist, read_netlist
 from halfbyte.area.timing.activity import LANES as COPIES
 from halfbyte.area.timing.activity import Activity, simulate, simulate_within
 from halfbyte.area.timing.delay import analyse_timing
-from halfbyte.area.timing.energy import Energy, analyse_energy
+from halfbyte.area.timing.energy import Energy, all_reasons, analyse_energy, no_leakage
 from halfbyte.area.timing.glitches import glitch_energy
 from halfbyte.area.timing.operands import Operands, paired
 from halfbyte.area.timing.packets import FixedPackets, Packets
@@ -220,7 +220,7 @@ class DecoderEnergy(Record):
     table_leakage_nw: float | None
     """Leakage of the code table, in nW."""
     not_measured: str | None = None
-    """Why energies are null."""
+    """What the library lacks for fields that are null; null if it lacks nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +236,7 @@ class MacEnergy(Record):
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
-    """Why energies are null."""
+    """What the library lacks for fields that are null; null if it lacks nothing."""
 
 
 def measure_decoder(
@@ -250,7 +250,10 @@ def measure_decoder(
     ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
-    result = DecoderEnergy(lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage)
+    unknown = no_leakage(one, table)
+    result = DecoderEnergy(
+        lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage, not_measured=unknown
+    )
     try:
         code, at_rest = load_table(table, packets)
         surroundings = LaneSurroundings(packets, code)
@@ -258,7 +261,7 @@ def measure_decoder(
         of_lane, glitching = _energies(one, technology, decoding)
         of_table, _ = _energies(table, technology, at_rest)
     except UserError as error:
-        return replace(result, not_measured=str(error))
+        return replace(result, not_measured=all_reasons(str(error), unknown))
     given = sum(valid.bit_count() for valid, _ in surroundings.given[WARM_UP:])
     weights_per_cycle = given / (COPIES * CYCLES)
     return replace(
@@ -279,7 +282,10 @@ def measure_fixed(
     is its energy if the lane's energy can be measured.
     """
     netlist = read_netlist(lane, technology.cells, top)
-    result = DecoderEnergy(lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0)
+    unknown = no_leakage(netlist)
+    result = DecoderEnergy(
+        lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0, not_measured=unknown
+    )
     try:
         surroundings = FixedSurroundings(packets, symbols)
         activity = simulate_within(
@@ -287,7 +293,7 @@ def measure_fixed(
         )
         energy, glitching = _energies(netlist, technology, activity)
     except UserError as error:
-        return replace(result, not_measured=str(error))
+        return replace(result, not_measured=all_reasons(str(error), unknown))
     beats = sum(valid.bit_count() for valid, _ in surroundings.given[FIXED_WARM_UP:])
     weights_per_cycle = beats * symbols / (COPIES * (CYCLES // symbols))
     return replace(
@@ -302,12 +308,13 @@ def measure_fixed(
 def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> MacEnergy:
     """Energy and leakage of the BF16 MAC, measured on the same operands as the 4-bit MACs."""
     netlist = read_netlist(path, technology.cells, top)
-    result = MacEnergy(leakage_nw=netlist.leakage)
+    unknown = no_leakage(netlist)
+    result = MacEnergy(leakage_nw=netlist.leakage, not_measured=unknown)
     try:
         activity = simulate(netlist, operand_words(operands))
         energy, glitching = _energies(netlist, technology, activity)
     except UserError as error:
-        return replace(result, not_measured=str(error))
+        return replace(result, not_measured=all_reasons(str(error), unknown))
     return replace(
         result,
         energy_fj=round(energy.total, 3),

@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from halfbyte.area.cells.technology import load_technology
+from halfbyte.area.search.array_parts import PartJob
 from halfbyte.area.search.arrays import synthesize_arrays
 from halfbyte.area.search.dot_units import synthesize_dots
+from halfbyte.area.timing.operands import load_operands
 from halfbyte.formats import load
 from halfbyte.rtl.array import ArraySpec, WeightArraySpec
+from halfbyte.rtl.array.names import REGISTERS
 from halfbyte.rtl.dot import DotSpec
 
 pytestmark = pytest.mark.yosys
@@ -55,3 +58,19 @@ def test_a_weight_stationary_array_is_proved_in_its_parts():
     (deep,) = synthesize_arrays([replace(spec, depth=51)], technology, prove=False, jobs=1)
     assert deep.unit_um2 == array.unit_um2
     assert deep.element_registers_fj < array.element_registers_fj
+
+
+def test_a_library_without_voltage_and_leakages_gives_reasons_once(tmp_path):
+    technology = load_technology("sky130hd")
+    cells = {name: replace(cell, leakage=None) for name, cell in technology.cells.items()}
+    technology = replace(technology, cells=cells, voltage=None)
+    spec = ArraySpec(DotSpec(INT4, INT4, 2, "partial_products", acc_width=14), 3, 2)
+    (array,) = synthesize_arrays([spec], technology, effort=0.002, prove=False, jobs=1)
+    values = (array.energy_fj, array.glitch_energy_fj, array.element_registers_fj, array.skew_fj)
+    assert (*values, array.leakage_nw) == (None,) * 5
+    voltage, leakage = array.not_measured.split("; ")
+    assert "supply voltage" in voltage
+    assert leakage == "the library lacks the leakage of a cell or its unit"
+    operands = load_operands("minilm")
+    part = PartJob(spec, REGISTERS, technology, operands, proves=False).run()
+    assert (part.data_energy_fj, part.not_measured) == (None, voltage)

@@ -36,6 +36,7 @@ from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Lane, Loader
 pytestmark = pytest.mark.yosys
 HEADER = 18  # words of a packet before the coded exponents
 NAME = "asap7"
+GAP = "the library lacks the leakage of a cell or its unit"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,12 @@ def paths(tmp_path_factory) -> dict[str, Path]:
     for name, unit in units.items():
         synthesize_rtlil(to_rtlil(unit, "unit"), technology, QUICK, folder / name, "unit")
     return {name: folder / name / "netlist.json" for name in units}
+
+
+def without_leakage(technology):
+    """The technology as if its library stated no leakages."""
+    cells = {name: replace(cell, leakage=None) for name, cell in technology.cells.items()}
+    return replace(technology, cells=cells)
 
 
 def netlist(paths, name):
@@ -114,6 +121,9 @@ def test_energies_of_a_decoder(paths):
     assert without.lane_energy_fj is None
     assert "supply voltage" in without.not_measured
     assert without.lane_leakage_nw == found.lane_leakage_nw
+    found = measure_decoder(*arguments, without_leakage(technology), packets)
+    assert (found.lane_leakage_nw, found.table_leakage_nw, found.not_measured) == (*2 * [None], GAP)
+    assert found.lane_energy_fj > 0
 
 
 def test_a_table_that_the_loader_refuses_is_an_error(paths):
@@ -149,6 +159,11 @@ def test_energy_of_the_bf16_mac(paths):
     without = measure_mac(paths["mac"], "unit", replace(technology, voltage=None), operands)
     assert without.energy_fj is None
     assert "supply voltage" in without.not_measured
+    found = measure_mac(paths["mac"], "unit", without_leakage(technology), operands)
+    assert (found.leakage_nw, found.not_measured) == (None, GAP)
+    both = replace(without_leakage(technology), voltage=None)
+    found = measure_mac(paths["mac"], "unit", both, operands)
+    assert found.not_measured == f"{without.not_measured}; {GAP}"
 
 
 def test_operands_are_rounded_to_bf16_as_torch_does():
