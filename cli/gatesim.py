@@ -17,7 +17,7 @@ from halfbyte.cli.options import (
 )
 from halfbyte.cli.output import print_json, progress
 from halfbyte.cli.sim import DOT_SHARE, Cycles, Seed, Simulator, show_simulations
-from halfbyte.cli.units import MAC, Lanes, UnitName
+from halfbyte.cli.units import MAC, DotLanes, DotOrMac
 
 if TYPE_CHECKING:
     from halfbyte.area import Technology
@@ -71,8 +71,8 @@ def gatesim(
     simulator: Simulator = "verilator",
     seed: Seed = None,
     cycles: Cycles = 100_000,
-    unit: UnitName = MAC,
-    lanes: Lanes = None,
+    unit: DotOrMac = MAC,
+    lanes: DotLanes = None,
     dot: DotOptions,
     jobs: Jobs = None,
     json: Json = False,

@@ -16,7 +16,7 @@ from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, sho
 from halfbyte.cli.options import FormatNames, Jobs, Json, TechnologyName, load_formats
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.sim import DOT_SHARE, Cycles, Seed
-from halfbyte.cli.units import MAC, Lanes, UnitName
+from halfbyte.cli.units import MAC, DotLanes, DotOrMac
 
 if TYPE_CHECKING:
     from halfbyte.rtl import MacSpec
@@ -132,8 +132,8 @@ def mutants(
     count: Count = 200,
     seed: Seed = None,
     cycles: Cycles = 100_000,
-    unit: UnitName = MAC,
-    lanes: Lanes = None,
+    unit: DotOrMac = MAC,
+    lanes: DotLanes = None,
     dot: DotOptions,
     jobs: Jobs = None,
     json: Json = False,

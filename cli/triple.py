@@ -13,7 +13,7 @@ from halfbyte.cli.gpu import Device, resolve_device
 from halfbyte.cli.options import FormatNames, Json, TechnologyName, load_formats
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.triple_dot import triple_dots
-from halfbyte.cli.units import MAC
+from halfbyte.cli.units import MAC, DotLanes, DotOrMac
 
 if TYPE_CHECKING:
     import torch
@@ -35,11 +35,6 @@ Cycles = Annotated[
         min=1,
         help="Number of cycles with random inputs. The accumulator is cleared at random times.",
     ),
-]
-Unit = Annotated[str, typer.Option(help="mac, or dot (a dot-product unit).")]
-Lanes = Annotated[
-    int | None,
-    typer.Option(help="Products per cycle of a dot-product unit.", show_default="32"),
 ]
 
 
@@ -96,8 +91,8 @@ def triple(
     tech: TechnologyName = None,
     seed: Seed = None,
     cycles: Cycles = 100_000,
-    unit: Unit = MAC,
-    lanes: Lanes = None,
+    unit: DotOrMac = MAC,
+    lanes: DotLanes = None,
     dot: DotOptions,
     device: Device = "auto",
     json: Json = False,

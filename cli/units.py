@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MAC",
     "Codes",
+    "DotLanes",
+    "DotOrMac",
     "Lanes",
     "Symbols",
     "UnitName",
@@ -53,6 +55,12 @@ UnitName = Annotated[
         help="For formats: mac, dot (dot-product unit) or array (of such units). For BF16: "
         "dfloat11 (decoder of losslessly compressed weights) or bf16_mac.",
     ),
+]
+# The units, and the lanes, of commands that take only MACs and dot-product units.
+DotOrMac = Annotated[str, typer.Option("--unit", help="mac, or dot (a dot-product unit).")]
+DotLanes = Annotated[
+    int | None,
+    typer.Option("--lanes", help="Products per cycle of a dot-product unit.", show_default="32"),
 ]
 Lanes = Annotated[
     int | None,

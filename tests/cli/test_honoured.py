@@ -3,6 +3,8 @@
 The table ``HONOURED`` lists the options that have an effect, for each command and each unit.
 """
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -36,6 +38,14 @@ def test_every_command_with_units_is_in_the_table():
 def test_the_table_names_every_option_and_no_other(command):
     named = {name for each in HONOURED[command].values() for name in each.split()}
     assert named == options_of(command).keys()
+
+
+@pytest.mark.parametrize("command", HONOURED)
+def test_the_help_names_the_units_that_the_command_takes(command):
+    (unit,) = (each for each in COMMANDS[command].load(command).params if each.name == "unit")
+    every = {each for units in HONOURED.values() for each in units}
+    taken = {each for each in HONOURED[command] if not each.startswith("--")}
+    assert set(re.findall(r"\w+", unit.help)) & every == taken
 
 
 def refused(*arguments):
@@ -96,6 +106,8 @@ def test_an_option_without_effect_is_refused(command, unit):
             "--target is for --unit mac, not for dot: leave it",
         ),
         ("synth int4 --unit mca", "Unit must be one of mac, dot, array, dfloat11, bf16_mac, not"),
+        ("gatesim --unit dfloat11", "Unit must be one of mac, dot, not 'dfloat11'"),
+        ("mutants --unit bf16_mac", "Unit must be one of mac, dot, not 'bf16_mac'"),
         ("gatesim int4 --unit array", "`halfbyte gatesim` takes no array: simulate the netlist"),
         ("sim int4 --unit array --waves", "--waves is for --unit mac, dot, dfloat11, bf16_mac or "),
     ],
