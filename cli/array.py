@@ -132,7 +132,7 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
             number(record.um2_per_mac, 1),
             *(number(getattr(record, key), 1) for key in keys),
             number(record.delay_ps),
-            number(record.energy_fj, 1),
+            number(record.glitch_energy_fj, 1),
             record.proof.status if record.proof else "-",
         ]
         for record in records
@@ -146,7 +146,8 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         f"{first.corner}. Per MAC: area for each product per cycle. Unit and registers: areas in "
         "one element. Skew: area of the registers that delay inputs of rows and columns. Return: "
         "area of the registers that bring sums back to the bottom of the columns. Energy: that of "
-        "all these parts and their clock pins, without wires. Delay and proof: those of one unit.",
+        "all these parts and their clock pins, with glitches inside the units, without wires. "
+        "Delay and proof: those of one unit.",
     )
     show_not_measured(record.not_measured for record in records)
 

@@ -175,8 +175,9 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
         rows,
         f"{first.corner}; {versions}. A lane alone: area of one multiplier, without its share of "
         "the adder tree. Delay: the least clock period. Energy: on operands of "
-        f"{first.operands}, with scales of 1. Both are without wires. Proof: lanes equal the table "
-        "of products, the tree equals the sum of the lanes, and the netlist equals its RTL. "
+        f"{first.operands}, with scales of 1, and with glitches. Both are without wires. Proof: "
+        "lanes equal the table of products, the tree equals the sum of the lanes, and the netlist "
+        "equals its RTL. "
         + " ".join(
             f"Not proved but simulated: {text}."
             for text in dict.fromkeys(record.proof.simulated for record in records if record.proof)

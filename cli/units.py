@@ -193,8 +193,8 @@ def _show_mac(record: "Bf16MacRecord") -> None:
         number(record.cells),
     ]
     caption = (
-        f"{_caption(record)} Energy: fJ per MAC without leakage, on BF16 values of minilm. "
-        f"{_netlists(record)}"
+        f"{_caption(record)} Energy: fJ per MAC with glitches, without leakage, on BF16 "
+        f"values of minilm. {_netlists(record)}"
     )
     table("BF16 MAC, FP32 accumulation", columns, [row], caption)
 
@@ -239,8 +239,8 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
         "by the weights, or by the bits of weights, that the lane decodes per cycle. The area of "
         f"{lane} is that of {share:.2f} BF16 MACs ({number(mac.area_um2, 1)} µm² each). A MAC "
         f"takes {number(both.area_um2, 1)} µm² with its share of a lane that {both.macs_per_lane} "
-        "MACs use. Energy: fJ per weight of minilm without leakage, while a lane decodes. "
-        f"{_netlists(record)} Proof that decoding never hangs: "
+        "MACs use. Energy: fJ per weight of minilm with glitches, without leakage, while a lane "
+        f"decodes. {_netlists(record)} Proof that decoding never hangs: "
         f"{record.proof.progress} ({record.proof.claim})."
     )
     table("DFloat11 decoder", columns, [row], caption)

@@ -3,10 +3,14 @@
 If there is too little space, columns marked with ``~`` are left out, starting from the right.
 """
 
+from dataclasses import replace
+
 import pytest
 
+from halfbyte.area.search.array_records import ArrayRecord
 from halfbyte.checkpoints.dfloat11.entropy import TensorEntropy
 from halfbyte.cli import entropy, output
+from halfbyte.cli.array import show_arrays
 from tests.factory import sample
 
 COLUMNS = ["format", "~recipe", ">area um2", ">delay ps", "~>cells", "proof"]
@@ -66,3 +70,13 @@ def test_paths_are_neither_broken_nor_read_as_markup(monkeypatch, capsys):
 def test_names_of_tensors_with_brackets_are_shown_as_they_are(capsys):
     entropy._show_tensors("model", [sample(TensorEntropy, tensor="layer[a].weight")])
     assert "layer[a].weight" in capsys.readouterr().out
+
+
+def test_arrays_show_energy_with_glitches_and_what_is_missing(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    record = replace(sample(ArrayRecord), energy_fj=111.1, glitch_energy_fj=222.2)
+    show_arrays([record, replace(record, glitch_energy_fj=None, not_measured="no tables")])
+    shown = capsys.readouterr().out
+    assert ("222.2" in shown, "111.1" in shown) == (True, False)
+    assert "with glitches inside the units" in " ".join(shown.split())
+    assert shown.rstrip().endswith("not measured: no tables")
