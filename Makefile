@@ -32,7 +32,7 @@
 #   make gpu-check                   compare the CUDA kernels with the golden model, on a GPU if there is one [FORMAT=]
 #   make gpu-bench                   throughput of the CUDA kernels and of PyTorch's own [FORMAT=]
 #   make gpu-record                  check and time everything on a GPU, and write the results to docs/records (needs
-#                                    only PyTorch with CUDA, and nvcc)
+#                                    Python, PyTorch with CUDA, NumPy, PyYAML, nvcc and a C++ compiler)
 #   make triple [FORMAT=e2m1_sp]     run RTL, golden model and CUDA reference on the same inputs, and compare [ARCH=
 #                                    ACTIVATION=]
 #   make triple UNIT=dot             the same for a dot-product unit [LANES=32 SCALE= ACCUMULATOR=]; without SCALE and
