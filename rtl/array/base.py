@@ -172,7 +172,9 @@ class SystolicSpec(ABC):
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
         """Cycles that a layer takes. It adds ``inputs`` products for each output and each token.
 
-        Tiles follow each other without a gap. The cycles that fill and empty the array count once.
+        A tile follows the one before it at once, except for short sums in an output-stationary
+        array: there, tiles begin at least ``2 * rows - 1`` cycles apart, so that the results of two
+        tiles do not collide. The cycles that fill and empty the array count once.
         """
 
     def utilization(self, inputs: int, outputs: int, tokens: int) -> float:
