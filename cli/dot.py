@@ -75,8 +75,8 @@ Window = Annotated[
     str | None,
     typer.Option(
         "--window",
-        help="LOW:HIGH: the lowest and highest exponent that the product of a weight scale and an "
-        "activation scale may have in an exact accumulator; by default all exponents.",
+        help="LOW:HIGH: the lowest and highest sum of both scales' exponents (that of a weight "
+        "scale plus that of an activation scale) in an exact accumulator; by default all sums.",
         show_default=False,
     ),
 ]
