@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
 
 from matplotlib import rcParams, style
 from matplotlib.axes import Axes
@@ -35,14 +34,14 @@ _LEGEND_MARGIN = 55.0
 _LINE_LETTERS = 100  # the most letters in a line of the text file
 # With a fixed salt, the same picture gives the same SVG file. Text is written as text, not as
 # outlines, so that it can be searched and edited. In PDF, this needs TrueType fonts (type 42).
-_STYLE: dict[str, Any] = {
+_STYLE: dict[str, object] = {
     "svg.hashsalt": "halfbyte",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
 }
 # Metadata for each kind of file: without a date, the same picture gives the same file.
-_DATES: dict[str, dict[str, Any]] = {
+_DATES: dict[str, dict[str, None]] = {
     "png": {},
     "svg": {"Date": None},
     "pdf": {"CreationDate": None},
@@ -97,7 +96,7 @@ def picture(
     measure text.
     """
     inches, high, text = look.size(width, height)
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         **_STYLE,
         "font.size": _TEXT_POINTS * text,
         "axes.linewidth": 0.8 * text,

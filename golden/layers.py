@@ -21,7 +21,6 @@ a convolution these are the input channels at one kernel position.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -280,7 +279,7 @@ def _is_conv1d_of_transformers(layer: nn.Module) -> bool:
     return type(layer).__name__ == "Conv1D" and hasattr(layer, "nf") and hasattr(layer, "weight")
 
 
-def _flat_config(model: nn.Module) -> dict[str, Any]:
+def _flat_config(model: nn.Module) -> dict[str, object]:
     """The configuration of a transformers model; empty for other models.
 
     If the model has a text part, the text part's values replace those of the whole model.
@@ -293,7 +292,7 @@ def _flat_config(model: nn.Module) -> dict[str, Any]:
     return {**plain, **nested} if isinstance(nested, Mapping) else dict(plain)
 
 
-def _counts(values: Mapping[str, Any]) -> set[int]:
+def _counts(values: Mapping[str, object]) -> set[int]:
     """The values that are numbers of experts, judged by their keys."""
     return {
         value
@@ -302,12 +301,12 @@ def _counts(values: Mapping[str, Any]) -> set[int]:
     }
 
 
-def _expert_counts(layer: nn.Module, config: Mapping[str, Any]) -> set[int]:
+def _expert_counts(layer: nn.Module, config: Mapping[str, object]) -> set[int]:
     """Possible numbers of experts, from attributes of the layer and the configuration."""
     return _counts(vars(layer)) | _counts(config)
 
 
-def _expert_places(model: nn.Module, config: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+def _expert_places(model: nn.Module, config: Mapping[str, object]) -> list[tuple[str, str, int]]:
     """For each module that holds experts: the parent's name, its own name, the number of experts.
 
     Such a module is a list of experts, or has a parameter that holds the weights of all experts.
@@ -322,7 +321,7 @@ def _expert_places(model: nn.Module, config: Mapping[str, Any]) -> list[tuple[st
     return places
 
 
-def _expert_layout(layer: nn.Module, weight: Tensor, hidden: int | None) -> Layout | None:
+def _expert_layout(layer: nn.Module, weight: Tensor, hidden: object) -> Layout | None:
     """COLUMNS if an expert's matrix is (inputs, outputs), ROWS if not; None if unknown.
 
     Modules of transformers may say whether their matrices are (inputs, outputs). Otherwise the

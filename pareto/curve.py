@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -100,12 +100,14 @@ def draw_area(
             **_line(place),
         )
         axes.plot(delays, areas, "o", markersize=scaled(4.5), color=colour)
-        ring: dict[str, Any] = {
-            "markersize": scaled(11),
-            "markerfacecolor": "none",
-            "color": colour,
-        }
-        axes.plot(delays[-1], areas[-1], "o", **ring)
+        axes.plot(
+            delays[-1],
+            areas[-1],
+            "o",
+            markersize=scaled(11),
+            markerfacecolor="none",
+            color=colour,
+        )
         labels.append(Label(f"{delays[-1]:.2f} ns", delays[-1], areas[-1], colour, False))
     axes.set_ylabel("MAC area, µm²")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
