@@ -151,7 +151,7 @@ def _report(
     from halfbyte.area import SynthesisRecord
     from halfbyte.area.exploration import prove_trial
     from halfbyte.pareto.exploration import find
-    from halfbyte.pareto.exploration_report import summary_rows, write_exploration
+    from halfbyte.pareto.exploration_report import ACC_AND_BASE, summary_rows, write_exploration
 
     records = [each for each in found.records if isinstance(each, SynthesisRecord)]
     with progress("Accuracy") as update:
@@ -168,8 +168,8 @@ def _report(
         return
     columns, rows = summary_rows(findings)
     caption = (
-        "The Pareto frontier, and the shipped formats. dB: how far the SQNR is below that of the "
-        f"best possible values, in blocks of {block}, for "
+        f"The Pareto frontier, and the shipped formats. {ACC_AND_BASE} dB: how far the SQNR is "
+        f"below that of the best possible values, in blocks of {block}, for "
         + "; ".join(f"{each.name}: {each.title}" for each in parents)
     )
     table(space.title, columns, rows, caption)

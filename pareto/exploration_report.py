@@ -24,16 +24,19 @@ from halfbyte.pareto.exploration_plot import (
     draw_gain_by_value,
 )
 
-__all__ = ["summary_rows", "write_exploration"]
+__all__ = ["ACC_AND_BASE", "summary_rows", "write_exploration"]
 
+ACC_AND_BASE = (
+    "Acc: bits of the accumulator. Over base: the extra area over the same format with a second "
+    "zero in place of its supernormal value."
+)
+"""What two columns of `summary_rows` mean."""
 # What the columns of `summary_rows` mean, for the file with the table.
 _COLUMNS_NOTE = (
-    "\nQuantum: the largest number that divides all values. Acc: bits of the accumulator. "
-    "Over base: the extra area over the same format with a second zero in place of its supernormal "
-    "value. dB: how far the signal-to-quantization-noise ratio is below that of the best possible "
-    "values, for the distribution that the column names. No larger and no less accurate: the "
-    "smallest format for which this is true, and which is better in one of the two; `frontier` if "
-    "there is none.\n"
+    f"\nQuantum: the largest number that divides all values. {ACC_AND_BASE} dB: how far the "
+    "signal-to-quantization-noise ratio is below that of the best possible values, for the "
+    "distribution that the column names. No larger and no less accurate: the smallest format for "
+    "which this is true, and which is better in one of the two; `frontier` if there is none.\n"
 )
 
 

@@ -23,6 +23,7 @@ def test_explores_resumes_and_reports(halfbyte, tmp_path):
     again = halfbyte("explore", "mine.yaml", "--report", "--accuracy", "normal", "--jobs", "1")
     assert "2 designs: 0 synthesized" in again.stdout
     assert "E2M1+SP" in again.stdout
+    assert "Acc: bits of the accumulator. Over base: " in " ".join(again.stdout.split())
     assert again.stdout.count("proved") == 2
     folder = tmp_path / "build" / "explore" / "mine-accuracy_normal"
     rows = json.loads((folder / "candidates.json").read_text())
