@@ -180,7 +180,7 @@ def unproved_parts(records: "Sequence[ArrayRecord]") -> list[str]:
 
 def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
     """Print the records of array simulations as a table."""
-    columns = ["format", "~lane", ">size", "dataflow", ">lanes", "scale", "~accumulator"]
+    columns = ["format", "~architecture", ">size", "dataflow", ">lanes", "scale", "~accumulator"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),

@@ -142,7 +142,7 @@ def _parse_window(text: str) -> tuple[int, int]:
 
 def show_dots(records: "Sequence[DotRecord]") -> None:
     """Print synthesis records of dot-product units as a table."""
-    columns = ["format", "~lane", "~recipe", ">lanes", "scale", "~accumulator", "~>acc"]
+    columns = ["format", "~architecture", "~recipe", ">lanes", "scale", "~accumulator", "~>acc"]
     columns += [">area µm²", ">per lane", "~>a lane alone", "~>cells", ">delay ps"]
     clock = records[0].clock_ps
     if clock is not None:
@@ -240,7 +240,7 @@ def synthesized_designs(
 
 def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
     """Print the records of dot-product units' simulations as a table."""
-    columns = ["format", "~lane", ">lanes", "scale", "accumulator", "~>acc", ">products"]
+    columns = ["format", "~architecture", ">lanes", "scale", "accumulator", "~>acc", ">products"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),
@@ -271,7 +271,7 @@ def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
 
 def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
     """Print the records of mutants as a table. A mutant is the unit with one fault."""
-    columns = ["format", "~lane", ">lanes", "~scale", "accumulator", ">mutants", ">equivalent"]
+    columns = ["format", "~architecture", ">lanes", "~scale", "accumulator", ">mutants"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),
@@ -290,7 +290,7 @@ def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
     ]
     table(
         "Mutants of dot-product units",
-        [*columns, ">caught", ">survived", "~caught by", "~>s"],
+        [*columns, ">equivalent", ">caught", ">survived", "~caught by", "~>s"],
         rows,
         "Equivalent: proved to behave like the unit, from every state that can occur. Caught by: "
         "the first scenario that shows a mismatch.",
@@ -299,7 +299,7 @@ def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
 
 def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
     """Print the proofs in the synthesis records of dot-product units as a table."""
-    columns = ["format", "~lane", "recipe", "~>lanes", "~scale", "~accumulator", "lane\n= table"]
+    columns = ["format", "~architecture", "recipe", "~>lanes", "~scale", "~accumulator"]
     rows = []
     for record in records:
         proof = record.proof
@@ -322,7 +322,8 @@ def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
                 number(proof.seconds, 1),
             ]
         )
-    columns += ["tree\n= sum", "accumulator\nproof", "netlist\n= RTL", ">faults\nrefuted", "~>s"]
+    columns += ["lane\n= table", "tree\n= sum", "accumulator\nproof", "netlist\n= RTL"]
+    columns += [">faults\nrefuted", "~>s"]
     table(
         "Proofs of dot-product units",
         columns,

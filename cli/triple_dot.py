@@ -147,10 +147,10 @@ def _show(records: "Sequence[DotTripleRecord]") -> None:
     first = records[0]
     # A host build is the source of the CUDA kernels, compiled for the CPU.
     third = "CUDA kernel" if first.build == "cuda" else "HOST BUILD of the CUDA kernel"
-    columns = ["format", "~lane", ">lanes", "accumulator", "scale", ">acc", ">cycles", ">compared"]
+    columns = ["format", "~architecture", ">lanes", "accumulator", "scale", ">acc"]
     table(
         "Three-way equality of dot-product units",
-        [*columns, ">different"],
+        [*columns, ">cycles", ">compared", ">different"],
         rows,
         f"RTL on Verilator {first.simulator['verilator']} = golden model on torch "
         f"{first.versions['torch']} = {third} on {first.device} ({first.compiler}); seed "
