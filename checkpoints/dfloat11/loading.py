@@ -165,10 +165,10 @@ class _Placing:
         if data is None:
             _place(self.model, name, source.plain())
         else:
-            self.put(layer, data)
+            self.put(layer, self._fitting(data))
 
     def put(self, layer: str, data: Tensor) -> None:
-        """Replace a plain layer by a compressed one that takes over its bias."""
+        """Replace a plain layer by one that holds ``data`` and takes over the plain one's bias."""
         owner, _, attribute = layer.rpartition(".")
         plain = self.model.get_submodule(layer)
         wanted, shape = tuple(plain.weight.shape), tuple(read_header(data.numpy()).shape)
@@ -176,11 +176,9 @@ class _Placing:
             raise UserError(f"{layer}.weight must have the shape {wanted}, not {shape}")
         made: nn.Module
         if isinstance(plain, nn.Embedding):
-            made = CompressedEmbedding(self._fitting(data), plain.padding_idx, self.decode_on)
+            made = CompressedEmbedding(data, plain.padding_idx, self.decode_on)
         else:
-            made = CompressedLinear(
-                self._fitting(data), plain.bias, self.decode_on, exact=self.exact
-            )
+            made = CompressedLinear(data, plain.bias, self.decode_on, exact=self.exact)
         setattr(self.model.get_submodule(owner), attribute, made)
 
     def _fitting(self, data: Tensor) -> Tensor:
@@ -200,7 +198,7 @@ class _Placing:
         return dict(getattr(self.model, "all_tied_weights_keys", None) or {})
 
     def tie(self) -> None:
-        """Make tied layers share one weight, compressed or not."""
+        """Make tied layers share one weight, compressed or not; they share it on any device."""
         for name, other in self.tied().items():
             layer, source = name.removesuffix(".weight"), other.removesuffix(".weight")
             held = self.model.get_submodule(source) if source != other else None

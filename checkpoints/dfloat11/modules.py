@@ -6,10 +6,11 @@ to them, and a state dictionary has their decoded weights. If other code assigns
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import TensorWeakRef, WeakTensorKeyDictionary
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.dfloat11.operators import (
@@ -56,8 +57,15 @@ class _Decoded(Tensor):
         self._replace(value)
 
 
+# Compressed weights that `nn.Module.to` has copied to another device, each with its copy.
+_COPIES: Any = WeakTensorKeyDictionary()
+
+
 class _Compressed(nn.Module):
-    """The common base of both layers: a compressed weight that looks like a plain weight."""
+    """The common base of both layers: a compressed weight that looks like a plain weight.
+
+    Layers that share a compressed weight still share it after they were moved to another device.
+    """
 
     compressed: Tensor
 
@@ -89,6 +97,22 @@ class _Compressed(nn.Module):
         if data is None:
             raise UserError("The new weight cannot be compressed: load the model uncompressed")
         self.compressed = data.to(self.compressed.device)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Apply ``fn`` to parameters and buffers, as ``to`` and ``cuda`` do.
+
+        PyTorch keeps parameters shared, but copies a buffer once for each of its layers. Here, a
+        layer takes the copy that another layer has made of the same compressed weight.
+        """
+        before = self.compressed
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.compressed is not before:
+            known = _COPIES.get(before, lambda: None)()
+            if known is not None and known.device == self.compressed.device:
+                self.compressed = known
+            else:
+                _COPIES[before] = TensorWeakRef(self.compressed)
+        return self
 
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool

@@ -19,7 +19,8 @@ from transformers import (
 from halfbyte.accuracy import minilm
 from halfbyte.base import UserError
 from halfbyte.checkpoints import dfloat11
-from halfbyte.golden.dfloat11 import CorruptError, compress, decompress, devices, joint
+from halfbyte.checkpoints.dfloat11 import loading
+from halfbyte.golden.dfloat11 import CorruptError, compress, decompress, devices, joint, layout_of
 
 IDS = torch.tensor([[1, 5, 2, 250, 9, 4, 4, 17]])
 
@@ -275,6 +276,25 @@ class TestWhereModelsAreUsed:
         many = torch.arange(300).repeat(30)
         assert same_bits(embedding(many), wanted.model.embed_tokens(many))
         assert not any(p.ndim == 2 for p in model.parameters())
+
+    def test_tied_layers_share_one_weight_in_the_layout_for_gpus_and_on_another_device(
+        self, tied_llama, monkeypatch
+    ):
+        placing = loading._Placing
+        monkeypatch.setattr(
+            loading, "_Placing", lambda model, on_cpu, *rest: placing(model, False, *rest)
+        )
+        model = dfloat11.load(tied_llama, embeddings=True)
+        embedding, data = model.model.embed_tokens, model.lm_head.compressed
+        assert data is embedding.compressed
+        assert layout_of(data.numpy()).title == "prefix"
+        wanted = AutoModelForCausalLM.from_pretrained(tied_llama, dtype="auto").eval()
+        assert same_bits(logits(model), logits(wanted))
+        model.to("meta")
+        assert model.lm_head.compressed is embedding.compressed
+        assert embedding.compressed.device.type == "meta"
+        first = model.model.layers[0].mlp
+        assert first.up_proj.compressed is not first.gate_proj.compressed
 
     def test_rows_of_a_large_embedding(self):
         weight = (torch.randn(5000, 48) * 0.02).bfloat16()
