@@ -53,8 +53,8 @@ class EvaluationRecord(Record):
     text_sha256: str
     """Digest of the text or the tasks."""
     context: int | None
-    """Most tokens that a causal model sees at a time. A model whose own limit is lower sees fewer.
-    Null for encoders and tasks."""
+    """The greatest number of tokens that a causal model sees at a time. A model whose own limit is
+    lower sees fewer. Null for encoders and tasks."""
     bos: str | None
     """Where a causal model's beginning-of-text token stands: before the ``text``, before every
     ``window``, or nowhere (``none``). Null for encoders, tasks and models that read bytes."""
@@ -76,8 +76,9 @@ class EvaluationRecord(Record):
     sqnr_db: float | None
     """Signal-to-quantization-noise ratio (SQNR) of all weights in dB; null if no weight changed."""
     optimum_gap_db: Mapping[str, float]
-    """How many dB the SQNR of the format is below that of optimal values, by distribution of the
-    weights."""
+    """How many dB the SQNR of the format is below that of optimal values. The keys are the
+    distributions of the weights: ``normal``, and ``student_t_5`` for Student's t with 5 degrees of
+    freedom."""
     layers: Mapping[str, float | None]
     """SQNR in dB by layer; null for a layer without noise."""
     unquantized: Mapping[str, str]

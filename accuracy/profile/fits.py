@@ -183,7 +183,7 @@ def _checked(values: Tensor) -> Tensor:
         raise ValueError(f"A fit needs at least {MIN_COUNT} values, not {values.numel()}")
     doubles = values.detach().double()
     if not bool(doubles.isfinite().all()):
-        raise ValueError("Values to fit must be finite, but there are NaN or infinities")
+        raise ValueError("Values to fit must be finite, but some are NaN or infinite")
     return doubles
 
 

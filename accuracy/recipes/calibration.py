@@ -48,7 +48,7 @@ class LayerInputs:
         if vectors.shape[0] == 0:
             return
         if not bool(vectors.isfinite().all()):
-            raise UserError("calibration inputs must be finite, but there are NaN or infinities")
+            raise UserError("calibration inputs must be finite, but some are NaN or infinite")
         self.absmax = torch.maximum(self.absmax, vectors.abs().amax(0))
         product = vectors.T @ vectors
         if not bool(product.isfinite().all()):  # squares beyond FP32

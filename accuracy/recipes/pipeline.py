@@ -45,8 +45,8 @@ class QuantizationNoise:
         Weights that were rounded to the nearest value although the recipe needs calibration,
         because their inputs were not seen.
     inputs_left : function
-        Returns the weights whose inputs were not quantized so far although the recipe quantizes
-        activations.
+        Returns the weights whose inputs have not been quantized so far although the recipe
+        quantizes activations.
     """
 
     sqnr_db: float
@@ -64,7 +64,7 @@ def quantized(
     *,
     keep_weights: bool = False,
 ) -> Iterator[QuantizationNoise]:
-    """Within this context, weights and the inputs of their layers are quantized, in place.
+    """Within this context, weights are quantized in place, and layers receive quantized inputs.
 
     Blocks run along the layers' inputs. Scales of activations are computed in each call. All
     weights of a recurrent layer are quantized, but only the layer's own inputs, not its hidden

@@ -89,7 +89,7 @@ class Recipe:
             return
         if type(self.smooth) not in (int, float) or not 0 <= float(self.smooth) <= 1:
             raise UserError(
-                f"smooth must be a number from 0 to 1, search or null, not {shown(self.smooth)}"
+                f"smooth must be a number from 0 to 1, 'search' or null, not {shown(self.smooth)}"
             )
 
     @property

@@ -172,7 +172,7 @@ START = "name: a\ntitle: b\n"
         (START + "weights: {scale_format: fp8}", "scale_format must be one of fp32, fp16, bf16,"),
         (START + "weights: {clip: 3}", "clip must be one of none, mse_block, mse_layer, not 3"),
         (START + "activations: {clip: mse_block}", "activations.clip must be none"),
-        (START + "weights: {}\nsmooth: 2", "smooth must be a number from 0 to 1, search or null"),
+        (START + "weights: {}\nsmooth: 2", "smooth must be a number from 0 to 1, 'search' or null"),
         (START + "weights: {}\nsmooth: .nan", "smooth must be a number from 0 to 1"),
         (START + "weights: {}\nsmooth: true", "smooth must be a number from 0 to 1"),
         (START + "weights: {}\ngptq: 1", "gptq must be true or false, not 1"),
