@@ -138,7 +138,7 @@ class BlockRounding:
         The format that is evaluated.
     operand : Operand
         How to round: blocks, scales, signs and ties, and perhaps a format to use instead of
-        ``fmt``. The caller does the clipping.
+        ``fmt``. ``operand.clip`` is not applied: the caller passes the factors as ``clip``.
     tensor_absmax : Tensor, optional
         float32 without dimensions: the largest magnitude (absmax) of the whole tensor. It is needed
         if a tensor with E4M3 scales is rounded in parts.
@@ -199,7 +199,7 @@ class BlockRounding:
         """The scale of each block. Raises UserError if values are not finite."""
         absmax = blocks.abs().amax(-1)
         if not bool(absmax.isfinite().all()):
-            raise UserError("values to quantize must be finite, but there are NaN or infinities")
+            raise UserError("values to quantize must be finite, but some are NaN or infinite")
         rule = self.operand.scale_format
         return scale_blocks(absmax, self.format, rule, clip, self.tensor_absmax).values
 

@@ -155,7 +155,8 @@ def _peer_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
         data = peer.encode(words)
         if bytes(memoryview(peer.decode(data)).cast("B")) != words.tobytes():
             raise ToolError(
-                f"{peer.name} decodes to other weights than were encoded, so nothing was timed"
+                f"{peer.name} does not decode to the weights that were encoded, so nothing was "
+                "timed"
             )
         size = peer.size(data)
         runs[f"{peer.name}, encode"] = _Run(partial(peer.encode, words), len(words), size, repeats)

@@ -1,7 +1,7 @@
 """The inner loops that write and read the layout of the ``dfloat11`` package (:mod:`.published`).
 
 The content of a stream is never trusted: for any bits, a loop stays inside its arrays, ends, and
-reports what it found. All numbers are int64 below 2^63.
+reports what it found. The loops compute with int64, and all numbers fit, so nothing overflows.
 """
 
 from typing import Any
@@ -44,8 +44,8 @@ def encode_stream(
 
     values, bits: the code of each exponent, and its length. end_value, end_bits: the code of the
     end-of-file symbol, whose first bits fill the last byte. gaps: for each piece, the bits before
-    its first code. positions: the first element of each block, then the number of elements. All
-    arrays must be long enough and hold zeros.
+    its first code. positions: the first element of each block, then the number of elements. The
+    three outputs must be long enough, and ``gaps`` must hold zeros.
     """
     buffer = 0
     held = 0  # below 8 + 32
