@@ -78,7 +78,7 @@ def read_library(paths: Sequence[Path]) -> Library:
 def _none_usable(left_out: Mapping[str, str]) -> str:
     """The end of an error message: why no cell of a library is usable."""
     if set(left_out.values()) == {NO_AREA}:
-        return f"none of the {len(left_out)} cells states an area"
+        return f"no cell states an area (cells: {len(left_out)})"
     name, why = next(iter(left_out.items()))
     return f"cell {name}: {why}; no cell is usable (malformed cells: {len(left_out)})"
 

@@ -119,7 +119,8 @@ def _block(entry: object) -> int | None:
         return None
     if type(entry) is not int or entry < 1:
         raise UserError(
-            f"A block size must be a positive number of products, or {LANES}, not {entry!r:.60}"
+            f"A block size must be a positive number of products or the word `{LANES}`, "
+            f"not {entry!r:.60}"
         )
     return entry
 

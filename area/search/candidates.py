@@ -1,6 +1,7 @@
 """Chooses the multiplier architectures in which a design is synthesized.
 
-A recipe is a fixed sequence of synthesis steps; the quick recipe is the shortest without a clock.
+A recipe is a fixed sequence of synthesis steps. The quick recipe is the shortest of those that are
+used when there is no clock to meet.
 """
 
 from halfbyte.formats import Format, signed_width
@@ -53,11 +54,12 @@ def likely(design: MacSpec) -> list[MacSpec]:
     """The design in each promising architecture that may be the smallest; at least one.
 
     The search makes a sketch, a short synthesis (:mod:`halfbyte.area.search.sketches`), of each of
-    these. If the codes are too wide for sketches, it tries only these, unless the caller asks for a
-    clock or for every architecture. For every shipped format, the smallest architecture is among
-    these. In a test of 20 random formats with the quick recipe, ``twos_complement`` and
-    ``sign_magnitude_early`` were at least 2 % larger than the smallest wherever this function
-    leaves them out.
+    these. If the codes are too wide for sketches, it synthesizes each of these with the quick
+    recipe instead. It synthesizes the other promising architectures only if the caller asks for a
+    clock or for every architecture, or if all sketches fail. For every shipped format, the smallest
+    architecture is among the likely ones. In a test of 20 random formats with the quick recipe,
+    ``twos_complement`` and ``sign_magnitude_early`` were at least 2 % larger than the smallest
+    wherever this function leaves them out.
     """
     found = promising(design)
     formats = design.weight, design.activation

@@ -77,8 +77,9 @@ def anneal_lane(
 def _alternative(network: Network, meaning: "LaneBits") -> np.ndarray:
     """Truth tables with all bits of a product inverted, in rows where its value stays the same.
 
-    For example, a product of 0 may have either sign. A row is one pair of codes. All other rows
-    are unchanged. Returns (outputs, words) uint64, 64 rows in a word.
+    For example, if the bits are a magnitude and a sign, those of a product of 0 may be all zeros or
+    all ones. A row is one pair of codes. All other rows are unchanged. Returns (outputs, words)
+    uint64, 64 rows in a word.
     """
     tables = network.tables()
     bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)

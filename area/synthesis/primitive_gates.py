@@ -29,7 +29,7 @@ GATES = {
 _TOP = "product"
 # Name of the module in the file; a port may not have this name.
 _MODULE = "multiply"
-# The file may have another name than the module, which Verilator would warn about.
+# The names of file and module may differ, which Verilator would warn about.
 _ANY_FILE = "/* verilator lint_off DECLFILENAME */\n"
 # First and last temperature of the annealing, in units of the cost of a gate, found by trial. They
 # are a little higher than those for annealing cells by area, since all gates cost the same here.

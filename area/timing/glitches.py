@@ -95,7 +95,9 @@ def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> S
     steps = activity.cycles - (0 if activity.cyclic else 1)
     caused, last = program.run(settled, steps)
     if not np.array_equal(last, settled[:, steps % activity.cycles]):
-        raise AssertionError("With delays, the nets settle at other values than without delays")
+        raise AssertionError(
+            "With delays, the nets do not settle at the values that they have without delays"
+        )
     return program.switching(caused, steps * count)
 
 

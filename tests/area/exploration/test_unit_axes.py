@@ -47,7 +47,7 @@ def test_formats_that_fit_no_unit_are_left_out():
         ("units: [dot]\nscales: [e8m1]", "Unknown scale format 'e8m1'; did you mean e8m0"),
         (
             "units: [dot]\nblocks: [half]",
-            "A block size must be a positive number of products, or lanes, not 'half'",
+            "A block size must be a positive number of products or the word `lanes`, not 'half'",
         ),
         ("units: [dot]\neffort: 0", "effort must be above 0 and at most 1000, not 0"),
         ("units: [dot]\nrecipes: [brief]", "Units need one of the recipes resub, resyn"),

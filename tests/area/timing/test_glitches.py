@@ -84,7 +84,7 @@ def test_values_that_the_circuit_cannot_have_are_noticed(toy):
     netlist = race(toy, 2)
     activity = toggling(netlist)
     wrong = {**activity.words, 3: ~activity.words[3]}
-    with pytest.raises(AssertionError, match="settle at other values"):
+    with pytest.raises(AssertionError, match="do not settle at the values"):
         delayed_switching(netlist, analyse_timing(netlist, toy), Activity(wrong, activity.cycles))
 
 
