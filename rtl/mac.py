@@ -54,8 +54,9 @@ class Mac(Exported):
     acc : ``Out(signed(spec.width))``
         Sum of all products from the cycle in which ``clear`` was last high up to the latest clock
         edge, in units of ``weight.quantum * activation.quantum``. A quantum is the largest number
-        that divides all values of a format. Valid after the clock edge. A carry-save accumulator is
-        valid once the registers have stopped changing and the final addition has settled.
+        that divides all values of a format. Valid after each clock edge. With a carry-save
+        accumulator, ``acc`` is valid once the final addition has settled. If this takes more than a
+        cycle, it is valid only after the registers have stopped changing.
 
     Raises
     ------

@@ -38,9 +38,10 @@ _DIGEST_DIGITS = 8
 def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> int | None:
     """Return ``segment`` if a carry-save accumulator can have segments of that many bits.
 
-    Such an accumulator saves the carry out of each segment except the last in a register. Without
-    segments (None), it returns None. Raises TypeError for anything but an int or None. Raises
-    UserError if an int is not 1 to ``acc_width - 1``, or if ``overflow`` is not ``WRAP``.
+    Such an accumulator saves the carry out of each segment except the last in a register. If
+    ``segment`` is None, the result is None: an accumulator without segments. Raises TypeError
+    for anything but an int or None. Raises UserError if an int is not 1 to ``acc_width - 1``, or if
+    ``overflow`` is not ``WRAP``.
     """
     if segment is None:
         return None
