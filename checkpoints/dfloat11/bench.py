@@ -32,8 +32,10 @@ def benchmark_files(
 
     Returns a record for each layout and direction, with the median time of ``repeats`` runs. The
     layouts are ``joint``, the smaller one, and ``prefix``, which halfbyte's hardware decodes. The
-    times include verification. Files are in the system's folder for temporary files. Raises
-    ToolError if the restored file differs from the original.
+    time of a compression includes decoding the new file and comparing it with the original. The
+    time of a decompression includes checking all checksums and the original's SHA-256. Files are
+    in the system's folder for temporary files. Raises ToolError if the restored file differs from
+    the original.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
@@ -74,9 +76,10 @@ def benchmark_models(
 ) -> list[CodecBenchRecord]:
     """Time a small Llama with plain weights in BF16, and with compressed weights in two ways.
 
-    Compressed weights are used exactly, and with ``exact=False``, which :func:`.loading.load`
-    explains. Returns a record for each of the three models and each number of ``tokens``. Weights
-    are random, as before training. There is no cache of keys and values.
+    One model with compressed weights computes exactly what the plain model computes. The other is
+    loaded with ``exact=False``, which :func:`.loading.load` explains. Returns a record for each of
+    the three models and each number of ``tokens``. Weights are random, as before training. There is
+    no cache of keys and values.
     """
     from transformers import LlamaConfig, LlamaForCausalLM
     from transformers.utils import logging as transformers_logging

@@ -81,7 +81,7 @@ class Coding:
     Raises
     ------
     ValueError
-        The layout is unknown, or ``joint`` is combined with other codes than ``best``.
+        The layout is unknown, or ``joint`` is combined with codes other than ``best``.
     """
 
     layout: str = "joint"

@@ -38,7 +38,8 @@ class Part:
         Numbers of the tensors of the original that it contains.
     crc : int, optional
         CRC-32 of a copied part, as zlib computes it. Compressed parts contain their own checksums.
-        Files of version 1 have one digest for all copied parts instead.
+        It is None for a compressed part. It is also None in the index that is made for a file of
+        version 1, which has one digest for all copied parts instead.
     """
 
     name: str
@@ -95,7 +96,8 @@ class Index:
     header : bytes
         The JSON of the original's header, with any padding.
     sha256 : str
-        Digest of the whole original, in hexadecimal digits; empty if it is not known.
+        Digest of the whole original, in hexadecimal digits. It is empty in an index that is made
+        for a file of version 1 or for a damaged file; an index in a file always has it.
     parts : tuple of Part
         The parts of the compressed file.
     copies : dict
@@ -143,8 +145,11 @@ class Index:
             text, _, header = raw.partition(b"\n")
             line = dict(json.loads(text))
             if line["version"] != VERSION:
-                what = f"the index has version {line['version']!r:.20}, not {VERSION}"
-                raise CorruptError(f"{path}: {what}; a newer release may read it")
+                version = line["version"]
+                is_newer = type(version) is int and version > VERSION
+                hint = "; a newer release may read it" if is_newer else ""
+                what = f"the index has version {version!r:.20}, not {VERSION}"
+                raise CorruptError(f"{path}: {what}{hint}")
             return cls._checked(line, header, path)
         except CorruptError:
             raise

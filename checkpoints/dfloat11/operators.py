@@ -35,8 +35,8 @@ _OPENED: Any = WeakTensorKeyDictionary()
 def decoder_of(data: Tensor, decode_on: str = "") -> Callable[[], Tensor]:
     """A function that decodes a compressed weight, and puts the result on the device of ``data``.
 
-    It decodes on the device ``decode_on``; an empty text stands for the device of ``data``. Raises
-    UserError or ToolError if there is no decoder for that device.
+    It decodes on the device ``decode_on``; an empty string stands for the device of ``data``.
+    Raises UserError or ToolError if there is no decoder for that device.
     """
     found = _DECODERS.setdefault(data, {})
     if decode_on not in found:
@@ -58,7 +58,7 @@ def _opened(data: Tensor) -> OpenedJoint | None:
 
 
 class _Scratch(threading.local):
-    """Memory of a thread that its decoded weights use in turn, because new memory costs time."""
+    """Memory that a thread keeps for the weights that it decodes, since new memory costs time."""
 
     def __init__(self) -> None:
         self._held = np.empty(0, dtype=np.uint8)

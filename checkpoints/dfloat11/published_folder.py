@@ -68,7 +68,7 @@ def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published
             plan.weights, weights, published.decode(module), strict=True
         ):
             if not torch.equal(weight.view(torch.int16), decoded.view(torch.int16)):
-                raise RuntimeError(f"{name} has other values after decoding")
+                raise RuntimeError(f"The values of {name} differ after decoding")
     return module
 
 

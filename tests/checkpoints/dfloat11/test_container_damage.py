@@ -121,6 +121,20 @@ class TestDamage:
             with pytest.raises(CorruptError, match="its index is damaged"):
                 Index.from_bytes(data, path)
 
+    @pytest.mark.parametrize(
+        ("version", "end"), [(1, "not 2"), (3, "not 2; a newer release may read it")]
+    )
+    def test_another_version_of_the_index_is_refused(
+        self, original, tmp_path, monkeypatch, version, end
+    ):
+        path, _ = compressed(original, tmp_path)
+        index = CompressedFile.open(path).index
+        with monkeypatch.context() as other:
+            other.setattr("halfbyte.checkpoints.dfloat11.index.VERSION", version)
+            data = index.to_bytes()
+        with pytest.raises(CorruptError, match=f"the index has version {version}, {end}$"):
+            Index.from_bytes(data, path)
+
     def test_tensors_are_salvaged_without_an_index(self, original, tmp_path):
         path, _ = compressed(original, tmp_path)
         tensors = load_file(path)
