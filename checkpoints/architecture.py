@@ -167,7 +167,7 @@ def reason_of(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # transformers lists the wrong shapes only in its log.
     if lines and "ignore_mismatched_sizes" in lines[0]:
-        return "its tensors have other shapes than config.json gives"
+        return "its tensors do not have the shapes that config.json gives"
     count = 2 if lines and lines[0].endswith(":") else 1
     return " ".join(lines[:count] or [type(error).__name__])[:300]
 

@@ -57,7 +57,7 @@ def _tied_names(model: Any) -> dict[str, str]:
 def _wrong_shapes(
     wanted: "Mapping[str, Tensor]", where: Mapping[str, Place], tensors: Mapping[str, StoredTensor]
 ) -> list[str]:
-    """Names of stored tensors that have another shape than in the model.
+    """Names of stored tensors whose shape differs from that in the model.
 
     Tensors that transformers converts when it loads them are not checked: their shape may change.
     """
@@ -85,7 +85,7 @@ def check_names(
     if others and (strange := sorted(others - of_the_head(folder, others))):
         raise UserError(
             f"{folder} holds {_named(strange)}, which the model has no place for: config.json "
-            "describes another model than the stored one"
+            "describes a different model from the stored one"
         )
 
 

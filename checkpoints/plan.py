@@ -188,7 +188,7 @@ def _stored(
     """The tensor as a weight; None if it cannot be quantized block by block as it is stored.
 
     Blocks run along the inputs. If loading joins or splits tensors along the inputs, or rearranges
-    them in another way, the blocks in the model would contain other elements than the
+    them in another way, the blocks in the model would not contain the same elements as the
     blocks in the file.
     """
     first = matrices[0]

@@ -245,7 +245,8 @@ class QuantizationRecord(Record):
     shards_kept: int
     """Number of these files that an earlier run had already written."""
     needed_memory: int
-    """Most bytes of memory that the run needs, without those of the program itself."""
+    """The greatest number of bytes of memory that the run needs, without those of the program
+    itself."""
     seconds: float
     """Time that it took, in s."""
     versions: Mapping[str, str | None]

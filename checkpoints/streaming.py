@@ -1,8 +1,9 @@
 """Quantize a checkpoint of any size in a small amount of memory.
 
 Tensors are read in *pieces* of whole rows. A piece has at most about a quarter of a million
-elements, unless a single row has more. Only one piece at a time is in memory in FP32. Tensors that
-are not quantized are copied in pieces, too.
+elements, unless a single row has more. Only one piece at a time is in memory in FP32. In the stored
+type, the whole matrix is in memory if it is not stored row by row, or if its tensor holds matrices
+of several experts. Tensors that are not quantized are copied in pieces, too.
 
 A checkpoint has one or several files, the *shards*. An :class:`Operand` says how weights are
 quantized: the size of blocks, the type of scales, the clipping, and whether blocks may use the
@@ -88,8 +89,8 @@ class _Shared:
 class _Quantizer:
     """Quantizes pieces of weights.
 
-    All pieces of a matrix may share a scale or a clipping ratio. To find these, the whole matrix is
-    read once before its first piece is quantized.
+    All pieces of a matrix may share a scale, a clipping ratio, or both. For each of these, the
+    whole matrix is read once before its first piece is quantized.
     """
 
     def __init__(self, checkpoint: Checkpoint, to: Settings) -> None:
