@@ -1,6 +1,7 @@
 """Say how much smaller a MAC becomes if the values of its format are rounded to fewer bits."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from halfbyte.cli.output import progress
@@ -34,6 +35,14 @@ def _tables(name: str) -> dict[int, Format]:
     return tables
 
 
+def _activation(design: "MacSpec", table: Format) -> Format:
+    """The activations' format if the weights are rounded to ``table``.
+
+    Activations are rounded, too, if they have the same format as the weights.
+    """
+    return table if design.activation == design.weight else design.activation
+
+
 def rounded_areas(
     names: Sequence[str],
     designs: "Sequence[MacSpec]",
@@ -49,8 +58,6 @@ def rounded_areas(
     the range of an accumulator of this width. If the architecture does not fit, or Yosys fails, the
     area is missing.
     """
-    from dataclasses import replace
-
     from halfbyte.area import synthesize
     from halfbyte.base import ToolError, UserError
 
@@ -60,11 +67,8 @@ def rounded_areas(
         design = by_format.get(load(name))
         for table in _tables(name).values() if design else ():
             assert design is not None  # noqa: S101
-            is_own = design.activation == design.weight
             try:
-                spec = replace(
-                    design, weight=table, activation=table if is_own else design.activation
-                )
+                spec = replace(design, weight=table, activation=_activation(design, table))
                 with progress(f"{table.title}, {technology.name}") as update:
                     (record,) = synthesize(
                         [spec],
@@ -80,23 +84,27 @@ def rounded_areas(
     return areas
 
 
-def rounding_lines(name: str, terms: int, areas: Mapping[str, float]) -> list[str]:
+def rounding_lines(name: str, design: "MacSpec", areas: Mapping[str, float]) -> list[str]:
     """Lines on the areas of the format and its rounded forms; none if its integers have few bits.
 
-    ``areas`` are in um^2, by the format's name.
+    ``design`` is the MAC whose weights have the format. ``areas`` are in um^2, by the name of the
+    format. They are not shown if ``--acc-width`` is given, since the lines state the bits of
+    lossless sums.
     """
+
+    def takes(weight: Format, activation: Format) -> str:
+        """The area of the MAC, if it is known, and the bits of weights and sums."""
+        width = lossless_acc_width(weight, activation, design.terms)
+        widths = f"{weight.integer_width} bits per value, {width} per sum"
+        area = areas.get(weight.name) if design.acc_width is None else None
+        return widths if area is None else f"{area:,.1f} µm², {widths}"
+
     fmt, tables = load(name), _tables(name)
     lines = [
-        f"  {name}@{bits}: {_takes(table, terms, areas)}; no value moves by more than "
+        f"  {name}@{bits}: {takes(table, _activation(design, table))}; no value moves by more than "
         f"{100 * largest_change(fmt, table):.2g} % of the greatest value"
         for bits, table in tables.items()
     ]
-    head = f"{name}, multiples of {fmt.quantum}: {_takes(fmt, terms, areas)}. With rounded values:"
+    own = takes(fmt, design.activation)
+    head = f"{name}, multiples of {fmt.quantum}: {own}. With rounded values:"
     return [head, *lines] if lines else []
-
-
-def _takes(fmt: Format, terms: int, areas: Mapping[str, float]) -> str:
-    """The area of the format's MAC, if it is known, and the bits of values and sums."""
-    widths = f"{fmt.integer_width} bits per value, {lossless_acc_width(fmt, fmt, terms)} per sum"
-    area = areas.get(fmt.name)
-    return widths if area is None else f"{area:,.1f} µm², {widths}"

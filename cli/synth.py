@@ -32,6 +32,7 @@ from halfbyte.cli.output import (
 )
 from halfbyte.cli.rounding import rounded_areas, rounding_lines
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, synth_unit
+from halfbyte.formats import load
 
 if TYPE_CHECKING:
     from halfbyte.area import FpgaRecord, SynthesisRecord
@@ -326,8 +327,9 @@ def synth(
     if not json:
         areas = {record.format: record.area_um2 for record in reversed(records)}
         areas |= rounded_areas(names or (), designs, technology, clock_ps=period, jobs=jobs)
+        by_format = {each.weight: each for each in designs}
         for name in names or ():
-            for line in rounding_lines(name, design.terms, areas):
+            for line in rounding_lines(name, by_format[load(name)], areas):
                 console.print(line, highlight=False, soft_wrap=True)
     if output:
         _deliver(designs, records, technology, output, quiet=json)

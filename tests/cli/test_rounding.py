@@ -29,7 +29,7 @@ def test_areas_are_those_of_the_rounded_format(tmp_path, monkeypatch):
         [replace(spec, weight=table, activation=table)], technology, prove=False, jobs=1
     )
     assert areas == {"decimals_lut6": record.area_um2}
-    _, line = rounding_lines(name, 4, areas)
+    _, line = rounding_lines(name, spec, areas)
     assert f"@6: {record.area_um2:,.1f} µm², 6 bits per value" in line
     narrow = replace(spec, acc_width=20)
     assert rounded_areas([name], [narrow], technology, clock_ps=None, jobs=1) == {}

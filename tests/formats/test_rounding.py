@@ -9,6 +9,7 @@ from halfbyte.cli.options import load_formats
 from halfbyte.cli.rounding import rounding_lines
 from halfbyte.formats import FormatError, load, user_names
 from halfbyte.formats.rounding import largest_change, rounded
+from halfbyte.rtl import MacSpec
 
 PAPER = (
     "name: paper\ntitle: A paper\nvalues: [0, 0.1, 0.25, 0.4, 0.52, 0.7, 0.85, 1,"
@@ -46,14 +47,28 @@ def test_bits_that_merge_values_are_too_few(paper):
 
 
 def test_synth_says_what_rounding_would_save(paper):
-    head, six, eight = rounding_lines(str(paper), 256, {"paper": 5174.0, "paper_lut6": 1600.5})
+    spec, areas = MacSpec(load(paper), load(paper)), {"paper": 5174.0, "paper_lut6": 1600.5}
+    head, six, eight = rounding_lines(str(paper), spec, areas)
     assert "multiples of 1/10000: 5,174.0 µm², 15 bits per value, 36 per sum" in head
     assert (
         f"{paper}@6: 1,600.5 µm², 6 bits per value, 19 per sum; no value moves by more than 1.5 %"
         in six
     )
     assert f"{paper}@8: 8 bits per value, 23 per sum; no value moves" in eight
-    assert rounding_lines("int4", 256, {}) == rounding_lines("e4m3", 256, {}) == []
+    for name in ("int4", "e4m3"):
+        assert rounding_lines(name, MacSpec(load(name), load(name)), {}) == []
+
+
+def test_area_and_bits_of_a_line_belong_to_the_same_mac(paper):
+    areas = {"paper": 2870.0, "paper_lut6": 1090.5}
+    spec = MacSpec(load(paper), load("int4"))
+    head, six, _ = rounding_lines(str(paper), spec, areas)
+    assert f"2,870.0 µm², 15 bits per value, {spec.width} per sum" in head
+    rounded_spec = MacSpec(load(f"{paper}@6"), load("int4"))
+    assert f"1,090.5 µm², 6 bits per value, {rounded_spec.width} per sum" in six
+    assert (spec.width, rounded_spec.width) == (26, 17)
+    narrow = MacSpec(load(paper), load("int4"), acc_width=20)
+    assert rounding_lines(str(paper), narrow, areas) == rounding_lines(str(paper), spec, {})
 
 
 def test_a_file_must_not_take_the_name_of_a_shipped_format(tmp_path):
