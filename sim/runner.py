@@ -212,5 +212,5 @@ def run_many(
     pool.shutdown()
     if failures:
         text = "\n\n".join(failures[index] for index in sorted(failures))
-        raise SimulationError(f"{len(failures)} of {len(designs)} designs fail\n{text}")
+        raise SimulationError(f"Designs that fail: {len(failures)} of {len(designs)}\n{text}")
     return [records[index] for index in sorted(records)]

@@ -190,7 +190,11 @@ def _ends(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _high_scales(spec: DotSpec, generator: _Generator, count: int) -> list[NDArray[np.uint8]]:
-    """Random scales from 2^4 to 2^8, so that the format has much smaller scales, too."""
+    """Random scales from 2^4 to below 2^8; zeros for a unit without scales.
+
+    They are so high that the format also has much smaller scales, which the callers use for other
+    blocks.
+    """
     if spec.scale is None:
         return [np.zeros(count, np.uint8) for _ in range(2)]
     low, high = (
@@ -264,7 +268,7 @@ def _sizes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     """Sums of every size and both signs.
 
     Random products would mostly cancel, so most products of a block have the same sign. Half of the
-    cycles clear, so that blocks of every size are also rounded alone.
+    cycles clear, so that the sum of a single block, large or small, is also rounded alone.
     """
     w_format, a_format = Codes(spec.weight), Codes(spec.activation)
     shape = (cycles, spec.lanes)
