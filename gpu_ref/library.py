@@ -51,7 +51,7 @@ class Library:
         handle.hb_tensor_scale.restype = ctypes.c_float
 
     def _check_sizes(self) -> None:
-        """Raise ToolError if structures have other sizes in the library than in Python."""
+        """Raise ToolError if the sizes of structures in the library differ from those in Python."""
         sizes = (ctypes.c_int64 * len(STRUCTURES))()
         self._handle.hb_sizes(sizes, len(STRUCTURES))
         wanted = [ctypes.sizeof(structure) for structure in STRUCTURES]

@@ -38,7 +38,7 @@ struct Refusals {
 };
 
 // The arguments of the kernels: a (rows, length) matrix in blocks along its rows. The last block of
-// a row may be shorter. Some kernels use only a part of the fields.
+// a row may be shorter. Some kernels use only some of the fields.
 struct Quantize {
   const void *x;
   int32_t element;  // ElementType
@@ -248,7 +248,8 @@ HB_BODY void absmax_of_block(M &machine, const Quantize &q, int64_t index) {
   });
 }
 
-// The FP32 values of packed codes and their scales.
+// The arguments of dequantization: the packed codes and scales of a (rows, length) matrix in blocks
+// along its rows, and the place of the FP32 values.
 struct Dequantize {
   Operand from;
   int64_t rows, length, block;

@@ -34,7 +34,7 @@ _DAMAGES = (
     ("positions", "output positions must ascend from 0 to the number of elements"),
     ("published no code", "its stream holds bits that are not a code"),
     ("gap", "a gap contradicts the stream"),
-    ("end", "it holds another number of codes than its output positions say"),
+    ("end", "the number of its codes is not what its output positions say"),
     ("fields", "the symbols do not fit in an element, or the symbol table contradicts their width"),
     ("frequencies", "the frequencies of the table do not sum to 4096"),
     ("sizes", "the sizes of the chunks contradict the header"),

@@ -42,7 +42,7 @@ _WITHIN = "HALFBYTE_FUZZ_LIBRARY"
 
 
 def _parts(module: published.Module) -> list[NDArray[np.uint8]]:
-    """The parts of a module as bytes, in the order that the driver takes."""
+    """The parts of a module as bytes, in the order in which the driver expects them."""
     parts: list[NDArray[Any]] = [
         module.luts,
         module.encoded_exponent,

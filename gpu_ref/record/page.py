@@ -55,7 +55,7 @@ def _title(record: RunRecord) -> str:
 def _ending(part: PartEntry) -> str:
     """A line that says how the part ended, or that it is running; then its error if it failed."""
     time = "" if part.seconds is None else f" after {part.seconds} s"
-    text = f"{part.status}{time}, {len(part.results)} results"
+    text = f"{part.status}{time}, results: {len(part.results)}"
     return text + (f"\n\n    {part.error}" if part.error else "")
 
 

@@ -120,7 +120,7 @@ def test_a_difference_shows_on_the_page():
 def test_the_page_gives_no_time_for_a_part_that_is_running():
     part = PartEntry(title="Check", status="running", seconds=None, error=None)
     text = page(RunRecord(date="2026-01-01T00:00:00+00:00").with_part("check", part))
-    assert "running, 0 results" in text
+    assert "running, results: 0" in text
 
 
 def test_refuses_a_gpu_that_is_not_there(monkeypatch):
