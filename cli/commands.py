@@ -151,7 +151,7 @@ COMMANDS = {
     "gates": Entry(
         "gates:gates",
         _HARDWARE,
-        "Search for the fewest AND, OR, XOR and NOT gates of a multiplier whose product is in "
+        "Search for the multiplier with the fewest AND, OR, XOR and NOT gates; its product is in "
         "two's complement.",
     ),
     "rtl": Entry(

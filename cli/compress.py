@@ -194,9 +194,7 @@ def verify(source: Source, json: Json = False) -> None:
         console.print(escape(f"{record.file}: {state}"), highlight=False)
     damaged = sum(record.error is not None for record in records)
     if damaged:
-        raise UserError(
-            f"{damaged} of {len(records)} files are damaged; download or copy them again"
-        )
+        raise UserError(f"Damaged files: {damaged} of {len(records)}; download or copy them again")
 
 
 def info(source: CompressedFile, json: Json = False) -> None:

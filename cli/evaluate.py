@@ -64,7 +64,7 @@ Block = Annotated[
     str | None,
     typer.Option(
         metavar="N|channel",
-        help="Number of elements that share a scale, or channel for whole rows; by default as in "
+        help="Number of elements that share a scale, or 'channel' for whole rows; by default as in "
         "the recipe.",
         show_default=False,
     ),
@@ -128,7 +128,9 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
     if block is None:
         return recipe
     if block != "channel" and not block.isdecimal():
-        raise UserError(f"--block must be a number of elements or channel, not {block[:60]!r}")
+        raise UserError(
+            f"--block must be a number of elements, or the word 'channel', not {block[:60]!r}"
+        )
     return recipe.with_block(None if block == "channel" else int(block[:20]))
 
 

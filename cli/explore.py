@@ -221,5 +221,9 @@ def _failures(found: "Exploration") -> str:
     more = len(found.failures) - len(shown)
     rest = [f"and {more} more"] if more else []
     return "\n".join(
-        [f"{len(found.failures)} designs failed; the next run tries them again", *shown, *rest]
+        [
+            f"Designs that failed: {len(found.failures)}; the next run tries them again",
+            *shown,
+            *rest,
+        ]
     )

@@ -49,7 +49,7 @@ def gates(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Search for the fewest AND, OR, XOR and NOT gates of a multiplier whose product is in two's
+    """Search for the multiplier with the fewest AND, OR, XOR and NOT gates; its product is in two's
     complement.
     """
     from halfbyte.area.synthesis.primitive_gates import search_unit_gates

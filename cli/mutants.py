@@ -121,7 +121,7 @@ def _refuse_survivors(records: "Sequence[MutantRecord | DotMutantRecord]") -> No
         for change in record.survivors
     ]
     if survivors:
-        raise ToolError("\n".join([f"{len(survivors)} mutants survive", *survivors]))
+        raise ToolError("\n".join([f"Mutants that survive: {len(survivors)}", *survivors]))
 
 
 def mutants(

@@ -226,7 +226,8 @@ def _notes(technology: "Technology") -> list[str]:
 
     notes = [f"cell {name} is left out: {why}" for name, why in technology.left_out.items()]
     if len(notes) > _MOST_NOTES:
-        notes[_MOST_NOTES:] = [f"{len(notes) - _MOST_NOTES} more cells are left out"]
+        more = len(notes) - _MOST_NOTES
+        notes[_MOST_NOTES:] = [f"{more} more {'cell is' if more == 1 else 'cells are'} left out"]
     try:
         slew = typical_slew(technology)
     except UserError:  # the library has no delays; the records say so
@@ -235,7 +236,10 @@ def _notes(technology: "Technology") -> list[str]:
     load = 10 * next(iter(technology.inverter.inputs.values()))
     doubts = list(doubtful_areas(technology.cells.values(), slew, load))
     if doubts:
-        others = f", and {len(doubts) - 1} more such" if len(doubts) > 1 else ""
+        more = len(doubts) - 1
+        others = (
+            f", and {more} more {'pair is' if more == 1 else 'pairs are'} doubtful" if more else ""
+        )
         names = " ".join(f"--dont-use {doubt.strong.name}" for doubt in doubts[:3])
         notes.append(f"{doubts[0]}{others}: if the library is wrong, add {names}")
     return notes

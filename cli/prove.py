@@ -108,7 +108,9 @@ def _prove_dots(
     print_json(records) if json else show_dot_proofs(records)
     wrong = unseen_faults(records)
     if wrong:
-        raise ToolError("\n".join([f"{len(wrong)} proofs failed, or did not find a fault", *wrong]))
+        raise ToolError(
+            "\n".join([f"Proofs that failed, or did not find a fault: {len(wrong)}", *wrong])
+        )
 
 
 def _prove_arrays(
@@ -128,7 +130,9 @@ def _prove_arrays(
         show_part_proofs(records)
     wrong = [*unseen_faults(records), *unproved_parts(records)]
     if wrong:
-        raise ToolError("\n".join([f"{len(wrong)} proofs failed, or did not find a fault", *wrong]))
+        raise ToolError(
+            "\n".join([f"Proofs that failed, or did not find a fault: {len(wrong)}", *wrong])
+        )
 
 
 def prove(
@@ -181,4 +185,6 @@ def prove(
         _show_counterexamples(records)
     wrong = [line for record in records for line in failures(record)]
     if wrong:
-        raise ToolError("\n".join([f"{len(wrong)} proofs failed, or did not find a fault", *wrong]))
+        raise ToolError(
+            "\n".join([f"Proofs that failed, or did not find a fault: {len(wrong)}", *wrong])
+        )

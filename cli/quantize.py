@@ -140,7 +140,7 @@ def quantize(
     caption = "quantized, copied: numbers of tensors; "
     caption += f"{what}, block {record.block or 'of a whole row'}, recipe {chosen.name}"
     caption += kept if record.shards_kept else ""
-    caption += f"; {len(record.unquantized)} matrices copied as they are, see halfbyte.json"
+    caption += f"; matrices copied as they are: {len(record.unquantized)}, see halfbyte.json"
     if record.told_by == "names":
         caption += "; transformers does not know the model: weights were recognized by their names"
     if chosen.activations is not None:

@@ -226,7 +226,7 @@ def _changes(relaxed: "Columns", clocked: "Columns", fo4: float | None) -> list[
         lines.append(
             f"order by {criterion}: the same in all columns, within 1 %"
             if not changes
-            else f"order by {criterion} changes for {len(changes)} pairs:"
+            else f"pairs whose order by {criterion} changes: {len(changes)}"
         )
         lines += [
             f"  {change.first} before {change.second} in {', '.join(change.first_better)}; "

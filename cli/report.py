@@ -100,8 +100,8 @@ def _say_left_out(records: Sequence[JsonObject]) -> None:
 
     if others := sum(not is_shown(record) for record in records):
         typer.echo(
-            f"note: {others} of {len(records)} records are left out: they are neither syntheses "
-            "with an area nor evaluations",
+            f"note: left out: {others} of {len(records)} records, neither syntheses with an area "
+            "nor evaluations",
             err=True,
         )
 

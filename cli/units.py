@@ -174,7 +174,7 @@ def prove_unit(
         table(f"Proofs of {unit}", ["part", "status", "claim", "how"], rows, technology.title)
     others = [each.part for each in records if each.status != "proved"]
     if others:
-        raise ToolError(f"{len(others)} proofs of {unit} failed: {', '.join(others)}")
+        raise ToolError(f"Proofs of {unit} that failed: {', '.join(others)}")
 
 
 def _caption(record: "UnitRecords") -> str:
@@ -298,7 +298,7 @@ def sim_unit(
             record = run_fixed_regression(symbols=symbols, **options)
         else:
             record = run_decoder_regression(**options)
-        speed = f"; {record.lanes} lanes, {record.symbols_per_cycle} symbols per cycle measured"
+        speed = f"; lanes: {record.lanes}, measured symbols per cycle: {record.symbols_per_cycle}"
     if json:
         print_json([record])
         return

@@ -50,7 +50,7 @@ def test_verify_and_info(halfbyte, model, tmp_path):
     done = halfbyte("verify", "packed", check=False)
     assert done.returncode == 1
     assert "is damaged: chunk 0 of 1: its CRC is wrong" in " ".join(done.stdout.split())
-    assert "1 of 1 files are damaged" in done.stderr
+    assert "Damaged files: 1 of 1;" in done.stderr
 
 
 def test_a_folder_in_the_published_layout(halfbyte, model, tmp_path):

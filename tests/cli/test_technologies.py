@@ -5,10 +5,13 @@ A technology card is a YAML file with the cells that synthesis needs.
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
+from halfbyte.area.cells.strengths import Doubt
 from halfbyte.area.cells.technology import CARDS
+from halfbyte.cli import options
 
 MAC = ("synth", "e1m2", "--arch", "sign_magnitude", "--terms", "1", "--json")
 # A format with two-bit codes is synthesized quickly.
@@ -112,3 +115,30 @@ def test_a_library_without_areas_is_refused(halfbyte, tmp_path):
     done = halfbyte(*MAC, "--liberty", "own.lib", check=False)
     assert done.returncode == 1
     assert "states an area" in done.stderr or "states no area" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("count", "cells", "pairs"),
+    [
+        (1, "1 more cell is left out", "a against b, and 1 more pair is doubtful: "),
+        (2, "2 more cells are left out", "a against b, and 2 more pairs are doubtful: "),
+    ],
+)
+def test_notes_on_a_library_are_cut_off(monkeypatch, count, cells, pairs):
+    doubts = [
+        Doubt(SimpleNamespace(name="a", area=1), SimpleNamespace(name="b", area=2))
+        for _ in range(count + 1)
+    ]
+    monkeypatch.setattr(Doubt, "__str__", lambda _: "a against b")
+    monkeypatch.setattr("halfbyte.area.timing.delay.typical_slew", lambda _: 1.0)
+    monkeypatch.setattr("halfbyte.area.cells.strengths.doubtful_areas", lambda *_: doubts)
+    technology = SimpleNamespace(
+        left_out={
+            f"c{number}": "it states no area" for number in range(options._MOST_NOTES + count)
+        },
+        inverter=SimpleNamespace(inputs={"a": 1.0}),
+        cells={},
+    )
+    *_, left_out, doubt = options._notes(technology)
+    assert left_out == cells
+    assert pairs in doubt
