@@ -157,7 +157,7 @@ def _draw_frontier(
     title: str, findings: Findings, named: Mapping[str, str], path: Path, look: Look
 ) -> list[Path]:
     outside = count_outside(findings, named)
-    note = f" {outside} of {len(findings.candidates)} formats lie outside." if outside else ""
+    note = f" Formats that lie outside: {outside} of {len(findings.candidates)}." if outside else ""
     quality = f"SQNR lost: against the best possible values for {findings.parents[0].title}"
     caption = _caption(findings, quality, note)
     with picture(10.0, 6.2, title=title, caption=caption, look=look) as drawn:
