@@ -65,7 +65,7 @@ def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
 def with_supernormal(values: Sequence[Fraction], supernormal: Fraction) -> list[Fraction]:
     """Give the code of negative zero, ``1 0...0``, the value ``supernormal`` (Dotzel et al., 2024).
 
-    Raises FormatError if code 0 or the code of negative zero has another value than 0, or if
+    Raises FormatError if code 0 or the code of negative zero has a value other than 0, or if
     ``supernormal`` is a value of the format already.
     """
     negative_zero = len(values) // 2
