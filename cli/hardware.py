@@ -41,7 +41,7 @@ UnitLanes = Annotated[
     typer.Option(
         "--lanes",
         help="Number of products that a unit computes per cycle.",
-        show_default=f"{DEFAULT_LANES}, in arrays 1",
+        show_default=f"{DEFAULT_LANES}, 1 in arrays",
     ),
 ]
 UnitRecipe = Annotated[
@@ -74,7 +74,7 @@ class Hardware:
     unit : str
         ``mac``, ``dot`` or ``array``.
     lanes : int, optional
-        Number of products per cycle of a unit; by default 32, in arrays 1.
+        Number of products per cycle of a unit; by default 32, 1 in arrays.
     scale : str, optional
         Type of the blocks' scales.
     block : str, optional

@@ -50,7 +50,7 @@ SimulatedLanes = Annotated[
     typer.Option(
         "--lanes",
         help="Products per cycle of a dot-product unit, or lanes of the DFloat11 decoder.",
-        show_default="32; in arrays 1; of the decoder 2",
+        show_default="32; 1 in arrays; 2 for the decoder",
     ),
 ]
 

@@ -66,7 +66,7 @@ Lanes = Annotated[
     int | None,
     typer.Option(
         help="Products per cycle of a dot-product unit, or lanes of the DFloat11 decoder.",
-        show_default="32; in arrays 1; of the decoder 8",
+        show_default="32; 1 in arrays; 8 for the decoder",
     ),
 ]
 DECODER_LANES = 8

@@ -1,4 +1,4 @@
-"""Declares the C structures of formats, quantizer, products and dot-product units, for ctypes.
+"""Declares, for ctypes, the C structures for formats, the quantizer, products and dot products.
 
 The headers in ``cuda/`` explain the fields.
 """

@@ -1,7 +1,7 @@
 """Compare the numbers in two sets of records, for example before and after a change.
 
 The numbers are area, delay and energy of circuits, and bits per weight and loss of quantized
-models. The *loss* is by how much quantization worsens a model's accuracy.
+models. The *loss* says how much quantization worsens a model's accuracy.
 """
 
 from collections.abc import Iterable
@@ -50,7 +50,7 @@ class Change:
     def exceeds(self, tolerance: float) -> bool:
         """Whether the number changed by more than ``tolerance``, a fraction of ``before``.
 
-        A change for which this fraction is not defined always exceeds the tolerance.
+        A changed number for which this fraction is not defined always exceeds the tolerance.
         """
         if self.before == self.after:
             return False
@@ -65,11 +65,11 @@ def changes(before: Iterable[JsonObject], after: Iterable[JsonObject]) -> list[C
     """Compare two sets of records, number by number.
 
     Records are matched by what they measure. For circuits this is format, unit, technology, clock
-    and so on; for evaluations it is format, model, text, context length and recipe. If a set has
-    several netlists of a circuit, as ``synth --every`` gives them, architecture and recipe must
-    match too. Other kinds of records are left out.
+    and so on; for evaluations it is format, model, text, context length and how the model was
+    quantized. If a set has several netlists of a circuit, as ``synth --every`` gives them,
+    architecture and synthesis recipe must match too. Other kinds of records are left out.
 
-    The result has the order of the second set. Records that only the first set has come last.
+    The result has the order of the second set. Records that are only in the first set come last.
     Numbers that did not change are included. Raises UserError for a record with wrong fields.
     """
     sets = list(before), list(after)

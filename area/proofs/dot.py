@@ -15,8 +15,9 @@ cycle, each block has a tree of its own.
 
 From 1 and 2, the tree gives the sum of the products. From 3, the logic after the tree is the same
 in RTL and netlist. For an integer accumulator, :func:`prove_accumulator` proves that this logic is
-correct. For other accumulators, simulation compares it with the golden model in PyTorch. A small
-FP32 adder is also proved equal to an independent one (:mod:`.fp32_stage`).
+correct. For other accumulators, simulation compares it with the golden model in PyTorch. Units
+whose sums have few bits have an FP32 adder of their own (:mod:`halfbyte.rtl.dot.fp32_sum`). It is
+also proved equal to an independent one (:mod:`.fp32_stage`).
 """
 
 import json
@@ -61,7 +62,7 @@ class Tree:
     Parameters
     ----------
     cells : sequence of TreeCell
-        Adders, and gates between them.
+        The unit's adders, and its gates that invert bits or XOR them.
     total : sequence of Net
         The output of the tree.
     base : sequence of Net

@@ -160,8 +160,8 @@ def prove_netlist(netlist: Circuit, rtl: Circuit, spec: MacSpec) -> Proof:
 def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
     """Prove that ``rtl``, the circuit of ``multiplier``, gives the exact products."""
     inputs = _inputs(multiplier)
-    # Add the circuit's logic to the graph first, then the tables of exact products, which `product`
-    # builds. If a table equals logic in the graph, the solver does not need the table's rows.
+    # The circuit's logic must be in the graph before the tables of exact products, which `product`
+    # builds. A table that equals logic in the graph is replaced by it and needs no solver.
     width = signed_width(*product_extremes(multiplier.weight, multiplier.activation))
     seen = _product(rtl, inputs, multiplier, width)
     expected = product(inputs.aig, multiplier.weight, multiplier.activation)

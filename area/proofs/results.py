@@ -141,7 +141,7 @@ class DotProof(ProofStatus):
     tree: str
     """Whether every tree gives the sum of its products."""
     accumulator: str | None
-    """Whether an integer accumulator stores that sum; null for other accumulators."""
+    """Whether an integer accumulator adds that sum to its content; null for other accumulators."""
     netlist: str
     """Whether the unit's netlist does what its RTL does."""
     fp32_stage: str | None = None

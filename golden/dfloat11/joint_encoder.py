@@ -1,11 +1,11 @@
 """Compresses a tensor to layout 2.
 
-The symbols of a tensor are exponents with upper mantissa bits. Once they are counted, the tensor is
-read twice. First, the symbols are coded to a stream for each chunk of 65536 elements. The sizes of
-the streams determine where all parts begin in the result. Then the streams, the CRCs and the raw
-bits (those outside of symbols) are written there. So only the streams, about half of the result for
-BF16, are in memory twice. *Escapes* are symbols without a row in the symbol table. They are stored
-beside the streams.
+A symbol is the exponent of an element with its upper mantissa bits, or all bits of an element of an
+8-bit type. Once the symbols are counted, the tensor is read twice. First, the symbols are coded to
+a stream for each chunk of 65536 elements. The sizes of the streams determine where all parts begin
+in the result. Then the streams, the CRCs and the raw bits (those outside of symbols) are written
+there. So only the streams, about half of the result for BF16, are in memory twice, and the few
+*escapes*. These are symbols without a row in the symbol table, which are stored beside the streams.
 """
 
 import ctypes

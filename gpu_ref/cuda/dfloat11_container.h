@@ -48,7 +48,7 @@ enum Damage : int32_t {
   PUBLISHED_END,        // of a block: it holds a wrong number of codes
   JOINT_FIELDS,   // symbols that do not fit an element, or rows that do not fit the symbols
   JOINT_TABLE,    // frequencies that do not sum to 4096
-  JOINT_INDEX,    // sizes of the chunks contradict the header, or leave out too many bits
+  JOINT_INDEX,    // the chunks' sizes, or the numbers of bits left out, contradict the header
   JOINT_END,      // of a chunk: the coders do not reach their last state at the stream's end
   JOINT_ESCAPES,  // of a chunk: the number of its escapes is not the stored one
   DAMAGES

@@ -29,7 +29,7 @@ struct DecodeJoint {
   const uint32_t *raw;
   const uint32_t *slots;    // see JointContainer
   void *out;                // (elements); null for a product
-  int64_t *failure;         // the least failure (see PLACE); INT64_MAX if there is none
+  int64_t *failure;         // the first damage as a number (see PLACE); INT64_MAX if none
   int64_t elements, chunks;
   int64_t raw_words;        // words of 32 bits of the raw part, with its padding
   int32_t bytes, width, shift, escape, rows, base;  // see JointContainer

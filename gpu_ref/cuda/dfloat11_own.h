@@ -26,7 +26,7 @@ struct Decode {
   const uint8_t *raw;       // null if elements have 8 bits
   const uint16_t *lookup;   // (2^max_length): see Container
   void *out;                // (elements) of 16 or 8 bits, aligned to 16 bytes
-  int64_t *failure;         // the least failure (see PLACE); INT64_MAX if there is none
+  int64_t *failure;         // the first damage as a number (see PLACE); INT64_MAX if none
   int64_t elements, chunks, stream_words;
   int32_t max_length;
   int32_t wide;

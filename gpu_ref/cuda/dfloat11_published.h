@@ -31,7 +31,7 @@ struct DecodePublished {
   const uint8_t *gaps;          // GAP_BITS for each piece of the stream
   const uint32_t *positions;    // (position_count): first element of each block; then `elements`
   uint16_t *out;                // (elements), aligned to 16 bytes
-  int64_t *failure;             // the least failure (see PLACE); INT64_MAX if there is none
+  int64_t *failure;             // the first damage as a number (see PLACE); INT64_MAX if none
   int64_t rows, bytes, elements, gap_bytes, position_count;
 
   HB_HD int64_t blocks() const { return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES; }

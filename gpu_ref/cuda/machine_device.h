@@ -60,7 +60,8 @@ class Machine {
                  : "memory");
   }
 
-  // sums = start + A (16 x 32) B^T (8 x 32), of int8 (PTX ISA, mma.m16n8k32). Lane 4 r + c has:
+  // sums = start + A B^T; A (16 x 32) and B (8 x 32) are int8 (PTX ISA, mma.m16n8k32). Lane
+  // 4 r + c has:
   // - four words of A: rows r, r + 8, r, r + 8 from bytes 4 c, 4 c, 16 + 4 c, 16 + 4 c on;
   // - two words of B: row r from bytes 4 c and 16 + 4 c on;
   // - four sums: rows r, r, r + 8, r + 8 at columns 2 c, 2 c + 1, 2 c, 2 c + 1.
@@ -98,10 +99,10 @@ class Machine {
 #endif
   }
 
-  // Starts sums += A (64 x 32) B^T (128 x 32), of int8, by the four warps of a group (PTX ISA,
-  // wgmma m64n128k32). A and B point into swizzled rows of 128 bytes. Thread 32 w + 4 r + c has 64
-  // sums: number 4 j + i is at row 16 w + r + i / 2 * 8 and column 8 j + 2 c + i % 2. The sums are
-  // ready after end_products().
+  // The four warps of a group start sums += A B^T, where A (64 x 32) and B (128 x 32) are int8 (PTX
+  // ISA, wgmma m64n128k32). A and B point into swizzled rows of 128 bytes. Thread 32 w + 4 r + c
+  // has 64 sums: number 4 j + i is at row 16 w + r + i / 2 * 8 and column 8 j + 2 c + i % 2. The
+  // sums are ready after end_products().
   template <class Sums>
   HB_BODY void multiply_group(Sums sums, const int8_t *a, const int8_t *b) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)

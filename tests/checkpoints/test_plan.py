@@ -48,7 +48,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A folder with every model of ``MODELS``, each in a subfolder of its name."""
+    """A folder with every model of ``MODELS``, each in a subfolder named after it."""
     root = tmp_path_factory.mktemp("models")
     for name, (kind, config) in MODELS.items():
         torch.manual_seed(1)
@@ -109,7 +109,9 @@ def test_the_description_says_why_heads_routers_and_embeddings_are_not_quantized
     assert Checkpoint(folders / "ctrl").plan.kept["transformer.w.weight"] == "embedding"
 
 
-def test_convolutions_and_experts_are_read_back_row_by_row(folders, tmp_path):
+def test_convolutions_and_experts_are_read_back_in_the_shape_of_their_quantized_rows(
+    folders, tmp_path
+):
     for name, weight, shape in (
         ("mamba", "backbone.layers.0.mixer.conv1d.weight", (256, 1)),
         ("gpt_oss", "model.layers.0.mlp.experts.gate_up_proj", (3, 96, 32)),

@@ -140,7 +140,7 @@ def test_damage_of_the_published_layout_is_named():
     gaps[10] ^= 0xFF
     positions[1] = 2**32 - 1
     for change, message in [
-        ({"gaps": gaps}, "block 0 of 5: (a gap contradicts|it holds another number)"),
+        ({"gaps": gaps}, "block 0 of 5: (a gap contradicts|the number of its codes)"),
         ({"output_positions": positions}, "block 0 of 5: output positions must ascend"),
         ({"gaps": gaps[:-1]}, "contradict each other"),
         ({"luts": np.full_like(module.luts, 255)}, "huge, infinite or NaN"),
