@@ -14,9 +14,38 @@ from numpy.typing import NDArray
 
 from halfbyte.base.compiled import borrowing_jit, inner_jit
 
-__all__ = ["run_events"]
+__all__ = ["TimedGates", "run_events"]
 
 _Ints = NDArray[np.int64]
+
+
+class TimedGates(NamedTuple):
+    """A netlist as arrays.
+
+    Nets are numbered: first the sources (constants, inputs and outputs of registers), then the
+    outputs of gates.
+
+    Parameters
+    ----------
+    reads : (outputs, pins) int64
+        For each output of a gate, the nets at the gate's input pins; 0 for a pin that the gate
+        lacks.
+    tables : (outputs,) uint64
+        Truth tables: bit ``row`` is the output if the pins have the bits of ``row``.
+    delays : (outputs, pins, 2) int64
+        Delays in fs from a pin to a rising output, and to a falling output.
+    launch : (sources, 2) int64
+        Times in fs after the clock edge at which a source rises, and at which it falls.
+    starts, readers : (nets + 1,) int64, (n, 2) int64
+        The outputs and pins that read net ``i`` are ``readers[starts[i] : starts[i + 1]]``.
+    """
+
+    reads: _Ints
+    tables: NDArray[np.uint64]
+    delays: _Ints
+    launch: _Ints
+    starts: _Ints
+    readers: _Ints
 
 
 class _Work(NamedTuple):
@@ -75,19 +104,18 @@ def _remove(times: _Ints, items: _Ints, where: _Ints, size: int, item: int) -> i
 
 @borrowing_jit
 def _run(
-    reads: NDArray[np.int64],
-    tables: NDArray[np.uint64],
-    delays: NDArray[np.int64],
-    launch: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    readers: NDArray[np.int64],
+    gates: TimedGates,
     settled: NDArray[np.uint8],
     steps: int,
     caused: NDArray[np.int64],
     last: NDArray[np.uint8],
     work: _Work,
 ) -> None:
-    """Count the changes in ``caused``; ``last`` has the values at the start, and then the end."""
+    """Count the changes in ``caused``.
+
+    ``last`` has the values at the start, which this function replaces by those at the end.
+    """
+    reads, tables, delays, launch, starts, readers = gates
     sources = launch.shape[0]
     times, items, where = work.times, work.items, work.where
     cause, touched, changed = work.cause, work.touched, work.changed
@@ -141,33 +169,18 @@ def _run(
 
 
 def run_events(
-    reads: NDArray[np.int64],
-    tables: NDArray[np.uint64],
-    delays: NDArray[np.int64],
-    launch: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    readers: NDArray[np.int64],
+    gates: TimedGates,
     settled: NDArray[np.uint8],
     steps: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Count the changes of each net, by the input pin that causes them.
 
-    Nets are numbered: first the sources (constants, inputs and outputs of registers), then the
-    outputs of gates. The first cycle only gives the values at the start.
+    The first cycle only gives the values at the start.
 
     Parameters
     ----------
-    reads : (outputs, pins) int64
-        For each output of a gate, the nets at the gate's input pins; 0 for a pin that the gate
-        lacks.
-    tables : (outputs,) uint64
-        Truth tables: bit ``row`` is the output if the pins have the bits of ``row``.
-    delays : (outputs, pins, 2) int64
-        Delays in fs from a pin to a rising output, and to a falling output.
-    launch : (sources, 2) int64
-        Times in fs after the clock edge at which a source rises, and at which it falls.
-    starts, readers : (nets + 1,) int64, (n, 2) int64
-        The outputs and pins that read net ``i`` are ``readers[starts[i] : starts[i + 1]]``.
+    gates : TimedGates
+        The netlist.
     settled : (streams, cycles, nets) uint8
         The values at the end of every cycle. The first cycle follows the last.
     steps : int
@@ -180,9 +193,9 @@ def run_events(
         source: column 0 has all of them.
     """
     nets = settled.shape[2]
-    caused = np.zeros((nets, reads.shape[1]), np.int64)
+    caused = np.zeros((nets, gates.reads.shape[1]), np.int64)
     last = settled[:, 0].copy()
     work = _Work(*np.zeros((6, nets), np.int64))
     work.where.fill(-1)
-    _run(reads, tables, delays, launch, starts, readers, settled, steps, caused, last, work)
+    _run(gates, settled, steps, caused, last, work)
     return caused, last

@@ -23,7 +23,7 @@ from halfbyte.area.netlists.netlist import Instance, Net, Netlist, Register
 from halfbyte.area.timing.activity import LANES, Activity
 from halfbyte.area.timing.delay import Timing
 from halfbyte.area.timing.energy import Energy, analyse_energy
-from halfbyte.area.timing.event_kernel import run_events
+from halfbyte.area.timing.event_kernel import TimedGates, run_events
 from halfbyte.area.timing.switching import Switching
 from halfbyte.base import UserError
 
@@ -164,9 +164,8 @@ class _Program:
         """Run :func:`.event_kernel.run_events` on the netlist."""
         pins = [len(output.instance.cell.inputs) for output in self.outputs]
         starts, readers = _readers(self._reads, pins, len(self.nets))
-        return run_events(
-            self._reads, self._tables, self._delays, self._launch, starts, readers, settled, steps
-        )
+        gates = TimedGates(self._reads, self._tables, self._delays, self._launch, starts, readers)
+        return run_events(gates, settled, steps)
 
     def switching(self, caused: NDArray[np.int64], cycles: int) -> Switching:
         """Transitions per cycle, from the numbers of changes that :meth:`run` has counted.
