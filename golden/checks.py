@@ -6,7 +6,14 @@ from torch import Tensor
 from halfbyte.base import UserError
 from halfbyte.formats import Format
 
-__all__ = ["check_codes", "check_float", "check_format", "check_integer", "check_subnormals"]
+__all__ = [
+    "check_codes",
+    "check_finite",
+    "check_float",
+    "check_format",
+    "check_integer",
+    "check_subnormals",
+]
 
 FP32_SMALLEST = 2.0**-149  # subnormal
 
@@ -54,6 +61,15 @@ def check_integer(name: str, value: object, low: int, high: int) -> int:
     if not low <= value <= high:
         raise ValueError(f"{name} must be {low} to {high}, not {value}")
     return value
+
+
+def check_finite(nans: int, infinities: int, count: int) -> None:
+    """Raise ValueError if any of ``count`` numbers to quantize are NaN or infinite."""
+    if nans or infinities:
+        raise ValueError(
+            f"quantize needs finite FP32 numbers, not NaN ({nans} of {count}) or infinities "
+            f"({infinities} of {count})"
+        )
 
 
 def check_subnormals(device: torch.device) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.formats import MAX_TERMS, Format
-from halfbyte.golden.checks import check_codes, check_float, check_integer
+from halfbyte.golden.checks import check_codes, check_finite, check_float, check_integer
 from halfbyte.golden.codec import check_fp32_range, decode_integers, encode
 from halfbyte.golden.scales import ScaleFormat, exact_tensor, scale_blocks
 
@@ -135,11 +135,7 @@ def _check_input(x: Tensor) -> Tensor:
         raise ValueError("quantize needs a tensor with at least one dimension, not 0")
     single = x.detach().to(torch.float32)
     if not bool(single.isfinite().all()):
-        nans, infinities = int(single.isnan().sum()), int(single.isinf().sum())
-        raise ValueError(
-            f"quantize needs finite FP32 numbers, not NaN ({nans} of {single.numel()}) or "
-            f"infinities ({infinities} of {single.numel()})"
-        )
+        check_finite(int(single.isnan().sum()), int(single.isinf().sum()), single.numel())
     return single
 
 

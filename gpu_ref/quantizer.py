@@ -8,7 +8,7 @@ from torch import Tensor
 
 from halfbyte.base import UserError
 from halfbyte.formats import MAX_TERMS, Format, load
-from halfbyte.golden.checks import check_float, check_format, check_integer
+from halfbyte.golden.checks import check_finite, check_float, check_format, check_integer
 from halfbyte.golden.quantizer import DEFAULT_BLOCK, check_clip
 from halfbyte.golden.scales import ScaleFormat
 from halfbyte.gpu_ref.build import format_table
@@ -55,11 +55,7 @@ class _Refusals:
     def check(self, fmt: Format, count: int) -> None:
         """Raise the golden model's error if any of ``count`` numbers cannot be quantized."""
         nans, infinities, scales = self.counters.tolist()
-        if nans or infinities:
-            raise ValueError(
-                f"quantize needs finite FP32 numbers, not NaN ({nans} of {count}) or infinities "
-                f"({infinities} of {count})"
-            )
+        check_finite(nans, infinities, count)
         if scales:
             raise UserError(
                 f"{fmt.name}: a block scale exceeds FP32, since the format's largest value is only "
@@ -189,11 +185,7 @@ def absmax(x: Tensor, *, block: int) -> Tensor:
         call.scales, call.refusals = largest.data_ptr(), refusals.counters.data_ptr()
         library_for(x.device).call("hb_absmax", x.device, call)
         nans, infinities, *_ = refusals.counters.tolist()
-        if nans or infinities:
-            raise ValueError(
-                f"quantize needs finite FP32 numbers, not NaN ({nans} of {x.numel()}) or "
-                f"infinities ({infinities} of {x.numel()})"
-            )
+        check_finite(nans, infinities, x.numel())
     return largest
 
 
