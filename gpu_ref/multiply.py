@@ -283,7 +283,7 @@ def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
     Kernels: ``plain`` follows the definition and takes all shapes. ``dp4a`` and ``mma`` (tensor
     cores) multiply int8. ``rows`` also multiplies int8, for at most 16 rows of ``a``, and reads the
     packed codes of ``w``. ``pairs`` and ``doubles`` use the SIMD instructions of the host build.
-    Of the kernels that are exact, ``auto`` chooses the one that should be the fastest.
+    ``auto`` chooses the kernel that should be the fastest among those that are exact.
 
     Raises TypeError if an operand is not Packed; ValueError if shapes, blocks or devices differ or
     a result exceeds FP32; UserError if ``kernel`` is unknown, cannot compute this product exactly,

@@ -234,7 +234,7 @@ class ArrayModel:
         return make_array(unit, self.rows, self.columns, self.dataflow, self.depth)
 
     def utilization(self, weight: Format, activation: Format, lanes: int) -> float:
-        """Of the products that the array can compute, the share that the layer uses: 0 to 1."""
+        """The layer's products as a share of those that the array could compute: 0 to 1."""
         spec = self.spec(DotSpec(weight, activation, lanes))
         return spec.utilization(self.layer.inputs, self.layer.outputs, self.layer.tokens)
 

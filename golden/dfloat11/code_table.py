@@ -42,7 +42,7 @@ class CodeTable:
     Raises
     ------
     ValueError
-        There are no rows, the numbers of rows and lengths differ, a symbol occurs twice, or
+        ``rows`` is empty, ``rows`` and ``lengths`` differ in length, a symbol occurs twice, or
         the lengths are out of range, do not ascend or do not make a complete prefix code. A single
         row with a code of one bit is allowed, although this code is not complete.
     """

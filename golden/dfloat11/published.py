@@ -174,7 +174,7 @@ def encode(weights: Sequence[Tensor]) -> Module:
 
     The package's encoder fails for some inputs, for example if all weights are equal, or if there
     are only a few. This function encodes them, too, and the package's kernel decodes the result
-    correctly. Raises TypeError for other types, ValueError if there are no elements, and
+    correctly. Raises TypeError for other types, ValueError if all weights are empty, and
     :class:`UnrepresentableError` if the layout cannot hold the weights.
     """
     if any(weight.dtype != torch.bfloat16 for weight in weights):

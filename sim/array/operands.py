@@ -53,7 +53,7 @@ class Operands:
         return cls(a.codes.numpy(), w.codes.numpy(), a.scale_codes.numpy(), w.scale_codes.numpy())
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The codes of A and W, then of their scales; raises ValueError if there are no scales."""
+        """The codes of A and W, then of their scales; raises ValueError if scales are missing."""
         if self.a_scales is None or self.w_scales is None:
             raise ValueError("These operands have no scales")
         arrays = (self.a, self.w, self.a_scales, self.w_scales)
